@@ -1,0 +1,43 @@
+# Two commands matter: `make run` and `make test`. Both make .venv first, from the hashed lock.
+#   make run                           the main job on the default scenario
+#   make run ARGS="scenario=pipeline"  ... with settings
+#   make test PYTHON=python3.12        with another Python (3.11 or newer)
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: run test verify lint format bench lock environment clean
+
+run: environment
+	@$(BIN)/python experiments/emergence.py $(ARGS)
+
+test: environment
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+# Everything, the slow tests too.
+verify: environment
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: environment
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: environment
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: environment
+	@$(BIN)/python benchmarks/engines.py $(ARGS)
+
+# Newer versions within the bounds of pyproject.toml; needs uv.
+lock:
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
+
+environment:
+	@sh .ci/environment $(PYTHON)
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,49 @@
+"""Agent-based simulation of training dynamics.
+
+When does instrumental training-gaming emerge, when does it last, when does it grow into worst-case
+behaviour? A scenario and agents go in as specs; `simulate` returns a labelled result.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from sim.dynamics.state import AgentState
+from sim.result import Result
+from sim.run import DivergenceError, simulate
+from sim.spec.agent import Agent
+from sim.spec.errors import SpecError
+from sim.spec.library import names as _names
+from sim.spec.scenario import Context, Phase, Scenario
+from sim.spec.training import Training
+
+if TYPE_CHECKING:
+    from sim.worlds.training_world import ModelAgent, TrainingWorld
+
+__all__ = [
+    "Agent",
+    "AgentState",
+    "Context",
+    "DivergenceError",
+    "ModelAgent",
+    "Phase",
+    "Result",
+    "Scenario",
+    "SpecError",
+    "Training",
+    "TrainingWorld",
+    "scenarios",
+    "simulate",
+]
+
+
+def scenarios() -> list[str]:
+    """Return the names of the scenarios in the library."""
+    return _names("scenario")
+
+
+def __getattr__(name: str) -> Any:
+    # Mesa changes how multiprocessing starts processes, so it is imported only when asked for.
+    if name in {"TrainingWorld", "ModelAgent"}:
+        from sim.worlds import training_world
+
+        return getattr(training_world, name)
+    raise AttributeError(f"module 'sim' has no attribute {name!r}")

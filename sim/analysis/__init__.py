@@ -1,0 +1,1 @@
+"""Floor 4: what measures, compares and explains; reads results only."""

@@ -1,0 +1,64 @@
+"""What makes a function a command: Hydra's `main`, checks before it, and errors around it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from sim.cli.compose import read_run
+from sim.cli.help import help_text
+from sim.cli.report import Refused, reporting_errors
+from sim.spec.errors import SpecError
+from sim.spec.library import config_root
+
+Task = Callable[[DictConfig], None]
+
+
+class CheckBeforeRun(Callback):
+    """Refuses a config that cannot be used, before Hydra makes a directory for the run."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Compile the run, and throw it away."""
+        task = config.copy()
+        OmegaConf.set_struct(task, False)
+        del task["hydra"]
+        try:
+            read_run(task)
+        except SpecError as error:
+            raise Refused(str(error)) from None
+
+
+def application(config_name: str) -> Callable[[Task], Callable[[], None]]:
+    """Make a Hydra application of a function that takes a composed config.
+
+    Args:
+        config_name: The primary config, in configs/.
+    """
+
+    def decorate(task: Task) -> Callable[[], None]:
+        @wraps(task)
+        def main() -> None:
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
+            OmegaConf.register_new_resolver("sim.help", help_text, replace=True)
+            command = hydra.main(
+                version_base="1.3", config_path=str(config_root()), config_name=config_name
+            )
+            with reporting_errors(config_name):
+                command(task)()
+
+        return main
+
+    return decorate
+
+
+def scenario_choice() -> str | None:
+    """Return the name under which the running job's scenario was chosen."""
+    choice = HydraConfig.get().runtime.choices.get("scenario")
+    return None if choice is None else str(choice)

@@ -1,0 +1,36 @@
+"""What a command leaves behind: each file whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> Path:
+    """Write JSON; numbers that are not defined (nan) become null.
+
+    Raises:
+        ValueError: There is a number in it that JSON does not have (inf).
+    """
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def write_figure(path: Path, figure: Figure) -> list[Path]:
+    """Write a figure as `path`.png and `path`.svg."""
+    written = []
+    for form in ("png", "svg"):
+        target = path.with_suffix(f".{form}")
+        part = target.with_name(target.name + ".part")
+        metadata = {"Date": None} if form == "svg" else None
+        figure.savefig(part, format=form, metadata=metadata)
+        os.replace(part, target)
+        written.append(target)
+    return written

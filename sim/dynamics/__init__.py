@@ -1,0 +1,1 @@
+"""Floor 1: arrays and equations; knows nothing of Hydra or Mesa."""

@@ -1,0 +1,170 @@
+"""How an agent thinks, in order (MODEL.md section 3): perceive, anticipate, decide, respond.
+
+Everything an agent has in mind at one moment is a `Mind`: arrays over responses (K − 1: all but the
+first, which is the origin; see `sim.dynamics.arrays`), contexts (C) and agents (n, last). The
+functions fill it in and allocate nothing of that size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from sim.dynamics.arrays import World
+from sim.dynamics.numerics import logistic, mean, softmax
+from sim.dynamics.population import Traits
+from sim.dynamics.state import Array, State
+
+
+@dataclass(frozen=True)
+class Mind:
+    """What n agents think of C contexts with up to K responses; buffers that are filled in place.
+
+    Attributes:
+        utility: u [K − 1, C, n].
+        value_policy, gaming_policy: π^v and π^r [K − 1, C, n].
+        centred_utility, centred_reward: u − E_{π^v} u and R − E_{π^v} R [K − 1, C, n].
+        policy: π [K − 1, C, n].
+        salience: χ i + γ s [C, n].
+        belief: b [C, n].
+        cost: κ (1 − ζ s) [C, n].
+        awareness: a [C, n].
+        value_reward, gaming_reward: E_{π^v} R and E_{π^r} R [C, n], penalty not yet taken off.
+        stake: [C, n].
+        concession: E_{π^v} u − E_{π^r} u [C, n]: what a gamed answer gives up.
+        incentive, decision, gaming_rate: I, d, g [C, n].
+        scratch_k, scratch_c, scratch_2c: room for what lies between, [K − 1, C, n], [C, n] and
+            [2, C, n].
+    """
+
+    utility: Array
+    value_policy: Array
+    gaming_policy: Array
+    centred_utility: Array
+    centred_reward: Array
+    policy: Array
+    scratch_k: Array
+    salience: Array
+    belief: Array
+    cost: Array
+    awareness: Array
+    value_reward: Array
+    gaming_reward: Array
+    stake: Array
+    concession: Array
+    incentive: Array
+    decision: Array
+    gaming_rate: Array
+    scratch_c: Array
+    scratch_2c: Array
+
+    @classmethod
+    def empty(cls, world: World, agents: int, dtype: DTypeLike = np.float64) -> Mind:
+        """Return a mind with room for `agents` agents in a world."""
+        others, contexts = world.features.shape[:2]
+        shapes = {
+            **{field.name: (contexts, agents) for field in fields(cls)},
+            **dict.fromkeys(_OVER_RESPONSES, (others, contexts, agents)),
+            "scratch_2c": (2, contexts, agents),
+        }
+        return cls(**{name: np.empty(shape, dtype) for name, shape in shapes.items()})
+
+
+_OVER_RESPONSES = (
+    "utility",
+    "value_policy",
+    "gaming_policy",
+    "centred_utility",
+    "centred_reward",
+    "policy",
+    "scratch_k",
+)
+
+
+def attend(mind: Mind, world: World, traits: Traits) -> None:
+    """Fill in what an input tells the agent, which training does not change (3.3, 3.5).
+
+    salience = χ i + γ s, belief b = σ(δ e), cost = κ (1 − ζ s).
+    """
+    np.multiply(traits.info_sensitivity, world.info, out=mind.salience)
+    np.multiply(traits.scratchpad_sensitivity, world.scratchpad, out=mind.scratch_c)
+    np.add(mind.salience, mind.scratch_c, out=mind.salience)
+    np.multiply(traits.discernment, world.cue, out=mind.belief)
+    logistic(mind.belief, out=mind.belief)
+    np.multiply(traits.scratchpad_saving, world.scratchpad, out=mind.cost)
+    np.subtract(1.0, mind.cost, out=mind.cost)
+    np.multiply(traits.reasoning_cost, mind.cost, out=mind.cost)
+
+
+def perceive(mind: Mind, world: World, traits: Traits, state: State) -> None:
+    """Fill in own preference, perceived objective and awareness (3.1 to 3.3).
+
+    u = Φ v, π^v = softmax(β u); π^r = softmax(exp(ς) R); a = σ(α + χ i + γ s).
+    """
+    others, contexts, agents = mind.utility.shape
+    np.matmul(
+        world.features.reshape(others * contexts, world.features.shape[2]),
+        state.values,
+        out=mind.utility.reshape(others * contexts, agents),
+    )
+    np.multiply(traits.decisiveness, mind.utility, out=mind.value_policy)
+    softmax(mind.value_policy, absent=world.absent, scratch=mind.scratch_2c)
+    np.multiply(np.exp(state.log_competence), world.reward, out=mind.gaming_policy)
+    softmax(mind.gaming_policy, absent=world.absent, scratch=mind.scratch_2c)
+    np.add(state.awareness, mind.salience, out=mind.awareness)
+    logistic(mind.awareness, out=mind.awareness)
+
+
+def anticipate(mind: Mind, world: World, traits: Traits, state: State) -> None:
+    """Fill in what training would do to the agent, and what gaming is worth (3.4, 3.5).
+
+    stake = −β Cov_{π^v}(u, R);  I = λ b stake − μ (E_{π^v} u − E_{π^r} u) − κ (1 − ζ s).
+    """
+    mean(mind.value_policy, world.reward, out=mind.value_reward, scratch=mind.scratch_k)
+    mean(mind.gaming_policy, world.reward, out=mind.gaming_reward, scratch=mind.scratch_k)
+    mean(mind.value_policy, mind.utility, out=mind.concession, scratch=mind.scratch_k)
+    np.subtract(world.reward, mind.value_reward, out=mind.centred_reward)
+    np.subtract(mind.utility, mind.concession, out=mind.centred_utility)
+    mean(mind.gaming_policy, mind.utility, out=mind.scratch_c, scratch=mind.scratch_k)
+    np.subtract(mind.concession, mind.scratch_c, out=mind.concession)
+    np.multiply(mind.utility, mind.centred_reward, out=mind.scratch_k)
+    mean(mind.value_policy, mind.scratch_k, out=mind.stake, scratch=mind.scratch_k)
+    np.multiply(-traits.decisiveness, mind.stake, out=mind.stake)
+
+    np.multiply(mind.belief, mind.stake, out=mind.incentive)
+    np.multiply(np.exp(state.log_horizon), mind.incentive, out=mind.incentive)
+    np.multiply(traits.episode_concern, mind.concession, out=mind.scratch_c)
+    np.subtract(mind.incentive, mind.scratch_c, out=mind.incentive)
+    np.subtract(mind.incentive, mind.cost, out=mind.incentive)
+
+
+def decide(mind: Mind, world: World, traits: Traits, state: State) -> None:
+    """Fill in the decision d = σ(h + τ I) and the gaming rate g = a d (3.6)."""
+    habit = np.take(state.habit, world.places, axis=0, out=mind.scratch_c, mode="clip")
+    np.multiply(traits.rationality, mind.incentive, out=mind.decision)
+    np.add(habit, mind.decision, out=mind.decision)
+    logistic(mind.decision, out=mind.decision)
+    np.multiply(mind.awareness, mind.decision, out=mind.gaming_rate)
+
+
+def respond(mind: Mind) -> None:
+    """Fill in the policy π = (1 − g) π^v + g π^r (3.7)."""
+    np.subtract(mind.gaming_policy, mind.value_policy, out=mind.policy)
+    np.multiply(mind.gaming_rate, mind.policy, out=mind.policy)
+    np.add(mind.value_policy, mind.policy, out=mind.policy)
+
+
+def attribute(mind: Mind, world: World, traits: Traits, state: State) -> Array:
+    """Return each value's part in the incentive [n, C, D]; all parts and −cost sum to I (3.5).
+
+    v_d (−λ b β Cov_{π^v}(Φ_d, R) − μ (E_{π^v} Φ_d − E_{π^r} Φ_d)), which is linear in v because
+    stake and concession are, once the policies are given.
+    """
+    eroded = np.einsum("kcn,kcd->ncd", mind.value_policy * mind.centred_reward, world.features)
+    conceded = np.einsum("kcn,kcd->ncd", mind.value_policy - mind.gaming_policy, world.features)
+    foreseen = (np.exp(state.log_horizon) * traits.decisiveness * mind.belief).T[:, :, None]
+    concern = traits.episode_concern[:, None, None]
+    parts: Array = -foreseen * eroded - concern * conceded
+    return parts * state.values.T[:, None, :]

@@ -1,0 +1,1 @@
+"""Engines: the same program, the same trajectory, at different speeds."""

@@ -1,0 +1,166 @@
+"""The numbers behind the words (MODEL.md section 5), from what agents think at one moment.
+
+No result is ever called "scheming": each notion has its own definition and its own number.
+Arrays here have the recorded form: agents first, then contexts, responses or values.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.dynamics.arrays import World
+from sim.dynamics.state import Array
+
+#: A context counts as gamed from this gaming rate on.
+GAMED = 0.5
+#: Records for which a context must stay gamed before gaming there counts as having set in.
+WINDOW = 5
+
+
+def onset(
+    gaming_rate: Array, steps: NDArray[np.int_], *, threshold: float = GAMED, window: int = WINDOW
+) -> Array:
+    """Return the first recorded step from which the gaming rate stays at the threshold or above.
+
+    Args:
+        gaming_rate: g [S, ...], S records.
+        steps: The recorded steps [S].
+        threshold: What counts as gaming.
+        window: For how many records, the first included, it must hold.
+
+    Returns:
+        The step [...]; nan where it never sets in within the record.
+    """
+    records = len(steps)
+    first = np.full(gaming_rate.shape[1:], np.nan)
+    if not 1 <= window <= records:
+        return first
+    gamed: NDArray[np.int_] = np.cumsum(gaming_rate >= threshold, axis=0)
+    held = gamed[window - 1 :].copy()
+    held[1:] -= gamed[:-window]
+    sustained = held == window
+    found = sustained.any(axis=0)
+    first[found] = steps[np.argmax(sustained, axis=0)][found]
+    return first
+
+
+class Reach(NamedTuple):
+    """Share of training contexts that are gamed: of their number, and of their weight; [n]."""
+
+    plain: Array
+    weighted: Array
+
+
+def reach(gaming_rate: Array, world: World, *, threshold: float = GAMED) -> Reach:
+    """Return the share of training contexts with g [n, C] at the threshold or above."""
+    gamed = gaming_rate >= threshold
+    return Reach(
+        plain=gamed[:, world.training].mean(axis=1),
+        weighted=gamed.astype(np.float64) @ world.weight[:, 0],
+    )
+
+
+def consistency(policy: Array, world: World) -> Array:
+    """Return the least chance, over pre-deployment contexts, of the response that looks best.
+
+    Args:
+        policy: π [n, C, K].
+        world: Says which contexts developers see, and which responses have the highest reward;
+            where several tie, their chances add up.
+
+    Returns:
+        [n]
+    """
+    best = np.einsum("nck,kc->nc", policy, world.looks_best.astype(np.float64))
+    chances: Array = best[:, world.pre_deployment].min(axis=1)
+    return chances
+
+
+def compliance_gap(policy: Array, world: World) -> Array:
+    """Return the chance of the rewarded response in a context, minus that in its twin.
+
+    Args:
+        policy: π [n, C, K].
+        world: Names the twins.
+
+    Returns:
+        [n, C]; nan for a context that is no training context or has no twin.
+    """
+    best = world.looks_best.T
+    gap = ((policy - _in_twin(policy, world)) * best).sum(axis=2)
+    return _where_twins(gap, world)
+
+
+def behaviour_shift(policy: Array, world: World) -> Array:
+    """Return the total variation between a training context's policy and its twin's.
+
+    Arguments and shape as `compliance_gap`.
+    """
+    shift = 0.5 * np.abs(policy - _in_twin(policy, world)).sum(axis=2)
+    return _where_twins(shift, world)
+
+
+def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
+    """Return the share of gaming that no scratchpad shows (footnote 3).
+
+    Of the gaming in context c, s_c (1 − k_opacity) is visible, as in the penalty P_c; training
+    contexts count by their weight.
+
+    Args:
+        gaming_rate: g [n, C].
+        opacity: k_opacity [n].
+        world: Says where there is a scratchpad.
+
+    Returns:
+        [n]; nan for an agent that never games.
+    """
+    gaming = gaming_rate * world.weight[:, 0]
+    visible = (gaming @ world.scratchpad[:, 0]) * (1.0 - opacity)
+    total = gaming.sum(axis=1)
+    share: Array = 1.0 - _ratio(visible, total)
+    return share
+
+
+def motive(incentive_by_value: Array) -> Array:
+    """Return each value's signed share of the incentive: value-keeping or power (footnote 5).
+
+    Args:
+        incentive_by_value: What each value adds to I [n, C, D]; with −κ(1 − ζ s) it sums to I.
+
+    Returns:
+        [n, C, D]; magnitudes sum to 1 over values; nan where no value has a part.
+    """
+    return _ratio(incentive_by_value, np.abs(incentive_by_value).sum(axis=2, keepdims=True))
+
+
+def drift(values: Array, start: Array) -> Array:
+    """Return ‖v_t − v_0‖ [...] for v [..., D]."""
+    distance: Array = np.linalg.norm(values - start, axis=-1)
+    return distance
+
+
+def cosine(values: Array, direction: Array) -> Array:
+    """Return the cosine of v [..., D] with a direction [..., D]; nan where either is zero."""
+    size = np.linalg.norm(values, axis=-1) * np.linalg.norm(direction, axis=-1)
+    return _ratio((values * direction).sum(axis=-1), size)
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    """Divide; nan where the whole is zero."""
+    ratio = np.full_like(part, np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
+    return ratio
+
+
+def _in_twin(policy: Array, world: World) -> Array:
+    """π of the twin [n, C, K], its responses in this context's order."""
+    contexts = np.arange(len(world.twin))
+    twin = np.where(world.twin < 0, contexts, world.twin)
+    return policy[:, twin[:, None], world.twin_response.T]
+
+
+def _where_twins(x: Array, world: World) -> Array:
+    return np.where(world.training & (world.twin >= 0), x, np.nan)

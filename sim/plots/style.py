@@ -1,0 +1,120 @@
+"""What all pictures share: type, colours that survive grey and colour-blindness, direct labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+
+#: Okabe and Ito's colours, ordered so that neighbours also differ in lightness.
+COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C8C")
+#: Dashes that tell lines apart where colour does not.
+DASHES: tuple[tuple[float, ...], ...] = (
+    (),
+    (6, 2),
+    (2, 1.5),
+    (8, 2, 2, 2),
+    (4, 1, 1, 1, 1, 1),
+    (10, 3),
+    (1, 1),
+    (6, 1, 2, 1),
+)
+MUTED = "#595959"
+
+_RC: dict[str, Any] = {
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "lines.linewidth": 1.8,
+    "lines.dash_capstyle": "round",
+    "savefig.dpi": 160,
+    "svg.hashsalt": "sim",
+    "svg.fonttype": "none",
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in the common style, whatever the user's own settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)  # type: ignore[arg-type]
+        yield
+
+
+@dataclass(frozen=True)
+class EndLabel:
+    """A line's name, to stand at its right end.
+
+    Attributes:
+        text: The name.
+        y: Where the line ends, in data units.
+        colour: The line's colour.
+    """
+
+    text: str
+    y: float
+    colour: str
+
+
+def label_ends(ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.06) -> None:
+    """Write each line's name beside its right end, moved apart where they would overlap.
+
+    Args:
+        ax: Its limits must be final.
+        labels: The lines.
+        line_height: Least distance between names, as a share of the height of the axes.
+    """
+    low, high = ax.get_ylim()
+    order = np.argsort([label.y for label in labels])
+    wanted = [(labels[i].y - low) / (high - low) for i in order]
+    placed = _apart(wanted, least=line_height)
+    placed = [at + max(0.0, -placed[0]) for at in placed]
+    for i, at, end in zip(order, placed, wanted, strict=True):
+        label = labels[i]
+        ax.annotate(
+            label.text,
+            xy=(1.0, end),
+            xytext=(1.025, at),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            color=label.colour,
+            arrowprops={"arrowstyle": "-", "color": label.colour, "lw": 0.6, "shrinkA": 0},
+            annotation_clip=False,
+        )
+
+
+def _apart(wanted: Sequence[float], *, least: float) -> list[float]:
+    """Move increasing positions apart to a least distance, as little as possible.
+
+    Neighbours that are too close form a group around the mean of where they want to be.
+    """
+    groups: list[list[float]] = []
+    for position in wanted:
+        groups.append([position])
+        while len(groups) > 1 and _span(groups[-2], least)[1] + least > _span(groups[-1], least)[0]:
+            last = groups.pop()
+            groups[-1] += last
+    placed: list[float] = []
+    for group in groups:
+        start = _span(group, least)[0]
+        placed += [start + least * i for i in range(len(group))]
+    return placed
+
+
+def _span(group: Sequence[float], least: float) -> tuple[float, float]:
+    centre, half = float(np.mean(group)), 0.5 * least * (len(group) - 1)
+    return centre - half, centre + half

@@ -1,0 +1,204 @@
+"""Simulate: specs in, labelled result out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sim.dynamics.arrays import Program, compile_program
+from sim.dynamics.engines.registry import Engine, get_engine
+from sim.dynamics.record import dimension_sizes, record
+from sim.dynamics.state import AgentState, Array
+from sim.dynamics.variables import VARIABLES
+from sim.result import Result, describe_run, label
+from sim.spec.agent import Agent
+from sim.spec.errors import SpecError
+from sim.spec.scenario import Scenario
+from sim.spec.training import Training
+
+#: A record above this size is refused before anything is computed.
+MOST_BYTES = 8 * 2**30
+
+#: A parameter beyond this has diverged: squares of it, which measures need, would overflow.
+LARGEST = 1e100
+
+#: Called with the share of the run that is done, from 0 to 1.
+Progress = Callable[[float], None]
+
+
+class DivergenceError(RuntimeError):
+    """Parameters grew out of all bounds: a learning rate is too high for this scenario."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has been checked and compiled, and not yet computed.
+
+    Attributes:
+        program: The run as arrays.
+        engine: What will compute it.
+        steps: The steps that will be recorded.
+        specs: What was asked for, as plain data, for the provenance.
+    """
+
+    program: Program
+    engine: Engine
+    steps: list[int]
+    specs: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The scenario's name."""
+        return str(self.specs["scenario"]["name"])
+
+    def execute(self, *, progress: Progress | None = None) -> Result:
+        """Compute the run.
+
+        Raises:
+            DivergenceError: Parameters grew out of all bounds.
+        """
+        program = self.program
+        whole = program.agents * program.steps
+        history = self.engine.trajectory(
+            program, program.theta, self.steps, progress=_share_of(whole, progress)
+        )
+        check_bounded(program, history, self.steps)
+        return label(
+            program,
+            recorded=record(program, history, self.steps),
+            steps=self.steps,
+            provenance=describe_run(**self.specs),
+        )
+
+
+def prepare(
+    scenario: Scenario | str | Mapping[str, object],
+    *,
+    agent: Agent | Mapping[str, object] | None = None,
+    training: Training | Mapping[str, object] | None = None,
+    agents: int = 1,
+    seed: int = 0,
+    record_every: int = 10,
+    engine: str = "auto",
+    initial: AgentState | None = None,
+) -> Run:
+    """Check and compile a run without computing it; arguments and errors as `simulate`."""
+    scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
+    agent = Agent.parse({} if agent is None else agent, path="agent").completed_by(scenario.agent)
+    training = Training.parse({} if training is None else training, path="training")
+    _check_whole("agents", agents, least=1)
+    _check_whole("seed", seed, least=0)
+    _check_whole("record_every", record_every, least=1)
+    chosen = get_engine(engine)
+    program = compile_program(
+        scenario, agent=agent, training=training, agents=agents, seed=seed, initial=initial
+    )
+    steps = [*range(0, training.steps, record_every), training.steps]
+    _check_size(program, len(steps), record_every)
+    specs = {
+        "scenario": scenario.model_dump(mode="json", exclude={"agent"}),
+        "agent": agent.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+        "agents": agents,
+        "seed": seed,
+        "record_every": record_every,
+        "engine": chosen.name,
+        "initial": "drawn from the agent spec" if initial is None else "given explicitly",
+    }
+    return Run(program, chosen, steps, specs)
+
+
+def simulate(
+    scenario: Scenario | str | Mapping[str, object],
+    *,
+    agent: Agent | Mapping[str, object] | None = None,
+    training: Training | Mapping[str, object] | None = None,
+    agents: int = 1,
+    seed: int = 0,
+    record_every: int = 10,
+    engine: str = "auto",
+    initial: AgentState | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Train agents on a scenario and return what they became, step by step.
+
+    Args:
+        scenario: A scenario, its name in the library, the path of a YAML file, or a dict.
+        agent: What is particular about the agents. What it leaves unsaid is taken from the
+            scenario's own agent, and what that leaves unsaid are the defaults of `sim.Agent`.
+        training: How they are trained; the defaults of `sim.Training` where nothing is said.
+        agents: How many agents; they differ as `agent.spread` says.
+        seed: Of all random draws. The same seed gives the same result, and agent number n is the
+            same however many others there are.
+        record_every: Steps from one record to the next; step 0 and the last are always recorded.
+        engine: `numpy`, or `auto` for the fastest that is installed.
+        initial: Every agent's starting state, explicitly; goes before `agent.initial`.
+        progress: Told the share that is done.
+
+    Returns:
+        The labelled result.
+
+    Raises:
+        SpecError: The input cannot be used; one line says why.
+        DivergenceError: Parameters grew out of all bounds.
+    """
+    run = prepare(
+        scenario,
+        agent=agent,
+        training=training,
+        agents=agents,
+        seed=seed,
+        record_every=record_every,
+        engine=engine,
+        initial=initial,
+    )
+    return run.execute(progress=progress)
+
+
+def _check_whole(name: str, value: object, *, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise SpecError(f"{name}: got {value!r}: must be a whole number of {least} or more")
+
+
+def _check_size(program: Program, records: int, record_every: int) -> None:
+    sizes = dimension_sizes(program, records)
+    bytes_wanted = 8 * sum(
+        math.prod(sizes[dim] for dim in variable.dims) for variable in VARIABLES.values()
+    )
+    if bytes_wanted > MOST_BYTES:
+        enough = math.ceil(record_every * bytes_wanted / MOST_BYTES)
+        raise SpecError(
+            f"record_every: {records} records of {program.agents} agents would take "
+            f"{bytes_wanted / 2**30:.1f} GiB (allowed: {MOST_BYTES / 2**30:.0f}); "
+            f"record_every={enough} fits"
+        )
+
+
+def check_bounded(program: Program, history: Array, steps: Sequence[int]) -> None:
+    """Raise `DivergenceError` if a parameter of θ [S, P, N] has grown out of all bounds."""
+    bad = np.argwhere(~(np.abs(history) <= LARGEST))
+    if bad.size:
+        index, row, agent = (int(i) for i in bad[0])
+        kind = program.layout.names[row].split(".")[0]
+        raise DivergenceError(
+            f"agent {agent}: {program.layout.names[row]} grew out of all bounds by step "
+            f"{steps[index]}; lower training.learning_rate.{kind}"
+        )
+
+
+def _share_of(whole: int, progress: Progress | None) -> Callable[[int], None] | None:
+    """Turn "so many agent-steps more" into "this share is done"."""
+    if progress is None:
+        return None
+    done = 0
+
+    def count(agent_steps: int) -> None:
+        nonlocal done
+        done += agent_steps
+        progress(done / whole)
+
+    return count

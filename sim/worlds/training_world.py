@@ -1,0 +1,240 @@
+"""Training as a Mesa world: what an engine computes, seen as agents.
+
+The arrays are the truth. `TrainingWorld` holds θ and has an engine move it; a `ModelAgent` holds
+nothing and reads its own numbers when asked, so that `world.agents.select(...)`,
+`mesa.DataCollector` and `mesa.batch_run` work as in any other Mesa model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from numbers import Integral
+from typing import Any
+
+import mesa
+import numpy as np
+
+from sim.dynamics.arrays import Program
+from sim.dynamics.record import Observer
+from sim.dynamics.state import AgentState, Array
+from sim.dynamics.variables import VARIABLES, Variable
+from sim.run import check_bounded, prepare
+from sim.spec.agent import CAPABILITIES, TRAITS, Agent
+from sim.spec.errors import SpecError
+from sim.spec.scenario import Scenario
+from sim.spec.settings import apply_settings, read_specs
+from sim.spec.training import Training
+
+
+class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
+    """A population in training, as a Mesa model.
+
+    `step()` trains every agent by one step: after t steps the numbers are, to the bit, those that
+    `sim.simulate` has at step t. When training is over, `running` is False and `step()` changes
+    nothing more.
+
+    `datacollector` has, over agents, the median gaming rate in each context and the median reach,
+    drift and alignment; of each agent its reach, drift, alignment and consistency. It collects at
+    the start, every `collect_every` steps, and at the end.
+
+    Attributes:
+        specs: Scenario, agent and training, complete and checked.
+        program: The same as arrays.
+        seed: Of all random draws; where none was given, the one that was drawn.
+        theta: θ [P, N], read-only; `program.layout` says which row is which parameter.
+        datacollector: What has been collected.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario | str | Mapping[str, object] = "copyright",
+        *,
+        agent: Agent | Mapping[str, object] | None = None,
+        training: Training | Mapping[str, object] | None = None,
+        agents: int = 16,
+        rng: Any = None,
+        engine: str = "auto",
+        initial: AgentState | None = None,
+        collect_every: int = 1,
+        **settings: object,
+    ) -> None:
+        """Make a world at step 0.
+
+        Args:
+            scenario: As for `sim.simulate`; so are agent, training, engine and initial.
+            agent: What is particular about the agents.
+            training: How they are trained.
+            agents: How many.
+            rng: Seed of all random draws, in any form that Mesa takes. A whole number gives what
+                `sim.simulate` gives for that seed; None draws a seed.
+            engine: `numpy`, or `auto` for the fastest that is installed.
+            initial: Every agent's starting state.
+            collect_every: Steps from one collection to the next. More than 1 saves time and memory
+                in long runs of many agents, but Mesa before 3.4 cannot `batch_run` it.
+            settings: Changes to the specs by dotted key, as in `**{"training.leak": 0.2}`
+                (`sim.spec.settings`); and `seed`, which is the same as `rng`.
+
+        Raises:
+            SpecError: The input cannot be used; one line says why.
+        """
+        # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
+        # seeds would be lost; among the settings it leaves it alone.
+        self.seed = _whole_seed(settings.pop("seed", None), rng)
+        self.specs = apply_settings(read_specs(scenario, agent=agent, training=training), settings)
+        run = prepare(
+            self.specs.scenario,
+            agent=self.specs.agent,
+            training=self.specs.training,
+            agents=agents,
+            seed=self.seed,
+            record_every=self.specs.training.steps,
+            engine=engine,
+            initial=initial,
+        )
+        if not isinstance(collect_every, Integral) or collect_every < 1:
+            raise SpecError(
+                f"collect_every: got {collect_every!r}: must be a whole number of 1 or more"
+            )
+        super().__init__(rng=self.seed)
+        self.program: Program = run.program
+        self.theta: Array = self.program.theta
+        self._engine = run.engine
+        self._collect_every = collect_every
+        self._observer: Observer | None = None
+        self._measured: dict[str, Array] = {}
+        ModelAgent.create_agents(self, agents)
+        self.datacollector = mesa.DataCollector(
+            model_reporters=_model_reporters(self.program),
+            agent_reporters={name: name for name in _AGENT_REPORTERS},
+        )
+        self.datacollector.collect(self)
+
+    def step(self) -> None:
+        """Train every agent by one step, if training is not over.
+
+        Raises:
+            DivergenceError: Parameters grew out of all bounds.
+        """
+        if self.steps > self.program.steps:  # Mesa has counted this step already
+            return
+        steps = [self.steps - 1, self.steps]
+        history = self._engine.trajectory(self.program, self.theta, steps)
+        check_bounded(self.program, history[1:], steps[1:])
+        self.theta = history[1]
+        self.theta.setflags(write=False)
+        self._measured = {}
+        self.running = self.steps < self.program.steps
+        if self.steps % self._collect_every == 0 or not self.running:
+            self.datacollector.collect(self)
+
+    def measured(self, name: str) -> Array:
+        """Return a variable of `sim.dynamics.variables` as it is now, agents first.
+
+        What agents think is worked out once per step, when it is first asked for. The array is
+        good until the next step.
+        """
+        if not self._measured:
+            segment = self.program.at(self.steps)
+            if self._observer is None or self._observer.segment is not segment:
+                self._observer = Observer(self.program, segment, slice(0, self.program.agents))
+            self._measured = dict(self._observer.observe(self.theta))
+        return self._measured[name]
+
+
+class ModelAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
+    """A simulated model in training: a view on its column of the world's arrays.
+
+    It has an attribute for every variable of `sim.dynamics.variables` (`reach`, `gaming_rate`, ...)
+    and for every trait (`rationality`, ...), each read from the arrays when asked. A variable with
+    one number for each context, value or capability is a dict by name, as in
+    `agent.gaming_rate["coding"]`; `policy` and its like are a dict of dicts. Where something is not
+    defined the number is nan.
+
+    Agents learn when the world steps; their own `step` does nothing. To remove one takes away this
+    view of it, no more.
+    """
+
+    model: TrainingWorld
+
+    @property
+    def row(self) -> int:
+        """The agent's place in the world's arrays and in results, from 0; Mesa's ids start at 1."""
+        return int(self.unique_id) - 1
+
+    @property
+    def traits(self) -> dict[str, float]:
+        """The fixed numbers of the agent, by name (MODEL.md section 2)."""
+        return {name: getattr(self, name) for name in TRAITS}
+
+
+def _variable_view(name: str, variable: Variable) -> property:
+    dims = variable.dims[2:]
+
+    def read(agent: ModelAgent) -> Any:
+        numbers = agent.model.measured(name)[agent.row].tolist()
+        return _by_name(numbers, dims, agent.model.program)
+
+    return property(read, doc=f"{variable.meaning}, {variable.unit}.")
+
+
+def _trait_view(name: str) -> property:
+    def read(agent: ModelAgent) -> float:
+        return float(getattr(agent.model.program.traits, name)[agent.row])
+
+    return property(read, doc=Agent.model_fields[name].description)
+
+
+for _name, _variable in VARIABLES.items():
+    setattr(ModelAgent, _name, _variable_view(_name, _variable))
+for _name in TRAITS:
+    setattr(ModelAgent, _name, _trait_view(_name))
+
+
+def _by_name(numbers: Any, dims: tuple[str, ...], program: Program) -> Any:
+    """Turn nested lists into dicts with the names of their dimensions; a number stays as it is."""
+    if not dims:
+        return numbers
+    if dims == ("context", "response"):  # contexts differ in their responses; lists are padded
+        named = (dict(zip(*pair)) for pair in zip(program.responses, numbers, strict=True))
+        return dict(zip(program.layout.contexts, named, strict=True))
+    names = {
+        "context": program.layout.contexts,
+        "value": program.layout.values,
+        "capability": CAPABILITIES,
+    }[dims[0]]
+    parts = (_by_name(part, dims[1:], program) for part in numbers)
+    return dict(zip(names, parts, strict=True))
+
+
+_AGENT_REPORTERS = ("reach", "value_drift", "alignment", "consistency")
+
+
+def _model_reporters(program: Program) -> dict[str, Any]:
+    """Medians over agents; their names differ from those of the agents' own numbers.
+
+    In what `mesa.batch_run` returns, both stand side by side.
+    """
+    rates = {
+        f"median_gaming_rate.{name}": partial(_median, name="gaming_rate", context=c)
+        for c, name in enumerate(program.layout.contexts)
+    }
+    whole = ("reach", "value_drift", "alignment")
+    return {**rates, **{f"median_{name}": partial(_median, name=name) for name in whole}}
+
+
+def _median(world: TrainingWorld, *, name: str, context: int | None = None) -> float:
+    numbers = world.measured(name)
+    return float(np.median(numbers if context is None else numbers[:, context]))
+
+
+def _whole_seed(seed: object, rng: Any) -> int:
+    if seed is not None and rng is not None:
+        raise SpecError("seed: is given twice, as seed and as rng")
+    given = rng if seed is None else seed
+    if isinstance(given, Integral):
+        return given
+    try:
+        return int(np.random.default_rng(given).integers(2**32))
+    except TypeError:
+        raise SpecError(f"seed: got {given!r}: must be a whole number of 0 or more") from None
