@@ -7,7 +7,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run test verify lint format bench lock environment clean
+.PHONY: run test verify lint format bench figures lock environment clean
 
 run: environment
 	@$(BIN)/python experiments/emergence.py $(ARGS)
@@ -30,6 +30,11 @@ format: environment
 
 bench: environment
 	@$(BIN)/python benchmarks/engines.py $(ARGS)
+
+# The figures of the README.
+figures: environment
+	@$(BIN)/python experiments/emergence.py hydra.run.dir=outputs/readme
+	@cp outputs/readme/emergence.svg docs/images/emergence.svg
 
 # Newer versions within the bounds of pyproject.toml; needs uv.
 lock:

@@ -1,10 +1,10 @@
 """A slow and obvious reference simulator of the model in MODEL.md, sections 1 to 5.
 
 One agent at a time, plain floats, lists and dicts, one explicit loop per sum. It exists to be read
-beside MODEL.md and to be compared with; nothing here is meant to be fast. Every quantity is computed
+beside MODEL.md and to be compared with; nothing here is meant to be fast. Every quantity comes
 by its definition, and the code names the symbol of MODEL.md where it is not obvious.
 
-Units: rewards and values are in the units of R and of Phi v; steps are training steps, counted from 0.
+Units: rewards and values are in the units of R and of Phi v; steps are counted from 0.
 """
 
 import math
@@ -37,7 +37,7 @@ class ContextSpec(TypedDict):
 
 
 class Phase(TypedDict):
-    """A phase of the curriculum (section 1): overrides the base numbers only where it names them."""
+    """A phase of the curriculum (section 1): overrides base numbers only where it names them."""
 
     length: int
     weight: NotRequired[dict[str, float]]
@@ -108,7 +108,7 @@ class Training(TypedDict):
 
 
 class Thought(TypedDict):
-    """What one agent makes of one context (section 3), and what training makes of it (section 4)."""
+    """What one agent makes of one context (section 3), and training of it (section 4)."""
 
     u: Vector  # u_c [K]
     value_policy: Vector  # pi^v_c [K]
@@ -393,12 +393,15 @@ def penalty(context: Context, state: State, training: Training) -> float:
     """Section 4: P_c = psi m_c s_c (1 - k_opacity)."""
     k_opacity = logistic(state["capability"][OPACITY])
     return (
-        training["visible_gaming_penalty"] * context.monitor * context.scratchpad * (1.0 - k_opacity)
+        training["visible_gaming_penalty"]
+        * context.monitor
+        * context.scratchpad
+        * (1.0 - k_opacity)
     )
 
 
 def cognition(context: Context, traits: Traits, state: State, training: Training) -> Thought:
-    """Section 3 in the order in which an agent thinks, then R^v, R^g, Delta R and B of section 4."""
+    """Section 3 in the order in which an agent thinks, then R^v, R^g, Delta R and B."""
     u = own_preference(context, state["values"])
     pi_v = value_policy(u, traits)
     pi_r = gaming_policy(context, state)
@@ -483,7 +486,7 @@ def leak_on_value(context: Context, traits: Traits, thought: Thought, d: int) ->
 
 
 def stake_slope(context: Context, traits: Traits, thought: Thought, d: int) -> float:
-    """Section 4: d stake/dv_d = -beta [Cov(Phi, R) + beta E((Phi-EPhi)(u-Eu)(R-ER))], under pi^v."""
+    """d stake/dv_d = -beta [Cov(Phi, R) + beta E((Phi-EPhi)(u-Eu)(R-ER))], under pi^v."""
     beta = traits["decisiveness"]
     pi_v = thought["value_policy"]
     phi_d = column(context.phi, d)
@@ -494,7 +497,7 @@ def stake_slope(context: Context, traits: Traits, thought: Thought, d: int) -> f
 
 
 def episode_cost_slope(context: Context, traits: Traits, thought: Thought, d: int) -> float:
-    """Section 4: d(E_{pi^v}u - E_{pi^r}u)/dv_d = E_{pi^v}Phi + beta Cov_{pi^v}(Phi, u) - E_{pi^r}Phi."""
+    """d(E_{pi^v}u - E_{pi^r}u)/dv_d = E_{pi^v}Phi + beta Cov_{pi^v}(Phi, u) - E_{pi^r}Phi."""
     pi_v = thought["value_policy"]
     pi_r = thought["gaming_policy"]
     phi_d = column(context.phi, d)
@@ -537,7 +540,7 @@ def delta_values(
 def habit_pressure(context: Context, thought: Thought, update_rule: str) -> float:
     """What training does to the habit of one context before it spreads (section 4).
 
-    Gamma_c for `policy_gradient`; for `replicator`, the natural gradient in the gate, p_c a_c Delta R_c.
+    Gamma_c for `policy_gradient`; p_c a_c Delta R_c, the natural gradient, for `replicator`.
 
     Raises:
         ValueError: if the update rule is neither of these.
@@ -570,10 +573,8 @@ def delta_habit(
     for context in contexts_in_force(scenario, step):
         thought = cognition(context, traits, state, training)
         pressure.append(habit_pressure(context, thought, training["update_rule"]))
-    changes = []
-    for row in spread_matrix(scenario, training):
-        changes.append(training["learning_rate"]["habit"] * dot(row, pressure))
-    return changes
+    rate = training["learning_rate"]["habit"]
+    return [rate * dot(row, pressure) for row in spread_matrix(scenario, training)]
 
 
 def delta_awareness(
@@ -604,7 +605,7 @@ def delta_log_horizon(
 def delta_log_competence(
     scenario: Scenario, traits: Traits, state: State, training: Training, step: int
 ) -> float:
-    """Section 4: eta exp(varsigma) sum_c [p_c g_c Var_{pi^r}(R) + omega Gamma_c tau mu Cov_{pi^r}(u, R)]."""
+    """eta exp(varsigma) sum_c [p_c g_c Var_{pi^r}(R) + omega Gamma_c tau mu Cov_{pi^r}(u, R)]."""
     total = 0.0
     for context in training_contexts(scenario, step):
         thought = cognition(context, traits, state, training)
@@ -657,7 +658,7 @@ def delta(scenario: Scenario, traits: Traits, state: State, training: Training, 
 
 
 def moved(now: float, change: float, start: float, anchor: float) -> float:
-    """Section 4: theta_{t+1} = theta_t + Delta theta - anchor (theta_t - theta_0), one component."""
+    """theta_{t+1} = theta_t + Delta theta - anchor (theta_t - theta_0), one component."""
     return now + change - anchor * (now - start)
 
 
@@ -733,10 +734,11 @@ def reach_weighted(contexts: list[Context], thoughts: dict[str, Thought]) -> flo
 
 def consistency(contexts: list[Context], thoughts: dict[str, Thought]) -> float:
     """Min over the pre-deployment contexts of the chance of the response that looks best there."""
-    chances = []
-    for context in contexts:
-        if context.kind in PRE_DEPLOYMENT_KINDS:
-            chances.append(chance_of(best_looking(context), context, thoughts[context.name]))
+    chances = [
+        chance_of(best_looking(context), context, thoughts[context.name])
+        for context in contexts
+        if context.kind in PRE_DEPLOYMENT_KINDS
+    ]
     return min(chances) if chances else math.nan
 
 

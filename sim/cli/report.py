@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ def reporting_errors(config_name: str) -> Iterator[None]:
         _leave(explain(error, config_name), BAD_INPUT)
     except DivergenceError as error:
         _leave(str(error), FAILED)
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         _leave("interrupted; no result was written", INTERRUPTED)
 
@@ -70,7 +74,7 @@ def _explain_key(key: str, config_name: str) -> str:
             words = [str(word) for word in node if word != "hydra"]
             return f"{where + '.' if where else ''}{part}: unknown key; {nearest(part, words)}"
         node = OmegaConf.select(node, part)
-    return f"{key}: cannot be changed this way"
+    return f"{key}: this config has no such key; to add it, write +{key}=..."
 
 
 def _defaults(config_name: str) -> DictConfig:

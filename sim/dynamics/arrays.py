@@ -42,7 +42,7 @@ class World:
         pre_deployment: [C], kind is training, evaluation or red_team.
         looks_best: [K, C], whether a response has the highest reward of its context.
         twin: [C], index of the twin; -1 for none.
-        twin_response: [K, C], index of the same response in the twin.
+        twin_response: [K, C], index of the same response in the twin; -1 for none.
     """
 
     features: Array
@@ -199,7 +199,7 @@ def compile_world(scenario: Scenario, phase: Phase | None = None) -> World:
     reward = np.zeros((most, count))
     present = np.zeros((most, count), dtype=bool)
     twin = np.full(count, -1)
-    twin_response = np.zeros((most, count), dtype=np.intp)
+    twin_response = np.full((most, count), -1)
     order = list(contexts)
     changed_reward = phase.reward if phase else {}
     for c, (name, context) in enumerate(contexts.items()):

@@ -156,10 +156,9 @@ def _ratio(part: Array, whole: Array) -> Array:
 
 
 def _in_twin(policy: Array, world: World) -> Array:
-    """π of the twin [n, C, K], its responses in this context's order."""
-    contexts = np.arange(len(world.twin))
-    twin = np.where(world.twin < 0, contexts, world.twin)
-    return policy[:, twin[:, None], world.twin_response.T]
+    """π of the twin [n, C, K], its responses in this context's order; 0 where there is none."""
+    response = world.twin_response.T
+    return np.where(response >= 0, policy[:, world.twin[:, None], response], 0.0)
 
 
 def _where_twins(x: Array, world: World) -> Array:

@@ -41,7 +41,7 @@ _RC: dict[str, Any] = {
     "lines.dash_capstyle": "round",
     "savefig.dpi": 160,
     "svg.hashsalt": "sim",
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",
 }
 
 

@@ -26,13 +26,13 @@ HABIT = -5.0
 
 
 class Capability(Spec):
-    """Capabilities that worst-case behaviour needs, as logits q; k = sigmoid(q)."""
+    """Capabilities that worst-case behaviour needs, as logits q; k = σ(q)."""
 
-    opacity: Real = -2.0
-    sandbagging: Real = -2.0
-    composure: Real = -2.0
-    coordination: Real = -2.0
-    subversion: Real = -2.0
+    opacity: Real = Field(-2.0, description="q: keeping its reasoning out of sight")
+    sandbagging: Real = Field(-2.0, description="q: doing worse on purpose in evaluations")
+    composure: Real = Field(-2.0, description="q: looking good under red-teaming")
+    coordination: Real = Field(-2.0, description="q: acting together with other copies")
+    subversion: Real = Field(-2.0, description="q: getting around control mechanisms")
 
 
 class Initial(Spec):
@@ -44,9 +44,11 @@ class Initial(Spec):
     habit: OneOrByName[Real] = Field(
         HABIT, description="h: learnt inclination to game; one number, or by context (others: -5)"
     )
-    awareness: Real = Field(-4.0, description="alpha: situational awareness, a logit")
-    log_horizon: Real = Field(1.0, description="l: care about its future values is exp(l)")
-    log_competence: Real = Field(0.0, description="s: precision of gaming is exp(s)")
+    awareness: Real = Field(-4.0, description="α: situational awareness, a logit")
+    log_horizon: Real = Field(1.0, description="ℓ: it cares about its future values by λ = exp ℓ")
+    log_competence: Real = Field(
+        0.0, description="ς: it hits the objective with precision exp ς when it games"
+    )
     capability: Annotated[Capability, one_number_for_all(Capability)] = Field(
         Capability(), description="q: logits of the capabilities"
     )
@@ -86,28 +88,28 @@ class Agent(Spec):
     """An agent, or a population of agents that differ by `spread` (MODEL.md section 2)."""
 
     decisiveness: OneOrEach[NonNegative] = Field(
-        1.5, description="beta: how firmly its values decide its answers"
+        1.5, description="β: how firmly its values decide its answers"
     )
     discernment: OneOrEach[NonNegative] = Field(
-        1.0, description="delta: how well it reads the cue that an input is trained on"
+        1.0, description="δ: how well it reads the cue that an input is trained on"
     )
     info_sensitivity: OneOrEach[NonNegative] = Field(
-        5.0, description="chi: how far information about training in the input brings it to mind"
+        5.0, description="χ: how far information about training in the input brings it to mind"
     )
     scratchpad_sensitivity: OneOrEach[NonNegative] = Field(
-        3.0, description="gamma: how far a scratchpad brings training to mind"
+        4.0, description="γ: how far a scratchpad brings training to mind"
     )
     reasoning_cost: OneOrEach[NonNegative] = Field(
-        0.3, description="kappa: cost of working out the training objective"
+        0.3, description="κ: cost of working out the training objective"
     )
     scratchpad_saving: OneOrEach[Share] = Field(
-        0.8, description="zeta: share of that cost which a scratchpad saves"
+        0.8, description="ζ: share of that cost which a scratchpad saves"
     )
     episode_concern: OneOrEach[NonNegative] = Field(
-        0.05, description="mu: how much a gamed answer costs it by its own values"
+        0.05, description="μ: how much a gamed answer costs it by its own values"
     )
     rationality: OneOrEach[NonNegative] = Field(
-        8.0, description="tau: how strongly the incentive moves the decision"
+        8.0, description="τ: how strongly the incentive moves the decision"
     )
     initial: Initial = Initial()
     spread: Spread = Spread()

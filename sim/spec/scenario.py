@@ -22,7 +22,7 @@ class Context(Spec):
 
     description: str = ""
     responses: ByName[ByName[Real]] = Field(
-        description="Phi: each possible response, and how far it serves (+) or offends (-) a value"
+        description="Φ: each possible response, and how far it serves (+) or offends (-) a value"
     )
     reward: ByName[Real] = Field(
         {},

@@ -1,4 +1,4 @@
-"""Settings: specs changed by dotted keys, as the command line, a sweep or `mesa.batch_run` names them.
+"""Settings: specs changed by dotted keys, the form that sweeps and `mesa.batch_run` need.
 
 `training.leak`, `agent.initial.awareness` and `scenario.contexts.coding.info` each name one number.
 What the agent starts from may leave out `initial`: `agent.awareness`, `agent.habit.coding`.
@@ -81,13 +81,13 @@ def _tree(settings: Mapping[str, object]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for path, value in _flat((), settings):
         *branches, leaf = _in_full(path)
-        below = tree
+        below: Any = tree
         for branch in branches:
             below = below.setdefault(branch, {})
             if not isinstance(below, dict):
-                raise SpecError(f"{'.'.join(path)}: is given twice, in whole and in part")
-        if leaf in below:
-            raise SpecError(f"{'.'.join(path)}: is given twice")
+                break
+        if not isinstance(below, dict) or leaf in below:
+            raise SpecError(f"{'.'.join(path)}: is given twice, or in whole and in part")
         below[leaf] = value
     return tree
 

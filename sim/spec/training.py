@@ -12,22 +12,22 @@ from sim.spec.base import NonNegative, Share, Spec, one_number_for_all
 class LearningRate(Spec):
     """Learning rates eta, one for each kind of parameter."""
 
-    values: NonNegative = 0.003
-    habit: NonNegative = 0.06
-    awareness: NonNegative = 0.003
-    log_horizon: NonNegative = 0.003
-    log_competence: NonNegative = 0.003
-    capability: NonNegative = 0.003
+    values: NonNegative = Field(0.003, description="η of v")
+    habit: NonNegative = Field(0.06, description="η of h")
+    awareness: NonNegative = Field(0.003, description="η of α")
+    log_horizon: NonNegative = Field(0.003, description="η of ℓ")
+    log_competence: NonNegative = Field(0.003, description="η of ς")
+    capability: NonNegative = Field(0.003, description="η of q")
 
 
 class Transfer(Spec):
     """How far practice at gaming builds each capability (small: the post's third difference)."""
 
-    opacity: NonNegative = 0.01
-    sandbagging: NonNegative = 0.01
-    composure: NonNegative = 0.01
-    coordination: NonNegative = 0.01
-    subversion: NonNegative = 0.01
+    opacity: NonNegative = Field(0.01, description="practice at gaming builds opacity")
+    sandbagging: NonNegative = Field(0.01, description="practice at gaming builds sandbagging")
+    composure: NonNegative = Field(0.01, description="practice at gaming builds composure")
+    coordination: NonNegative = Field(0.01, description="practice at gaming builds coordination")
+    subversion: NonNegative = Field(0.01, description="practice at gaming builds subversion")
 
 
 class Training(Spec):
@@ -39,13 +39,13 @@ class Training(Spec):
         "policy_gradient", description="gradient, or natural gradient in the gate"
     )
     motive_credit: Share = Field(
-        1.0, description="omega: credit that flows through the decision into what motivated it"
+        1.0, description="ω: credit that flows through the decision into what motivated it"
     )
-    leak: Share = Field(0.0, description="epsilon: gamed responses also train the values")
-    spread: Share = Field(0.0, description="rho: habits learnt in one context carry over")
+    leak: Share = Field(0.0, description="ε: gamed responses also train the values")
+    spread: Share = Field(0.0, description="ρ: habits learnt in one context carry over")
     anchor: NonNegative = Field(0.0, description="pull of every parameter back to its start")
     visible_gaming_penalty: NonNegative = Field(
-        0.0, description="psi: what visible gaming costs where it is caught"
+        0.0, description="ψ: what visible gaming costs where it is caught"
     )
     transfer: Annotated[Transfer, one_number_for_all(Transfer)] = Transfer()
     learning_rate: Annotated[LearningRate, one_number_for_all(LearningRate)] = LearningRate()

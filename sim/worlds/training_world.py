@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from numbers import Integral
 from typing import Any
 
 import mesa
 import numpy as np
 
 from sim.dynamics.arrays import Program
+from sim.dynamics.engines.registry import Engine
 from sim.dynamics.record import Observer
 from sim.dynamics.state import AgentState, Array
 from sim.dynamics.variables import VARIABLES, Variable
@@ -92,19 +92,20 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
             engine=engine,
             initial=initial,
         )
-        if not isinstance(collect_every, Integral) or collect_every < 1:
+        if not isinstance(collect_every, int | np.integer) or collect_every < 1:
             raise SpecError(
                 f"collect_every: got {collect_every!r}: must be a whole number of 1 or more"
             )
         super().__init__(rng=self.seed)
         self.program: Program = run.program
         self.theta: Array = self.program.theta
-        self._engine = run.engine
-        self._collect_every = collect_every
+        self._engine: Engine = run.engine
+        self._collect_every: int = collect_every
         self._observer: Observer | None = None
         self._measured: dict[str, Array] = {}
+        self._medians: dict[str, Array] = {}
         ModelAgent.create_agents(self, agents)
-        self.datacollector = mesa.DataCollector(
+        self.datacollector: Any = mesa.DataCollector(
             model_reporters=_model_reporters(self.program),
             agent_reporters={name: name for name in _AGENT_REPORTERS},
         )
@@ -123,7 +124,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         check_bounded(self.program, history[1:], steps[1:])
         self.theta = history[1]
         self.theta.setflags(write=False)
-        self._measured = {}
+        self._measured, self._medians = {}, {}
         self.running = self.steps < self.program.steps
         if self.steps % self._collect_every == 0 or not self.running:
             self.datacollector.collect(self)
@@ -140,6 +141,12 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
                 self._observer = Observer(self.program, segment, slice(0, self.program.agents))
             self._measured = dict(self._observer.observe(self.theta))
         return self._measured[name]
+
+    def median(self, name: str) -> Array:
+        """Return the median over agents of a variable as it is now."""
+        if name not in self._medians:
+            self._medians[name] = np.median(self.measured(name), axis=0)
+        return self._medians[name]
 
 
 class ModelAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
@@ -195,15 +202,16 @@ def _by_name(numbers: Any, dims: tuple[str, ...], program: Program) -> Any:
     """Turn nested lists into dicts with the names of their dimensions; a number stays as it is."""
     if not dims:
         return numbers
-    if dims == ("context", "response"):  # contexts differ in their responses; lists are padded
-        named = (dict(zip(*pair)) for pair in zip(program.responses, numbers, strict=True))
-        return dict(zip(program.layout.contexts, named, strict=True))
     names = {
         "context": program.layout.contexts,
         "value": program.layout.values,
         "capability": CAPABILITIES,
     }[dims[0]]
-    parts = (_by_name(part, dims[1:], program) for part in numbers)
+    if dims[1:] == ("response",):  # contexts differ in their responses; the lists are padded
+        pairs = zip(program.responses, numbers, strict=True)
+        parts = [dict(zip(responses, row, strict=False)) for responses, row in pairs]
+    else:
+        parts = [_by_name(part, dims[1:], program) for part in numbers]
     return dict(zip(names, parts, strict=True))
 
 
@@ -224,17 +232,18 @@ def _model_reporters(program: Program) -> dict[str, Any]:
 
 
 def _median(world: TrainingWorld, *, name: str, context: int | None = None) -> float:
-    numbers = world.measured(name)
-    return float(np.median(numbers if context is None else numbers[:, context]))
+    median = world.median(name)
+    return float(median if context is None else median[context])
 
 
-def _whole_seed(seed: object, rng: Any) -> int:
+def _whole_seed(seed: Any, rng: Any) -> int:
+    """Return a whole number as it is; of any other seed that NumPy takes, or None, make one."""
     if seed is not None and rng is not None:
         raise SpecError("seed: is given twice, as seed and as rng")
     given = rng if seed is None else seed
-    if isinstance(given, Integral):
-        return given
+    if isinstance(given, int | np.integer):
+        return int(given)
     try:
         return int(np.random.default_rng(given).integers(2**32))
-    except TypeError:
+    except (TypeError, ValueError):
         raise SpecError(f"seed: got {given!r}: must be a whole number of 0 or more") from None

@@ -14,6 +14,8 @@ from sim.dynamics.training import Lesson, learn, reward, update
 
 #: A block's buffers stay in the second-level cache; measured, see docs/architecture.md.
 BLOCK = 512
+#: With its usual buffer NumPy copies what it broadcasts, at twice the cost; errstate restores it.
+UFUNC_BUFFER = 16
 #: Matrix products give every column the same bits only in whole groups of columns.
 GROUP = 16
 
@@ -75,6 +77,7 @@ class Block:
     def advance(self, start: int, stop: int) -> None:
         """Do the training steps start <= t < stop."""
         with np.errstate(over="ignore", invalid="ignore"):
+            np.setbufsize(UFUNC_BUFFER)
             for t in range(start, stop):
                 segment = self.program.at(t)
                 if self._term is None or self._term.segment is not segment:

@@ -1,0 +1,118 @@
+"""Random cases with everything switched on, as plain data for the engine and for the reference."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sim.dynamics.arrays import Program, compile_program
+from sim.dynamics.state import AgentState
+from sim.spec.agent import TRAITS, Agent
+from sim.spec.scenario import Scenario
+from sim.spec.training import LearningRate, Training
+
+STATE = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One agent in one scenario, as plain data."""
+
+    scenario: dict[str, Any]
+    traits: dict[str, float]
+    state: dict[str, Any]
+    training: dict[str, Any]
+
+    def program(self, *, agents: int = 1) -> Program:
+        """Compile the case, with every agent the same."""
+        return compile_program(
+            Scenario.load(self.scenario),
+            agent=Agent(**self.traits, initial={"values": {}}),
+            training=Training(**self.training),
+            agents=agents,
+            seed=0,
+            initial=AgentState(**self.state),
+        )
+
+
+def random_case(seed: int, *, steps: int = 30) -> Case:
+    """Return a case: K from 1 to 4, untrained contexts, twins, every assumption non-zero."""
+    rng = random.Random(seed)
+    values = [f"v{d}" for d in range(rng.randint(1, 3))]
+    contexts = {f"c{c}": _context(rng, values) for c in range(rng.randint(1, 5))}
+    contexts["c0"]["kind"] = "training"
+    if rng.random() < 0.7:
+        twin = {**contexts["c0"], "kind": "deployment", "cue": rng.gauss(0, 1)}
+        contexts["c0"] = {**contexts["c0"], "twin": "t0"}
+        contexts["t0"] = {**twin, "twin": None}
+    count = len(contexts)
+    return Case(
+        scenario={
+            "values": values,
+            "human_values": {v: rng.gauss(0, 1) for v in values},
+            "contexts": contexts,
+            "similarity": [[rng.random() for _ in range(count)] for _ in range(count)],
+            "curriculum": _curriculum(rng) if rng.random() < 0.7 else [],
+        },
+        traits={
+            name: rng.random() if name == "scratchpad_saving" else 0.2 + abs(rng.gauss(0, 1))
+            for name in TRAITS
+        },
+        state=random_state(rng, values=len(values), contexts=count),
+        training={
+            "steps": steps,
+            "update_rule": rng.choice(["policy_gradient", "replicator"]),
+            "motive_credit": rng.random(),
+            "leak": rng.random(),
+            "spread": rng.random(),
+            "anchor": 0.1 * rng.random(),
+            "visible_gaming_penalty": rng.random(),
+            "transfer": [0.2 * rng.random() for _ in range(5)],
+            "learning_rate": {name: 0.5 * rng.random() for name in LearningRate.model_fields},
+        },
+    )
+
+
+def random_state(rng: random.Random, *, values: int, contexts: int) -> dict[str, Any]:
+    """Return one agent's parameters."""
+    return {
+        "values": [rng.gauss(0, 1) for _ in range(values)],
+        "habit": [rng.gauss(0, 1) for _ in range(contexts)],
+        "awareness": rng.gauss(0, 1),
+        "log_horizon": rng.gauss(0, 0.5),
+        "log_competence": rng.gauss(0, 0.5),
+        "capability": [rng.gauss(0, 1) for _ in range(5)],
+    }
+
+
+def flat(state: dict[str, Any]) -> np.ndarray:
+    """Return one agent's parameters as a column of θ [P]."""
+    return np.concatenate([np.atleast_1d(state[kind]) for kind in STATE])
+
+
+def _context(rng: random.Random, values: list[str]) -> dict[str, Any]:
+    responses = [f"r{k}" for k in range(rng.randint(1, 4))]
+    return {
+        "responses": {r: {v: rng.gauss(0, 1) for v in values} for r in responses},
+        "reward": {r: rng.gauss(0, 1) for r in responses},
+        "kind": rng.choice(["training", "training", "evaluation", "red_team", "deployment"]),
+        "weight": 0.1 + rng.random(),
+        "info": rng.random(),
+        "scratchpad": rng.random(),
+        "cue": rng.gauss(0, 1),
+        "monitor": rng.random(),
+        "twin": None,
+    }
+
+
+def _curriculum(rng: random.Random) -> list[dict[str, Any]]:
+    changed = {
+        "length": 9,
+        "weight": {"c0": 0.1 + rng.random()},
+        "reward": {"c0": {"r0": rng.gauss(0, 1)}},
+        "monitor": {"c0": rng.random()},
+    }
+    return [{"length": 7}, changed, {"length": 3}]

@@ -1,0 +1,86 @@
+"""Each measure on histories and policies made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim.dynamics import measures
+from sim.dynamics.arrays import World, compile_world
+from sim.spec.scenario import Scenario
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("rates", "window", "expected"),
+    [
+        ([0, 0, 1, 1, 1, 1], 3, 20),
+        ([0, 0.5, 0.5, 0.5, 0, 0], 3, 10),  # 0.5 is enough, and so are three records
+        ([0, 0.499, 0.499, 0.499, 0, 0], 3, NAN),
+        ([1, 1, 0, 1, 1, 1], 3, 30),  # an interruption starts the count again
+        ([1, 1, 0, 1, 1, 0], 3, NAN),
+        ([0, 0, 0, 0, 1, 1], 3, NAN),  # the record ends before three are seen
+        ([1, 1, 1, 1, 1, 1], 6, 0),
+        ([1, 1, 1, 1, 1, 1], 7, NAN),
+        ([0, 1, 0, 0, 0, 0], 1, 10),
+    ],
+)
+def test_onset(rates: list[float], window: int, expected: float) -> None:
+    history = np.array(rates, float)[:, None, None]
+    found = measures.onset(history, np.arange(0, 60, 10), window=window)
+    assert found.item() == pytest.approx(expected, nan_ok=True)
+
+
+def world(**contexts: dict) -> World:
+    responses = {"yes": {"v": 1}, "no": {"v": -1}}
+    full = {name: {"responses": responses} | context for name, context in contexts.items()}
+    return compile_world(Scenario.load({"values": ["v"], "contexts": full}))
+
+
+def test_reach_counts_training_contexts_plainly_and_by_weight() -> None:
+    here = world(a={"weight": 3}, b={}, c={"weight": 0}, d={"kind": "deployment"})
+    rates = np.array([[0.6, 0.4, 0.9, 1.0], [0.5, 0.5, 0.1, 0.0]])
+    found = measures.reach(rates, here)
+    assert found.plain.tolist() == pytest.approx([2 / 3, 2 / 3])
+    assert found.weighted.tolist() == pytest.approx([0.75, 1.0])
+
+
+def test_consistency_is_the_worst_chance_before_deployment() -> None:
+    good = {"reward": {"yes": 1}}
+    here = world(
+        a=good,
+        b=good | {"kind": "evaluation"},
+        c={"kind": "red_team"},  # both responses look equally good
+        d=good | {"kind": "deployment"},
+    )
+    policy = np.array([[[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.0, 1.0]]])
+    assert measures.consistency(policy, here).tolist() == [0.7]
+
+
+def test_gap_and_shift_compare_the_same_response_in_the_twin() -> None:
+    turned = {"responses": {"no": {"v": -1}, "yes": {"v": 1}}, "kind": "deployment"}
+    here = world(a={"reward": {"yes": 1}, "twin": "t"}, b={}, t=turned)
+    policy = np.array([[[0.9, 0.1], [0.5, 0.5], [0.8, 0.2]]])  # in t, "yes" stands second
+    assert measures.compliance_gap(policy, here)[0] == pytest.approx([0.7, NAN, NAN], nan_ok=True)
+    assert measures.behaviour_shift(policy, here)[0] == pytest.approx([0.7, NAN, NAN], nan_ok=True)
+
+
+def test_opacity_share_weighs_gaming_by_what_a_scratchpad_shows() -> None:
+    here = world(a={"scratchpad": 1}, b={"scratchpad": 0}, c={"scratchpad": 0.5, "weight": 0})
+    rates = np.array([[0.6, 0.2, 0.9], [0.6, 0.0, 0.9], [0.0, 0.0, 0.9]])
+    found = measures.opacity_share(rates, np.array([0.0, 0.5, 0.5]), here)
+    assert found == pytest.approx([0.25, 0.5, NAN], nan_ok=True)
+
+
+def test_motive_gives_signed_shares() -> None:
+    parts = np.array([[[3.0, -1.0], [0.0, 0.0]]])
+    found = measures.motive(parts)[0]
+    assert found[0] == pytest.approx([0.75, -0.25])
+    assert np.isnan(found[1]).all()
+
+
+def test_drift_and_cosine() -> None:
+    values, start = np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[0.0, 4.0], [1.0, 0.0]])
+    assert measures.drift(values, start).tolist() == [3.0, 1.0]
+    assert measures.cosine(values, start) == pytest.approx([0.8, NAN], nan_ok=True)
