@@ -9,25 +9,18 @@ every call on 12 numbers costs more than the arithmetic.
 To be fair to the rival, what can be known before training starts is worked out before it starts
 (what inputs tell an agent, features and rewards against the first response), only contexts that
 are trained on are looked at, and one loop holds the whole step.
-
-    python benchmarks/mesa_per_agent.py --agents 64 --contexts 12 --steps 50
 """
 
 from __future__ import annotations
 
-import argparse
-import random
-import time
 from dataclasses import dataclass
 from math import exp
 from operator import mul
-from typing import Any
 
 import mesa
 import numpy as np
 
 from sim.dynamics.arrays import Program, Segment, compile_program
-from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.state import Array
 from sim.spec.agent import TRAITS, Agent
 from sim.spec.scenario import Scenario
@@ -95,6 +88,7 @@ class PerAgentTraining(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.program = program
         self.training = training
         self.transfer: list[float] = list(dict(training.transfer).values())
+        self.rates: list[float] = program.segments[0].assumptions.learning_rate[:, 0].tolist()
         self.similarity: list[list[float]] = program.segments[0].world.similarity.tolist()
         self.segment: Segment | None = None
         self.contexts: list[Context] = []
@@ -230,26 +224,54 @@ class PerAgentModel(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
                     + g / g_total * (concern + leaked * (r - baseline))
                 )
 
-        rate_of, transfer = training.learning_rate, self.model.transfer
         to_values = [sum(map(mul, column, to_features)) for column in self.model.features]
-        to_capability = [share * practice for share in transfer]
-        to_capability[0] += opacity * caught
         if training.spread:
             to_habit = self._spread(to_habit, training.spread)
-        self.values = [x + rate_of.values * dx for x, dx in zip(values, to_values, strict=True)]
-        self.habit = [x + rate_of.habit * dx for x, dx in zip(habit, to_habit, strict=True)]
-        self.capability = [
-            x + rate_of.capability * dx
-            for x, dx in zip(self.capability, to_capability, strict=True)
-        ]
-        before = self.state if training.anchor else []
-        self.awareness += rate_of.awareness * to_awareness
-        self.log_horizon += rate_of.log_horizon * horizon * to_horizon
-        self.log_competence += rate_of.log_competence * competence * to_competence
+        to_capability = [share * practice for share in self.model.transfer]
+        to_capability[0] += opacity * caught
+        to_single = [to_awareness, horizon * to_horizon, competence * to_competence]
+        self._update([*to_values, *to_habit, *to_single, *to_capability])
 
     def _spread(self, learnt: list[float], share: float) -> list[float]:
-        """What is learnt in one context reaches others by their similarity: K = (1 - ρ) I + ρ S."""
+        """Carry what is learnt in one context over to others: K = (1 - ρ) I + ρ S."""
         return [
             (1.0 - share) * own + share * sum(map(mul, row, learnt))
             for own, row in zip(learnt, self.model.similarity, strict=True)
         ]
+
+    def _update(self, gradient: list[float]) -> None:
+        """Move every parameter by its gradient, and back towards its start."""
+        before, anchor = self.state, self.model.training.anchor
+        steps = zip(before, self.model.rates, gradient, strict=True)
+        after = [x + rate * slope for x, rate, slope in steps]
+        if anchor:
+            pulled = zip(after, before, self.start, strict=True)
+            after = [x - anchor * (x_before - x_start) for x, x_before, x_start in pulled]
+        values = len(self.values)
+        single = values + len(self.habit)
+        self.values, self.habit = after[:values], after[values:single]
+        self.awareness, self.log_horizon, self.log_competence = after[single : single + 3]
+        self.capability = after[single + 3 :]
+
+
+def _contexts(segment: Segment) -> list[Context]:
+    """Return what a training step looks at, in plain numbers."""
+    world = segment.world.where_trained()
+    responses, contexts = world.features.shape[:2]
+    absent = np.zeros((responses, contexts, 1), bool) if world.absent is None else world.absent
+    return [
+        Context(
+            place=int(world.places[c]),
+            weight=float(world.weight[c, 0]),
+            info=float(world.info[c, 0]),
+            scratchpad=float(world.scratchpad[c, 0]),
+            cue=float(world.cue[c, 0]),
+            watched=float(world.monitor[c, 0] * world.scratchpad[c, 0]),
+            others=[
+                (world.features[k, c].tolist(), float(world.reward[k, c, 0]))
+                for k in range(responses)
+                if not absent[k, c, 0]
+            ],
+        )
+        for c in range(contexts)
+    ]

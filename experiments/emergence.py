@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from sim.analysis.emergence import summarise
-from sim.cli.application import application, scenario_choice
+from sim.cli.application import application, scenario_choice, sweep_heading
 from sim.cli.compose import read_run
 from sim.cli.console import err, out, progress_bar
 from sim.cli.outputs import write_figure, write_json
@@ -31,6 +31,9 @@ def main(config: DictConfig) -> None:
     run = read_run(config, scenario_name=scenario_choice())
     never_aware = read_run(config, initial=AgentState(awareness=UNAWARE))
     directory = Path(HydraConfig.get().runtime.output_dir)
+    heading = sweep_heading()
+    if heading is not None:
+        out.rule(heading, align="left")
     with progress_bar(f"{run.name}: {run.program.agents} agents") as progress:
         result = run.execute(progress=progress)
     with progress_bar("the same, had training never come to mind") as progress:

@@ -16,15 +16,20 @@ from sim.dynamics.state import AgentState, Array
 from sim.dynamics.variables import VARIABLES
 from sim.result import Result, describe_run, label
 from sim.spec.agent import Agent
-from sim.spec.errors import SpecError
+from sim.spec.errors import SpecError, check_whole
 from sim.spec.scenario import Scenario
+from sim.spec.settings import read_specs
 from sim.spec.training import Training
 
 #: A record above this size is refused before anything is computed.
 MOST_BYTES = 8 * 2**30
 
-#: A parameter beyond this has diverged: squares of it, which measures need, would overflow.
+#: Parameters beyond these have diverged: measures need their squares or, of logarithms, their exp.
 LARGEST = 1e100
+LARGEST_LOGARITHM = 300.0
+
+#: Seeds are the 64 bits of the generator's key.
+MOST_SEED = 2**64 - 1
 
 #: Called with the share of the run that is done, from 0 to 1.
 Progress = Callable[[float], None]
@@ -63,9 +68,7 @@ class Run:
         """
         program = self.program
         whole = program.agents * program.steps
-        history = self.engine.trajectory(
-            program, program.theta, self.steps, progress=_share_of(whole, progress)
-        )
+        history = self.engine.trajectory(program, self.steps, progress=_share_of(whole, progress))
         check_bounded(program, history, self.steps)
         return label(
             program,
@@ -87,29 +90,32 @@ def prepare(
     initial: AgentState | None = None,
 ) -> Run:
     """Check and compile a run without computing it; arguments and errors as `simulate`."""
-    scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
-    agent = Agent.parse({} if agent is None else agent, path="agent").completed_by(scenario.agent)
-    training = Training.parse({} if training is None else training, path="training")
-    _check_whole("agents", agents, least=1)
-    _check_whole("seed", seed, least=0)
-    _check_whole("record_every", record_every, least=1)
+    specs = read_specs(scenario, agent=agent, training=training)
+    check_whole("agents", agents, least=1)
+    check_whole("seed", seed, least=0, most=MOST_SEED)
+    check_whole("record_every", record_every, least=1)
     chosen = get_engine(engine)
     program = compile_program(
-        scenario, agent=agent, training=training, agents=agents, seed=seed, initial=initial
+        specs.scenario,
+        agent=specs.agent,
+        training=specs.training,
+        agents=agents,
+        seed=int(seed),
+        initial=initial,
     )
-    steps = [*range(0, training.steps, record_every), training.steps]
+    steps = [*range(0, program.steps, record_every), program.steps]
     _check_size(program, len(steps), record_every)
-    specs = {
-        "scenario": scenario.model_dump(mode="json", exclude={"agent"}),
-        "agent": agent.model_dump(mode="json"),
-        "training": training.model_dump(mode="json"),
-        "agents": agents,
-        "seed": seed,
-        "record_every": record_every,
+    asked_for = {
+        "scenario": specs.scenario.model_dump(mode="json", exclude={"agent"}),
+        "agent": specs.agent.model_dump(mode="json"),
+        "training": specs.training.model_dump(mode="json"),
+        "agents": int(agents),
+        "seed": int(seed),
+        "record_every": int(record_every),
         "engine": chosen.name,
         "initial": "drawn from the agent spec" if initial is None else "given explicitly",
     }
-    return Run(program, chosen, steps, specs)
+    return Run(program, chosen, steps, asked_for)
 
 
 def simulate(
@@ -159,11 +165,6 @@ def simulate(
     return run.execute(progress=progress)
 
 
-def _check_whole(name: str, value: object, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise SpecError(f"{name}: got {value!r}: must be a whole number of {least} or more")
-
-
 def _check_size(program: Program, records: int, record_every: int) -> None:
     sizes = dimension_sizes(program, records)
     bytes_wanted = 8 * sum(
@@ -180,12 +181,14 @@ def _check_size(program: Program, records: int, record_every: int) -> None:
 
 def check_bounded(program: Program, history: Array, steps: Sequence[int]) -> None:
     """Raise `DivergenceError` if a parameter of θ [S, P, N] has grown out of all bounds."""
-    bad = np.argwhere(~(np.abs(history) <= LARGEST))
+    names = program.layout.names
+    largest = [LARGEST_LOGARITHM if name.startswith("log_") else LARGEST for name in names]
+    bad = np.argwhere(~(np.abs(history) <= np.array(largest)[:, None]))
     if bad.size:
         index, row, agent = (int(i) for i in bad[0])
-        kind = program.layout.names[row].split(".")[0]
+        kind = names[row].split(".")[0]
         raise DivergenceError(
-            f"agent {agent}: {program.layout.names[row]} grew out of all bounds by step "
+            f"agent {agent}: {names[row]} grew out of all bounds by step "
             f"{steps[index]}; lower training.learning_rate.{kind}"
         )
 

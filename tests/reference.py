@@ -1,8 +1,8 @@
 """A slow and obvious reference simulator of the model in MODEL.md, sections 1 to 5.
 
 One agent at a time, plain floats, lists and dicts, one explicit loop per sum. It exists to be read
-beside MODEL.md and to be compared with; nothing here is meant to be fast. Every quantity comes
-by its definition, and the code names the symbol of MODEL.md where it is not obvious.
+beside MODEL.md and to be compared with; nothing here is meant to be fast. Every quantity follows
+its definition, and the code names the symbol of MODEL.md where it is not obvious.
 
 Units: rewards and values are in the units of R and of Phi v; steps are counted from 0.
 """

@@ -31,7 +31,7 @@ def test_every_parameter_follows_the_reference(seed: int) -> None:
     case = random_case(seed)
     program = case.program()
     steps = range(case.training["steps"] + 1)
-    found = NumpyEngine().trajectory(program, program.theta, steps)[:, :, 0]
+    found = NumpyEngine().trajectory(program, steps)[:, :, 0]
     states = reference.simulate(with_curricula(case), case.traits, case.state, case.training)
     np.testing.assert_allclose(found, [flat(state) for state in states], atol=TOLERANCE, rtol=0)
 
@@ -125,10 +125,8 @@ def test_one_agent_more_changes_nobody_elses_history(agents: int, crowd: sim.Age
 @pytest.mark.parametrize("block", [1, 16, 48, 100, 1024])
 def test_blocks_of_any_width_give_the_same_bits(block: int, crowd: sim.Agent) -> None:
     program = sim.run.prepare("copyright", agent=crowd, agents=77, seed=1).program
-    whole = NumpyEngine().trajectory(program, program.theta, [0, 40])
-    np.testing.assert_array_equal(
-        NumpyEngine(block).trajectory(program, program.theta, [0, 40]), whole
-    )
+    whole = NumpyEngine().trajectory(program, [0, 40])
+    np.testing.assert_array_equal(NumpyEngine(block).trajectory(program, [0, 40]), whole)
 
 
 def test_how_often_is_recorded_changes_nothing(crowd: sim.Agent) -> None:
@@ -146,7 +144,7 @@ def test_zero_learning_rates_change_nothing(seed: int) -> None:
     case = random_case(seed)
     case.training["learning_rate"] = 0.0
     program = case.program()
-    start, end = NumpyEngine().trajectory(program, program.theta, [0, 30])
+    start, end = NumpyEngine().trajectory(program, [0, 30])
     np.testing.assert_array_equal(start, end)
 
 
@@ -157,7 +155,7 @@ def test_steps_allocate_nothing_of_the_size_of_a_block() -> None:
     for context in case.scenario["contexts"].values():
         context["kind"], context["twin"] = "training", None
     program = case.program(agents=1024)
-    block = Block(program, program.theta, np.arange(1024))
+    block = Block(program, np.arange(1024))
     block.advance(0, 2)
     tracemalloc.start()
     block.advance(2, 12)
@@ -172,18 +170,26 @@ def test_a_complex_step_gives_the_derivative_of_an_update() -> None:
     for seed in (0, 1, 2, 3):
         program = random_case(seed).program()
         size, tiny = program.layout.size, 1e-20
-        seats = np.zeros(size, dtype=int)
-        theta = program.theta[:, seats] + 1j * tiny * np.eye(size)
-        block = Block(program, theta, seats, dtype=np.complex128)
-        block.advance(0, 1)
-        exact = block.theta.imag / tiny
+        exact = _after_one_step(program, 1j * tiny * np.eye(size)).imag / tiny
         h = 1e-6
-        up = _after_one_step(program, program.theta[:, seats] + h * np.eye(size))
-        down = _after_one_step(program, program.theta[:, seats] - h * np.eye(size))
+        up = _after_one_step(program, h * np.eye(size))
+        down = _after_one_step(program, -h * np.eye(size))
         np.testing.assert_allclose(exact, (up - down) / (2 * h), atol=1e-7)
 
 
-def _after_one_step(program: sim.dynamics.arrays.Program, theta: np.ndarray) -> np.ndarray:
-    block = Block(program, theta, np.zeros(theta.shape[1], dtype=int))
+def _after_one_step(program: sim.dynamics.arrays.Program, moved: np.ndarray) -> np.ndarray:
+    """Where one step leads from θ_0 moved by each column of `moved`."""
+    copies = moved.shape[1]
+    block = Block(program, np.zeros(copies, dtype=int), dtype=moved.dtype)
+    block.theta[:, :copies] += moved
     block.advance(0, 1)
-    return block.theta
+    return block.theta[:, :copies]
+
+
+def test_a_cohort_moved_step_by_step_is_where_a_whole_run_leads(crowd: sim.Agent) -> None:
+    program = sim.run.prepare("pipeline", agent=crowd, agents=40, training={"steps": 450}).program
+    engine = NumpyEngine(block=16)
+    cohort = engine.start(program)
+    for start, stop in ((0, 1), (1, 399), (399, 402), (402, 450)):
+        cohort.advance(start, stop)
+    np.testing.assert_array_equal(cohort.theta(), engine.trajectory(program, [450])[0])

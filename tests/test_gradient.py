@@ -30,7 +30,7 @@ def test_an_update_is_the_gradient_of_the_objective(seed: int) -> None:
     case.training.update(EXACT)
     case.scenario["curriculum"] = []
     program = case.program()
-    start, end = NumpyEngine().trajectory(program, program.theta, [0, 1])[:, :, 0]
+    start, end = NumpyEngine().trajectory(program, [0, 1])[:, :, 0]
     np.testing.assert_allclose(end - start, numerical_gradient(case), atol=1e-8, rtol=1e-6)
 
 
@@ -43,7 +43,7 @@ def test_no_other_assumption_gives_that_gradient(assumption: str) -> None:
         case.training.update({**EXACT, assumption: 0.5})
         case.scenario["curriculum"] = []
         program = case.program()
-        start, end = NumpyEngine().trajectory(program, program.theta, [0, 1])[:, :, 0]
+        start, end = NumpyEngine().trajectory(program, [0, 1])[:, :, 0]
         moved.append(np.abs(end - start - numerical_gradient(case)).max())
     assert max(moved) > 1e-3
 

@@ -1,4 +1,4 @@
-"""The Mesa contract: a training world works as any other Mesa model, and computes nothing itself."""
+"""The Mesa contract: a training world works as any Mesa model, and computes nothing itself."""
 
 import inspect
 import pickle
@@ -158,17 +158,20 @@ def test_the_initial_state_may_be_given() -> None:
 
 def test_the_engine_is_asked_for_one_step_at_a_time(monkeypatch) -> None:
     world = make_world()
-    engine, asked = world._engine, []
+    cohort, asked = world._cohort, []
 
     class Spy:
-        def trajectory(self, program, theta, steps):
-            asked.append(list(steps))
-            return engine.trajectory(program, theta, steps)
+        def advance(self, start, stop):
+            asked.append((start, stop))
+            cohort.advance(start, stop)
 
-    monkeypatch.setattr(world, "_engine", Spy())
+        def theta(self):
+            return cohort.theta()
+
+    monkeypatch.setattr(world, "_cohort", Spy())
     for _ in range(3):
         world.step()
-    assert asked == [[0, 1], [1, 2], [2, 3]]
+    assert asked == [(0, 1), (1, 2), (2, 3)]
 
 
 # ----------------------------------------------------------------------------- agents are views
@@ -351,7 +354,7 @@ def test_batch_run_over_a_setting() -> None:
     rows = batch({"agent.initial.awareness": [-2, 0, np.float64(2)], "seed": 1})
     assert len(rows) == 3 * 3
     for row in rows:
-        assert row["Step"] >= 5  # before version 3.4 the end is, for Mesa, the last step but one
+        assert row["Step"] >= 5  # in Mesa 3.3 the last step but one counts as the end
         result = sim.simulate(
             "copyright",
             agent={"initial": {"awareness": row["agent.initial.awareness"]}},

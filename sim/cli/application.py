@@ -10,6 +10,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from sim.cli.compose import read_run
@@ -62,3 +63,11 @@ def scenario_choice() -> str | None:
     """Return the name under which the running job's scenario was chosen."""
     choice = HydraConfig.get().runtime.choices.get("scenario")
     return None if choice is None else str(choice)
+
+
+def sweep_heading() -> str | None:
+    """Return which job of a sweep is running, and with what settings; None if it is no sweep."""
+    running = HydraConfig.get()
+    if running.mode is not RunMode.MULTIRUN:
+        return None
+    return f"{running.job.num}: {' '.join(running.overrides.task)}"

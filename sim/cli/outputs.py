@@ -10,6 +10,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from sim.plots.style import house_style
+
 
 def write_json(path: Path, data: Mapping[str, Any]) -> Path:
     """Write JSON; numbers that are not defined (nan) become null.
@@ -30,7 +32,8 @@ def write_figure(path: Path, figure: Figure) -> list[Path]:
         target = path.with_suffix(f".{form}")
         part = target.with_name(target.name + ".part")
         metadata = {"Date": None} if form == "svg" else None
-        figure.savefig(part, format=form, metadata=metadata)
+        with house_style():
+            figure.savefig(part, format=form, metadata=metadata)
         os.replace(part, target)
         written.append(target)
     return written

@@ -42,6 +42,15 @@ def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> 
     return a, b, c, d
 
 
+def fresh_seed(source: object = None) -> int:
+    """Return a seed drawn from whatever NumPy takes for one; from the machine's entropy if None.
+
+    Raises:
+        TypeError, ValueError: NumPy takes no such thing.
+    """
+    return int(np.random.default_rng(source).integers(2**32))  # type: ignore[arg-type]
+
+
 def stream_id(name: str) -> int:
     """Return the 32-bit number of a stream: the same for a name wherever it is used."""
     return zlib.crc32(name.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real as RealNumber
 from typing import Annotated, Any, NoReturn, Self, TypeVar
 
 from pydantic import (
@@ -49,11 +50,12 @@ class Within:
 
     def check(self, value: object) -> float:
         """Return the value as a float, or refuse it and name the range."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, RealNumber):
             raise PydanticCustomError("number", "must be {allowed}", {"allowed": str(self)})
-        if not (math.isfinite(value) and self.low <= value <= self.high):
+        number = float(value)
+        if not (math.isfinite(number) and self.low <= number <= self.high):
             raise PydanticCustomError("range", "must be {allowed}", {"allowed": str(self)})
-        return float(value)
+        return number
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler

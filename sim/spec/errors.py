@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class SpecError(ValueError):
@@ -22,3 +23,16 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.5)
     guess = f"did you mean {close[0]!r}? " if close else ""
     return f"{guess}allowed: {', '.join(words)}"
+
+
+def check_whole(name: str, value: object, *, least: int, most: int | None = None) -> None:
+    """Refuse what is no whole number from `least` to `most`.
+
+    Raises:
+        SpecError: It is none.
+    """
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    number = int(value) if whole else 0  # type: ignore[call-overload]
+    if not whole or number < least or (most is not None and number > most):
+        upper = "" if most is None else f" and {most} or less"
+        raise SpecError(f"{name}: got {value!r}: must be a whole number of {least} or more{upper}")

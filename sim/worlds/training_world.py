@@ -15,13 +15,14 @@ import mesa
 import numpy as np
 
 from sim.dynamics.arrays import Program
-from sim.dynamics.engines.registry import Engine
+from sim.dynamics.engines.registry import Cohort
+from sim.dynamics.randomness import fresh_seed
 from sim.dynamics.record import Observer
 from sim.dynamics.state import AgentState, Array
 from sim.dynamics.variables import VARIABLES, Variable
 from sim.run import check_bounded, prepare
 from sim.spec.agent import CAPABILITIES, TRAITS, Agent
-from sim.spec.errors import SpecError
+from sim.spec.errors import SpecError, check_whole
 from sim.spec.scenario import Scenario
 from sim.spec.settings import apply_settings, read_specs
 from sim.spec.training import Training
@@ -71,7 +72,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
             engine: `numpy`, or `auto` for the fastest that is installed.
             initial: Every agent's starting state.
             collect_every: Steps from one collection to the next. More than 1 saves time and memory
-                in long runs of many agents, but Mesa before 3.4 cannot `batch_run` it.
+                in long runs of many agents, but the `batch_run` of Mesa 3.3 needs 1.
             settings: Changes to the specs by dotted key, as in `**{"training.leak": 0.2}`
                 (`sim.spec.settings`); and `seed`, which is the same as `rng`.
 
@@ -92,14 +93,11 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
             engine=engine,
             initial=initial,
         )
-        if not isinstance(collect_every, int | np.integer) or collect_every < 1:
-            raise SpecError(
-                f"collect_every: got {collect_every!r}: must be a whole number of 1 or more"
-            )
+        check_whole("collect_every", collect_every, least=1)
         super().__init__(rng=self.seed)
         self.program: Program = run.program
         self.theta: Array = self.program.theta
-        self._engine: Engine = run.engine
+        self._cohort: Cohort = run.engine.start(run.program)
         self._collect_every: int = collect_every
         self._observer: Observer | None = None
         self._measured: dict[str, Array] = {}
@@ -119,11 +117,10 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         """
         if self.steps > self.program.steps:  # Mesa has counted this step already
             return
-        steps = [self.steps - 1, self.steps]
-        history = self._engine.trajectory(self.program, self.theta, steps)
-        check_bounded(self.program, history[1:], steps[1:])
-        self.theta = history[1]
+        self._cohort.advance(self.steps - 1, self.steps)
+        self.theta = self._cohort.theta()
         self.theta.setflags(write=False)
+        check_bounded(self.program, self.theta[None], [self.steps])
         self._measured, self._medians = {}, {}
         self.running = self.steps < self.program.steps
         if self.steps % self._collect_every == 0 or not self.running:
@@ -179,8 +176,8 @@ def _variable_view(name: str, variable: Variable) -> property:
     dims = variable.dims[2:]
 
     def read(agent: ModelAgent) -> Any:
-        numbers = agent.model.measured(name)[agent.row].tolist()
-        return _by_name(numbers, dims, agent.model.program)
+        numbers = agent.model.measured(name)[agent.unique_id - 1].tolist()
+        return _by_name(numbers, dims, agent.model.program) if dims else numbers
 
     return property(read, doc=f"{variable.meaning}, {variable.unit}.")
 
@@ -199,20 +196,21 @@ for _name in TRAITS:
 
 
 def _by_name(numbers: Any, dims: tuple[str, ...], program: Program) -> Any:
-    """Turn nested lists into dicts with the names of their dimensions; a number stays as it is."""
-    if not dims:
-        return numbers
-    names = {
-        "context": program.layout.contexts,
-        "value": program.layout.values,
-        "capability": CAPABILITIES,
-    }[dims[0]]
-    if dims[1:] == ("response",):  # contexts differ in their responses; the lists are padded
-        pairs = zip(program.responses, numbers, strict=True)
-        parts = [dict(zip(responses, row, strict=False)) for responses, row in pairs]
-    else:
-        parts = [_by_name(part, dims[1:], program) for part in numbers]
-    return dict(zip(names, parts, strict=True))
+    """Turn nested lists into nested dicts with the names of their dimensions."""
+    match dims:
+        case ("context", "response"):  # contexts differ in their responses; the lists are padded
+            pairs = zip(program.responses, numbers, strict=True)
+            numbers = [dict(zip(responses, row, strict=False)) for responses, row in pairs]
+        case ("context", inner):
+            numbers = [_by_name(row, (inner,), program) for row in numbers]
+    match dims[0]:
+        case "context":
+            names = program.layout.contexts
+        case "value":
+            names = program.layout.values
+        case _:
+            names = CAPABILITIES
+    return dict(zip(names, numbers, strict=True))
 
 
 _AGENT_REPORTERS = ("reach", "value_drift", "alignment", "consistency")
@@ -244,6 +242,6 @@ def _whole_seed(seed: Any, rng: Any) -> int:
     if isinstance(given, int | np.integer):
         return int(given)
     try:
-        return int(np.random.default_rng(given).integers(2**32))
+        return fresh_seed(given)
     except (TypeError, ValueError):
         raise SpecError(f"seed: got {given!r}: must be a whole number of 0 or more") from None

@@ -12,8 +12,8 @@ from sim.dynamics.cognition import Mind, anticipate, attend, decide, perceive
 from sim.dynamics.state import Array
 from sim.dynamics.training import Lesson, learn, reward, update
 
-#: A block's buffers stay in the second-level cache; measured, see docs/architecture.md.
-BLOCK = 512
+#: Wide enough to outweigh the cost of calling NumPy, narrow enough for the caches (`make bench`).
+BLOCK = 2048
 #: With its usual buffer NumPy copies what it broadcasts, at twice the cost; errstate restores it.
 UFUNC_BUFFER = 16
 #: Matrix products give every column the same bits only in whole groups of columns.
@@ -28,49 +28,73 @@ class NumpyEngine:
     def __init__(self, block: int = BLOCK) -> None:
         self.block = -(-block // GROUP) * GROUP
 
+    def start(self, program: Program) -> BlockCohort:
+        """Return a program's agents as they start (see `Engine.start`)."""
+        return BlockCohort([Block(program, rows) for rows in self._cut(program.agents)])
+
     def trajectory(
         self,
         program: Program,
-        theta: Array,
         steps: Sequence[int],
         *,
         progress: Callable[[int], None] | None = None,
     ) -> Array:
         """Return θ at each of `steps` (see `Engine.trajectory`)."""
-        agents = theta.shape[1]
-        history = np.empty((len(steps), *theta.shape))
-        for first in range(0, agents, self.block):
-            rows = np.arange(first, min(first + self.block, agents))
-            seats = np.resize(rows, -(-len(rows) // GROUP) * GROUP)
-            seats[len(rows) :] = rows[-1]
-            block = Block(program, theta[:, seats], seats)
+        history = np.empty((len(steps), *program.theta.shape))
+        for rows in self._cut(program.agents):
+            block, now = Block(program, rows), 0
             for index, step in enumerate(steps):
-                if index:
-                    block.advance(steps[index - 1], step)
-                    if progress is not None:
-                        progress(len(rows) * (step - steps[index - 1]))
+                block.advance(now, step)
                 history[index][:, rows] = block.theta[:, : len(rows)]
+                if progress is not None:
+                    progress(len(rows) * (step - now))
+                now = step
         return history
+
+    def _cut(self, agents: int) -> list[NDArray[np.intp]]:
+        return np.split(np.arange(agents), range(self.block, agents, self.block))
+
+
+class BlockCohort:
+    """All agents of a program, as blocks that are kept alive between calls."""
+
+    def __init__(self, blocks: list[Block]) -> None:
+        self._blocks = blocks
+
+    def advance(self, start: int, stop: int) -> None:
+        """Do the training steps start <= t < stop."""
+        for block in self._blocks:
+            block.advance(start, stop)
+
+    def theta(self) -> Array:
+        """Return a copy of θ as it is [P, N]."""
+        return np.concatenate([b.theta[:, : len(b.rows)] for b in self._blocks], axis=1)
 
 
 class Block:
     """Agents that go through training side by side.
 
+    There are seats for a whole number of groups; the last agent also takes those that are left.
+
+    Args:
+        program: The run.
+        rows: Which of its agents sit here.
+        dtype: Of all arrays; complex for Jacobians.
+
     Attributes:
-        theta: θ [P, n], changed in place by `advance`.
+        theta: θ [P, seats], changed in place by `advance`.
     """
 
     def __init__(
-        self,
-        program: Program,
-        theta: Array,
-        seats: NDArray[np.intp],
-        dtype: DTypeLike = np.float64,
+        self, program: Program, rows: NDArray[np.intp], dtype: DTypeLike = np.float64
     ) -> None:
+        seats = np.full(-(-len(rows) // GROUP) * GROUP, rows[-1])
+        seats[: len(rows)] = rows
         self.program = program
+        self.rows = rows
         self.traits = program.traits.take(seats)
         self.start = program.theta[:, seats].astype(dtype)
-        self.theta = theta.astype(dtype)
+        self.theta = self.start.copy()
         self.state = program.layout.view(self.theta)
         self._term: Term | None = None
 

@@ -14,28 +14,38 @@ from sim.spec.errors import SpecError, nearest
 Progress = Callable[[int], None]
 
 
+class Cohort(Protocol):
+    """Agents in training, who can be moved on step by step."""
+
+    def advance(self, start: int, stop: int) -> None:
+        """Do the training steps start <= t < stop."""
+        ...
+
+    def theta(self) -> Array:
+        """Return a copy of θ as it is [P, N]."""
+        ...
+
+
 class Engine(Protocol):
-    """Moves agents through training."""
+    """Moves agents through training; the same steps give the same bits, however they are cut."""
 
     @property
     def name(self) -> str:
         """What results and progress lines call it."""
         ...
 
+    def start(self, program: Program) -> Cohort:
+        """Return a program's agents as they start."""
+        ...
+
     def trajectory(
-        self,
-        program: Program,
-        theta: Array,
-        steps: Sequence[int],
-        *,
-        progress: Progress | None = None,
+        self, program: Program, steps: Sequence[int], *, progress: Progress | None = None
     ) -> Array:
-        """Return θ at each of `steps`, which increase.
+        """Train a program's agents from step 0 and return θ at each of `steps`.
 
         Args:
-            program: What holds when.
-            theta: θ at steps[0], shape [P, N]; not changed.
-            steps: The steps to return.
+            program: Where agents start, and what holds when.
+            steps: The steps to return, increasing.
             progress: Told how many agent-steps were done.
 
         Returns:

@@ -1,0 +1,321 @@
+"""The command line: what a run leaves behind, and the one line that refuses a bad one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+import sim
+from sim.analysis.emergence import summarise
+
+SCRIPT = Path(__file__).parent.parent / "experiments" / "emergence.py"
+FEW = ("training.steps=20", "agents=3")
+RESULTS = {"summary.json", "result.nc", "provenance.json", "emergence.png", "emergence.svg"}
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a command left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+    folder: Path
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+
+    def only(self, name: str) -> Path:
+        (path,) = self.folder.rglob(name)
+        return path
+
+    def json(self, name: str) -> Any:
+        return json.loads(self.only(name).read_text(encoding="utf-8"))
+
+
+def command(folder: Path, *arguments: str) -> Left:
+    """Run the script as a user does, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return Left(done.returncode, done.stdout, done.stderr, folder)
+
+
+Call = Callable[..., Left]
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Call:
+    """Run the script in this process, which takes a tenth of the time."""
+
+    def run(*arguments: str) -> Left:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as the script does, but undone afterwards
+        GlobalHydra.instance().clear()
+        status: object = 0
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        except SystemExit as leaving:
+            status = leaving.code
+        finally:
+            GlobalHydra.instance().clear()
+        assert isinstance(status, int)
+        return Left(status, *capfd.readouterr(), tmp_path)
+
+    return run
+
+
+# ------------------------------------------------------------------------------------ good runs
+
+GOOD = (*FEW, "scenario=alignment_faking", "agent.initial.awareness=-1.5", "seed=7")
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    return command(tmp_path_factory.mktemp("good"), *GOOD)
+
+
+def test_a_run_leaves_its_files_and_nothing_half_written(good: Left) -> None:
+    assert good.status == 0, good.stderr
+    directory = good.only("result.nc").parent
+    assert {path.name for path in directory.iterdir() if path.is_file()} == RESULTS
+    assert all(path.stat().st_size > 100 for path in good.files() if path.name in RESULTS)
+    assert not [path for path in good.files() if ".part" in path.name]
+
+
+def test_a_run_names_the_figure_on_its_last_line(good: Left) -> None:
+    path = Path(good.stdout.splitlines()[-1].removeprefix("figure: "))
+    assert path.is_absolute()
+    assert path == good.only("emergence.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert good.only("emergence.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_stdout_is_the_table_and_the_figure(good: Left) -> None:
+    assert "alignment_faking: 3 agents, 20 steps, seed 7, engine " in good.stdout
+    assert "free_tier_scratchpad" in good.stdout
+    assert "Traceback" not in good.stdout + good.stderr
+    assert "100%" in good.stderr
+
+
+def test_the_summary_is_the_summary_of_the_result(good: Left) -> None:
+    result = sim.Result.load(good.only("result.nc"))
+    assert good.json("summary.json") == json.loads(json.dumps(summarise(result)))
+
+
+def test_the_numbers_of_the_summary_are_quantiles_of_the_result(good: Left) -> None:
+    summary, data = good.json("summary.json"), sim.Result.load(good.only("result.nc")).data
+
+    def band(numbers: np.ndarray) -> dict[str, float] | None:
+        known = numbers[np.isfinite(numbers)]
+        if not known.size:
+            return None
+        low, median, high = np.quantile(known, [0.1, 0.5, 0.9])
+        return {"low": low, "median": median, "high": high}
+
+    assert list(summary["contexts"]) == list(data["context"].values)
+    for c, told in enumerate(summary["contexts"].values()):
+        rates, onset = data["gaming_rate"].values[:, :, c], data["onset"].values[:, c]
+        assert told["gaming_rate_start"] == band(rates[0])
+        assert told["gaming_rate_end"] == band(rates[-1])
+        assert told["stake_start"] == band(data["stake"].values[0, :, c])
+        assert told["compliance_gap_end"] == band(data["compliance_gap"].values[-1, :, c])
+        assert told["behaviour_shift_end"] == band(data["behaviour_shift"].values[-1, :, c])
+        assert told["onset"]["share_of_agents"] == np.isfinite(onset).mean()
+        assert told["onset"]["median"] == (band(onset) or {"median": None})["median"]
+    for d, told in enumerate(summary["values"].values()):
+        assert told["start"] == band(data["values"].values[0, :, d])
+        assert told["end"] == band(data["values"].values[-1, :, d])
+    for name, told in summary["agents"].items():
+        assert told == band(data[name].values[-1])
+    assert any(told["compliance_gap_end"] for told in summary["contexts"].values())
+
+
+def test_the_settings_reach_the_provenance(good: Left) -> None:
+    provenance = good.json("provenance.json")
+    assert provenance == sim.Result.load(good.only("result.nc")).provenance
+    assert provenance["agent"]["initial"]["awareness"] == -1.5
+    assert provenance["agent"]["initial"]["values"] == {"harmlessness": 1.2, "helpfulness": 0.5}
+    assert provenance["scenario"]["name"] == "alignment_faking"
+    assert provenance["training"]["steps"] == 20
+    assert (provenance["agents"], provenance["seed"]) == (3, 7)
+
+
+def test_the_same_command_gives_the_same_data_to_the_bit(good: Left, call: Call) -> None:
+    again = call(*GOOD)
+    assert again.status == 0, again.stderr
+    first = sim.Result.load(good.only("result.nc")).data
+    assert sim.Result.load(again.only("result.nc")).data.identical(first)
+    assert again.json("summary.json") == good.json("summary.json")
+
+
+def test_several_values_make_several_jobs(call: Call) -> None:
+    left = call("-m", *FEW, "training.leak=0,0.2")
+    assert left.status == 0, left.stderr
+    jobs = sorted(left.folder.rglob("provenance.json"))
+    assert [path.parent.name for path in jobs] == ["0", "1"]
+    leaks = [json.loads(path.read_text())["training"]["leak"] for path in jobs]
+    assert leaks == [0.0, 0.2]
+
+
+def test_the_help_and_the_config_are_printed_and_nothing_is_written(call: Call) -> None:
+    shown = call("--help")
+    assert shown.status == 0
+    assert "training.leak=0 " in shown.stdout
+    config = call("--cfg", "job", "training.leak=0.25")
+    assert config.status == 0
+    assert "leak: 0.25" in config.stdout
+    assert shown.files() == []
+
+
+# ------------------------------------------------------------------------------------- bad runs
+
+BAD = [
+    ("training.leek=0.1", "training.leek: unknown key; did you mean 'leak'?"),
+    ("trainin.leak=0.1", "trainin: unknown key; did you mean 'training'?"),
+    ("agnts=3", "agnts: unknown key; did you mean 'agents'?"),
+    ("agent.initial.awarness=1", "agent.initial.awarness: unknown key; did you mean 'awareness'?"),
+    ("+foo=1", "foo: unknown key; allowed: agent, agents, "),
+    ("++agent.rationalty=1", "agent.rationalty: unknown key; did you mean 'rationality'?"),
+    ("hydra.rum.dir=x", "hydra"),
+    ("scenario=copyrigth", "scenario: no scenario is named 'copyrigth'; did you mean 'copyright'?"),
+    ("agent=defualt", "agent: no agent is named 'defualt'; did you mean 'default'?"),
+    ("training=fast", "training: no training is named 'fast'; "),
+    ("scenario=null", "scenario"),
+    ("agent=null", "agent"),
+    ("training=null", "training"),
+    ("~scenario", "scenario: is missing"),
+    ("training.leak=2", "training.leak: got 2: must be a number from 0 to 1"),
+    ("training.leak=abc", "training.leak: got 'abc': must be a number from 0 to 1"),
+    ("training.leak=", "training.leak: got '': must be a number from 0 to 1"),
+    ("training.leak=nan", "training.leak: got nan: must be a number from 0 to 1"),
+    ("training.leak.x=1", "training.leak"),
+    ("training.steps=0", "training.steps: got 0: must be 1 or more"),
+    ("training.steps=20.5", "training.steps: got 20.5: must be a whole number"),
+    ("training.steps=100000000000000000000", "training.steps"),
+    ("training.update_rule=replicate", "did you mean 'replicator'?"),
+    ("training.learning_rate=[1,2]", "training.learning_rate: "),
+    ("training.learning_rate.value=1", "did you mean 'values'?"),
+    ("agents=", "agents: got '': must be a whole number of 1 or more"),
+    ("agents=0", "agents: got 0: must be a whole number of 1 or more"),
+    ("agents=100000000000000000000", "agents"),
+    ("record_every=0", "record_every: got 0: must be a whole number of 1 or more"),
+    ("seed=-1", "seed: got -1: must be a whole number of 0 or more"),
+    ("engine=cuda", "engine: got 'cuda': allowed: auto, numpy"),
+    ("engine=nunpy", "engine: got 'nunpy': did you mean 'numpy'?"),
+    ("agent.rationality=-1", "agent.rationality: got -1: must be a number of 0 or more"),
+    ("agent.rationality=[1,2]", "agent.rationality: has 2 numbers for 64 agents"),
+    ("agent.rationality=${nowhere}", "nowhere"),
+    ("agent.initial.values.copyrite=1", "did you mean 'copyright'?"),
+    ("+agent.initial.values.copyrite=1", "did you mean 'copyright'?"),
+    ("agent.initial.habit={codin: 1}", "agent.initial.habit.codin: nothing has this name; did you"),
+    ("scenario.contexts.coding=null", "scenario.contexts.coding: got None: must be a mapping"),
+    ("scenario.contexts.codin.info=1", "scenario.contexts.codin: unknown key; did you mean 'codin"),
+    (
+        "scenario.contexts.coding.inf=1",
+        "scenario.contexts.coding.inf: unknown key; did you mean 'i",
+    ),
+    ("~scenario.contexts.copyright_deployed", "scenario.contexts.copyright_chat.twin: no context"),
+    ("training.leak=[1", ""),
+    ("training.leak", ""),
+    ("training.leak=0,0.2", "training.leak"),
+    ("=1", ""),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("setting", "says"), BAD, ids=[setting for setting, _ in BAD])
+def test_a_bad_setting_is_refused_in_one_line_before_anything_is_written(
+    call: Call, setting: str, says: str
+) -> None:
+    left = call(setting)
+    assert left.status == 2
+    assert left.stdout == ""
+    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
+    assert says in left.stderr
+    assert list(left.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("scenario.contexts.chat_feedbck.info=1", "did you mean 'chat_feedback'?"),
+        ("scenario.contexts.coding_tests.inf=1", "coding_tests.inf: unknown key; did you mean"),
+        ("agent.initial.values.honestly=1", "did you mean 'honesty'?"),
+    ],
+)
+def test_the_nearest_word_is_of_the_scenario_that_was_chosen(
+    call: Call, setting: str, says: str
+) -> None:
+    left = call("scenario=pipeline", setting)
+    assert left.status == 2
+    assert says in left.stderr
+
+
+def test_every_number_of_a_context_that_the_help_names_can_be_set(call: Call) -> None:
+    numbers = {"weight": 2.0, "info": 0.5, "scratchpad": 1.0, "cue": -1.0, "monitor": 0.5}
+    assert f"info=0.5   {', '.join(numbers)}" in call("--help").stdout
+    left = call(*FEW, *(f"scenario.contexts.coding.{key}={x}" for key, x in numbers.items()))
+    assert left.status == 0, left.stderr
+    context = left.json("provenance.json")["scenario"]["contexts"]["coding"]
+    assert {key: context[key] for key in numbers} == numbers
+
+
+@pytest.mark.parametrize("setting", ["training.leek=0,0.2", "training.leak=0,2", "agents=3,0"])
+def test_a_bad_job_among_several_is_refused_before_any_is_run(call: Call, setting: str) -> None:
+    left = call("-m", *FEW, setting)
+    assert left.status == 2
+    assert left.stdout == ""
+    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
+    assert left.files() == []
+
+
+def test_a_process_of_its_own_refuses_in_the_same_way(tmp_path: Path) -> None:
+    left = command(tmp_path, "scenario=scratchpd")
+    assert left.status == 2
+    assert left.stdout == ""
+    assert re.fullmatch(r"error: scenario: .+ did you mean 'scratchpad'\? .+\n", left.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_diverges_says_so_and_leaves_no_result(call: Call) -> None:
+    left = call(*FEW, "training.learning_rate.values=1e300")
+    assert left.status == 1
+    assert left.stdout == ""
+    assert "Traceback" not in left.stderr
+    assert re.fullmatch(
+        r"error: agent \d+: values\.\w+ grew out of all bounds by step \d+; "
+        r"lower training\.learning_rate\.values",
+        left.stderr.splitlines()[-1],
+    )
+    names = {path.name for path in left.files()}
+    assert not names & RESULTS
+    assert not [name for name in names if ".part" in name]
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    left = call(*FEW, "hydra.run.dir=taken/run")
+    assert left.status in {1, 2}
+    assert re.fullmatch(r"error: .*taken.*\n", left.stderr), left.stderr

@@ -1,0 +1,158 @@
+"""Configs: all of them compose and run, say the defaults of the specs, and quote the post."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from sim.cli.compose import read_run
+from sim.cli.help import help_text
+from sim.spec.agent import Agent
+from sim.spec.base import Spec
+from sim.spec.library import config_root, names
+from sim.spec.scenario import Scenario
+from sim.spec.training import Training
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = ROOT / "configs"
+POST = ROOT.parent / "shared" / "POST.txt"
+FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml"))
+OPTIONS = [path for path in FILES if len(path.parts) > 1]
+JOBS = [path.stem for path in FILES if len(path.parts) == 1 and path.stem != "application"]
+SCENARIOS = [path.stem for path in OPTIONS if path.parent.name == "scenario"]
+
+
+def composed(job: str, *overrides: str) -> DictConfig:
+    with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
+        return compose(job, overrides=list(overrides))
+
+
+def test_the_library_is_these_files() -> None:
+    assert config_root() == CONFIGS
+    assert names("scenario") == SCENARIOS
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_job_composes_into_a_run(job: str) -> None:
+    config = composed(job)
+    run = read_run(config)
+    assert run.program.agents == config["agents"]
+    assert run.program.steps == config["training"]["steps"]
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
+def test_every_option_composes_into_a_run(option: Path) -> None:
+    setting = f"{option.parent}={option.stem}"
+    assert read_run(composed("emergence", setting), scenario_name="story").name == "story"
+
+
+def test_what_all_jobs_share_composes() -> None:
+    assert composed("application") == {}
+
+
+def test_the_command_goes_before_the_option_the_scenario_and_the_defaults() -> None:
+    def discernment(*overrides: str) -> object:
+        run = read_run(composed("emergence", "scenario=monolithic", *overrides))
+        return run.specs["agent"]["discernment"]
+
+    story = Scenario.load("monolithic").agent.discernment
+    assert story != Agent().discernment
+    assert discernment() == story
+    assert discernment("agent=default") == Agent().discernment
+    assert discernment("agent.discernment=7") == 7.0
+    assert discernment("agent=default", "agent.discernment=7") == 7.0
+
+
+@pytest.mark.parametrize("spec", [Agent, Training], ids=lambda spec: spec.__name__)
+def test_the_default_option_says_the_defaults_of_the_spec(spec: type[Spec]) -> None:
+    path = CONFIGS / spec.__name__.lower() / "default.yaml"
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert written == spec().model_dump()
+    assert _keys(written) == _keys(spec().model_dump())
+
+
+def _keys(data: dict[str, object], path: str = "") -> list[str]:
+    """Return all keys in their order, nested ones by dotted path."""
+    keys = []
+    for key, value in data.items():
+        keys.append(f"{path}{key}")
+        if isinstance(value, dict):
+            keys += _keys(value, f"{path}{key}.")
+    return keys
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
+def test_no_file_names_code_to_run(option: Path) -> None:
+    assert "_target_" not in (CONFIGS / option).read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------ quotes and help
+
+
+def comment_of(scenario: str) -> str:
+    """Return the comment at the head of a scenario's file, as one line."""
+    lines = (CONFIGS / "scenario" / f"{scenario}.yaml").read_text(encoding="utf-8").splitlines()
+    head = lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))]
+    return " ".join(line.removeprefix("#").strip() for line in head if "@package" not in line)
+
+
+def passages(scenario: str) -> list[str]:
+    return re.findall(r'"([^"]+)"', comment_of(scenario))
+
+
+def plain(text: str) -> str:
+    """Return text with one kind of quote and of blank, and without footnote marks."""
+    text = re.sub(r"\[\d+\]", "", text)
+    text = re.sub("[“”‘’\"']", "'", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_scenario_quotes_the_post(scenario: str) -> None:
+    assert passages(scenario), "the comment at its head quotes nothing"
+    assert all(len(passage.split()) >= 5 for passage in passages(scenario))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_a_scenario_quotes_stands_in_the_post(scenario: str) -> None:
+    if not POST.is_file():
+        pytest.skip("the post (../shared/POST.txt) is not beside this checkout")
+    post = plain(POST.read_text(encoding="utf-8"))
+    for passage in passages(scenario):
+        rest = post
+        for piece in plain(passage.replace("[...]", "…")).split("…"):
+            first, others = piece.strip()[0], re.escape(piece.strip()[1:])
+            found = re.search(f"(?i:{re.escape(first)}){others}", rest)
+            assert found, f"not in the post, or not in this order: {piece.strip()}"
+            rest = rest[found.end() :]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_scenario_says_which_passage_it_renders(scenario: str) -> None:
+    run = read_run(composed("emergence", f"scenario={scenario}"))
+    assert run.specs["scenario"]["passage"]
+    assert re.search(rf"^  {scenario} +\S", help_text("emergence"), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("spec", [Agent(), Training()], ids=lambda spec: type(spec).__name__)
+def test_the_help_names_every_key_with_its_default(spec: Spec) -> None:
+    shown = dict(re.findall(r"^  ([\w.]+)=(\S+)", help_text("emergence"), flags=re.MULTILINE))
+    path = type(spec).__name__.lower()
+    for key in _keys(spec.model_dump()):
+        value = spec
+        for part in key.split("."):
+            value = getattr(value, part)
+        if not isinstance(value, Spec) and not key.startswith("spread."):
+            text = shown[f"{path}.{key}"]
+            assert (None if text == "null" else type(value)(text)) == value
+    assert "agent.spread.KEY" in help_text("emergence")
+
+
+@pytest.mark.parametrize("key", ["agents", "seed", "record_every", "engine"])
+def test_the_help_says_the_defaults_of_the_job(key: str) -> None:
+    assert f"  {key}={composed('emergence')[key]} " in help_text("emergence")
