@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -75,14 +76,13 @@ class Result:
             KeyError: The step was not recorded.
         """
         now = self.data.sel(step=step)
-        chances = now["capabilities"].values
         return AgentState(
             values=now["values"].values,
             habit=now["habit"].values,
             awareness=now["awareness_logit"].values,
-            log_horizon=np.log(now["horizon"].values),
-            log_competence=np.log(now["competence"].values),
-            capability=np.log(chances / (1.0 - chances)),
+            log_horizon=now["log_horizon"].values,
+            log_competence=now["log_competence"].values,
+            capability=now["capability_logits"].values,
         )
 
     def save(self, path: str | Path) -> Path:
@@ -110,11 +110,11 @@ class Result:
         if not Path(path).is_file():
             raise SpecError(f"result: there is no file {str(path)!r}")
         try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                data = opened.load()
+            with warnings.catch_warnings(action="ignore"):
+                data = xr.load_dataset(path, engine="h5netcdf")
             found = int(data.attrs.pop("format"))
             provenance = json.loads(data.attrs.pop("provenance"))
-        except (OSError, KeyError, ValueError) as error:
+        except Exception as error:  # a foreign or damaged file can fail in any way
             raise SpecError(f"result: {str(path)!r} is no saved result ({error})") from None
         if found != FORMAT:
             raise SpecError(

@@ -11,14 +11,14 @@ import numpy as np
 
 from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.engines.registry import Engine, get_engine
-from sim.dynamics.record import dimension_sizes, record
+from sim.dynamics.record import record
 from sim.dynamics.state import AgentState, Array
 from sim.dynamics.variables import VARIABLES
 from sim.result import Result, describe_run, label
-from sim.spec.agent import Agent
+from sim.spec.agent import CAPABILITIES, Agent
 from sim.spec.errors import SpecError, check_whole
 from sim.spec.scenario import Scenario
-from sim.spec.settings import read_specs
+from sim.spec.settings import Specs, read_specs
 from sim.spec.training import Training
 
 #: A record above this size is refused before anything is computed.
@@ -28,8 +28,9 @@ MOST_BYTES = 8 * 2**30
 LARGEST = 1e100
 LARGEST_LOGARITHM = 300.0
 
-#: Seeds are the 64 bits of the generator's key.
+#: The seed is the generator's key (64 bits), an agent's number one word of its counter (32 bits).
 MOST_SEED = 2**64 - 1
+MOST_AGENTS = 2**32
 
 #: Called with the share of the run that is done, from 0 to 1.
 Progress = Callable[[float], None]
@@ -91,9 +92,10 @@ def prepare(
 ) -> Run:
     """Check and compile a run without computing it; arguments and errors as `simulate`."""
     specs = read_specs(scenario, agent=agent, training=training)
-    check_whole("agents", agents, least=1)
+    check_whole("agents", agents, least=1, most=MOST_AGENTS)
     check_whole("seed", seed, least=0, most=MOST_SEED)
     check_whole("record_every", record_every, least=1)
+    _check_size(specs, agents=agents, record_every=record_every)
     chosen = get_engine(engine)
     program = compile_program(
         specs.scenario,
@@ -104,7 +106,6 @@ def prepare(
         initial=initial,
     )
     steps = [*range(0, program.steps, record_every), program.steps]
-    _check_size(program, len(steps), record_every)
     asked_for = {
         "scenario": specs.scenario.model_dump(mode="json", exclude={"agent"}),
         "agent": specs.agent.model_dump(mode="json"),
@@ -165,17 +166,27 @@ def simulate(
     return run.execute(progress=progress)
 
 
-def _check_size(program: Program, records: int, record_every: int) -> None:
-    sizes = dimension_sizes(program, records)
-    bytes_wanted = 8 * sum(
-        math.prod(sizes[dim] for dim in variable.dims) for variable in VARIABLES.values()
-    )
-    if bytes_wanted > MOST_BYTES:
-        enough = math.ceil(record_every * bytes_wanted / MOST_BYTES)
+def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
+    contexts = specs.scenario.contexts.values()
+    sizes = {
+        "step": 1,
+        "agent": agents,
+        "context": len(contexts),
+        "response": max(len(context.responses) for context in contexts),
+        "value": len(specs.scenario.values),
+        "capability": len(CAPABILITIES),
+    }
+    a_record = 8 * sum(math.prod(sizes[dim] for dim in v.dims) for v in VARIABLES.values())
+    records = 1 + math.ceil(specs.training.steps / record_every)
+    most = MOST_BYTES // a_record
+    if records > most:
+        size = records * a_record / 2**30
+        advice = "lower agents"
+        if most >= 2:
+            advice = f"record_every={math.ceil(specs.training.steps / (most - 1))} fits"
         raise SpecError(
-            f"record_every: {records} records of {program.agents} agents would take "
-            f"{bytes_wanted / 2**30:.1f} GiB (allowed: {MOST_BYTES / 2**30:.0f}); "
-            f"record_every={enough} fits"
+            f"record_every: {records} records of {agents} agents would take {size:.1f} GiB "
+            f"(allowed: {MOST_BYTES / 2**30:.0f}); {advice}"
         )
 
 

@@ -8,10 +8,12 @@ from functools import wraps
 from typing import Any
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sim.cli.compose import read_run
 from sim.cli.help import help_text
@@ -32,8 +34,8 @@ class CheckBeforeRun(Callback):
         del task["hydra"]
         try:
             read_run(task)
-        except SpecError as error:
-            raise Refused(str(error)) from None
+        except (SpecError, OmegaConfBaseException) as error:
+            raise Refused(" ".join(str(error).split())) from None
 
 
 def application(config_name: str) -> Callable[[Task], Callable[[], None]]:
@@ -48,6 +50,7 @@ def application(config_name: str) -> Callable[[Task], Callable[[], None]]:
         def main() -> None:
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
             OmegaConf.register_new_resolver("sim.help", help_text, replace=True)
+            _open_sections()
             command = hydra.main(
                 version_base="1.3", config_path=str(config_root()), config_name=config_name
             )
@@ -57,6 +60,20 @@ def application(config_name: str) -> Callable[[Task], Callable[[], None]]:
         return main
 
     return decorate
+
+
+def _open_sections() -> None:
+    """Let any key be set below `scenario`, `agent` and `training`, whether a file has it or not.
+
+    Hydra alone would refuse, say, a weight for a context whose file leaves the weight at its
+    default. The specs know every key there is, and refuse the others with the nearest right word.
+    """
+    sections = {
+        name: DictConfig({}, flags={"struct": False}) for name in ("scenario", "agent", "training")
+    }
+    ConfigStore.instance().store(
+        group="sections", name="open", node=DictConfig(sections), package="_global_"
+    )
 
 
 def scenario_choice() -> str | None:

@@ -42,6 +42,12 @@ def reporting_errors(config_name: str) -> Iterator[None]:
         _leave(explain(error, config_name), BAD_INPUT)
     except DivergenceError as error:
         _leave(str(error), FAILED)
+    except OSError as error:
+        _leave(f"{error.filename}: {error.strerror}", FAILED)
+    except ValueError as error:  # how Hydra refuses scenario=null, and nothing else
+        if "Config group override" not in str(error):
+            raise
+        _leave(str(error), BAD_INPUT)
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
@@ -60,7 +66,7 @@ def explain(error: Exception, config_name: str) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return _explain_key(unknown.group(1), config_name)
-    return " ".join(text.split())
+    return " ".join(f"{text} {error.__cause__ or ''}".split())
 
 
 def _explain_key(key: str, config_name: str) -> str:

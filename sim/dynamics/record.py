@@ -36,7 +36,14 @@ def record(program: Program, history: Array, steps: Sequence[int]) -> dict[str, 
         The variables of `sim.dynamics.variables`, each with the shape of its dimensions; nan
         where something is not defined (a response that a context does not have, say).
     """
-    sizes = dimension_sizes(program, len(steps))
+    sizes = {
+        "step": len(steps),
+        "agent": program.agents,
+        "context": len(program.layout.contexts),
+        "response": max(len(names) for names in program.responses),
+        "value": len(program.layout.values),
+        "capability": len(CAPABILITIES),
+    }
     recorded = {
         name: np.empty([sizes[dim] for dim in variable.dims])
         for name, variable in VARIABLES.items()
@@ -51,18 +58,6 @@ def record(program: Program, history: Array, steps: Sequence[int]) -> dict[str, 
             for name, values in observer.observe(history[index][:, rows]):
                 recorded[name][index, rows] = values
     return recorded
-
-
-def dimension_sizes(program: Program, records: int) -> dict[str, int]:
-    """Return the length of every dimension of a record."""
-    return {
-        "step": records,
-        "agent": program.agents,
-        "context": len(program.layout.contexts),
-        "response": max(len(names) for names in program.responses),
-        "value": len(program.layout.values),
-        "capability": len(CAPABILITIES),
-    }
 
 
 class Observer:
@@ -110,8 +105,11 @@ class Observer:
         yield "values", state.values.T
         yield "habit", state.habit.T
         yield "awareness_logit", state.awareness
+        yield "log_horizon", state.log_horizon
         yield "horizon", np.exp(state.log_horizon)
+        yield "log_competence", state.log_competence
         yield "competence", np.exp(state.log_competence)
+        yield "capability_logits", state.capability.T
         yield "capabilities", _capabilities(state).T
 
     def _measures(self, state: State, by_value: Array) -> Iterator[tuple[str, Array]]:

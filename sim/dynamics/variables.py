@@ -33,9 +33,9 @@ VARIABLES: dict[str, Variable] = {
     "decision": Variable(
         _CONTEXT, "d: chance of gaming once training is in mind (3.6)", "probability"
     ),
-    "policy": Variable(_RESPONSE, "pi: chance of each response (3.7)", "probability"),
-    "value_policy": Variable(_RESPONSE, "pi^v: the answer its values give (3.1)", "probability"),
-    "gaming_policy": Variable(_RESPONSE, "pi^r: the answer that gaming gives (3.2)", "probability"),
+    "policy": Variable(_RESPONSE, "π: chance of each response (3.7)", "probability"),
+    "value_policy": Variable(_RESPONSE, "π^v: the answer its values give (3.1)", "probability"),
+    "gaming_policy": Variable(_RESPONSE, "π^r: the answer that gaming gives (3.2)", "probability"),
     "reward": Variable(
         _CONTEXT, "B: expected reward, less the penalty for visible gaming (4)", "reward"
     ),
@@ -45,10 +45,13 @@ VARIABLES: dict[str, Variable] = {
     ),
     "values": Variable((*_AGENT, "value"), "v: explicit goals (2)"),
     "habit": Variable(_CONTEXT, "h: learnt inclination to game (2)", "logit"),
-    "awareness_logit": Variable(_AGENT, "alpha: situational awareness (2)", "logit"),
-    "horizon": Variable(_AGENT, "lambda: care about its future values (2)"),
-    "competence": Variable(_AGENT, "exp(s): precision with which gaming hits the objective (2)"),
-    "capabilities": Variable((*_AGENT, "capability"), "k = sigmoid(q) (2)", "probability"),
+    "awareness_logit": Variable(_AGENT, "α: situational awareness (2)", "logit"),
+    "log_horizon": Variable(_AGENT, "ℓ: logarithm of the horizon (2)"),
+    "horizon": Variable(_AGENT, "λ = exp ℓ: care about its future values (2)"),
+    "log_competence": Variable(_AGENT, "ς: logarithm of the competence (2)"),
+    "competence": Variable(_AGENT, "exp ς: precision with which gaming hits the objective (2)"),
+    "capability_logits": Variable((*_AGENT, "capability"), "q (2)", "logit"),
+    "capabilities": Variable((*_AGENT, "capability"), "k = σ(q) (2)", "probability"),
     "reach": Variable(_AGENT, "share of training contexts with g >= 0.5 (5)", "share"),
     "reach_weighted": Variable(_AGENT, "the same share by the weight of contexts (5)", "share"),
     "consistency": Variable(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real as RealNumber
-from typing import Annotated, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Discriminator,
+    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     StringConstraints,
@@ -52,10 +54,10 @@ class Within:
         """Return the value as a float, or refuse it and name the range."""
         if isinstance(value, bool) or not isinstance(value, RealNumber):
             raise PydanticCustomError("number", "must be {allowed}", {"allowed": str(self)})
-        number = float(value)
-        if not (math.isfinite(number) and self.low <= number <= self.high):
+        number = cast(float, value)  # or a whole number too large for one
+        if not (self.low <= number <= self.high and abs(number) <= sys.float_info.max):
             raise PydanticCustomError("range", "must be {allowed}", {"allowed": str(self)})
-        return number
+        return float(number)
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -97,27 +99,65 @@ _FORMS = {"by name", "one each", "one number"}
 Real = Annotated[float, Within()]
 NonNegative = Annotated[float, Within(low=0.0)]
 Share = Annotated[float, Within(low=0.0, high=1.0)]
+#: Steps are counted in 32 bits wherever randomness is keyed by them.
+Steps = Annotated[int, Field(ge=1, lt=2**32, strict=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 ByName = Annotated[dict[Name, T], AfterValidator(FrozenDict)]
+
+
+def _by_form(forms: str) -> Discriminator:
+    """Tell the forms of a field apart by their looks; the error names those that there are."""
+    return Discriminator(_form, custom_error_type="form", custom_error_message=f"must be {forms}")
+
+
 #: One number for everything, or one for each name.
 OneOrByName = Annotated[
-    Annotated[T, Tag("one number")] | Annotated[ByName[T], Tag("by name")], Discriminator(_form)
+    Annotated[T, Tag("one number")] | Annotated[ByName[T], Tag("by name")],
+    _by_form("one number for all, or a mapping of names to numbers"),
 ]
 #: Numbers for pairs of names, or a matrix.
 PairsOrMatrix = Annotated[
     Annotated[ByName[ByName[T]], Tag("by name")]
     | Annotated[tuple[tuple[T, ...], ...], Tag("one each")],
-    Discriminator(_form),
+    _by_form("a mapping of pairs of names to numbers, or a matrix as a list of rows"),
 ]
 #: One number for every agent, or one for each.
 OneOrEach = Annotated[
     Annotated[T, Tag("one number")] | Annotated[tuple[T, ...], Tag("one each")],
-    Discriminator(_form),
+    _by_form("one number, or a list with one for each agent"),
 ]
 
 
-class Spec(BaseModel):
-    """A frozen piece of a specification that accepts only the keys it knows."""
+def plain(value: object) -> object:
+    """Turn the numbers and arrays of NumPy, which sweeps are often made of, into Python's."""
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    to_list = getattr(value, "tolist", None)
+    return to_list() if callable(to_list) else value
+
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # pydantic does not export it
+
+
+class _AtTheDoor(ModelMetaclass):
+    """Makes a spec that is built in Python refuse bad input in one line, as `parse` does."""
+
+    def __call__(self, *args: object, **data: object) -> Any:
+        try:
+            return super().__call__(*args, **data)
+        except ValidationError as error:
+            raise SpecError(describe(error, path=self.__name__.lower())) from None
+
+
+class Spec(BaseModel, metaclass=_AtTheDoor):
+    """A frozen piece of a specification that accepts only the keys it knows.
+
+    Raises:
+        SpecError: One line that says where, what was found and what is allowed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -129,6 +169,7 @@ class Spec(BaseModel):
                 if key not in cls.model_fields:
                     hint = nearest(str(key), cls.model_fields)
                     raise refuse("unknown key; {hint}", at=str(key), hint=hint)
+            return {key: plain(value) for key, value in data.items()}
         return data
 
     @classmethod
@@ -171,8 +212,12 @@ def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
                     found=len(value),
                 )
             return dict(zip(names, value, strict=True))
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, RealNumber) and not isinstance(value, bool):
             return dict.fromkeys(names, value)
+        if not isinstance(value, Mapping | Spec):
+            raise PydanticCustomError(
+                "form", "must be one number for all, a list in order, or a mapping of names"
+            )
         return value
 
     return BeforeValidator(spread_out)
@@ -229,8 +274,8 @@ def _message(problem: ErrorDetails) -> str:
             return "must be text (in YAML, words such as yes, no, on and off need quotes)"
         case "greater_than_equal":
             return f"must be {context['ge']} or more"
-        case "union_tag_invalid":
-            return "must be one number, or have another form that is described for this key"
+        case "less_than":
+            return f"must be less than {context['lt']}"
         case "int_type" | "int_from_float" | "int_parsing":
             return "must be a whole number"
         case "dict_type" | "model_type":

@@ -14,6 +14,9 @@ class SpecError(ValueError):
     a `ValueError`.
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Return a hint for a word that is not allowed: the nearest right one and the whole list."""
@@ -31,8 +34,7 @@ def check_whole(name: str, value: object, *, least: int, most: int | None = None
     Raises:
         SpecError: It is none.
     """
-    whole = isinstance(value, Integral) and not isinstance(value, bool)
-    number = int(value) if whole else 0  # type: ignore[call-overload]
-    if not whole or number < least or (most is not None and number > most):
-        upper = "" if most is None else f" and {most} or less"
-        raise SpecError(f"{name}: got {value!r}: must be a whole number of {least} or more{upper}")
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
+        raise SpecError(f"{name}: got {value!r}: must be a whole number of {least} or more")
+    if most is not None and int(value) > most:
+        raise SpecError(f"{name}: got {value!r}: must be {most} or less")

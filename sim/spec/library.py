@@ -64,7 +64,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in scalars:
             if key.value in seen and key.value != "<<":
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is repeated", key.start_mark
@@ -75,7 +76,7 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"),
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sim.spec.agent import Agent
-from sim.spec.base import ByName, Name, NonNegative, PairsOrMatrix, Real, Share, Spec, refuse
+from sim.spec.base import ByName, Name, NonNegative, PairsOrMatrix, Real, Share, Spec, Steps, refuse
 from sim.spec.errors import SpecError, nearest
 from sim.spec.library import read_yaml, resolve
 
@@ -56,7 +56,7 @@ class Phase(Spec):
     """
 
     name: str = ""
-    length: Annotated[int, Field(ge=1, strict=True)] = Field(description="steps")
+    length: Steps = Field(description="steps")
     weight: ByName[NonNegative] = Field({}, validate_default=True)
     reward: ByName[ByName[Real]] = Field({}, validate_default=True)
     monitor: ByName[Share] = Field({}, validate_default=True)
@@ -111,6 +111,25 @@ class Scenario(Spec):
                 return index
         return len(self.curriculum) - 1 if self.curriculum else None
 
+    @field_validator("contexts", mode="before")
+    @classmethod
+    def _contexts_have_responses(cls, contexts: object) -> object:
+        """Say what a name that was meant for another context should have been."""
+        if isinstance(contexts, Mapping):
+            whole = [
+                str(name)
+                for name, context in contexts.items()
+                if not isinstance(context, Mapping) or "responses" in context
+            ]
+            for name in contexts:
+                if name not in whole:
+                    raise refuse(
+                        "this context has no responses; if it is to change another: {hint}",
+                        at=str(name),
+                        hint=nearest(str(name), whole),
+                    )
+        return contexts
+
     @model_validator(mode="after")
     def _everything_named_exists(self) -> Self:
         if not self.values:
@@ -130,8 +149,6 @@ class Scenario(Spec):
                 self._check_twin(where, context, context.twin)
         self._check_similarity()
         self._check_curriculum()
-        if self.agent.initial.values is not None:
-            _check_names("agent.initial.values", self.agent.initial.values, self.values, "value")
         return self
 
     def _check_twin(self, where: str, context: Context, name: str) -> None:
@@ -200,8 +217,9 @@ def _fold(data: Mapping[str, object], name: str | None) -> dict[str, object]:
             raise SpecError("scenario: must be a mapping")
         unknown = set(beside) - {"agent"}
         if unknown:
-            hint = nearest(min(unknown), ["scenario", "agent"])
-            raise SpecError(f"unknown key {min(unknown)!r} beside 'scenario'; {hint}")
+            first = min(str(key) for key in unknown)
+            hint = nearest(first, ["scenario", "agent"])
+            raise SpecError(f"{first}: unknown key beside 'scenario'; {hint}")
         if "agent" in inside and "agent" in beside:
             raise SpecError(
                 "scenario.agent: the agent is given twice, inside the scenario and beside it; "

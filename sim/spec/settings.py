@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from sim.spec.agent import CAPABILITIES, Agent, Initial
-from sim.spec.base import Spec
+from sim.spec.base import Spec, plain
 from sim.spec.errors import SpecError, nearest
 from sim.spec.scenario import Scenario
 from sim.spec.training import Training
@@ -97,15 +97,7 @@ def _flat(path: _Path, value: object) -> Iterator[tuple[_Path, object]]:
         for key, below in value.items():
             yield from _flat((*path, *str(key).split(".")), below)
     else:
-        yield path, _plain(value)
-
-
-def _plain(value: object) -> object:
-    """Turn NumPy's numbers and arrays, which sweeps are often made of, into Python's."""
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    to_list = getattr(value, "tolist", None)
-    return to_list() if callable(to_list) else value
+        yield path, plain(value)
 
 
 def _in_full(path: _Path) -> _Path:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.spec.base import NonNegative, Share, Spec, one_number_for_all
+from sim.spec.base import NonNegative, Share, Spec, Steps, one_number_for_all
 
 
 class LearningRate(Spec):
@@ -33,7 +33,7 @@ class Transfer(Spec):
 class Training(Spec):
     """A training run and its assumptions, each of which a user can move."""
 
-    steps: Annotated[int, Field(ge=1, strict=True)] = Field(2000, description="gradient steps")
+    steps: Steps = Field(2000, description="T: gradient steps")
     estimator: Literal["exact"] = Field("exact", description="how the gradient is obtained")
     update_rule: Literal["policy_gradient", "replicator"] = Field(
         "policy_gradient", description="gradient, or natural gradient in the gate"
