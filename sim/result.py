@@ -113,7 +113,10 @@ class Result:
             with warnings.catch_warnings(action="ignore"):
                 data = xr.load_dataset(path, engine="h5netcdf")
             found = int(data.attrs.pop("format"))
-            provenance = json.loads(data.attrs.pop("provenance"))
+            provenance = dict(json.loads(data.attrs.pop("provenance")))
+            missing = {*VARIABLES, "onset"} - {str(name) for name in data.data_vars}
+            if found == FORMAT and missing:
+                raise KeyError(min(missing))
         except Exception as error:  # a foreign or damaged file can fail in any way
             raise SpecError(f"result: {str(path)!r} is no saved result ({error})") from None
         if found != FORMAT:

@@ -194,7 +194,7 @@ def check_bounded(program: Program, history: Array, steps: Sequence[int]) -> Non
     """Raise `DivergenceError` if a parameter of θ [S, P, N] has grown out of all bounds."""
     names = program.layout.names
     largest = [LARGEST_LOGARITHM if name.startswith("log_") else LARGEST for name in names]
-    bad = np.argwhere(~(np.abs(history) <= np.array(largest)[:, None]))
+    bad = np.argwhere(~((history >= -LARGEST) & (history <= np.array(largest)[:, None])))
     if bad.size:
         index, row, agent = (int(i) for i in bad[0])
         kind = names[row].split(".")[0]

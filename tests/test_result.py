@@ -221,6 +221,7 @@ def test_nothing_half_written_is_left_when_saving_fails(
         path.write_bytes(old)
 
     def fail(data: xr.Dataset, target: str, **how: object) -> None:
+        assert Path(target).parent == path.parent, "only within a folder is a file put whole"
         Path(target).write_bytes(b"half of it")
         raise OSError("no space left on device")
 

@@ -298,7 +298,7 @@ TEXT = "must be text"
         ("contexts", ["chat"], "contexts", MAPPING),
         ("contexts.chat", None, "contexts.chat", MAPPING),
         ("contexts.bad name", {"responses": {"a": {}}}, "contexts.bad name", NAMES),
-        ("contexts.chat.responses", GONE, "contexts.chat.responses", "is missing"),
+        ("contexts.chat.responses", GONE, "contexts.chat", "this context has no responses"),
         ("contexts.chat.responses", {}, "contexts.chat.responses", "at least one response"),
         ("contexts.chat.responses.agree", None, "contexts.chat.responses.agree", MAPPING),
         ("contexts.code.responses.not ok", {}, "contexts.code.responses.not ok", NAMES),
@@ -401,12 +401,6 @@ TEXT = "must be text"
             "from 0 to 1",
         ),
         ("agent", {"rationality": -1}, "agent.rationality", "must be a number of 0 or more"),
-        (
-            "agent",
-            {"initial": {"values": {"cares": 1}}},
-            "agent.initial.values",
-            "no value is named 'cares'; did you mean 'care'?",
-        ),
         ("name", 3, "name", TEXT),
     ],
     ids=label,
@@ -481,6 +475,13 @@ def test_an_agent_must_fit_the_scenario(agent: dict[str, object], line: str) -> 
     assert refusal(lambda: sim.simulate(world(), agent=agent, agents=2)).startswith(line)
 
 
+def test_the_agent_of_a_story_must_fit_it_too() -> None:
+    story = edited({"agent": {"initial": {"values": {"cares": 1}}}})
+    line = refusal(lambda: sim.simulate(story))
+    assert "agent.initial.values" in line
+    assert "did you mean 'care'?" in line
+
+
 def test_an_agent_needs_values_from_somewhere() -> None:
     line = refusal(lambda: sim.simulate(edited({"human_values": GONE})))
     assert line.startswith("agent.initial.values: is missing")
@@ -492,6 +493,29 @@ def test_an_agent_needs_values_from_somewhere() -> None:
 def test_counts_are_whole_numbers_of_1_or_more(key: str, value: object) -> None:
     line = refusal(lambda: sim.simulate(world(), **{key: value}))  # type: ignore[arg-type]
     assert line == f"{key}: got {value!r}: must be a whole number of 1 or more"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", 2**64), ("agents", 2**64), ("agents", 10**400)], ids=label
+)
+def test_a_count_that_is_too_large_is_refused(key: str, value: int) -> None:
+    line = refusal(lambda: sim.simulate(world(), **{key: value}))  # type: ignore[arg-type]
+    assert line.startswith(f"{key}: got {value}: must be ")
+
+
+@pytest.mark.parametrize("value", [2**32, 10**20, 10**400], ids=label)
+def test_steps_that_are_too_many_are_refused(value: int) -> None:
+    line = refusal(lambda: Training.parse({"steps": value}, path="training"))
+    assert line.startswith("training.steps: got ")
+    assert line.endswith(": must be 4294967295 or less")
+
+
+def test_a_record_too_large_for_memory_is_refused_before_it_is_made() -> None:
+    line = refusal(
+        lambda: sim.simulate(world(), training={"steps": 2**32 - 1}, record_every=1, agents=10**5)
+    )
+    assert "GiB" in line
+    assert "allowed: " in line
 
 
 @pytest.mark.parametrize("value", [None, True, -1, 0.0, "3"], ids=label)
@@ -562,7 +586,7 @@ def test_an_unknown_scenario_is_told_the_nearest_and_all() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ({"scenario": world(), "agents": 3}, "'agents'"),
+        ({"scenario": world(), "agents": 3}, "agents: unknown key beside 'scenario'; did you mean"),
         ({"scenario": world(), 1: 3, "x": 2}, "unknown key"),
         ({"scenario": world() | {"agent": {}}, "agent": {}}, "scenario.agent: the agent is given"),
         ({"scenario": None}, "scenario: must be a mapping"),
@@ -878,7 +902,7 @@ RANGES = [
     ("Context", "scratchpad", 0.0, 1.0),
     ("Context", "monitor", 0.0, 1.0),
     ("Context", "cue", None, None),
-    ("Phase", "length", 1, None),
+    ("Phase", "length", 1, 2**32 - 1),
     ("Initial", "awareness", None, None),
     ("InitialSpread", "awareness", 0.0, None),
     ("Spread", "rationality", 0.0, None),

@@ -41,7 +41,7 @@ def read_run(
         if key not in _KEYS:
             raise SpecError(f"{key}: unknown key; {nearest(key, _KEYS)}")
     described = data.pop("scenario", None)
-    if not isinstance(described, dict):
+    if not isinstance(described, dict) or not described:
         raise SpecError("scenario: is missing; choose one with scenario=NAME")
     if scenario_name is not None:
         described.setdefault("name", scenario_name)

@@ -47,7 +47,9 @@ def reporting_errors(config_name: str) -> Iterator[None]:
     except ValueError as error:  # how Hydra refuses scenario=null, and nothing else
         if "Config group override" not in str(error):
             raise
-        _leave(str(error), BAD_INPUT)
+        _leave(
+            "scenario=, agent= and training= take a name; leave one out for its default", BAD_INPUT
+        )
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
@@ -66,6 +68,9 @@ def explain(error: Exception, config_name: str) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return _explain_key(unknown.group(1), config_name)
+    merged = re.search(r"Error merging override \W*([\w.]+)=", text)
+    if merged:
+        return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"
     return " ".join(f"{text} {error.__cause__ or ''}".split())
 
 

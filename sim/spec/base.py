@@ -100,7 +100,7 @@ Real = Annotated[float, Within()]
 NonNegative = Annotated[float, Within(low=0.0)]
 Share = Annotated[float, Within(low=0.0, high=1.0)]
 #: Steps are counted in 32 bits wherever randomness is keyed by them.
-Steps = Annotated[int, Field(ge=1, lt=2**32, strict=True)]
+Steps = Annotated[int, Field(ge=1, le=2**32 - 1, strict=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 ByName = Annotated[dict[Name, T], AfterValidator(FrozenDict)]
 
@@ -274,8 +274,8 @@ def _message(problem: ErrorDetails) -> str:
             return "must be text (in YAML, words such as yes, no, on and off need quotes)"
         case "greater_than_equal":
             return f"must be {context['ge']} or more"
-        case "less_than":
-            return f"must be less than {context['lt']}"
+        case "less_than_equal":
+            return f"must be {context['le']} or less"
         case "int_type" | "int_from_float" | "int_parsing":
             return "must be a whole number"
         case "dict_type" | "model_type":

@@ -65,6 +65,6 @@ def get_engine(name: str = "auto") -> Engine:
     """
     if name == "auto":
         name = "numpy"
-    if name not in _ENGINES:
-        raise SpecError(f"engine: got {name!r}: {nearest(name, ['auto', *_ENGINES])}")
+    if not isinstance(name, str) or name not in _ENGINES:
+        raise SpecError(f"engine: got {name!r}: {nearest(str(name), ['auto', *_ENGINES])}")
     return _ENGINES[name]()
