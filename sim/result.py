@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
@@ -23,6 +21,7 @@ from sim.dynamics.measures import onset
 from sim.dynamics.population import Traits
 from sim.dynamics.state import AgentState, Array
 from sim.dynamics.variables import ONSET, VARIABLES, Variable
+from sim.files import whole_file
 from sim.spec.agent import CAPABILITIES
 from sim.spec.errors import SpecError, nearest
 
@@ -90,14 +89,8 @@ class Result:
         path = Path(path)
         data = self.data.assign_attrs(format=FORMAT, provenance=json.dumps(self.provenance))
         packed = {str(variable): {"zlib": True} for variable in data.data_vars}
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        os.close(handle)
-        try:
-            data.to_netcdf(name, engine="h5netcdf", encoding=packed)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with whole_file(path) as part:
+            data.to_netcdf(part, engine="h5netcdf", encoding=packed)
         return path
 
     @classmethod

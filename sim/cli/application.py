@@ -13,12 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from sim.cli.compose import read_run
 from sim.cli.help import help_text
-from sim.cli.report import Refused, reporting_errors
-from sim.spec.errors import SpecError
+from sim.cli.report import reporting, stopping
 from sim.spec.library import config_root
 
 Task = Callable[[DictConfig], None]
@@ -32,10 +30,8 @@ class CheckBeforeRun(Callback):
         task = config.copy()
         OmegaConf.set_struct(task, False)
         del task["hydra"]
-        try:
+        with stopping():
             read_run(task)
-        except (SpecError, OmegaConfBaseException) as error:
-            raise Refused(" ".join(str(error).split())) from None
 
 
 def application(config_name: str) -> Callable[[Task], Callable[[], None]]:
@@ -54,8 +50,8 @@ def application(config_name: str) -> Callable[[Task], Callable[[], None]]:
             command = hydra.main(
                 version_base="1.3", config_path=str(config_root()), config_name=config_name
             )
-            with reporting_errors(config_name):
-                command(task)()
+            with reporting():
+                command(stopping()(task))()
 
         return main
 

@@ -13,7 +13,8 @@ from sim.spec.errors import SpecError, nearest
 from sim.spec.scenario import Scenario
 from sim.spec.training import Training
 
-_KEYS = ("scenario", "agent", "training", "agents", "seed", "record_every", "engine")
+#: The keys of a run, as in configs/emergence.yaml.
+RUN_KEYS = ("scenario", "agent", "training", "agents", "seed", "record_every", "engine")
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -38,8 +39,8 @@ def read_run(
     """
     data = plain(config)
     for key in data:
-        if key not in _KEYS:
-            raise SpecError(f"{key}: unknown key; {nearest(key, _KEYS)}")
+        if key not in RUN_KEYS:
+            raise SpecError(f"{key}: unknown key; {nearest(key, RUN_KEYS)}")
     described = data.pop("scenario", None)
     if not isinstance(described, dict) or not described:
         raise SpecError("scenario: is missing; choose one with scenario=NAME")

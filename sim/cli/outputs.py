@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from sim.files import whole_file
 from sim.plots.style import house_style
 
 
@@ -19,9 +19,9 @@ def write_json(path: Path, data: Mapping[str, Any]) -> Path:
     Raises:
         ValueError: There is a number in it that JSON does not have (inf).
     """
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path
 
 
@@ -30,10 +30,8 @@ def write_figure(path: Path, figure: Figure) -> list[Path]:
     written = []
     for form in ("png", "svg"):
         target = path.with_suffix(f".{form}")
-        part = target.with_name(target.name + ".part")
         metadata = {"Date": None} if form == "svg" else None
-        with house_style():
+        with house_style(), whole_file(target) as part:
             figure.savefig(part, format=form, metadata=metadata)
-        os.replace(part, target)
         written.append(target)
     return written

@@ -8,42 +8,60 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from sim.cli.compose import RUN_KEYS
 from sim.run import DivergenceError
 from sim.spec.errors import SpecError, nearest
-from sim.spec.library import config_root
 
 BAD_INPUT = 2
 FAILED = 1
 INTERRUPTED = 130
 
 
-class Refused(BaseException):
-    """A config was refused before anything was run; carries the one line.
+class Stopped(BaseException):
+    """A command has to stop; carries the line that says why, and the exit status.
 
-    Hydra turns exceptions of callbacks into warnings, so this is not an `Exception`.
+    Hydra turns exceptions of callbacks into warnings and adds lines of its own to those of tasks,
+    so this is not an `Exception`.
     """
+
+    def __init__(self, line: str, status: int) -> None:
+        super().__init__(line)
+        self.status = status
 
 
 @contextmanager
-def reporting_errors(config_name: str) -> Iterator[None]:
-    """Turn every error that a user can mend into one line on stderr and an exit status."""
+def stopping() -> Iterator[None]:
+    """Turn every error that a user can mend into `Stopped`."""
     try:
         yield
-    except (SpecError, Refused) as error:
-        _leave(str(error), BAD_INPUT)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        _leave(explain(error, config_name), BAD_INPUT)
+    except SpecError as error:
+        raise Stopped(str(error), BAD_INPUT) from None
+    except OmegaConfBaseException as error:
+        raise Stopped(" ".join(str(error).split()), BAD_INPUT) from None
     except DivergenceError as error:
-        _leave(str(error), FAILED)
+        raise Stopped(str(error), FAILED) from None
+    except (BrokenPipeError, HydraException):
+        raise
     except OSError as error:
-        _leave(f"{error.filename}: {error.strerror}", FAILED)
+        where = f"{error.filename}: " if error.filename else ""
+        line = f"{where}{error.strerror or error}; no result was written"
+        raise Stopped(line, FAILED) from None
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Say in one line on stderr why a command had to stop, and leave with its exit status."""
+    try:
+        with stopping():
+            yield
+    except Stopped as stop:
+        _leave(str(stop), stop.status)
+    except (HydraException, YAMLError) as error:
+        _leave(explain(error), BAD_INPUT)
     except ValueError as error:  # how Hydra refuses scenario=null, and nothing else
         if "Config group override" not in str(error):
             raise
@@ -57,7 +75,7 @@ def reporting_errors(config_name: str) -> Iterator[None]:
         _leave("interrupted; no result was written", INTERRUPTED)
 
 
-def explain(error: Exception, config_name: str) -> str:
+def explain(error: Exception) -> str:
     """Say in one line what Hydra found, with the nearest right word where there is one."""
     text = str(error)
     missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
@@ -67,34 +85,13 @@ def explain(error: Exception, config_name: str) -> str:
         return f"{group}: no {group} is named {name!r}; {nearest(name, options)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
-        return _explain_key(unknown.group(1), config_name)
+        return f"{unknown.group(1)}: unknown key; {nearest(unknown.group(1), RUN_KEYS)}"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"
     return " ".join(f"{text} {error.__cause__ or ''}".split())
 
 
-def _explain_key(key: str, config_name: str) -> str:
-    node: object = _defaults(config_name)
-    parts = key.split(".")
-    for depth, part in enumerate(parts):
-        where = ".".join(parts[:depth])
-        if not isinstance(node, DictConfig):
-            return f"{key}: {where} holds no keys to change; to add this one, write +{key}=..."
-        if part not in node:
-            words = [str(word) for word in node if word != "hydra"]
-            return f"{where + '.' if where else ''}{part}: unknown key; {nearest(part, words)}"
-        node = OmegaConf.select(node, part)
-    return f"{key}: this config has no such key; to add it, write +{key}=..."
-
-
-def _defaults(config_name: str) -> DictConfig:
-    """The config without overrides: enough to say which keys there are."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(config_dir=str(config_root()), version_base="1.3"):
-        return compose(config_name)
-
-
 def _leave(line: str, status: int) -> None:
-    print(f"error: {line}" if status != INTERRUPTED else line, file=sys.stderr)
+    print(line if status == INTERRUPTED else f"error: {line}", file=sys.stderr)
     sys.exit(status)
