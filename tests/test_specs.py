@@ -275,7 +275,7 @@ def test_the_first_of_several_problems_is_told_with_their_number() -> None:
     assert line == "training.leak: got 2: must be a number from 0 to 1 (and 2 more)"
 
 
-NAMES = "a name has letters, digits, _ and -, and starts with a letter"
+NAMES = "a name has letters, digits, _ and -, and starts with a letter or _"
 NUMBER = "must be a finite number"
 MAPPING = "must be a mapping"
 TEXT = "must be text"
@@ -347,7 +347,7 @@ TEXT = "must be text"
             "no context is named 'deploy'; did you mean 'deployed'? allowed: chat, code, deployed",
         ),
         ("contexts.chat.twin", "code", "contexts.chat.twin", "a twin is a deployment context"),
-        ("contexts.chat.twin", "chat", "contexts.chat.twin", "a twin is a deployment context"),
+        ("contexts.chat.twin", "chat", "contexts.chat.twin", "a context is no twin of itself"),
         ("contexts.chat.twin", "", "contexts.chat.twin", NAMES),
         (
             "contexts.code.twin",

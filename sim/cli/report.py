@@ -85,7 +85,8 @@ def explain(error: Exception) -> str:
         return f"{group}: no {group} is named {name!r}; {nearest(name, options)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
-        return f"{unknown.group(1)}: unknown key; {nearest(unknown.group(1), RUN_KEYS)}"
+        key = unknown.group(1).split(".")[0]
+        return f"{key}: unknown key; {nearest(key, RUN_KEYS)}"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"

@@ -214,6 +214,7 @@ def compile_world(scenario: Scenario, phase: Phase | None = None) -> World:
     kinds = [context.kind for context in contexts.values()]
     training = np.array([kind == "training" for kind in kinds])
     weight = np.where(training, _numbers(scenario, phase, "weight"), 0.0)
+    weight /= weight.max()
     return World(
         features=np.where(present[1:, :, None], features[1:] - features[0], 0.0),
         reward=np.where(present[1:], reward[1:] - reward[0], 0.0)[:, :, None],

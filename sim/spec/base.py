@@ -267,9 +267,9 @@ def _message(problem: ErrorDetails) -> str:
             return "is missing"
         case "literal_error":
             allowed = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
-            return f"must be one of these: {nearest(str(problem['input']), allowed)}"
+            return nearest(str(problem["input"]), allowed)
         case "string_pattern_mismatch":
-            return "a name has letters, digits, _ and -, and starts with a letter"
+            return "a name has letters, digits, _ and -, and starts with a letter or _"
         case "string_type":
             return "must be text (in YAML, words such as yes, no, on and off need quotes)"
         case "greater_than_equal":

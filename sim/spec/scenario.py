@@ -154,6 +154,8 @@ class Scenario(Spec):
     def _check_twin(self, where: str, context: Context, name: str) -> None:
         _check_names(f"{where}.twin", [name], self.contexts, "context")
         twin = self.contexts[name]
+        if twin is context:
+            raise refuse("a context is no twin of itself", at=f"{where}.twin")
         if twin.kind != "deployment":
             raise refuse(
                 "{name} is of kind {kind}; a twin is a deployment context",
