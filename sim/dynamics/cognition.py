@@ -142,7 +142,9 @@ def anticipate(mind: Mind, world: World, traits: Traits, state: State) -> None:
 
 def decide(mind: Mind, world: World, traits: Traits, state: State) -> None:
     """Fill in the decision d = σ(h + τ I) and the gaming rate g = a d (3.6)."""
-    habit = np.take(state.habit, world.places, axis=0, out=mind.scratch_c, mode="clip")
+    habit = state.habit
+    if len(world.places) < len(habit):
+        habit = np.take(habit, world.places, axis=0, out=mind.scratch_c, mode="clip")
     np.multiply(traits.rationality, mind.incentive, out=mind.decision)
     np.add(habit, mind.decision, out=mind.decision)
     logistic(mind.decision, out=mind.decision)
