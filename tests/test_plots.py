@@ -18,7 +18,7 @@ import sim
 from sim.analysis.emergence import summarise
 from sim.cli.outputs import write_figure
 from sim.plots.emergence import emergence
-from sim.plots.style import _apart
+from sim.plots.style import _apart, _within
 
 SPREAD = {"spread": {"initial": {"awareness": 0.5, "habit": 0.5}}}
 
@@ -77,6 +77,15 @@ def test_labels_are_moved_apart_and_no_further(wanted: list[float], least: float
     if far_apart.all():
         np.testing.assert_allclose(placed, sorted(wanted), atol=1e-12)
     assert np.mean(placed) == pytest.approx(np.mean(wanted), abs=1e-9)
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=8))
+def test_labels_stay_beside_the_axes(wanted: list[float]) -> None:
+    placed = np.array(_within(_apart(sorted(wanted), least=0.1), least=0.1))
+    assert (placed >= -1e-9).all()
+    assert (placed <= 1 + 1e-9).all()
+    assert (np.diff(placed) >= 0.1 - 1e-9).all()
 
 
 def test_the_same_result_gives_the_same_files(tmp_path: Path) -> None:

@@ -80,8 +80,7 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.0
     low, high = ax.get_ylim()
     order = np.argsort([label.y for label in labels])
     wanted = [(labels[i].y - low) / (high - low) for i in order]
-    placed = _apart(wanted, least=line_height)
-    placed = [at + max(0.0, -placed[0]) for at in placed]
+    placed = _within(_apart(wanted, least=line_height), least=line_height)
     for i, at, end in zip(order, placed, wanted, strict=True):
         label = labels[i]
         ax.annotate(
@@ -92,7 +91,13 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.0
             textcoords="axes fraction",
             va="center",
             color=label.colour,
-            arrowprops={"arrowstyle": "-", "color": label.colour, "lw": 0.6, "shrinkA": 0},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": label.colour,
+                "lw": 0.6,
+                "shrinkA": 1,
+                "relpos": (0.0, 0.5),
+            },
             annotation_clip=False,
         )
 
@@ -113,6 +118,16 @@ def _apart(wanted: Sequence[float], *, least: float) -> list[float]:
         start = _span(group, least)[0]
         placed += [start + least * i for i in range(len(group))]
     return placed
+
+
+def _within(placed: Sequence[float], *, least: float) -> list[float]:
+    """Push increasing positions down from above 1, then up from below 0, keeping them apart."""
+    kept = list(placed)
+    for i in reversed(range(len(kept))):
+        kept[i] = min(kept[i], 1.0 if i == len(kept) - 1 else kept[i + 1] - least)
+    for i in range(len(kept)):
+        kept[i] = max(kept[i], 0.0 if i == 0 else kept[i - 1] + least)
+    return kept
 
 
 def _span(group: Sequence[float], least: float) -> tuple[float, float]:
