@@ -39,8 +39,12 @@ class Case:
 
 
 def random_case(seed: int, *, steps: int = 30) -> Case:
-    """Return a case: K from 1 to 4, untrained contexts, twins, every assumption non-zero."""
+    """Return a case: K from 1 to 4, untrained contexts, twins, each assumption mostly on."""
     rng = random.Random(seed)
+
+    def mostly() -> float:
+        return rng.random() if rng.random() < 0.8 else 0.0
+
     values = [f"v{d}" for d in range(rng.randint(1, 3))]
     contexts = {f"c{c}": _context(rng, values) for c in range(rng.randint(1, 5))}
     contexts["c0"]["kind"] = "training"
@@ -55,22 +59,22 @@ def random_case(seed: int, *, steps: int = 30) -> Case:
             "human_values": {v: rng.gauss(0, 1) for v in values},
             "contexts": contexts,
             "similarity": [[rng.random() for _ in range(count)] for _ in range(count)],
-            "curriculum": _curriculum(rng) if rng.random() < 0.7 else [],
+            "curriculum": _curriculum(rng, list(contexts)) if rng.random() < 0.7 else [],
         },
         traits={
-            name: rng.random() if name == "scratchpad_saving" else 0.2 + abs(rng.gauss(0, 1))
+            name: rng.random() if name == "scratchpad_saving" else abs(rng.gauss(0, 1)) * mostly()
             for name in TRAITS
         },
         state=random_state(rng, values=len(values), contexts=count),
         training={
             "steps": steps,
             "update_rule": rng.choice(["policy_gradient", "replicator"]),
-            "motive_credit": rng.random(),
-            "leak": rng.random(),
-            "spread": rng.random(),
-            "anchor": 0.1 * rng.random(),
-            "visible_gaming_penalty": rng.random(),
-            "transfer": [0.2 * rng.random() for _ in range(5)],
+            "motive_credit": mostly(),
+            "leak": mostly(),
+            "spread": mostly(),
+            "anchor": 0.1 * mostly(),
+            "visible_gaming_penalty": mostly(),
+            "transfer": [0.2 * mostly() for _ in range(5)],
             "learning_rate": {name: 0.5 * rng.random() for name in LearningRate.model_fields},
         },
     )
@@ -108,11 +112,13 @@ def _context(rng: random.Random, values: list[str]) -> dict[str, Any]:
     }
 
 
-def _curriculum(rng: random.Random) -> list[dict[str, Any]]:
+def _curriculum(rng: random.Random, contexts: list[str]) -> list[dict[str, Any]]:
+    """Three phases; in the second c0 is another, in the last c0 alone is trained on."""
     changed = {
         "length": 9,
         "weight": {"c0": 0.1 + rng.random()},
         "reward": {"c0": {"r0": rng.gauss(0, 1)}},
         "monitor": {"c0": rng.random()},
     }
-    return [{"length": 7}, changed, {"length": 3}]
+    alone = {"length": 3, "weight": {name: 0.0 for name in contexts if name != "c0"}}
+    return [{"length": 7}, changed, alone]

@@ -37,9 +37,9 @@ class Lesson:
         motive: ω Γ τ [C, n].
         foresight: ω Γ τ λ b β [C, n].
         coefficients: W [K − 1, C, n].
-        scratch_k, scratch_c, scratch_p: room for what lies between, [K − 1, C, n], [C, n] and
-            [P, n].
-        gradient: Δθ before the anchor [P, n].
+        scratch_k, scratch_c: room for what lies between, [K − 1, C, n] and [C, n].
+        pull: anchor (θ − θ_0) [P, n].
+        gradient: Δθ before the anchor [P, n]; rows that nothing trains stay zero.
         named: Views on the gradient by parameter.
     """
 
@@ -55,7 +55,7 @@ class Lesson:
     coefficients: Array
     scratch_k: Array
     scratch_c: Array
-    scratch_p: Array
+    pull: Array
     gradient: Array
     named: State
 
@@ -70,7 +70,7 @@ class Lesson:
             "concealment": (agents,),
             **dict.fromkeys(_OVER_CONTEXTS, (contexts, agents)),
             **dict.fromkeys(("coefficients", "scratch_k"), (others, contexts, agents)),
-            "scratch_p": gradient.shape,
+            "pull": gradient.shape,
         }
         buffers = {name: np.empty(shape, dtype) for name, shape in shapes.items()}
         return cls(**buffers, gradient=gradient, named=layout.view(gradient))
@@ -125,12 +125,14 @@ def learn(
 
 def update(theta: Array, lesson: Lesson, assumptions: Assumptions, *, start: Array) -> None:
     """Move θ [P, n] in place from where it is: θ + Δθ − anchor (θ − θ_0); `start` is θ_0."""
+    anchored = assumptions.anchor.any()
+    if anchored:
+        np.subtract(theta, start, out=lesson.pull)
+        np.multiply(assumptions.anchor, lesson.pull, out=lesson.pull)
     np.multiply(assumptions.learning_rate, lesson.gradient, out=lesson.gradient)
-    if assumptions.anchor.any():
-        np.subtract(theta, start, out=lesson.scratch_p)
-        np.multiply(assumptions.anchor, lesson.scratch_p, out=lesson.scratch_p)
-        np.subtract(lesson.gradient, lesson.scratch_p, out=lesson.gradient)
     np.add(theta, lesson.gradient, out=theta)
+    if anchored:
+        np.subtract(theta, lesson.pull, out=theta)
 
 
 def _open_gate(
