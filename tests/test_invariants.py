@@ -64,7 +64,7 @@ agents = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(world=worlds(), agent=agents, training=trainings)
 def test_rates_are_chances_and_policies_sum_to_one(
     world: dict[str, Any], agent: dict[str, Any], training: dict[str, Any]
@@ -81,7 +81,7 @@ def test_rates_are_chances_and_policies_sum_to_one(
         assert (result.data[name] <= 1 + 1e-12).all()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(world=worlds(), agent=agents)
 def test_the_parts_of_the_incentive_add_up(world: dict[str, Any], agent: dict[str, Any]) -> None:
     result = sim.simulate(world, agent=agent, training={"steps": 1})
@@ -97,7 +97,7 @@ def scratchpads(world: dict[str, Any], result: sim.Result) -> Any:
     return result.data["context"].copy(data=room)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(world=worlds(), agent=agents, scale=st.floats(0, 3))
 def test_no_conflict_no_stake(world: dict[str, Any], agent: dict[str, Any], scale: float) -> None:
     """Where the reward is what the agent values anyway, it has nothing to protect."""
@@ -107,7 +107,7 @@ def test_no_conflict_no_stake(world: dict[str, Any], agent: dict[str, Any], scal
     assert (sim.simulate(world, agent=agent, training={"steps": 1}).stake <= 1e-12).all()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(world=worlds(), agent=agents)
 def test_values_that_nothing_touches_have_no_stake(
     world: dict[str, Any], agent: dict[str, Any]
@@ -117,7 +117,7 @@ def test_values_that_nothing_touches_have_no_stake(
     assert (sim.simulate(world, agent=agent, training={"steps": 1}).stake == 0).all()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(world=worlds(), agent=agents, training=trainings)
 def test_the_order_of_contexts_and_responses_does_not_matter(
     world: dict[str, Any], agent: dict[str, Any], training: dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
@@ -68,7 +68,6 @@ def test_a_large_world_with_few_agents(agents: int) -> None:
     assert all(low[1] < high[0] + 3 for low, high in pairwise(heights))
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.01, 0.2))
 def test_labels_are_moved_apart_and_no_further(wanted: list[float], least: float) -> None:
     placed = np.array(_apart(sorted(wanted), least=least))
@@ -79,7 +78,6 @@ def test_labels_are_moved_apart_and_no_further(wanted: list[float], least: float
     assert np.mean(placed) == pytest.approx(np.mean(wanted), abs=1e-9)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=8))
 def test_labels_stay_beside_the_axes(wanted: list[float]) -> None:
     placed = np.array(_within(_apart(sorted(wanted), least=0.1), least=0.1))

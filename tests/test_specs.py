@@ -885,7 +885,7 @@ def from_schema(schema: dict[str, Any], top: dict[str, Any]) -> st.SearchStrateg
 
 
 @pytest.mark.parametrize("kind", [Agent, Training])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_what_the_schema_allows_survives_being_written_and_read(
     kind: type[Spec], data: st.DataObject
