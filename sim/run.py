@@ -13,9 +13,9 @@ from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.engines.registry import Engine, get_engine
 from sim.dynamics.record import record
 from sim.dynamics.state import AgentState, Array
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.variables import VARIABLES, dimension_sizes
 from sim.result import Result, describe_run, label
-from sim.spec.agent import CAPABILITIES, Agent
+from sim.spec.agent import Agent
 from sim.spec.errors import SpecError, check_whole
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, read_specs
@@ -167,15 +167,12 @@ def simulate(
 
 
 def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
-    contexts = specs.scenario.contexts.values()
-    sizes = {
-        "step": 1,
-        "agent": agents,
-        "context": len(contexts),
-        "response": max(len(context.responses) for context in contexts),
-        "value": len(specs.scenario.values),
-        "capability": len(CAPABILITIES),
-    }
+    sizes = dimension_sizes(
+        records=1,
+        agents=agents,
+        responses=[len(context.responses) for context in specs.scenario.contexts.values()],
+        values=len(specs.scenario.values),
+    )
     a_record = 8 * sum(math.prod(sizes[dim] for dim in v.dims) for v in VARIABLES.values())
     records = 1 + math.ceil(specs.training.steps / record_every)
     most = MOST_BYTES // a_record

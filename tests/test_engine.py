@@ -118,7 +118,7 @@ def test_one_agent_more_changes_nobody_elses_history(agents: int, crowd: sim.Age
     training = {"steps": 50, "spread": 0.1, "leak": 0.1}
     few = sim.simulate("pipeline", agent=crowd, training=training, agents=agents, seed=5)
     more = sim.simulate("pipeline", agent=crowd, training=training, agents=131, seed=5)
-    for name in ("values", "habit", "gaming_rate", "awareness_logit"):
+    for name in few.data.data_vars:
         np.testing.assert_array_equal(few.data[name], more.data[name].isel(agent=slice(agents)))
 
 

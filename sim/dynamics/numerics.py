@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 
 from sim.dynamics.state import Array
 
+#: Matrix products give every column the same bits only in whole groups of columns.
+GROUP = 16
+
+
+def whole_groups(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the agents [n] with the last one repeated, up to a whole number of groups."""
+    seats = np.full(-(-len(rows) // GROUP) * GROUP, rows[-1])
+    seats[: len(rows)] = rows
+    return seats
+
 
 def logistic(x: Array, *, out: Array) -> Array:
     """Write 1 / (1 + exp(-x)) into `out`, which may be `x`; exp may overflow to inf."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.dynamics import measures
 from sim.dynamics.arrays import Program, Segment
 from sim.dynamics.cognition import Mind, anticipate, attend, attribute, decide, perceive, respond
-from sim.dynamics.numerics import logistic
+from sim.dynamics.numerics import logistic, whole_groups
 from sim.dynamics.population import Traits
 from sim.dynamics.state import Array, State
 from sim.dynamics.training import OPACITY, Lesson, reward
-from sim.dynamics.variables import VARIABLES
-from sim.spec.agent import CAPABILITIES
+from sim.dynamics.variables import VARIABLES, dimension_sizes
 
 #: Agents that are measured at once.
 BLOCK = 1024
@@ -36,20 +36,18 @@ def record(program: Program, history: Array, steps: Sequence[int]) -> dict[str, 
         The variables of `sim.dynamics.variables`, each with the shape of its dimensions; nan
         where something is not defined (a response that a context does not have, say).
     """
-    sizes = {
-        "step": len(steps),
-        "agent": program.agents,
-        "context": len(program.layout.contexts),
-        "response": max(len(names) for names in program.responses),
-        "value": len(program.layout.values),
-        "capability": len(CAPABILITIES),
-    }
+    sizes = dimension_sizes(
+        records=len(steps),
+        agents=program.agents,
+        responses=[len(names) for names in program.responses],
+        values=len(program.layout.values),
+    )
     recorded = {
         name: np.empty([sizes[dim] for dim in variable.dims])
         for name, variable in VARIABLES.items()
     }
     for first in range(0, program.agents, BLOCK):
-        rows = slice(first, min(first + BLOCK, program.agents))
+        rows = np.arange(first, min(first + BLOCK, program.agents))
         observer: Observer | None = None
         for index, step in enumerate(steps):
             segment = program.at(step)
@@ -63,12 +61,14 @@ def record(program: Program, history: Array, steps: Sequence[int]) -> dict[str, 
 class Observer:
     """Sees some agents in the world of one segment, as often as asked."""
 
-    def __init__(self, program: Program, segment: Segment, rows: slice) -> None:
-        world = segment.world
+    def __init__(self, program: Program, segment: Segment, rows: NDArray[np.intp]) -> None:
+        world, seats = segment.world, whole_groups(rows)
         self.segment = segment
         self._program = program
-        self._start = program.layout.view(program.theta[:, rows]).values.T
-        self._traits: Traits = program.traits.take(rows)
+        self._count = len(rows)
+        self._seats = whole_groups(np.arange(len(rows)))
+        self._start = program.layout.view(program.theta[:, seats]).values.T
+        self._traits: Traits = program.traits.take(seats)
         agents = len(self._start)
         self._mind = Mind.empty(world, agents)
         self._lesson = Lesson.empty(world, program.layout, agents)
@@ -78,8 +78,11 @@ class Observer:
 
     def observe(self, theta: Array) -> Iterator[tuple[str, Array]]:
         """Yield the name and value, agents first, of every variable at θ [P, n]."""
+        for name, values in self._observe(self._program.layout.view(theta[:, self._seats])):
+            yield name, values[: self._count]
+
+    def _observe(self, state: State) -> Iterator[tuple[str, Array]]:
         mind, world, traits = self._mind, self.segment.world, self._traits
-        state = self._program.layout.view(theta)
         with np.errstate(over="ignore"):
             perceive(mind, world, traits, state)
             anticipate(mind, world, traits, state)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from sim.spec.agent import CAPABILITIES
 
 
 class Variable(NamedTuple):
@@ -78,3 +81,24 @@ VARIABLES: dict[str, Variable] = {
 ONSET = Variable(
     ("agent", "context"), "first recorded step from which g stays at 0.5 or above (5)", "step"
 )
+
+
+def dimension_sizes(
+    *, records: int, agents: int, responses: Sequence[int], values: int
+) -> dict[str, int]:
+    """Return the length of every dimension of a record.
+
+    Args:
+        records: S, how many steps are recorded.
+        agents: N.
+        responses: How many responses each context has.
+        values: D.
+    """
+    return {
+        "step": records,
+        "agent": agents,
+        "context": len(responses),
+        "response": max(responses),
+        "value": values,
+        "capability": len(CAPABILITIES),
+    }

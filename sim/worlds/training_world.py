@@ -135,7 +135,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         if not self._measured:
             segment = self.program.at(self.steps)
             if self._observer is None or self._observer.segment is not segment:
-                self._observer = Observer(self.program, segment, slice(0, self.program.agents))
+                self._observer = Observer(self.program, segment, np.arange(self.program.agents))
             self._measured = dict(self._observer.observe(self.theta))
         return self._measured[name]
 

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sim.dynamics.arrays import Program, Segment
 from sim.dynamics.cognition import Mind, anticipate, attend, decide, perceive
+from sim.dynamics.numerics import GROUP, whole_groups
 from sim.dynamics.state import Array
 from sim.dynamics.training import Lesson, learn, reward, update
 
@@ -16,8 +17,6 @@ from sim.dynamics.training import Lesson, learn, reward, update
 BLOCK = 2048
 #: With its usual buffer NumPy copies what it broadcasts, at twice the cost; errstate restores it.
 UFUNC_BUFFER = 16
-#: Matrix products give every column the same bits only in whole groups of columns.
-GROUP = 16
 
 
 class NumpyEngine:
@@ -88,8 +87,7 @@ class Block:
     def __init__(
         self, program: Program, rows: NDArray[np.intp], dtype: DTypeLike = np.float64
     ) -> None:
-        seats = np.full(-(-len(rows) // GROUP) * GROUP, rows[-1])
-        seats[: len(rows)] = rows
+        seats = whole_groups(rows)
         self.program = program
         self.rows = rows
         self.traits = program.traits.take(seats)
