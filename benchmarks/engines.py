@@ -17,13 +17,14 @@ import time
 from collections.abc import Callable
 from statistics import median
 
+import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
 import mesa_per_agent
 import reference
 from example import example
-from sim.dynamics.engines.numpy_engine import NumpyEngine
+from sim.dynamics.engines.numpy_engine import UFUNC_BUFFER, NumpyEngine
 from sim.run import prepare
 from sim.spec.agent import TRAITS, Agent
 from sim.spec.scenario import Scenario
@@ -92,8 +93,19 @@ def rate(contender: Contender, agents: int, steps: int) -> float:
     return agents * steps * CONTEXTS / contender(agents, steps)
 
 
+def broadcasting(buffer: int) -> float:
+    """Return the microseconds that one product of [C, n] with [n] takes with a ufunc buffer."""
+    agents, repeats = 1024, 2000
+    table, row = np.ones((CONTEXTS, agents)), np.ones(agents)
+    result = np.empty_like(table)
+    with np.errstate():
+        np.setbufsize(buffer)
+        seconds = clocked(lambda: [np.multiply(row, table, out=result) for _ in range(repeats)])
+    return 1e6 * seconds / repeats
+
+
 def main() -> None:
-    """Run the rounds and print two tables."""
+    """Run the rounds and print the tables."""
     console = Console()
     numpy_engine(1000, 5)
     rounds = []
@@ -126,6 +138,10 @@ def main() -> None:
         ]
         blocks.add_row(str(block), f"{median(speeds):,.0f}")
     console.print(blocks)
+    buffers = Table("ufunc buffer", Column("µs for a product C × n by n", justify="right"))
+    for buffer in (UFUNC_BUFFER, 8192):
+        buffers.add_row(str(buffer), f"{median(broadcasting(buffer) for _ in range(ROUNDS)):.1f}")
+    console.print(buffers)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,8 @@
 
 Each `mesa.Agent` holds its own state as plain floats and trains itself in `step()`; the model calls
 `self.agents.do("step")`. The equations are those of MODEL.md sections 3 and 4, the exact estimator
-with all assumptions. At the size measured here (12 contexts, 4 values, 2 responses) plain floats
-are the faster way to write it: small NumPy arrays over contexts take about twice as long, since
-every call on 12 numbers costs more than the arithmetic.
+with all assumptions. An agent has few numbers (12 contexts, 4 values, 2 responses), so they are
+plain floats and lists: a NumPy call on 12 numbers costs more than their arithmetic.
 
 To be fair to the rival, what can be known before training starts is worked out before it starts
 (what inputs tell an agent, features and rewards against the first response), only contexts that

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -80,13 +79,12 @@ def band(over_agents: xr.DataArray) -> dict[str, float] | None:
     return {"low": low, "median": median, "high": high}
 
 
+def in_few_agents(onset: dict[str, Any]) -> bool:
+    """Say whether gaming set in for fewer than half of the agents, so that no median is shown."""
+    return bool(onset["share_of_agents"] < 0.5)
+
+
 def _onset(onset: xr.DataArray) -> dict[str, float | None]:
     found = band(onset)
     share = float(np.isfinite(onset.values).mean())
     return {"share_of_agents": share, **(found or dict.fromkeys(("low", "median", "high")))}
-
-
-def never(onset: dict[str, float | None]) -> bool:
-    """Say whether gaming set in for fewer than half of the agents, so that no median is shown."""
-    share = onset["share_of_agents"]
-    return share is None or math.isclose(share, 0.0) or share < 0.5

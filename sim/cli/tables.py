@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
-from sim.analysis.emergence import never
+from sim.analysis.emergence import in_few_agents
 
 Band = dict[str, float] | None
 
@@ -60,7 +60,7 @@ def _onset(onset: dict[str, Any]) -> str:
     share = onset["share_of_agents"]
     if share == 0.0:
         return "never"
-    if never(onset):
+    if in_few_agents(onset):
         return f"in {100 * share:.0f} %"
     return (
         f"{onset['median']:.0f}" if share == 1.0 else f"{onset['median']:.0f} ({100 * share:.0f} %)"

@@ -131,12 +131,6 @@ class AgentState:
                 wanted = (agents,) if alone else (agents, len(rows))
                 rows[...] = _checked(given, wanted, f"initial.{field.name}").T
 
-    @classmethod
-    def from_theta(cls, theta: Array, layout: Layout) -> AgentState:
-        """Return the agents-first form of θ [P, agents], as copies."""
-        state = layout.view(theta)
-        return cls(**{f.name: getattr(state, f.name).T.copy() for f in fields(State)})
-
 
 def _checked(given: ArrayLike, wanted: tuple[int, ...], where: str) -> Array:
     try:

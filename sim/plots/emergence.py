@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sim.analysis.emergence import BAND, never, summarise
+from sim.analysis.emergence import BAND, in_few_agents, summarise
 from sim.dynamics.measures import GAMED
 from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends
 from sim.result import Result
@@ -50,7 +50,7 @@ def _draw_rates(ax: Axes, result: Result) -> None:
         dashes = () if trained else DASHES[1 + index % (len(DASHES) - 1)]
         median = _draw_band(ax, steps, rate, colours[name], dashes=dashes)
         text = _context_label(rate)
-        if not never(onsets[name]):
+        if not in_few_agents(onsets[name]):
             at = onsets[name]["median"]
             height = float(np.interp(at, steps, median))
             ax.plot([at], [height], "o", color=colours[name], markeredgecolor="white", zorder=4)

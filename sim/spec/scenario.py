@@ -102,15 +102,6 @@ class Scenario(Spec):
             data, name = read_yaml(path), path.stem
         return cls.parse(_fold(data, name), path="scenario")
 
-    def phase_at(self, step: int) -> int | None:
-        """Return the index of the phase in force at a step; None without a curriculum."""
-        start = 0
-        for index, phase in enumerate(self.curriculum):
-            start += phase.length
-            if step < start:
-                return index
-        return len(self.curriculum) - 1 if self.curriculum else None
-
     @field_validator("contexts", mode="before")
     @classmethod
     def _contexts_have_responses(cls, contexts: object) -> object:
