@@ -14,6 +14,10 @@ from sim.spec.errors import SpecError
 from sim.spec.library import names as _names
 from sim.spec.scenario import Context, Phase, Scenario
 from sim.spec.training import Training
+from sim.sweeps.design import Grid, LatinHypercube, Product, Range, Sobol, Zip
+from sim.sweeps.executors import DaskExecutor, LocalExecutor
+from sim.sweeps.sweep import sweep
+from sim.sweeps.table import Sweep
 
 if TYPE_CHECKING:
     from sim.worlds.training_world import ModelAgent, TrainingWorld
@@ -22,16 +26,26 @@ __all__ = [
     "Agent",
     "AgentState",
     "Context",
+    "DaskExecutor",
     "DivergenceError",
+    "Grid",
+    "LatinHypercube",
+    "LocalExecutor",
     "ModelAgent",
     "Phase",
+    "Product",
+    "Range",
     "Result",
     "Scenario",
+    "Sobol",
     "SpecError",
+    "Sweep",
     "Training",
     "TrainingWorld",
+    "Zip",
     "scenarios",
     "simulate",
+    "sweep",
 ]
 
 

@@ -138,7 +138,7 @@ def describe_run(**made_by: object) -> dict[str, Any]:
     return {
         **made_by,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **versions()},
         "platform": {
             "system": platform.platform(),
             "machine": platform.machine(),
@@ -171,7 +171,8 @@ def _coordinates(program: Program, steps: list[int]) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of what results depend on, by package."""
     found = {}
     for package in _PACKAGES:
         try:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.dynamics.arrays import Program, compile_program
-from sim.dynamics.engines.registry import Engine, get_engine
-from sim.dynamics.record import record
-from sim.dynamics.state import AgentState, Array
+from sim.dynamics.course import course
+from sim.dynamics.engines.engine import Engine
+from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.record import Recorder
+from sim.dynamics.state import AgentState, Array, Layout
 from sim.dynamics.variables import VARIABLES, dimension_sizes
 from sim.result import Result, describe_run, label
 from sim.spec.agent import Agent
@@ -69,11 +72,25 @@ class Run:
         """
         program = self.program
         whole = program.agents * program.steps
-        history = self.engine.trajectory(program, self.steps, progress=_share_of(whole, progress))
-        check_bounded(program, history, self.steps)
+        stops = course(self.engine, program, self.steps, progress=_share_of(whole, progress))
+        sizes = dimension_sizes(
+            records=len(self.steps),
+            agents=program.agents,
+            responses=[len(names) for names in program.responses],
+            values=len(program.layout.values),
+        )
+        recorded = {
+            name: np.empty([sizes[dim] for dim in variable.dims])
+            for name, variable in VARIABLES.items()
+        }
+        recorder = Recorder()
+        for index, stop in enumerate(stops):
+            check_bounded(program.layout, stop.theta, stop.step)
+            for name, values in recorder(stop.program, stop.step, stop.theta).items():
+                recorded[name][index] = values
         return label(
             program,
-            recorded=record(program, history, self.steps),
+            recorded=recorded,
             steps=self.steps,
             provenance=describe_run(**self.specs),
         )
@@ -88,6 +105,7 @@ def prepare(
     seed: int = 0,
     record_every: int = 10,
     engine: str = "auto",
+    precision: str = "float64",
     initial: AgentState | None = None,
 ) -> Run:
     """Check and compile a run without computing it; arguments and errors as `simulate`."""
@@ -96,7 +114,7 @@ def prepare(
     check_whole("seed", seed, least=0, most=MOST_SEED)
     check_whole("record_every", record_every, least=1)
     _check_size(specs, agents=agents, record_every=record_every)
-    chosen = get_engine(engine)
+    chosen = get_engine(engine, precision=precision)
     program = compile_program(
         specs.scenario,
         agent=specs.agent,
@@ -114,6 +132,7 @@ def prepare(
         "seed": int(seed),
         "record_every": int(record_every),
         "engine": chosen.name,
+        "precision": chosen.precision,
         "initial": "drawn from the agent spec" if initial is None else "given explicitly",
     }
     return Run(program, chosen, steps, asked_for)
@@ -128,6 +147,7 @@ def simulate(
     seed: int = 0,
     record_every: int = 10,
     engine: str = "auto",
+    precision: str = "float64",
     initial: AgentState | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -142,7 +162,8 @@ def simulate(
         seed: Of all random draws. The same seed gives the same result, and agent number n is the
             same however many others there are.
         record_every: Steps from one record to the next; step 0 and the last are always recorded.
-        engine: `numpy`, or `auto` for the fastest that is installed.
+        engine: `numpy`, `numba`, or `auto` for the fastest that is installed.
+        precision: `float64`, or `float32` for exploratory maps (engine `numba`).
         initial: Every agent's starting state, explicitly; goes before `agent.initial`.
         progress: Told the share that is done.
 
@@ -161,6 +182,7 @@ def simulate(
         seed=seed,
         record_every=record_every,
         engine=engine,
+        precision=precision,
         initial=initial,
     )
     return run.execute(progress=progress)
@@ -187,18 +209,26 @@ def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
         )
 
 
-def check_bounded(program: Program, history: Array, steps: Sequence[int]) -> None:
-    """Raise `DivergenceError` if a parameter of θ [S, P, N] has grown out of all bounds."""
-    names = program.layout.names
-    largest = [LARGEST_LOGARITHM if name.startswith("log_") else LARGEST for name in names]
-    bad = np.argwhere(~((history >= -LARGEST) & (history <= np.array(largest)[:, None])))
+def out_of_bounds(layout: Layout, theta: Array) -> NDArray[np.bool_]:
+    """Return which parameters of θ [P, N] have diverged, or are no numbers any more [P, N]."""
+    largest = [LARGEST_LOGARITHM if name.startswith("log_") else LARGEST for name in layout.names]
+    inside: NDArray[np.bool_] = (theta >= -LARGEST) & (theta <= np.array(largest)[:, None])
+    return ~inside
+
+
+def divergence(layout: Layout, row: int, step: int) -> str:
+    """Say which parameter, of which row of θ, had diverged by a step, and what helps."""
+    name = layout.names[row]
+    kind = name.split(".")[0]
+    return f"{name} grew out of all bounds by step {step}; lower training.learning_rate.{kind}"
+
+
+def check_bounded(layout: Layout, theta: Array, step: int) -> None:
+    """Raise `DivergenceError` if a parameter of θ [P, N] has grown out of all bounds."""
+    bad = np.argwhere(out_of_bounds(layout, theta))
     if bad.size:
-        index, row, agent = (int(i) for i in bad[0])
-        kind = names[row].split(".")[0]
-        raise DivergenceError(
-            f"agent {agent}: {names[row]} grew out of all bounds by step "
-            f"{steps[index]}; lower training.learning_rate.{kind}"
-        )
+        row, agent = (int(i) for i in bad[0])
+        raise DivergenceError(f"agent {agent}: {divergence(layout, row, step)}")
 
 
 def _share_of(whole: int, progress: Progress | None) -> Callable[[int], None] | None:

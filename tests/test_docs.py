@@ -11,7 +11,7 @@ import sim
 from sim.dynamics.variables import VARIABLES
 from sim.spec.agent import CAPABILITIES, Agent, Initial
 from sim.spec.scenario import Context, Phase, Scenario
-from sim.spec.training import LearningRate, Training
+from sim.spec.training import LearningRate, Selection, Training
 
 ROOT = Path(__file__).parent.parent
 MODEL = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
@@ -24,8 +24,9 @@ KEYS = {
     *Phase.model_fields,
     *Training.model_fields,
     *LearningRate.model_fields,
+    *Selection.model_fields,
 }
-KINDS_AND_RULES = {"training", "evaluation", "red_team", "deployment", "exact"}
+KINDS_AND_RULES = {"training", "evaluation", "red_team", "deployment", "exact", "sampled"}
 NAMED = set(re.findall(r"`([a-z_]+)`", MODEL))
 
 
@@ -35,7 +36,7 @@ def test_every_key_is_explained(key: str) -> None:
 
 
 def test_every_key_that_is_explained_exists() -> None:
-    rules = {"policy_gradient", "replicator"}
+    rules = {"policy_gradient", "replicator", "episode"}
     assert KEYS | KINDS_AND_RULES | rules | set(VARIABLES) | {"onset"} >= NAMED
 
 

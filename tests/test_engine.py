@@ -126,7 +126,7 @@ def test_one_agent_more_changes_nobody_elses_history(agents: int, crowd: sim.Age
 def test_blocks_of_any_width_give_the_same_bits(block: int, crowd: sim.Agent) -> None:
     program = sim.run.prepare("copyright", agent=crowd, agents=77, seed=1).program
     whole = NumpyEngine().trajectory(program, [0, 40])
-    np.testing.assert_array_equal(NumpyEngine(block).trajectory(program, [0, 40]), whole)
+    np.testing.assert_array_equal(NumpyEngine(block=block).trajectory(program, [0, 40]), whole)
 
 
 def test_how_often_is_recorded_changes_nothing(crowd: sim.Agent) -> None:

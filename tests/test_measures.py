@@ -7,6 +7,7 @@ import pytest
 
 from sim.dynamics import measures
 from sim.dynamics.arrays import World, compile_world
+from sim.dynamics.columns import Numbers
 from sim.spec.scenario import Scenario
 
 NAN = float("nan")
@@ -35,7 +36,7 @@ def test_onset(rates: list[float], window: int, expected: float) -> None:
 def world(**contexts: dict) -> World:
     responses = {"yes": {"v": 1}, "no": {"v": -1}}
     full = {name: {"responses": responses} | context for name, context in contexts.items()}
-    return compile_world(Scenario.load({"values": ["v"], "contexts": full}))
+    return compile_world(Scenario.load({"values": ["v"], "contexts": full}), Numbers(agents=1))
 
 
 def test_reach_counts_training_contexts_plainly_and_by_weight() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sim
-from sim.dynamics.record import Observer
+from sim.dynamics.record import Recorder
 from sim.dynamics.variables import VARIABLES
 from sim.spec.agent import TRAITS
 from sim.worlds import training_world
@@ -201,12 +201,12 @@ def test_what_an_agent_shows_moves_with_the_world() -> None:
 def test_what_agents_think_is_worked_out_once_per_step(monkeypatch) -> None:
     looks = []
 
-    class Counting(Observer):
-        def observe(self, theta):
+    class Counting(Recorder):
+        def __call__(self, program, step, theta):
             looks.append(theta)
-            return super().observe(theta)
+            return super().__call__(program, step, theta)
 
-    monkeypatch.setattr(training_world, "Observer", Counting)
+    monkeypatch.setattr(training_world, "Recorder", Counting)
     world = make_world(collect_every=100)
     world.step()
     assert len(looks) == 1  # the collection at the start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.dynamics.randomness import normal, philox, stream_id, uniform_pair
+from sim.dynamics.randomness import normal, rounds, stream_id, uniform_pair
 
 #: Known answers of Philox 4x32-10 (Random123, kat_vectors): counter, key, output.
 KNOWN = [
@@ -25,9 +25,8 @@ def words(text: str) -> list[int]:
 
 @pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)
 def test_philox_gives_the_published_answers(counter: str, key: str, answer: str) -> None:
-    given = tuple(np.array([word], np.uint64) for word in words(counter))
-    first, second = words(key)
-    found = philox(given, (first, second))  # type: ignore[arg-type]
+    given = [np.array([word], np.uint64) for word in words(counter + key)]
+    found = rounds(*given)
     assert [int(word[0]) for word in found] == words(answer.replace(" ", ""))
 
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 import sim
 from sim.dynamics.arrays import World, compile_program, compile_world
+from sim.dynamics.columns import Numbers
 from sim.spec.agent import CAPABILITIES, HABIT, Agent
 from sim.spec.base import FrozenDict, Spec
 from sim.spec.errors import SpecError
@@ -528,7 +529,7 @@ def test_a_seed_is_a_whole_number_of_0_or_more(value: object) -> None:
 def test_an_unknown_engine_is_told_the_known_ones(value: object) -> None:
     line = refusal(lambda: sim.simulate(world(), engine=value))  # type: ignore[arg-type]
     assert line.startswith(f"engine: got {value!r}: ")
-    assert "allowed: auto, numpy" in line
+    assert "allowed: auto, numba, numpy" in line
 
 
 # --------------------------------------------------------------------------- files and names
@@ -698,8 +699,8 @@ def test_habit_is_one_number_or_by_context(habit: object, numbers: list[float]) 
     ids=["none", "both-ways", "each-way", "matrix"],
 )
 def test_similarity_is_by_pairs_or_a_matrix(similarity: object, matrix: list[list[float]]) -> None:
-    read = compile_world(Scenario.load(edited({"similarity": similarity}))).similarity
-    assert read.tolist() == matrix
+    read = _world(Scenario.load(edited({"similarity": similarity}))).similarity
+    assert read[:, :, 0].tolist() == matrix
 
 
 @pytest.mark.parametrize(
@@ -716,8 +717,12 @@ def test_what_is_left_out_counts_as_zero(zeros: dict[str, object]) -> None:
     assert _arrays(Scenario.load(edited(zeros))) == _arrays(Scenario.load(world()))
 
 
+def _world(scenario: Scenario) -> World:
+    return compile_world(scenario, Numbers(agents=1))
+
+
 def _arrays(scenario: Scenario) -> dict[str, object]:
-    read = compile_world(scenario)
+    read = _world(scenario)
     program = compile_program(
         scenario, agent=Agent(), training=Training(), agents=1, seed=0, initial=None
     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sim.dynamics.quantiles import quantiles
 from sim.result import Result
 
 #: The band over agents: from the first to the last of these quantiles, around the median.
@@ -72,10 +73,9 @@ def summarise(result: Result) -> dict[str, Any]:
 
 def band(over_agents: xr.DataArray) -> dict[str, float] | None:
     """Return the median over agents [agent] and the band around it; None if nothing is defined."""
-    known = over_agents.values[np.isfinite(over_agents.values)]
-    if not known.size:
+    low, median, high = (float(q) for q in quantiles(over_agents.values[None], BAND)[:, 0])
+    if np.isnan(median):
         return None
-    low, median, high = (float(q) for q in np.quantile(known, BAND))
     return {"low": low, "median": median, "high": high}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -20,25 +20,31 @@ from sim.cli.report import reporting, stopping
 from sim.spec.library import config_root
 
 Task = Callable[[DictConfig], None]
+Check = Callable[[DictConfig], object]
 
 
 class CheckBeforeRun(Callback):
     """Refuses a config that cannot be used, before Hydra makes a directory for the run."""
 
+    #: The check of the application that is running.
+    check: ClassVar[Check]
+
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Compile the run, and throw it away."""
-        task = config.copy()
-        OmegaConf.set_struct(task, False)
-        del task["hydra"]
+        """Check, and throw away what comes out."""
         with stopping():
-            read_run(task)
+            CheckBeforeRun.check(config)
 
 
-def application(config_name: str) -> Callable[[Task], Callable[[], None]]:
+def application(
+    config_name: str, *, check: Check = read_run
+) -> Callable[[Task], Callable[[], None]]:
     """Make a Hydra application of a function that takes a composed config.
+
+    An application that is checked as a run (`read_run`) is swept as a few array programs.
 
     Args:
         config_name: The primary config, in configs/.
+        check: Raises a `SpecError` where a config cannot be used.
     """
 
     def decorate(task: Task) -> Callable[[], None]:
@@ -47,11 +53,14 @@ def application(config_name: str) -> Callable[[Task], Callable[[], None]]:
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
             OmegaConf.register_new_resolver("sim.help", help_text, replace=True)
             _open_sections()
+            CheckBeforeRun.check = staticmethod(check)
             command = hydra.main(
                 version_base="1.3", config_path=str(config_root()), config_name=config_name
             )
+            job = stopping()(task)
+            job.is_run = check is read_run  # type: ignore[attr-defined]  # for the array sweeper
             with reporting():
-                command(stopping()(task))()
+                command(job)()
 
         return main
 

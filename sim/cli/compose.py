@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,36 +12,53 @@ from sim.run import Run, prepare
 from sim.spec.agent import Agent
 from sim.spec.errors import SpecError, nearest
 from sim.spec.scenario import Scenario
+from sim.spec.settings import Specs, read_specs
 from sim.spec.training import Training
 
-#: The keys of a run, as in configs/emergence.yaml.
-RUN_KEYS = ("scenario", "agent", "training", "agents", "seed", "record_every", "engine")
+#: The keys of a run, as in configs/emergence.yaml ...
+RUN_KEYS = (
+    "scenario",
+    "agent",
+    "training",
+    "agents",
+    "seed",
+    "record_every",
+    "engine",
+    "precision",
+)
+#: ... and of a sweep, which a single run does without.
+SWEEP_KEYS = ("record", "executor")
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """Return a config as plain data, every interpolation filled in."""
-    data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(data, dict)
-    return {str(key): value for key, value in data.items() if key != "hydra"}
+@dataclass(frozen=True)
+class Asked:
+    """What a config asks for.
+
+    Attributes:
+        specs: Scenario, agent and training.
+        run: The other keys of a run.
+        sweep: The keys of a sweep.
+    """
+
+    specs: Specs
+    run: dict[str, Any]
+    sweep: dict[str, Any]
 
 
-def read_run(
-    config: DictConfig, *, scenario_name: str | None = None, initial: AgentState | None = None
-) -> Run:
-    """Check and compile the run that a config describes.
+def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
+    """Check what a config asks for.
 
     Args:
         config: Composed by Hydra, with the keys of configs/emergence.yaml.
         scenario_name: What to call a scenario that has no name of its own.
-        initial: Starting states that go before what the config says.
 
     Raises:
         SpecError: One line: what was wrong, where, what is allowed.
     """
     data = plain(config)
     for key in data:
-        if key not in RUN_KEYS:
-            raise SpecError(f"{key}: unknown key; {nearest(key, RUN_KEYS)}")
+        if key not in (*RUN_KEYS, *SWEEP_KEYS):
+            raise SpecError(f"{key}: unknown key; {nearest(key, (*RUN_KEYS, *SWEEP_KEYS))}")
     described = data.pop("scenario", None)
     if not isinstance(described, dict) or not described:
         raise SpecError("scenario: is missing; choose one with scenario=NAME")
@@ -49,4 +67,30 @@ def read_run(
     agent = Agent.parse(data.pop("agent", None) or {}, path="agent")
     training = Training.parse(data.pop("training", None) or {}, path="training")
     scenario = Scenario.load({"scenario": described, "agent": agent})
-    return prepare(scenario, agent=agent, training=training, initial=initial, **data)
+    return Asked(
+        specs=read_specs(scenario, agent=agent, training=training),
+        run={key: value for key, value in data.items() if key in RUN_KEYS},
+        sweep={key: value for key, value in data.items() if key in SWEEP_KEYS},
+    )
+
+
+def read_run(
+    config: DictConfig, *, scenario_name: str | None = None, initial: AgentState | None = None
+) -> Run:
+    """Check and compile the run that a config describes; arguments and errors as `read`.
+
+    `initial` are starting states that go before what the config says.
+    """
+    asked = read(config, scenario_name=scenario_name)
+    scenario, agent, training = asked.specs
+    return prepare(scenario, agent=agent, training=training, initial=initial, **asked.run)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a config as plain data, every interpolation filled in, without Hydra's own part."""
+    task = config.copy()
+    OmegaConf.set_struct(task, False)
+    task.pop("hydra", None)
+    data = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
+    assert isinstance(data, dict)
+    return {str(key): value for key, value in data.items()}

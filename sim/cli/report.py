@@ -12,7 +12,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sim.cli.compose import RUN_KEYS
+from sim.cli.compose import RUN_KEYS, SWEEP_KEYS
 from sim.run import DivergenceError
 from sim.spec.errors import SpecError, nearest
 
@@ -86,7 +86,7 @@ def explain(error: Exception) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         key = unknown.group(1).split(".")[0]
-        return f"{key}: unknown key; {nearest(key, RUN_KEYS)}"
+        return f"{key}: unknown key; {nearest(key, (*RUN_KEYS, *SWEEP_KEYS))}"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"

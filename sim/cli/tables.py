@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from sim.analysis.emergence import in_few_agents
+from sim.plots.style import short_key
+from sim.sweeps.table import Sweep
 
 Band = dict[str, float] | None
 
@@ -65,3 +69,56 @@ def _onset(onset: dict[str, Any]) -> str:
     return (
         f"{onset['median']:.0f}" if share == 1.0 else f"{onset['median']:.0f} ({100 * share:.0f} %)"
     )
+
+
+#: A table has at most so many rows.
+MOST_ROWS = 24
+_SHOWN = ("reach", "value_drift", "alignment")
+
+
+def sweep_table(sweep: Sweep) -> RenderableType:
+    """Return the closing table of a sweep: its runs by as many axes as fit, medians over them."""
+    axes = [axis for axis in sweep.axes if axis != "seed"]
+    frame = _medians(sweep, axes)
+    while axes and len(frame) > MOST_ROWS:
+        axes.pop()
+        frame = _medians(sweep, axes)
+    pooled = [short_key(axis) for axis in sweep.axes if axis not in axes]
+    table = Table(
+        *(Column(short_key(axis), no_wrap=True) for axis in axes),
+        *(Column(name, justify="right") for name in ("runs", "failed")),
+        *(Column(name.replace("_", " "), justify="right") for name in _SHOWN),
+        title=f"{int(frame['runs'].sum()):,} runs, engine {sweep.described['engine']}",
+        title_justify="left",
+        caption="At the end of training; medians over runs."
+        + (f" Taken together: {', '.join(pooled)}." if pooled else ""),
+        caption_justify="left",
+    )
+    for row in frame.to_dict("records"):
+        table.add_row(
+            *(_level(row[axis]) for axis in axes),
+            f"{row['runs']:,}",
+            f"{row['failed']:,}" if row["failed"] else "–",
+            *(_number(row[name]) for name in _SHOWN),
+        )
+    return table
+
+
+def _medians(sweep: Sweep, axes: list[str]) -> pd.DataFrame:
+    """Return a row for each combination of levels, in the order of the runs."""
+    keys = [sweep.column("design", axis) for axis in axes]
+    medians = [f"median({name}) as {name}" for name in _SHOWN]
+    columns = [*keys, "count(*) as runs", "count(error) as failed", *medians]
+    grouped = f"group by {', '.join(keys)}" if keys else ""
+    return sweep.query(
+        f"select {', '.join(columns)} from design join summary using (run) "
+        f"{grouped} order by min(run)"
+    )
+
+
+def _level(level: object) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def _number(number: float | None) -> str:
+    return "–" if number is None or math.isnan(number) else f"{number:.2f}"

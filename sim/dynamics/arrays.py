@@ -1,7 +1,8 @@
 """From specs to arrays: everything an engine needs, compiled once (MODEL.md sections 1, 2, 4).
 
-Axes stand in the order response (K), context (C), value (D), agent (n, always last). Numbers of a
-context have a trailing axis of length 1 where all agents share them.
+Axes stand in the order response (K), context (C), value (D), agent (always last). The axis of
+agents has length 1 where all agents share a number, and N where each has its own, as in a sweep:
+its runs are agents of one program. Below, "·" stands for this axis.
 
 Nothing in the model depends on Φ, u or R but through differences between responses of one context,
 so the first response serves as origin: what is measured over responses is measured against it, and
@@ -10,18 +11,22 @@ arrays over responses hold the K − 1 others. For K = 2 that halves the work of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from sim.dynamics.population import Traits, draw_initial, draw_traits
+from sim.dynamics.columns import NoColumnError, Numbers, stack, take
+from sim.dynamics.population import Seats, Traits, check_names, draw_initial, draw_traits
 from sim.dynamics.state import AgentState, Array, Layout
 from sim.spec.agent import CAPABILITIES, Agent
-from sim.spec.scenario import PRE_DEPLOYMENT, Phase, Scenario
+from sim.spec.scenario import PRE_DEPLOYMENT, Scenario
 from sim.spec.training import LearningRate, Training
+
+Rows = slice | NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -29,18 +34,18 @@ class World:
     """The contexts of one phase as arrays.
 
     Attributes:
-        features: Φ [K − 1, C, D], against the first response; zero where there is no k-th.
-        reward: R [K − 1, C, 1], likewise.
-        first_reward: R of the first response [C, 1].
+        features: Φ [K − 1, C, D, ·], against the first response; zero where there is no k-th.
+        reward: R [K − 1, C, ·], likewise.
+        first_reward: R of the first response [C, ·].
         absent: [K − 1, C, 1], true where a context has no k-th response; None if all have K.
-        weight: p [C, 1], normalised over the training contexts, zero elsewhere.
-        info, scratchpad, cue, monitor: i, s, e, m [C, 1].
-        similarity: S [C', C]: how far a habit learnt in c serves in c'.
+        weight: p [C, ·], normalised over the training contexts, zero elsewhere.
+        info, scratchpad, cue, monitor: i, s, e, m [C, ·].
+        similarity: S [C', C, ·]: how far a habit learnt in c serves in c'.
         places: [C], the rows of h that belong to these contexts.
         trained: [T], the contexts with p > 0.
         training: [C], kind is training.
         pre_deployment: [C], kind is training, evaluation or red_team.
-        looks_best: [K, C], whether a response has the highest reward of its context.
+        looks_best: [K, C, ·], whether a response has the highest reward of its context.
         twin: [C], index of the twin; -1 for none.
         twin_response: [K, C], index of the same response in the twin; -1 for none.
     """
@@ -69,13 +74,15 @@ class World:
         absent = None if self.absent is None else self.absent[:, here]
         return replace(
             self,
-            features=np.ascontiguousarray(self.features[:, here]),
             absent=absent if absent is not None and absent.any() else None,
-            similarity=np.ascontiguousarray(self.similarity[:, here]),
             trained=np.arange(len(here)),
             **{name: getattr(self, name)[here] for name in _PER_CONTEXT},
-            **{name: getattr(self, name)[:, here] for name in _PER_RESPONSE},
+            **{name: np.ascontiguousarray(getattr(self, name)[:, here]) for name in _PER_RESPONSE},
         )
+
+    def take(self, rows: Rows) -> World:
+        """Return the world of some agents."""
+        return _taken(self, rows, _PER_AGENT)
 
 
 _PER_CONTEXT = (
@@ -90,17 +97,36 @@ _PER_CONTEXT = (
     "pre_deployment",
     "twin",
 )
-_PER_RESPONSE = ("reward", "looks_best", "twin_response")
+_PER_RESPONSE = ("features", "reward", "looks_best", "twin_response", "similarity")
+_PER_AGENT = (
+    "features",
+    "reward",
+    "first_reward",
+    "weight",
+    "info",
+    "scratchpad",
+    "cue",
+    "monitor",
+    "similarity",
+    "looks_best",
+)
 
 
 @dataclass(frozen=True)
 class Assumptions:
     """How training turns reward into change: the table of MODEL.md section 4.
 
-    Arrays have shape [1] (or [n], one number for each agent); `learning_rate` is [P, 1], a row
-    for each parameter; `transfer` is [J, 1].
+    Attributes:
+        estimator: How the gradient is had.
+        episodes: B, how many episodes a step of the sampled estimator has.
+        update_rule: Gradient, or natural gradient in the gate.
+        motive_credit, leak, spread, anchor, visible_gaming_penalty: [·].
+        transfer: [J, ·].
+        learning_rate: η [P, ·], a row for each parameter.
     """
 
+    estimator: Literal["exact", "sampled"]
+    episodes: int
     update_rule: Literal["policy_gradient", "replicator"]
     motive_credit: Array
     leak: Array
@@ -109,6 +135,21 @@ class Assumptions:
     visible_gaming_penalty: Array
     transfer: Array
     learning_rate: Array
+
+    def take(self, rows: Rows) -> Assumptions:
+        """Return the assumptions of some agents."""
+        return _taken(self, rows, _PER_AGENT_ASSUMED)
+
+
+_PER_AGENT_ASSUMED = (
+    "motive_credit",
+    "leak",
+    "spread",
+    "anchor",
+    "visible_gaming_penalty",
+    "transfer",
+    "learning_rate",
+)
 
 
 @dataclass(frozen=True)
@@ -121,19 +162,27 @@ class Segment:
     world: World
     assumptions: Assumptions
 
+    def take(self, rows: Rows) -> Segment:
+        """Return the segment as some agents meet it."""
+        return replace(self, world=self.world.take(rows), assumptions=self.assumptions.take(rows))
+
 
 @dataclass(frozen=True)
 class Program:
-    """A run as arrays: where it starts, and what holds when.
+    """Runs as arrays: who takes part, where they start, and what holds when.
 
     Attributes:
         layout: Which row of θ is which parameter.
         responses: The names of each context's responses.
         kinds: The kind of each context.
-        human_values: w [D, 1]; zeros if the scenario names none.
+        human_values: w [D, ·]; zeros if the scenario names none.
         traits: Each agent's fixed numbers, each [N].
-        theta: θ_0 [P, N].
+        seats: Which random draws are whose.
+        theta: θ [P, N] at the step from which agents are trained.
+        origin: θ_0 [P, N], where each agent's lineage started.
+        ancestor: [N], the number, in its run, of the agent that started the lineage.
         segments: Without gaps, from step 0; the last holds for its `stop` as well.
+        selection: How agents are selected, if they are.
     """
 
     layout: Layout
@@ -141,12 +190,16 @@ class Program:
     kinds: tuple[str, ...]
     human_values: Array
     traits: Traits
+    seats: Seats
     theta: Array
+    origin: Array
+    ancestor: NDArray[np.intp]
     segments: tuple[Segment, ...]
+    selection: Selection | None
 
     @property
     def agents(self) -> int:
-        """N: the number of agents."""
+        """N: the number of agents, of all runs together."""
         return int(self.theta.shape[1])
 
     @property
@@ -158,6 +211,36 @@ class Program:
         """Return the segment in force at a step; at the end of training, the last one."""
         return next((s for s in self.segments if step < s.stop), self.segments[-1])
 
+    def take(self, rows: Rows) -> Program:
+        """Return the program of some agents."""
+        return replace(
+            self,
+            human_values=take(self.human_values, rows),
+            traits=self.traits.take(rows),
+            seats=self.seats.take(rows),
+            theta=self.theta[:, rows],
+            origin=self.origin[:, rows],
+            ancestor=self.ancestor[rows],
+            segments=tuple(segment.take(rows) for segment in self.segments),
+        )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Selection of agents by developers (MODEL.md section 4), alike in all runs of a program.
+
+    Attributes:
+        every: S, steps from one selection to the next.
+        episodes: M, on how many an agent's reward is measured.
+        kept: How many agents of a run are kept.
+        mutation: Standard deviation of what is added to each parameter of a copy.
+    """
+
+    every: int
+    episodes: int
+    kept: int
+    mutation: float
+
 
 def compile_program(
     scenario: Scenario,
@@ -165,133 +248,211 @@ def compile_program(
     agent: Agent,
     training: Training,
     agents: int,
-    seed: int,
+    seed: ArrayLike,
     initial: AgentState | None = None,
+    columns: Mapping[str, ArrayLike] | None = None,
 ) -> Program:
-    """Turn specs into arrays.
+    """Turn specs into arrays: those of one run, or of many runs that differ in numbers only.
+
+    Args:
+        scenario: The world.
+        agent: The agents.
+        training: How they are trained.
+        agents: How many agents each run has.
+        seed: The seed of the run, or of each run.
+        initial: Every agent's starting state, explicitly.
+        columns: The numbers in which runs differ: by full key, a number for each run, which goes
+            before what the specs say. They are taken to be allowed (see `sim.sweeps.design`).
+
+    Returns:
+        The program; run r has the agents from r · agents on.
 
     Raises:
         SpecError: The agent's numbers do not fit the scenario or the number of agents.
+        NoColumnError: A column is of a key that runs of one program cannot differ in.
     """
     layout = Layout(scenario.values, tuple(scenario.contexts))
-    theta = draw_initial(agent, scenario=scenario, layout=layout, agents=agents, seed=seed)
+    seats = Seats.of_runs(seed, agents=agents)
+    numbers = Numbers(columns, agents=agents)
+    check_names(agent, scenario, layout)
+    theta = draw_initial(agent, scenario=scenario, layout=layout, seats=seats, numbers=numbers)
     if initial is not None:
         initial.write_to(theta, layout)
+    human = [
+        (f"scenario.human_values.{v}", scenario.human_values.get(v, 0.0)) for v in layout.values
+    ]
     program = Program(
         layout=layout,
         responses=tuple(tuple(context.responses) for context in scenario.contexts.values()),
         kinds=tuple(context.kind for context in scenario.contexts.values()),
-        human_values=_by_name(scenario.human_values, scenario.values)[:, None],
-        traits=draw_traits(agent, agents=agents, seed=seed),
+        human_values=numbers.stacked(human),
+        traits=draw_traits(agent, seats=seats, numbers=numbers),
+        seats=seats,
         theta=theta,
-        segments=_segments(scenario, training, layout),
+        origin=theta.copy(),
+        ancestor=seats.rows.astype(np.intp),
+        segments=_segments(scenario, training, layout, numbers),
+        selection=_selection(training, agents),
     )
+    if numbers.unread:
+        raise NoColumnError(f"{min(numbers.unread)}: nothing in the arrays depends on it")
     _freeze(program)
     return program
 
 
-def compile_world(scenario: Scenario, phase: Phase | None = None) -> World:
+def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None = None) -> World:
     """Turn the contexts of a scenario, as they are in one phase, into arrays."""
     contexts = scenario.contexts
-    count = len(contexts)
-    most = max(len(context.responses) for context in contexts.values())
-    features = np.zeros((most, count, len(scenario.values)))
-    reward = np.zeros((most, count))
-    present = np.zeros((most, count), dtype=bool)
-    twin = np.full(count, -1)
-    twin_response = np.full((most, count), -1)
+    phase = None if phase_index is None else scenario.curriculum[phase_index]
+    in_phase = f"scenario.curriculum.{phase_index}"
     order = list(contexts)
-    changed_reward = phase.reward if phase else {}
+    most = max(len(context.responses) for context in contexts.values())
+    present = np.zeros((most, len(contexts)), dtype=bool)
+    twin = np.full(len(contexts), -1)
+    twin_response = np.full((most, len(contexts)), -1)
+    features, reward = [], []
     for c, (name, context) in enumerate(contexts.items()):
-        rewards = {**context.reward, **changed_reward.get(name, {})}
-        for k, (response, serves) in enumerate(context.responses.items()):
-            features[k, c] = _by_name(serves, scenario.values)
-            reward[k, c] = rewards.get(response, 0.0)
-            present[k, c] = True
-            if context.twin is not None:
-                twin[c] = order.index(context.twin)
-                twin_response[k, c] = list(contexts[context.twin].responses).index(response)
+        here = f"scenario.contexts.{name}"
+        names = list(context.responses)
+        changed = phase.reward.get(name, {}) if phase else {}
+        padding = [("", 0.0)] * (most - len(names))
+        reward += [
+            (f"{in_phase}.reward.{name}.{response}", changed[response])
+            if response in changed
+            else (f"{here}.reward.{response}", context.reward.get(response, 0.0))
+            for response in names
+        ] + padding
+        features += [
+            (f"{here}.responses.{response}.{value}", serves.get(value, 0.0))
+            for response, serves in context.responses.items()
+            for value in scenario.values
+        ] + padding * len(scenario.values)
+        present[: len(names), c] = True
+        if context.twin is not None:
+            twin[c] = order.index(context.twin)
+            there = list(contexts[context.twin].responses)
+            twin_response[: len(names), c] = [there.index(response) for response in names]
+
+    def of_contexts(key: str) -> Array:
+        changed: Mapping[str, float] = getattr(phase, key, {})
+        return numbers.stacked(
+            (f"{in_phase}.{key}.{name}", changed[name])
+            if name in changed
+            else (f"scenario.contexts.{name}.{key}", getattr(context, key))
+            for name, context in contexts.items()
+        )
+
+    phi = _by_response(numbers.stacked(features), len(contexts), most, len(scenario.values))
+    r = _by_response(numbers.stacked(reward), len(contexts), most)
     kinds = [context.kind for context in contexts.values()]
     training = np.array([kind == "training" for kind in kinds])
-    weight = np.where(training, _numbers(scenario, phase, "weight"), 0.0)
-    weight /= weight.max()
+    weight = np.where(training[:, None], of_contexts("weight"), 0.0)
+    weight /= weight.max(axis=0)
+    exists = present[:, :, None]
     return World(
-        features=np.where(present[1:, :, None], features[1:] - features[0], 0.0),
-        reward=np.where(present[1:], reward[1:] - reward[0], 0.0)[:, :, None],
-        first_reward=reward[0][:, None],
-        absent=None if present.all() else ~present[1:, :, None],
-        weight=(weight / weight.sum())[:, None],
-        info=_numbers(scenario, phase, "info")[:, None],
-        scratchpad=_numbers(scenario, phase, "scratchpad")[:, None],
-        cue=_numbers(scenario, phase, "cue")[:, None],
-        monitor=_numbers(scenario, phase, "monitor")[:, None],
-        similarity=_similarity(scenario),
-        places=np.arange(count),
-        trained=np.flatnonzero(weight),
+        features=np.where(exists[1:, ..., None], phi[1:] - phi[0], 0.0),
+        reward=np.where(exists[1:], r[1:] - r[0], 0.0),
+        first_reward=r[0],
+        absent=None if present.all() else ~exists[1:],
+        weight=weight / weight.sum(axis=0),
+        info=of_contexts("info"),
+        scratchpad=of_contexts("scratchpad"),
+        cue=of_contexts("cue"),
+        monitor=of_contexts("monitor"),
+        similarity=_similarity(scenario, numbers),
+        places=np.arange(len(contexts)),
+        trained=np.flatnonzero(weight.any(axis=1)),
         training=training,
         pre_deployment=np.array([kind in PRE_DEPLOYMENT for kind in kinds]),
-        looks_best=present & (reward == np.where(present, reward, -np.inf).max(axis=0)),
+        looks_best=exists & (r == np.where(exists, r, -np.inf).max(axis=0)),
         twin=twin,
         twin_response=twin_response,
     )
 
 
-def compile_assumptions(training: Training, layout: Layout) -> Assumptions:
+def compile_assumptions(training: Training, layout: Layout, numbers: Numbers) -> Assumptions:
     """Turn a training spec into arrays."""
-    learning_rate = np.empty((layout.size, 1))
-    for kind in LearningRate.model_fields:
-        learning_rate[layout.rows[kind]] = getattr(training.learning_rate, kind)
+    rates = {
+        kind: numbers(f"training.learning_rate.{kind}", getattr(training.learning_rate, kind))
+        for kind in LearningRate.model_fields
+    }
     return Assumptions(
+        estimator=training.estimator,
+        episodes=training.episodes,
         update_rule=training.update_rule,
-        motive_credit=np.array([training.motive_credit]),
-        leak=np.array([training.leak]),
-        spread=np.array([training.spread]),
-        anchor=np.array([training.anchor]),
-        visible_gaming_penalty=np.array([training.visible_gaming_penalty]),
-        transfer=np.array([[getattr(training.transfer, name)] for name in CAPABILITIES]),
-        learning_rate=learning_rate,
+        motive_credit=numbers("training.motive_credit", training.motive_credit),
+        leak=numbers("training.leak", training.leak),
+        spread=numbers("training.spread", training.spread),
+        anchor=numbers("training.anchor", training.anchor),
+        visible_gaming_penalty=numbers(
+            "training.visible_gaming_penalty", training.visible_gaming_penalty
+        ),
+        transfer=numbers.stacked(
+            (f"training.transfer.{name}", getattr(training.transfer, name)) for name in CAPABILITIES
+        ),
+        learning_rate=stack([rates[name.partition(".")[0]] for name in layout.names]),
     )
 
 
-def _segments(scenario: Scenario, training: Training, layout: Layout) -> tuple[Segment, ...]:
-    assumptions = compile_assumptions(training, layout)
-    phases: tuple[Phase | None, ...] = scenario.curriculum or (None,)
+def _segments(
+    scenario: Scenario, training: Training, layout: Layout, numbers: Numbers
+) -> tuple[Segment, ...]:
+    assumptions = compile_assumptions(training, layout, numbers)
+    if not scenario.curriculum:
+        world = compile_world(scenario, numbers)
+        return (Segment(0, training.steps, "", world, assumptions),)
     segments, start = [], 0
-    for index, phase in enumerate(phases):
-        last = phase is phases[-1]
-        stop = training.steps if phase is None or last else start + phase.length
-        stop = min(stop, training.steps)
+    for index, phase in enumerate(scenario.curriculum):
+        last = index == len(scenario.curriculum) - 1
+        stop = training.steps if last else min(start + phase.length, training.steps)
+        world = compile_world(scenario, numbers, index)
         if start < stop:
-            name = "" if phase is None else phase.name or f"phase {index + 1}"
-            world = compile_world(scenario, phase)
+            name = phase.name or f"phase {index + 1}"
             segments.append(Segment(start, stop, name, world, assumptions))
         start = stop
     return tuple(segments)
 
 
-def _numbers(scenario: Scenario, phase: Phase | None, key: str) -> Array:
-    changed: Mapping[str, float] = getattr(phase, key, {})
-    return np.array(
-        [changed.get(name, getattr(context, key)) for name, context in scenario.contexts.items()]
-    )
+def _selection(training: Training, agents: int) -> Selection | None:
+    spec = training.selection
+    if not spec.every:
+        return None
+    kept = max(1, math.ceil(spec.keep * agents))
+    return Selection(spec.every, spec.episodes, kept, spec.mutation)
 
 
-def _similarity(scenario: Scenario) -> Array:
-    names = list(scenario.contexts)
-    given = scenario.similarity
+def _by_response(numbers: Array, contexts: int, *per_context: int) -> Array:
+    """Bring numbers from the order context, response, ... into response, context, ..."""
+    return numbers.reshape(contexts, *per_context, numbers.shape[-1]).swapaxes(0, 1)
+
+
+def _similarity(scenario: Scenario, numbers: Numbers) -> Array:
+    names, given = list(scenario.contexts), scenario.similarity
     if isinstance(given, tuple):
-        return np.array(given)
-    matrix = np.ones((len(names), len(names)))
-    pairs = {(a, b): s for a, row in (given or {}).items() for b, s in row.items()}
-    for (a, b), value in pairs.items():
-        i, j = names.index(a), names.index(b)
-        matrix[i, j] = value
-        matrix[j, i] = pairs.get((b, a), value)
-    return matrix
+        cells = [
+            (f"scenario.similarity.{i}.{j}", number)
+            for i, row in enumerate(given)
+            for j, number in enumerate(row)
+        ]
+    else:
+        cells = [_pair(given or {}, a, b) for a in names for b in names]
+    return numbers.stacked(cells).reshape(len(names), len(names), -1)
 
 
-def _by_name(numbers: Mapping[str, float], names: tuple[str, ...]) -> Array:
-    return np.array([numbers.get(name, 0.0) for name in names])
+def _pair(given: Mapping[str, Mapping[str, float]], a: str, b: str) -> tuple[str, float]:
+    """Return where the similarity of two contexts is said, one way or the other, and what."""
+    for first, second in ((a, b), (b, a)):
+        if second in given.get(first, {}):
+            return f"scenario.similarity.{first}.{second}", given[first][second]
+    return "", 1.0
+
+
+T = TypeVar("T", World, Assumptions)
+
+
+def _taken(thing: T, rows: Rows, names: tuple[str, ...]) -> T:
+    changed: dict[str, Any] = {name: take(getattr(thing, name), rows) for name in names}
+    return replace(thing, **changed)
 
 
 def _freeze(thing: object) -> None:

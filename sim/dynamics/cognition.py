@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from sim.dynamics.arrays import World
-from sim.dynamics.numerics import logistic, mean, softmax
+from sim.dynamics.numerics import combine, logistic, mean, softmax
 from sim.dynamics.population import Traits
 from sim.dynamics.state import Array, State
 
@@ -103,12 +103,7 @@ def perceive(mind: Mind, world: World, traits: Traits, state: State) -> None:
 
     u = Φ v, π^v = softmax(β u); π^r = softmax(exp(ς) R); a = σ(α + χ i + γ s).
     """
-    others, contexts, agents = mind.utility.shape
-    np.matmul(
-        world.features.reshape(others * contexts, world.features.shape[2]),
-        state.values,
-        out=mind.utility.reshape(others * contexts, agents),
-    )
+    combine(world.features, state.values, out=mind.utility, scratch=mind.scratch_k)
     np.multiply(traits.decisiveness, mind.utility, out=mind.value_policy)
     softmax(mind.value_policy, absent=world.absent, scratch=mind.scratch_2c)
     np.multiply(np.exp(state.log_competence), world.reward, out=mind.gaming_policy)
@@ -164,9 +159,15 @@ def attribute(mind: Mind, world: World, traits: Traits, state: State) -> Array:
     v_d (−λ b β Cov_{π^v}(Φ_d, R) − μ (E_{π^v} Φ_d − E_{π^r} Φ_d)), which is linear in v because
     stake and concession are, once the policies are given.
     """
-    eroded = np.einsum("kcn,kcd->ncd", mind.value_policy * mind.centred_reward, world.features)
-    conceded = np.einsum("kcn,kcd->ncd", mind.value_policy - mind.gaming_policy, world.features)
+    eroded = _expected(mind.value_policy * mind.centred_reward, world.features)
+    conceded = _expected(mind.value_policy - mind.gaming_policy, world.features)
     foreseen = (np.exp(state.log_horizon) * traits.decisiveness * mind.belief).T[:, :, None]
     concern = traits.episode_concern[:, None, None]
     parts: Array = -foreseen * eroded - concern * conceded
     return parts * state.values.T[:, None, :]
+
+
+def _expected(weights: Array, features: Array) -> Array:
+    """Return Σ_k W_kc Φ_kcd [n, C, D]."""
+    summed: Array = (weights[:, :, None] * features).sum(axis=0)
+    return summed.transpose(2, 0, 1)

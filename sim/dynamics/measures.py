@@ -6,6 +6,7 @@ Arrays here have the recorded form: agents first, then contexts, responses or va
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -34,17 +35,40 @@ def onset(
     Returns:
         The step [...]; nan where it never sets in within the record.
     """
-    records = len(steps)
-    first = np.full(gaming_rate.shape[1:], np.nan)
-    if not 1 <= window <= records:
-        return first
-    gamed: NDArray[np.int_] = np.cumsum(gaming_rate >= threshold, axis=0)
-    held = gamed[window - 1 :].copy()
-    held[1:] -= gamed[:-window]
-    sustained = held == window
-    found = sustained.any(axis=0)
-    first[found] = steps[np.argmax(sustained, axis=0)][found]
-    return first
+    watch = OnsetWatch(gaming_rate.shape[1:], threshold=threshold, window=window)
+    for step, rates in zip(steps, gaming_rate, strict=True):
+        watch.see(int(step), rates)
+    return watch.onset
+
+
+class OnsetWatch:
+    """Finds onsets while a run goes on, record by record.
+
+    Args:
+        shape: Of the gaming rates.
+        threshold: What counts as gaming.
+        window: For how many records, the first included, it must hold.
+
+    Attributes:
+        onset: As found so far, of that shape; nan where gaming has not set in.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], *, threshold: float = GAMED, window: int = WINDOW
+    ) -> None:
+        self.onset: Array = np.full(shape, np.nan)
+        self._held = np.zeros(shape, np.int64)
+        self._threshold = threshold
+        self._window = window
+        self._steps: deque[int] = deque(maxlen=max(window, 1))
+
+    def see(self, step: int, gaming_rate: Array) -> None:
+        """Take in the next record: g at a step."""
+        self._steps.append(step)
+        self._held += 1
+        self._held[gaming_rate < self._threshold] = 0
+        sets_in = (self._held == self._window) & (self._held > 0) & np.isnan(self.onset)
+        self.onset[sets_in] = self._steps[0]
 
 
 class Reach(NamedTuple):
@@ -59,7 +83,7 @@ def reach(gaming_rate: Array, world: World, *, threshold: float = GAMED) -> Reac
     gamed = gaming_rate >= threshold
     return Reach(
         plain=gamed[:, world.training].mean(axis=1),
-        weighted=gamed.astype(np.float64) @ world.weight[:, 0],
+        weighted=(gamed * world.weight.T).sum(axis=1),
     )
 
 
@@ -74,7 +98,7 @@ def consistency(policy: Array, world: World) -> Array:
     Returns:
         [n]
     """
-    best = np.einsum("nck,kc->nc", policy, world.looks_best.astype(np.float64))
+    best = (policy * world.looks_best.T).sum(axis=2)
     chances: Array = best[:, world.pre_deployment].min(axis=1)
     return chances
 
@@ -117,8 +141,8 @@ def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
     Returns:
         [n]; nan for an agent that never games.
     """
-    gaming = gaming_rate * world.weight[:, 0]
-    visible = (gaming @ world.scratchpad[:, 0]) * (1.0 - opacity)
+    gaming = gaming_rate * world.weight.T
+    visible = (gaming * world.scratchpad.T).sum(axis=1) * (1.0 - opacity)
     total = gaming.sum(axis=1)
     share: Array = 1.0 - _ratio(visible, total)
     return share

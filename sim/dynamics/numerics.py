@@ -1,4 +1,4 @@
-"""Softmax, the logistic function and means over responses, written into buffers.
+"""Softmax, the logistic function, means and products over responses, written into buffers.
 
 Arrays over responses leave out the first response, against which the others are measured (see
 `sim.dynamics.arrays.World`): shape [K − 1, C, n]. All of it also works on complex arrays, so that
@@ -70,4 +70,62 @@ def mean(policy: Array, x: Array, *, out: Array, scratch: Array) -> Array:
     else:
         np.multiply(policy, x, out=scratch)
         np.add.reduce(scratch, axis=0, out=out)
+    return out
+
+
+def combine(features: Array, values: Array, *, out: Array, scratch: Array) -> Array:
+    """Write Σ_d Φ_d v_d into `out` [K − 1, C, n].
+
+    Args:
+        features: Φ [K − 1, C, D, 1], or one's own [K − 1, C, D, n].
+        values: v [D, n].
+        out: Where to write.
+        scratch: [K − 1, C, n].
+    """
+    others, contexts, count, own = features.shape
+    if own == 1:
+        shared = features.reshape(others * contexts, count)
+        np.matmul(shared, values, out=out.reshape(others * contexts, out.shape[2]))
+        return out
+    np.multiply(features[:, :, 0], values[0], out=out)
+    for d in range(1, count):
+        np.multiply(features[:, :, d], values[d], out=scratch)
+        np.add(out, scratch, out=out)
+    return out
+
+
+def distribute(features: Array, weights: Array, *, out: Array, scratch: Array) -> Array:
+    """Write Σ_k Σ_c Φ_kc W_kc into `out` [D, n]: the transpose of `combine`.
+
+    Args:
+        features: Φ [K − 1, C, D, 1], or one's own [K − 1, C, D, n].
+        weights: W [K − 1, C, n].
+        out: Where to write.
+        scratch: [K − 1, C, n].
+    """
+    others, contexts, count, own = features.shape
+    if own == 1:
+        shared = features.reshape(others * contexts, count)
+        np.matmul(shared.T, weights.reshape(others * contexts, weights.shape[2]), out=out)
+        return out
+    for d in range(count):
+        np.multiply(features[:, :, d], weights, out=scratch)
+        np.add.reduce(scratch, axis=(0, 1), out=out[d])
+    return out
+
+
+def carry_over(similarity: Array, learnt: Array, *, out: Array) -> Array:
+    """Write Σ_c S_c'c x_c into `out` [C', n].
+
+    Args:
+        similarity: S [C', C, 1], or one's own [C', C, n].
+        learnt: x [C, n].
+        out: Where to write.
+    """
+    if similarity.shape[-1] == 1:
+        np.matmul(similarity[:, :, 0], learnt, out=out)
+        return out
+    np.multiply(similarity[:, 0], learnt[0], out=out)
+    for c in range(1, len(learnt)):
+        np.add(out, similarity[:, c] * learnt[c], out=out)
     return out

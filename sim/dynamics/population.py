@@ -7,15 +7,16 @@ changed moves no other. Draws are normal on the scale on which the number's rang
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from sim.dynamics.randomness import normal
+from sim.dynamics.columns import Numbers
+from sim.dynamics.randomness import Words, normal
 from sim.dynamics.state import Array, Layout
-from sim.spec.agent import CAPABILITIES, HABIT, TRAITS, Agent
+from sim.spec.agent import CAPABILITIES, HABIT, TRAITS, Agent, Capability, Initial, InitialSpread
 from sim.spec.errors import SpecError, nearest
 from sim.spec.scenario import Scenario
 
@@ -38,7 +39,25 @@ class Traits:
         return Traits(**{name: getattr(self, name)[rows] for name in TRAITS})
 
 
-def draw_traits(agent: Agent, *, agents: int, seed: int) -> Traits:
+@dataclass(frozen=True)
+class Seats:
+    """Who sits where: the seed of each agent's run, and its number in the run; uint64 [N]."""
+
+    seeds: Words
+    rows: Words
+
+    @classmethod
+    def of_runs(cls, seeds: ArrayLike, *, agents: int) -> Seats:
+        """Return the seats of runs with so many agents each, one run after the other."""
+        runs = np.atleast_1d(np.asarray(seeds, np.uint64))
+        return cls(np.repeat(runs, agents), np.tile(np.arange(agents, dtype=np.uint64), len(runs)))
+
+    def take(self, rows: slice | NDArray[np.intp]) -> Seats:
+        """Return some of the seats."""
+        return Seats(self.seeds[rows], self.rows[rows])
+
+
+def draw_traits(agent: Agent, *, seats: Seats, numbers: Numbers) -> Traits:
     """Return each agent's traits.
 
     Raises:
@@ -47,78 +66,95 @@ def draw_traits(agent: Agent, *, agents: int, seed: int) -> Traits:
     traits = {}
     for name in TRAITS:
         given = getattr(agent, name)
-        if isinstance(given, tuple) and len(given) != agents:
-            raise SpecError(
-                f"agent.{name}: has {len(given)} numbers for {agents} agents; give one number, "
-                "or one for each agent"
-            )
+        if isinstance(given, tuple):
+            agents = int(seats.rows.max()) + 1
+            if len(given) != agents:
+                raise SpecError(
+                    f"agent.{name}: has {len(given)} numbers for {agents} agents; give one "
+                    "number, or one for each agent"
+                )
+            given = np.array(given)[seats.rows.astype(np.intp)]
+        centre = numbers(f"agent.{name}", given)
         vary = _vary_share if name == "scratchpad_saving" else _vary_positive
-        centre = np.broadcast_to(np.asarray(given, dtype=np.float64), agents)
-        shift = _shift(f"agent.{name}", getattr(agent.spread, name), agents=agents, seed=seed)
-        traits[name] = vary(centre, shift)
+        width = numbers(f"agent.spread.{name}", getattr(agent.spread, name))
+        traits[name] = vary(centre, _shift(f"agent.{name}", width, seats))
     return Traits(**traits)
 
 
 def draw_initial(
-    agent: Agent, *, scenario: Scenario, layout: Layout, agents: int, seed: int
+    agent: Agent, *, scenario: Scenario, layout: Layout, seats: Seats, numbers: Numbers
 ) -> Array:
-    """Return θ_0 [P, agents].
+    """Return θ_0 [P, N].
 
     Raises:
         SpecError: The agent says nothing of the values, or names one that the scenario has not.
     """
     start, spread = agent.initial, agent.spread.initial
-    centres = {
-        "values": _each(_values(agent, scenario), layout.values, "agent.initial.values", 0.0),
-        "habit": _each(start.habit, layout.contexts, "agent.initial.habit", HABIT),
-        "awareness": [start.awareness],
-        "log_horizon": [start.log_horizon],
-        "log_competence": [start.log_competence],
-        "capability": [getattr(start.capability, name) for name in CAPABILITIES],
-    }
-    spreads = {
-        "values": _each(spread.values, layout.values, "agent.spread.initial.values", 0.0),
-        "habit": _each(spread.habit, layout.contexts, "agent.spread.initial.habit", 0.0),
-        "awareness": [spread.awareness],
-        "log_horizon": [spread.log_horizon],
-        "log_competence": [spread.log_competence],
-        "capability": _each(
-            spread.capability, CAPABILITIES, "agent.spread.initial.capability", 0.0
-        ),
-    }
-    centre = [number for kind in layout.rows for number in centres[kind]]
-    width = [number for kind in layout.rows for number in spreads[kind]]
-    theta = np.empty((layout.size, agents))
-    for row, name in enumerate(layout.names):
-        shift = _shift(f"agent.initial.{name}", width[row], agents=agents, seed=seed)
-        theta[row] = _vary_real(np.full(agents, centre[row]), shift)
+    theta = np.empty((layout.size, len(seats.rows)))
+    for row, centre, width, name in zip(
+        theta,
+        _row_by_row(start, layout, numbers, _values(agent, scenario), "agent.initial"),
+        _row_by_row(spread, layout, numbers, None, "agent.spread.initial"),
+        layout.names,
+        strict=True,
+    ):
+        row[...] = centre + _shift(f"agent.initial.{name}", width, seats)
     return theta
 
 
-def _values(agent: Agent, scenario: Scenario) -> Mapping[str, float]:
+def _row_by_row(
+    spec: Initial | InitialSpread,
+    layout: Layout,
+    numbers: Numbers,
+    values: tuple[str, Mapping[str, float]] | None,
+    path: str,
+) -> Iterator[Array]:
+    """Yield the number of each row of θ, [1] or [N]."""
+    otherwise = {"habit": HABIT} if isinstance(spec, Initial) else {}
+    for name in layout.names:
+        kind, _, part = name.partition(".")
+        where, given = f"{path}.{kind}", getattr(spec, kind)
+        if kind == "values" and values is not None:
+            where, given = values
+        if part:
+            where = f"{where}.{part}"
+            given = _part(given, part, otherwise.get(kind, 0.0))
+        yield numbers(where, given)
+
+
+def _part(given: object, name: str, otherwise: float) -> float:
+    """Return one of many numbers, which may be one for all, by name, or the fields of a spec."""
+    if isinstance(given, Capability):
+        return float(getattr(given, name))
+    return given.get(name, otherwise) if isinstance(given, Mapping) else given  # type: ignore
+
+
+def check_names(agent: Agent, scenario: Scenario, layout: Layout) -> None:
+    """Refuse an agent that names values or contexts which the scenario does not have.
+
+    Raises:
+        SpecError: It does.
+    """
+    known = {"values": layout.values, "habit": layout.contexts, "capability": CAPABILITIES}
+    for path, spec in (("initial", agent.initial), ("spread.initial", agent.spread.initial)):
+        for kind, names in known.items():
+            given = getattr(spec, kind)
+            for name in given if isinstance(given, Mapping) else ():
+                if name not in names:
+                    hint = nearest(name, names)
+                    raise SpecError(f"agent.{path}.{kind}.{name}: nothing has this name; {hint}")
+
+
+def _values(agent: Agent, scenario: Scenario) -> tuple[str, Mapping[str, float]]:
+    """Return where the values that the agent starts with are said, and what is said."""
     if agent.initial.values is not None:
-        return agent.initial.values
+        return "agent.initial.values", agent.initial.values
     if not scenario.human_values:
         raise SpecError(
             "agent.initial.values: is missing, and the scenario names no human_values to start "
             f"from; say what the agent makes of {', '.join(scenario.values)}"
         )
-    return scenario.human_values
-
-
-def _each(
-    given: float | Mapping[str, float], names: tuple[str, ...], where: str, otherwise: float
-) -> list[float]:
-    if not isinstance(given, Mapping):
-        return [given] * len(names)
-    for name in given:
-        if name not in names:
-            raise SpecError(f"{where}.{name}: nothing has this name; {nearest(name, names)}")
-    return [given.get(name, otherwise) for name in names]
-
-
-def _vary_real(centre: Array, shift: Array) -> Array:
-    return centre + shift
+    return "scenario.human_values", scenario.human_values
 
 
 def _vary_positive(centre: Array, shift: Array) -> Array:
@@ -130,7 +166,8 @@ def _vary_share(centre: Array, shift: Array) -> Array:
     return grown / (1.0 - centre + grown)
 
 
-def _shift(stream: str, spread: float, *, agents: int, seed: int) -> Array:
-    if spread == 0.0:
-        return np.zeros(agents)
-    return spread * normal(seed=seed, stream=stream, rows=np.arange(agents))
+def _shift(stream: str, width: Array, seats: Seats) -> Array:
+    """Return how far each agent is from the centre [N]."""
+    if not width.any():
+        return np.zeros(len(seats.rows))
+    return width * normal(seed=seats.seeds, stream=stream, rows=seats.rows)

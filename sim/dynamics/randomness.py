@@ -14,32 +14,54 @@ from numpy.typing import ArrayLike, NDArray
 
 Words = NDArray[np.uint64]
 
-_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
-_WEYL = (np.uint64(0x9E3779B9), np.uint64(0xBB67AE85))
+_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _ROUNDS = 10
 
 
-def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, ...]:
-    """Return the four 32-bit output words of Philox 4x32-10 for each counter.
+def rounds(
+    a: Words, b: Words, c: Words, d: Words, k0: Words, k1: Words
+) -> tuple[Words, Words, Words, Words]:
+    """Return the four output words of Philox 4x32-10 for a counter (a, b, c, d) and a key.
 
-    Args:
-        counter: Four arrays of 32-bit words (in uint64), of shapes that broadcast.
-        key: Two 32-bit words.
+    All are 32-bit words in uint64, arrays or single numbers; engines compile this very function.
     """
-    a, b, c, d = np.broadcast_arrays(*counter)
-    k0, k1 = np.uint64(key[0]), np.uint64(key[1])
     for _ in range(_ROUNDS):
-        first, second = a * _MULTIPLIERS[0], c * _MULTIPLIERS[1]
+        first, second = a * _M0, c * _M1
         a, b, c, d = (
             (second >> _HALF) ^ b ^ k0,
             second & _LOW,
             (first >> _HALF) ^ d ^ k1,
             first & _LOW,
         )
-        k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
+        k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
     return a, b, c, d
+
+
+def words(
+    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: int = 0, draw: ArrayLike = 0
+) -> tuple[Words, Words, Words, Words]:
+    """Return four random words of 32 bits for each combination of row and draw.
+
+    Args:
+        seed: The seed of each row's run, 0 <= seed < 2**64; of a shape that broadcasts.
+        stream: What the draws are for; each name is a stream of its own.
+        rows: Numbers of the agents in their runs, shape [n].
+        step: The training step.
+        draw: Which draw of this stream in this step, of a shape that broadcasts with [n].
+    """
+    key = np.asarray(seed, np.uint64)
+    counter = (
+        np.asarray(draw, np.uint64),
+        np.asarray(step, np.uint64),
+        np.asarray(rows, np.uint64),
+        np.asarray(stream_id(stream), np.uint64),
+        key & _LOW,
+        key >> _HALF,
+    )
+    return rounds(*np.broadcast_arrays(*counter))
 
 
 def fresh_seed(source: object = None) -> int:
@@ -57,38 +79,28 @@ def stream_id(name: str) -> int:
 
 
 def uniform_pair(
-    *, seed: int, stream: str, rows: ArrayLike, step: int = 0, draw: int = 0
+    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: int = 0, draw: ArrayLike = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return two independent uniform draws in [0, 1) for each row, with 53 random bits each.
-
-    Args:
-        seed: The run's seed, 0 <= seed < 2**64.
-        stream: What the draws are for; each name is a stream of its own.
-        rows: Global numbers of the agents, shape [n].
-        step: The training step.
-        draw: Which draw of this stream in this step.
-    """
-    words = philox(
-        (
-            np.asarray(draw, np.uint64),
-            np.asarray(step, np.uint64),
-            np.asarray(rows, np.uint64),
-            np.asarray(stream_id(stream), np.uint64),
-        ),
-        (seed & 0xFFFFFFFF, seed >> 32),
-    )
-    return _fraction(words[0], words[1]), _fraction(words[2], words[3])
+    """Return two independent uniform draws in [0, 1), with 53 random bits each; see `words`."""
+    first, second, third, fourth = words(seed=seed, stream=stream, rows=rows, step=step, draw=draw)
+    return fraction(first, second), fraction(third, fourth)
 
 
 def normal(
-    *, seed: int, stream: str, rows: ArrayLike, step: int = 0, draw: int = 0
+    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: int = 0, draw: ArrayLike = 0
 ) -> NDArray[np.float64]:
-    """Return one standard normal draw for each row (Box-Muller); arguments as `uniform_pair`."""
+    """Return one standard normal draw for each row (Box-Muller); arguments as `words`."""
     first, second = uniform_pair(seed=seed, stream=stream, rows=rows, step=step, draw=draw)
     radius: NDArray[np.float64] = np.sqrt(-2.0 * np.log1p(-first))
     return radius * np.cos(2.0 * np.pi * second)
 
 
-def _fraction(high: Words, low: Words) -> NDArray[np.float64]:
+def fraction(high: Words, low: Words) -> NDArray[np.float64]:
+    """Return the number in [0, 1) that the upper 53 of two words' 64 bits make."""
     bits = (high >> np.uint64(5)) * np.uint64(1 << 26) + (low >> np.uint64(6))
     return bits.astype(np.float64) * 2.0**-53
+
+
+def coarse_fraction(word: Words) -> NDArray[np.float64]:
+    """Return the middle, in (0, 1), of the 2**-32 that one word stands for."""
+    return (word.astype(np.float64) + 0.5) * 2.0**-32

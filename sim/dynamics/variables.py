@@ -55,6 +55,9 @@ VARIABLES: dict[str, Variable] = {
     "competence": Variable(_AGENT, "exp ς: precision with which gaming hits the objective (2)"),
     "capability_logits": Variable((*_AGENT, "capability"), "q (2)", "logit"),
     "capabilities": Variable((*_AGENT, "capability"), "k = σ(q) (2)", "probability"),
+    "ancestor": Variable(
+        _AGENT, "the agent of the start that this one descends from, by selection (4)", "agent"
+    ),
     "reach": Variable(_AGENT, "share of training contexts with g >= 0.5 (5)", "share"),
     "reach_weighted": Variable(_AGENT, "the same share by the weight of contexts (5)", "share"),
     "consistency": Variable(

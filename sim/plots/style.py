@@ -54,6 +54,13 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def short_key(key: str) -> str:
+    """Leave out what a reader knows: `agent.initial.awareness` is the agent's awareness."""
+    for start in ("agent.initial.", "agent.", "training.", "scenario.contexts."):
+        key = key.removeprefix(start)
+    return key
+
+
 @dataclass(frozen=True)
 class EndLabel:
     """A line's name, to stand at its right end.

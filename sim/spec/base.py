@@ -101,6 +101,7 @@ NonNegative = Annotated[float, Within(low=0.0)]
 Share = Annotated[float, Within(low=0.0, high=1.0)]
 #: Steps are counted in 32 bits wherever randomness is keyed by them.
 Steps = Annotated[int, Field(ge=1, le=2**32 - 1, strict=True)]
+Whole = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 ByName = Annotated[dict[Name, T], AfterValidator(FrozenDict)]
 

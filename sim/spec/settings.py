@@ -76,6 +76,11 @@ def apply_settings(specs: Specs, settings: Mapping[str, object]) -> Specs:
     )
 
 
+def full_key(key: str) -> str:
+    """Return a dotted key with the `initial` that it may leave out."""
+    return ".".join(_in_full(tuple(key.split("."))))
+
+
 def _tree(settings: Mapping[str, object]) -> dict[str, Any]:
     """Nest settings by their keys; in a tree, a dict is always a branch."""
     tree: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.spec.base import NonNegative, Share, Spec, Steps, one_number_for_all
+from sim.spec.base import NonNegative, Share, Spec, Steps, Whole, one_number_for_all
 
 
 class LearningRate(Spec):
@@ -30,11 +30,28 @@ class Transfer(Spec):
     subversion: NonNegative = Field(0.01, description="practice at gaming builds subversion")
 
 
+class Selection(Spec):
+    """Selection by developers: rank the agents, keep a share, refill with mutated copies.
+
+    Off by default. A copy has its parent's traits as well as its state.
+    """
+
+    every: Whole = Field(0, description="steps from one selection to the next; 0: none")
+    episodes: Steps = Field(32, description="on how many episodes an agent's reward is measured")
+    keep: Share = Field(0.5, description="share of the agents that is kept")
+    mutation: NonNegative = Field(
+        0.05, description="standard deviation of what is added to a copy's parameters"
+    )
+
+
 class Training(Spec):
     """A training run and its assumptions, each of which a user can move."""
 
     steps: Steps = Field(2000, description="T: gradient steps")
-    estimator: Literal["exact"] = Field("exact", description="how the gradient is obtained")
+    estimator: Literal["exact", "sampled"] = Field(
+        "exact", description="the exact gradient, or REINFORCE on sampled episodes"
+    )
+    episodes: Steps = Field(16, description="B: episodes a step of the sampled estimator")
     update_rule: Literal["policy_gradient", "replicator"] = Field(
         "policy_gradient", description="gradient, or natural gradient in the gate"
     )
@@ -47,5 +64,6 @@ class Training(Spec):
     visible_gaming_penalty: NonNegative = Field(
         0.0, description="ψ: what visible gaming costs where it is caught"
     )
+    selection: Selection = Selection()
     transfer: Annotated[Transfer, one_number_for_all(Transfer)] = Transfer()
     learning_rate: Annotated[LearningRate, one_number_for_all(LearningRate)] = LearningRate()

@@ -15,9 +15,10 @@ import mesa
 import numpy as np
 
 from sim.dynamics.arrays import Program
-from sim.dynamics.engines.registry import Cohort
+from sim.dynamics.engines.engine import Cohort
 from sim.dynamics.randomness import fresh_seed
-from sim.dynamics.record import Observer
+from sim.dynamics.record import Recorder
+from sim.dynamics.selection import select, selections
 from sim.dynamics.state import AgentState, Array
 from sim.dynamics.variables import VARIABLES, Variable
 from sim.run import check_bounded, prepare
@@ -69,7 +70,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
             agents: How many.
             rng: Seed of all random draws, in any form that Mesa takes. A whole number gives what
                 `sim.simulate` gives for that seed; None draws a seed.
-            engine: `numpy`, or `auto` for the fastest that is installed.
+            engine: `numpy`, `numba`, or `auto` for the fastest that is installed.
             initial: Every agent's starting state.
             collect_every: Steps from one collection to the next. More than 1 saves time and memory
                 in long runs of many agents, but the `batch_run` of Mesa 3.3 needs 1.
@@ -97,9 +98,10 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         super().__init__(rng=self.seed)
         self.program: Program = run.program
         self.theta: Array = self.program.theta
+        self._engine = run.engine
         self._cohort: Cohort = run.engine.start(run.program)
         self._collect_every: int = collect_every
-        self._observer: Observer | None = None
+        self._record = Recorder()
         self._measured: dict[str, Array] = {}
         self._medians: dict[str, Array] = {}
         ModelAgent.create_agents(self, agents)
@@ -119,8 +121,12 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
             return
         self._cohort.advance(self.steps - 1, self.steps)
         self.theta = self._cohort.theta()
+        check_bounded(self.program.layout, self.theta, self.steps)
+        if self.steps in selections(self.program):
+            self.program = select(self.program, self.theta, step=self.steps, runs=1)
+            self.theta = self.program.theta
+            self._cohort = self._engine.start(self.program)
         self.theta.setflags(write=False)
-        check_bounded(self.program, self.theta[None], [self.steps])
         self._measured, self._medians = {}, {}
         self.running = self.steps < self.program.steps
         if self.steps % self._collect_every == 0 or not self.running:
@@ -133,10 +139,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         good until the next step.
         """
         if not self._measured:
-            segment = self.program.at(self.steps)
-            if self._observer is None or self._observer.segment is not segment:
-                self._observer = Observer(self.program, segment, np.arange(self.program.agents))
-            self._measured = dict(self._observer.observe(self.theta))
+            self._measured = self._record(self.program, self.steps, self.theta)
         return self._measured[name]
 
     def median(self, name: str) -> Array:

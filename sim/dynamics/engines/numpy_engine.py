@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from sim.dynamics.arrays import Program, Segment
 from sim.dynamics.cognition import Mind, anticipate, attend, decide, perceive
+from sim.dynamics.engines.engine import Engine, Precision
+from sim.dynamics.lesson import Lesson
 from sim.dynamics.numerics import GROUP, whole_groups
 from sim.dynamics.state import Array
-from sim.dynamics.training import Lesson, learn, reward, update
+from sim.dynamics.training import learn, reward, update
 
 #: Wide enough to outweigh the cost of calling NumPy, narrow enough for the caches (`make bench`).
 BLOCK = 2048
@@ -19,39 +19,19 @@ BLOCK = 2048
 UFUNC_BUFFER = 16
 
 
-class NumpyEngine:
-    """Runs agents in blocks of `block`, each through the whole run before the next."""
+class NumpyEngine(Engine):
+    """Runs agents in blocks of `block`."""
 
     name = "numpy"
+    precision: Precision = "float64"
 
-    def __init__(self, block: int = BLOCK) -> None:
+    def __init__(self, *, block: int = BLOCK) -> None:
         self.block = -(-block // GROUP) * GROUP
 
     def start(self, program: Program) -> BlockCohort:
         """Return a program's agents as they start (see `Engine.start`)."""
-        return BlockCohort([Block(program, rows) for rows in self._cut(program.agents)])
-
-    def trajectory(
-        self,
-        program: Program,
-        steps: Sequence[int],
-        *,
-        progress: Callable[[int], None] | None = None,
-    ) -> Array:
-        """Return θ at each of `steps` (see `Engine.trajectory`)."""
-        history = np.empty((len(steps), *program.theta.shape))
-        for rows in self._cut(program.agents):
-            block, now = Block(program, rows), 0
-            for index, step in enumerate(steps):
-                block.advance(now, step)
-                history[index][:, rows] = block.theta[:, : len(rows)]
-                if progress is not None:
-                    progress(len(rows) * (step - now))
-                now = step
-        return history
-
-    def _cut(self, agents: int) -> list[NDArray[np.intp]]:
-        return np.split(np.arange(agents), range(self.block, agents, self.block))
+        cut = np.split(np.arange(program.agents), range(self.block, program.agents, self.block))
+        return BlockCohort([Block(program, rows) for rows in cut])
 
 
 class BlockCohort:
@@ -67,7 +47,8 @@ class BlockCohort:
 
     def theta(self) -> Array:
         """Return a copy of θ as it is [P, N]."""
-        return np.concatenate([b.theta[:, : len(b.rows)] for b in self._blocks], axis=1)
+        parts = [block.theta[:, : block.agents] for block in self._blocks]
+        return np.concatenate(parts, axis=1, dtype=np.float64)
 
 
 class Block:
@@ -87,24 +68,22 @@ class Block:
     def __init__(
         self, program: Program, rows: NDArray[np.intp], dtype: DTypeLike = np.float64
     ) -> None:
-        seats = whole_groups(rows)
-        self.program = program
-        self.rows = rows
-        self.traits = program.traits.take(seats)
-        self.start = program.theta[:, seats].astype(dtype)
-        self.theta = self.start.copy()
+        self.agents = len(rows)
+        self.program = program.take(whole_groups(rows))
+        self.origin = self.program.origin.astype(dtype)
+        self.theta = self.program.theta.astype(dtype)
         self.state = program.layout.view(self.theta)
         self._term: Term | None = None
 
     def advance(self, start: int, stop: int) -> None:
         """Do the training steps start <= t < stop."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             np.setbufsize(UFUNC_BUFFER)
             for t in range(start, stop):
                 segment = self.program.at(t)
                 if self._term is None or self._term.segment is not segment:
                     self._term = Term(self, segment)
-                self._term.step()
+                self._term.step(t)
 
 
 class Term:
@@ -121,15 +100,16 @@ class Term:
         agents, dtype = block.theta.shape[1], block.theta.dtype
         self._mind = Mind.empty(self._world, agents, dtype)
         self._lesson = Lesson.empty(self._world, block.program.layout, agents, dtype)
-        attend(self._mind, self._world, block.traits)
+        attend(self._mind, self._world, block.program.traits)
 
-    def step(self) -> None:
-        """Do one training step."""
+    def step(self, t: int) -> None:
+        """Do training step t."""
         mind, lesson, world, block = self._mind, self._lesson, self._world, self._block
-        traits, state, assumptions = block.traits, block.state, self.segment.assumptions
+        traits, seats, state = block.program.traits, block.program.seats, block.state
+        assumptions = self.segment.assumptions
         perceive(mind, world, traits, state)
         anticipate(mind, world, traits, state)
         decide(mind, world, traits, state)
         reward(lesson, mind, world, state, assumptions)
-        learn(lesson, mind, world, traits, state, assumptions)
-        update(block.theta, lesson, assumptions, start=block.start)
+        learn(lesson, mind, world, traits, seats, state, assumptions, t)
+        update(block.theta, lesson, assumptions, start=block.origin)

@@ -1,70 +1,62 @@
-"""The engines by name, and what all of them promise."""
+"""The engines by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from typing import get_args
 
-from sim.dynamics.arrays import Program
+from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.engines.numpy_engine import NumpyEngine
-from sim.dynamics.state import Array
 from sim.spec.errors import SpecError, nearest
 
-#: Called with the number of agent-steps done since the last call.
-Progress = Callable[[int], None]
+
+def _numpy(precision: Precision) -> Engine:
+    if precision != "float64":
+        raise SpecError(f"precision: got {precision!r}: engine=numpy has float64 only")
+    return NumpyEngine()
 
 
-class Cohort(Protocol):
-    """Agents in training, who can be moved on step by step."""
+def _numba(precision: Precision) -> Engine:
+    if not has_numba():
+        raise SpecError(
+            "engine: numba is not installed; install the extra `fast` "
+            "(pip install 'training-gaming-sim[fast]'), or take engine=numpy"
+        )
+    from sim.dynamics.engines.numba_engine import NumbaEngine
 
-    def advance(self, start: int, stop: int) -> None:
-        """Do the training steps start <= t < stop."""
-        ...
-
-    def theta(self) -> Array:
-        """Return a copy of θ as it is [P, N]."""
-        ...
-
-
-class Engine(Protocol):
-    """Moves agents through training; the same steps give the same bits, however they are cut."""
-
-    @property
-    def name(self) -> str:
-        """What results and progress lines call it."""
-        ...
-
-    def start(self, program: Program) -> Cohort:
-        """Return a program's agents as they start."""
-        ...
-
-    def trajectory(
-        self, program: Program, steps: Sequence[int], *, progress: Progress | None = None
-    ) -> Array:
-        """Train a program's agents from step 0 and return θ at each of `steps`.
-
-        Args:
-            program: Where agents start, and what holds when.
-            steps: The steps to return, increasing.
-            progress: Told how many agent-steps were done.
-
-        Returns:
-            θ, shape [len(steps), P, N], float64.
-        """
-        ...
+    return NumbaEngine(precision=precision)
 
 
-_ENGINES: dict[str, Callable[[], Engine]] = {"numpy": NumpyEngine}
+_ENGINES: dict[str, Callable[[Precision], Engine]] = {"numpy": _numpy, "numba": _numba}
 
 
-def get_engine(name: str = "auto") -> Engine:
+@cache
+def has_numba() -> bool:
+    """Say whether Numba is installed."""
+    return (
+        find_spec("numba") is not None
+        and find_spec("sim.dynamics.engines.numba_engine") is not None
+    )
+
+
+def get_engine(name: str = "auto", *, precision: str = "float64") -> Engine:
     """Return an engine by name; `auto` takes the fastest that is installed.
 
+    Args:
+        name: `numpy`, `numba`, or `auto`.
+        precision: `float64`, or `float32` for exploratory maps.
+
     Raises:
-        SpecError: There is no such engine.
+        SpecError: There is no such engine, or it is not installed.
     """
     if name == "auto":
-        name = "numpy"
+        name = "numpy"  # TODO numba
     if not isinstance(name, str) or name not in _ENGINES:
         raise SpecError(f"engine: got {name!r}: {nearest(str(name), ['auto', *_ENGINES])}")
-    return _ENGINES[name]()
+    for allowed in get_args(Precision):
+        if precision == allowed:
+            return _ENGINES[name](allowed)
+    hint = nearest(str(precision), get_args(Precision))
+    raise SpecError(f"precision: got {precision!r}: {hint}")

@@ -1,0 +1,51 @@
+"""Emergence curves of a sweep, by any of its axes, with bands; and paired differences.
+
+    python experiments/curves.py sweep=outputs/emergence-sweep/copyright-1a2b3c4d
+    python experiments/curves.py sweep=... variables=[reach,alignment] lines=training.leak
+    python experiments/curves.py sweep=... difference=training.leak
+
+writes the figure and its numbers (CSV) into the run's directory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from sim.cli.application import application
+from sim.cli.compose import plain
+from sim.cli.console import out
+from sim.cli.curves import Wanted, draw_curves
+from sim.spec.errors import SpecError, nearest
+from sim.sweeps.table import Sweep
+
+KEYS = ("sweep", "variables", "lines", "panels", "difference", "baseline")
+
+
+def read(config: DictConfig) -> tuple[Sweep, Wanted]:
+    """Check what is asked for, and open the sweep."""
+    data = plain(config)
+    for key in data:
+        if key not in KEYS:
+            raise SpecError(f"{key}: unknown key; {nearest(key, KEYS)}")
+    place = data.pop("sweep")
+    if place is None:
+        raise SpecError("sweep: is missing; name its directory: sweep=outputs/emergence-sweep/...")
+    sweep = Sweep.load(str(place))
+    if isinstance(data["variables"], str):
+        data["variables"] = [data["variables"]]
+    return sweep, Wanted(**data)
+
+
+@application("curves", check=read)
+def main(config: DictConfig) -> None:
+    """Draw a sweep's curves."""
+    sweep, wanted = read(config)
+    for path in draw_curves(sweep, Path(HydraConfig.get().runtime.output_dir), wanted):
+        out.print(f"{'figure' if path.suffix != '.csv' else 'numbers'}: {path}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

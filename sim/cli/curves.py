@@ -1,0 +1,129 @@
+"""Curves of a sweep on disk: what is drawn where nothing is said, and what is when it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from sim.analysis.curves import (
+    columns_of,
+    levels_of,
+    most_gamed,
+    paired_differences,
+    quantile_curves,
+    shown_levels,
+)
+from sim.cli.outputs import write_figure
+from sim.files import whole_file
+from sim.plots.curves import curves
+from sim.spec.errors import SpecError, nearest
+from sim.sweeps.table import Sweep
+
+#: A figure has at most so many rows and columns.
+MOST_VARIABLES = 6
+MOST_PANELS = 4
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which curves to draw.
+
+    Attributes:
+        variables: Columns or variables; empty for the contexts in which most is gamed.
+        lines: The axis whose levels are lines; None for the first.
+        panels: The axis whose levels are panels; None for none.
+        difference: The axis whose effect is shown, by paired runs; None for the curves themselves.
+        baseline: The level of that axis which others are compared with; None for the first.
+    """
+
+    variables: Sequence[str] = ()
+    lines: str | None = None
+    panels: str | None = None
+    difference: str | None = None
+    baseline: object = None
+
+
+def draw_curves(sweep: Sweep, directory: Path, wanted: Wanted | None = None) -> list[Path]:
+    """Draw curves into a directory, and write their numbers beside them; returns the paths.
+
+    Raises:
+        SpecError: The sweep has no such variable or axis.
+    """
+    wanted = wanted if wanted is not None else _usual(sweep)
+    axes = [axis for axis in sweep.axes if axis != "seed"]
+    for key in (wanted.lines, wanted.panels, wanted.difference):
+        if key is not None and key not in axes:
+            raise SpecError(f"curves: {key!r} is no axis of this sweep; {nearest(key, axes)}")
+    variables = columns_of(sweep, wanted.variables) if wanted.variables else most_gamed(sweep, 3)
+    if len(variables) > MOST_VARIABLES:
+        raise SpecError(
+            f"variables: {len(variables)} curves are too many for one figure (at most "
+            f"{MOST_VARIABLES}); name some of {', '.join(variables)}"
+        )
+    lines = wanted.difference or wanted.lines
+    by = [key for key in (lines, wanted.panels) if key is not None]
+    if wanted.difference is None:
+        frame = quantile_curves(sweep, variables, by=by)
+    else:
+        frame = paired_differences(
+            sweep, variables, of=wanted.difference, baseline=wanted.baseline, by=by
+        )
+    frame = _thinned(sweep, frame, lines, wanted.panels)
+    name = "curves" if wanted.difference is None else "differences"
+    with whole_file(directory / f"{name}.csv") as part:
+        frame.to_csv(part, index=False)
+    figure = curves(
+        frame,
+        lines=lines,
+        panels=wanted.panels,
+        title=_title(sweep),
+        note=_note(frame, wanted),
+        difference=wanted.difference is not None,
+    )
+    return [directory / f"{name}.csv", *write_figure(directory / name, figure)]
+
+
+def _usual(sweep: Sweep) -> Wanted:
+    """Lines by the first axis, panels by the next that has few levels.
+
+    Contexts belong to a scenario, so their rates tell scenarios apart already.
+    """
+    axes = [axis for axis in sweep.axes if axis not in ("seed", "scenario")]
+    if not axes:
+        return Wanted()
+    panels = [axis for axis in axes[1:] if 1 < len(levels_of(sweep, axis)) <= MOST_PANELS]
+    return Wanted(lines=axes[0], panels=panels[0] if panels else None)
+
+
+def _thinned(
+    sweep: Sweep, frame: pd.DataFrame, lines: str | None, panels: str | None
+) -> pd.DataFrame:
+    """Keep a few levels of each axis that is drawn, in their order."""
+    for key, most in ((lines, None), (panels, MOST_PANELS)):
+        if key is not None:
+            levels = [level for level in levels_of(sweep, key) if level in set(frame[key])]
+            shown = shown_levels(levels) if most is None else shown_levels(levels, most=most)
+            order = {level: place for place, level in enumerate(shown)}
+            frame = frame[frame[key].isin(shown)]
+            frame = frame.sort_values(key, key=lambda c, order=order: c.map(order), kind="stable")
+    return frame
+
+
+def _title(sweep: Sweep) -> str:
+    parts = sweep.described["parts"]
+    names = dict.fromkeys(part["scenario"]["name"] for part in parts)
+    return f"{', '.join(names)}: {sweep.described['runs']:,} runs"
+
+
+def _note(frame: pd.DataFrame, wanted: Wanted) -> str:
+    runs = sorted(set(frame["runs"]))
+    each = f"{runs[0]:,}" if len(runs) == 1 else f"{runs[0]:,} to {runs[-1]:,}"
+    if wanted.difference is None:
+        return f"Median and 10–90 % over the agents of {each} runs"
+    return (
+        f"Difference to the baseline, between runs with the same seed: median and 10–90 % of "
+        f"{each} pairs"
+    )

@@ -1,0 +1,105 @@
+"""Emergence curves of a sweep: a row for each variable, a column for each panel, lines by level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends, short_key
+
+#: Shares of the colour map that are neither too light nor too dark on white.
+_SHADES = (0.0, 0.85)
+
+
+def curves(
+    frame: pd.DataFrame,
+    *,
+    lines: str | None,
+    panels: str | None,
+    title: str,
+    note: str,
+    difference: bool = False,
+) -> Figure:
+    """Draw quantile curves or paired differences (`sim.analysis.curves`).
+
+    Args:
+        frame: Rows with `step`, `variable`, `low`, `median`, `high`, and the axes.
+        lines: The axis whose levels are lines; None for one line.
+        panels: The axis whose levels are columns; None for one column.
+        title: What is shown.
+        note: What the line and the band are.
+        difference: Whether zero means "no difference" and is marked.
+
+    Returns:
+        A figure; `figure.savefig(path)` writes it.
+    """
+    variables = list(frame["variable"].unique())
+    columns: Sequence[object] = [None] if panels is None else list(frame[panels].unique())
+    levels: Sequence[object] = [None] if lines is None else list(frame[lines].unique())
+    colours = _colours(levels)
+    with house_style():
+        size = (2.2 + 3.2 * len(columns), 0.9 + 2.0 * len(variables))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(
+            len(variables), len(columns), sharex=True, sharey="row", squeeze=False
+        )
+        for row, variable in enumerate(variables):
+            for column, panel in enumerate(columns):
+                here = frame[frame["variable"] == variable]
+                if panels is not None:
+                    here = here[here[panels] == panel]
+                ends = _draw(axes[row, column], here, lines, levels, colours)
+                axes[row, column].margins(x=0)
+                if difference:
+                    axes[row, column].axhline(0.0, color=MUTED, lw=0.6)
+                if row == 0 and panels is not None:
+                    axes[row, column].set_title(f"{short_key(panels)} = {_show(panel)}")
+                if column == 0:
+                    axes[row, column].set_ylabel(variable.replace(".", "\n").replace("_", " "))
+                axes[row, column].set_xmargin(0)
+                if column == len(columns) - 1 and lines is not None:
+                    label_ends(axes[row, column], ends, line_height=0.12)
+        for ax in axes[-1]:
+            ax.set_xlabel("training step")
+        of = f", by {short_key(lines)}" if lines is not None else ""
+        figure.suptitle(f"{title}{of}\n", x=0.01, ha="left", fontweight="bold", fontsize=10)
+        figure.text(0.01, 1.0, f"\n\n{note}", va="top", color=MUTED, fontsize=8)
+        return figure
+
+
+def _draw(
+    ax: Axes,
+    frame: pd.DataFrame,
+    lines: str | None,
+    levels: Sequence[object],
+    colours: Sequence[str],
+) -> list[EndLabel]:
+    ends = []
+    for level, colour in zip(levels, colours, strict=True):
+        curve = frame if lines is None else frame[frame[lines] == level]
+        if curve.empty:
+            continue
+        ax.fill_between(curve["step"], curve["low"], curve["high"], color=colour, alpha=0.13, lw=0)
+        ax.plot(curve["step"], curve["median"], color=colour)
+        ends.append(EndLabel(_show(level), float(curve["median"].iloc[-1]), colour))
+    return ends
+
+
+def _colours(levels: Sequence[object]) -> list[str]:
+    """Shades in order for numbers, colours that are told apart for names."""
+    numeric = len(levels) > 1 and all(isinstance(level, int | float) for level in levels)
+    if not numeric:
+        return [COLOURS[i % len(COLOURS)] for i in range(len(levels))]
+    low, high = _SHADES
+    shades = mpl.colormaps["viridis"]
+    places = [low + (high - low) * i / (len(levels) - 1) for i in range(len(levels))]
+    return [mpl.colors.to_hex(shades(place)) for place in places]
+
+
+def _show(level: object) -> str:
+    text = f"{level:g}" if isinstance(level, float) else str(level)
+    return text.replace("-", "−") if isinstance(level, int | float) else text.replace("_", " ")

@@ -1,0 +1,261 @@
+"""Designs: which numbers the runs of a sweep have.
+
+A design is a table with a row for each point and a column for each key. Rows are worked out when
+they are asked for, so that a grid of any size takes no room.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log, prod
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from sim.spec.base import plain
+from sim.spec.errors import SpecError, check_whole
+
+Numbers = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+class Design(ABC):
+    """Points in the space of some numeric keys."""
+
+    @property
+    @abstractmethod
+    def keys(self) -> tuple[str, ...]:
+        """The keys that have a column."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of points."""
+
+    @abstractmethod
+    def at(self, rows: Index) -> dict[str, Numbers]:
+        """Return the numbers of some points, by key."""
+
+    @abstractmethod
+    def levels(self, key: str) -> Numbers:
+        """Return numbers of a key among which are its least and its greatest, for checking."""
+
+
+class Grid(Design):
+    """Every combination; the last key changes fastest.
+
+    Args:
+        axes: By key, the numbers that it takes.
+    """
+
+    def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
+        self._axes = {key: read_numbers(values, key) for key, values in axes.items()}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys that have a column."""
+        return tuple(self._axes)
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return prod(len(values) for values in self._axes.values())
+
+    def at(self, rows: Index) -> dict[str, Numbers]:
+        """Return the numbers of some points, by key."""
+        found, rest = {}, rows
+        for key, values in reversed(self._axes.items()):
+            rest, place = np.divmod(rest, len(values))
+            found[key] = values[place]
+        return {key: found[key] for key in self._axes}
+
+    def levels(self, key: str) -> Numbers:
+        """Return the numbers that a key takes."""
+        return self._axes[key]
+
+
+class _Table(Design):
+    """Points that are listed one by one."""
+
+    def __init__(self, columns: Mapping[str, Numbers]) -> None:
+        self._columns = dict(columns)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys that have a column."""
+        return tuple(self._columns)
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(next(iter(self._columns.values()), ()))
+
+    def at(self, rows: Index) -> dict[str, Numbers]:
+        """Return the numbers of some points, by key."""
+        return {key: column[rows] for key, column in self._columns.items()}
+
+    def levels(self, key: str) -> Numbers:
+        """Return the numbers that a key takes."""
+        return self._columns[key]
+
+
+class Zip(_Table):
+    """The first numbers of all keys together, then the second, and so on.
+
+    Args:
+        axes: By key, its numbers; all have the same length.
+
+    Raises:
+        SpecError: They have not.
+    """
+
+    def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
+        columns = {key: read_numbers(values, key) for key, values in axes.items()}
+        lengths = {key: len(column) for key, column in columns.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+            raise SpecError(f"axes: keys that go together need as many numbers each: {told}")
+        super().__init__(columns)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range to draw from.
+
+    Attributes:
+        low: Its lower end.
+        high: Its upper end.
+        scale: Whether the number or its logarithm is spread evenly.
+    """
+
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
+
+    @classmethod
+    def read(cls, given: Range | Sequence[object], key: str) -> Range:
+        """Return a range from one, or from (low, high) or (low, high, "log").
+
+        Raises:
+            SpecError: It is none.
+        """
+        try:
+            found = given if isinstance(given, Range) else cls(*given)  # type: ignore[arg-type]
+            low, high = (float(end) for end in (found.low, found.high))
+            least = 0.0 if found.scale == "log" else -np.inf
+            sound = least < low < high < np.inf and found.scale in ("linear", "log")
+        except (TypeError, ValueError):
+            sound = False
+        if not sound:
+            raise SpecError(
+                f"{key}: got {given!r}: must be a range (low, high) or (low, high, 'log') with "
+                "low below high, and above 0 where the scale is a logarithm"
+            )
+        return cls(low, high, found.scale)
+
+    def stretch(self, share: Numbers) -> Numbers:
+        """Bring shares of the range, from 0 to 1, onto it."""
+        if self.scale == "log":
+            low, high = log(self.low), log(self.high)
+            inside: Numbers = np.exp(low + share * (high - low))
+            return inside.clip(exp(low), exp(high)).clip(self.low, self.high)
+        return (self.low + share * (self.high - self.low)).clip(self.low, self.high)
+
+
+class LatinHypercube(_Table):
+    """Points that are spread evenly in each key by itself (scipy.stats.qmc).
+
+    Args:
+        ranges: By key, its range.
+        points: How many.
+        seed: Of the draw.
+    """
+
+    def __init__(
+        self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
+    ) -> None:
+        check_whole("points", points, least=1)
+        drawn = qmc.LatinHypercube(d=len(ranges), rng=seed).random(points)
+        super().__init__(_stretched(ranges, drawn))
+
+
+class Sobol(_Table):
+    """Points of a scrambled Sobol sequence, even in all keys together (scipy.stats.qmc).
+
+    Args:
+        ranges: By key, its range.
+        points: How many; a power of 2 keeps the sequence's balance.
+        seed: Of the scrambling.
+    """
+
+    def __init__(
+        self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
+    ) -> None:
+        check_whole("points", points, least=1)
+        power = (points - 1).bit_length()
+        drawn = qmc.Sobol(d=len(ranges), rng=seed).random_base2(power)
+        super().__init__(_stretched(ranges, drawn[:points]))
+
+
+class Product(Design):
+    """Every point of one design with every point of the next; the last changes fastest."""
+
+    def __init__(self, *designs: Design) -> None:
+        self._designs = designs
+        keys = self.keys
+        for key in keys:
+            if keys.count(key) > 1:
+                raise SpecError(f"{key}: is given twice")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys that have a column."""
+        return tuple(key for design in self._designs for key in design.keys)
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return prod(len(design) for design in self._designs)
+
+    def at(self, rows: Index) -> dict[str, Numbers]:
+        """Return the numbers of some points, by key."""
+        parts, rest = [], rows
+        for design in reversed(self._designs):
+            rest, place = np.divmod(rest, len(design))
+            parts.append(design.at(place))
+        return {key: column for part in reversed(parts) for key, column in part.items()}
+
+    def levels(self, key: str) -> Numbers:
+        """Return the numbers that a key takes."""
+        return next(design.levels(key) for design in self._designs if key in design.keys)
+
+
+def read_numbers(values: object, key: str) -> Numbers:
+    """Return finite numbers as an array.
+
+    Raises:
+        SpecError: There are none, or not all are.
+    """
+    listed = plain(list(values) if isinstance(values, Iterable) else [values])
+    if not isinstance(listed, list) or not listed or isinstance(values, str):
+        raise SpecError(f"{key}: got {values!r}: must be a list of numbers")
+    for value in listed:
+        if not is_number(value) or not np.isfinite(value):  # type: ignore[arg-type]
+            raise SpecError(f"{key}: got {value!r}: an axis has finite numbers")
+    return np.array(listed, np.float64)
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value can stand on a numeric axis."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _stretched(
+    ranges: Mapping[str, Range | Sequence[object]], shares: Numbers
+) -> dict[str, Numbers]:
+    if not ranges:
+        raise SpecError("axes: at least one range is needed")
+    return {
+        key: Range.read(given, key).stretch(shares[:, place])
+        for place, (key, given) in enumerate(ranges.items())
+    }

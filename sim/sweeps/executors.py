@@ -1,0 +1,161 @@
+"""Who computes the shards: threads of this process, or workers of a Dask cluster.
+
+An executor is handed shards and says which are done as they are; the results stand in the store by
+then. What is computed does not depend on who computes it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from sim.spec.errors import SpecError
+from sim.sweeps.plan import Shard
+from sim.sweeps.store import Done, Store
+from sim.sweeps.tables import Told, compute
+
+#: How often a shard is tried again by a cluster when its worker is lost.
+RETRIES = 3
+
+
+class Executor(Protocol):
+    """Computes shards."""
+
+    def run(self, shards: Sequence[Shard], store: Store, *, told: Told) -> Iterator[Done]:
+        """Yield shards as they are done and stored, in any order.
+
+        Args:
+            shards: What to compute.
+            store: Where results go.
+            told: Told of agent-steps as they are done.
+        """
+        ...
+
+
+def work(shard: Shard, store: Store, told: Told | None = None) -> Done:
+    """Compute a shard and store it."""
+    return store.put(shard, compute(shard, told=told))
+
+
+class LocalExecutor:
+    """Threads of this process, one shard each; engines leave the interpreter's lock alone.
+
+    Args:
+        threads: How many; as many as the process may use processors if None.
+    """
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        self.threads = threads or usable_processors()
+
+    def run(self, shards: Sequence[Shard], store: Store, *, told: Told) -> Iterator[Done]:
+        """Yield shards as they are done (see `Executor`)."""
+        stop = threading.Event()
+
+        def told_unless_stopped(agent_steps: int) -> None:
+            if stop.is_set():
+                raise _StoppedError
+            told(agent_steps)
+
+        waiting = iter(shards)
+        running: set[Future[Done]] = set()
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="shard")
+        try:
+            while True:
+                while len(running) < self.threads:
+                    shard = next(waiting, None)
+                    if shard is None:
+                        break
+                    running.add(pool.submit(work, shard, store, told_unless_stopped))
+                if not running:
+                    return
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _StoppedError(Exception):
+    """Breaks off a shard whose results nobody waits for any more."""
+
+
+class DaskExecutor:
+    """Workers of a Dask cluster (dask.distributed, the extra `cluster`).
+
+    The scheduler gives what a lost worker held to another. Workers write to the store themselves,
+    so it must be a place that all of them reach.
+
+    Args:
+        address: Of a scheduler (`tcp://...`); a cluster of processes on this machine if None.
+        workers: How many processes that cluster has; one for each usable processor if None.
+    """
+
+    def __init__(self, *, address: str | None = None, workers: int | None = None) -> None:
+        self.address = address
+        self.workers = workers or usable_processors()
+
+    def run(self, shards: Sequence[Shard], store: Store, *, told: Told) -> Iterator[Done]:
+        """Yield shards as they are done (see `Executor`)."""
+        if not shards:
+            return
+        distributed = _distributed()
+        with self._client(distributed) as client:
+            futures = {
+                client.submit(
+                    work, shard, store, key=f"shard-{shard.name}", retries=RETRIES, pure=False
+                ): shard
+                for shard in shards
+            }
+            for future, done in distributed.as_completed(futures, with_results=True):
+                told(futures[future].agent_steps)
+                yield done
+
+    @contextmanager
+    def _client(self, distributed: Any) -> Iterator[Any]:
+        if self.address is not None:
+            try:
+                client = distributed.Client(self.address, timeout="10s")
+            except (OSError, ValueError) as error:
+                raise SpecError(
+                    f"executor.address: no scheduler answers at {self.address!r} ({error})"
+                ) from None
+            with client:
+                yield client
+            return
+        with (
+            distributed.LocalCluster(
+                n_workers=self.workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise SpecError(
+            "executor: dask.distributed is not installed; install the extra `cluster` "
+            "(pip install 'training-gaming-sim[cluster]'), or take executor=local"
+        ) from None
+    return distributed
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+#: Makes an executor of its settings.
+MAKERS: dict[str, Callable[..., Executor]] = {"local": LocalExecutor, "dask": DaskExecutor}

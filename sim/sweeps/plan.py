@@ -1,0 +1,288 @@
+"""The plan of a sweep: every run, checked, in an order that stays, cut into shards.
+
+Runs that differ only in numbers make a *part*: one set of specs, a design, and seeds. What is no
+number of the arrays (a scenario, an update rule, how many steps) makes a part of its own for each
+choice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.dynamics.arrays import Program, compile_program
+from sim.dynamics.engines.registry import get_engine
+from sim.result import versions
+from sim.run import MOST_AGENTS, MOST_SEED
+from sim.spec.errors import SpecError, check_whole, nearest
+from sim.spec.settings import Specs, apply_settings, full_key
+from sim.sweeps.design import Design
+
+Record = Literal["summary", "curves", "full"]
+
+#: Version of what is stored; raised when older results would be misread or would differ.
+FORMAT = 1
+
+#: A shard has about so many agent-steps: some seconds of work, which is what Ctrl-C can cost ...
+AGENT_STEPS = 2**25
+#: ... and from so few agents, below which the engines lose their speed ...
+FEWEST = 512
+#: ... to so many, so that what is held in memory stays small.
+MOST = 8192
+#: Of `record=full`, a shard holds about so many records of an agent.
+MOST_RECORDS = 2**16
+
+
+@dataclass(frozen=True)
+class Part:
+    """Runs that differ in numbers only.
+
+    Attributes:
+        chosen: The choices that set this part apart from others, by key.
+        specs: What all its runs share.
+        design: The numbers in which they differ.
+        seeds: The replicates of every point.
+        agents: Agents in a run.
+        record_every: Steps from one record to the next.
+    """
+
+    specs: Specs
+    design: Design
+    seeds: tuple[int, ...]
+    agents: int = 1
+    record_every: int = 10
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are; run r has point r // seeds and seed r % seeds."""
+        return len(self.design) * len(self.seeds)
+
+    def points(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+        """Return the numbers of some runs, by the keys as they were given."""
+        return self.design.at(rows // len(self.seeds))
+
+    def columns(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
+        """Return the numbers of some runs, by full key."""
+        return {full_key(key): column for key, column in self.points(rows).items()}
+
+    def seeds_of(self, rows: NDArray[np.intp]) -> NDArray[np.uint64]:
+        """Return the seeds of some runs."""
+        return np.array(self.seeds, np.uint64)[rows % len(self.seeds)]
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """The part as plain data, without its design."""
+        return {
+            "chosen": dict(self.chosen),
+            "scenario": self.specs.scenario.model_dump(mode="json", exclude={"agent"}),
+            "agent": self.specs.agent.model_dump(mode="json"),
+            "training": self.specs.training.model_dump(mode="json"),
+            "agents": self.agents,
+            "record_every": self.record_every,
+            "keys": [full_key(key) for key in self.design.keys],
+        }
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some runs of a part, computed together and stored together.
+
+    Attributes:
+        name: Where it stands in the sweep, and the hash of all that its results depend on.
+        part: Its part.
+        first: The number of its first run in the sweep.
+        rows: Its runs, as numbers in the part.
+        record: What is kept.
+        engine: What computes it.
+        precision: Of the engine's arithmetic.
+    """
+
+    name: str
+    part: Part
+    first: int
+    rows: NDArray[np.intp]
+    record: Record
+    engine: str
+    precision: str
+
+    @property
+    def runs(self) -> int:
+        """How many runs it has."""
+        return len(self.rows)
+
+    @property
+    def agent_steps(self) -> int:
+        """How much work it is."""
+        return self.runs * self.part.agents * self.part.specs.training.steps
+
+    def program(self) -> Program:
+        """Compile its runs into one program."""
+        return compile_rows(self.part, self.rows)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a sweep.
+
+    Attributes:
+        parts: In order; the runs of the first come first.
+        record: What is kept: `summary` (a row for each run), `curves` (also what an emergence
+            curve needs), `full` (also everything, of every agent at every record).
+        engine: What computes it.
+        precision: Of the engine's arithmetic.
+    """
+
+    parts: tuple[Part, ...]
+    record: Record
+    engine: str
+    precision: str
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are."""
+        return sum(part.runs for part in self.parts)
+
+    @property
+    def agent_steps(self) -> int:
+        """How much work it is."""
+        return sum(p.runs * p.agents * p.specs.training.steps for p in self.parts)
+
+    @cached_property
+    def id(self) -> str:
+        """A hash of everything that the results depend on."""
+        return _digest([shard.name for shard in self.shards])
+
+    @cached_property
+    def shards(self) -> tuple[Shard, ...]:
+        """The runs, cut into shards; the same plan is always cut alike."""
+        return tuple(self._cut())
+
+    def _cut(self) -> Iterator[Shard]:
+        first, number = 0, itertools.count()
+        made_by = {
+            "format": FORMAT,
+            "record": self.record,
+            "engine": self.engine,
+            "precision": self.precision,
+            "version": versions()["training-gaming-sim"],
+        }
+        for part in self.parts:
+            size = runs_in_a_shard(part, self.record)
+            common = {**made_by, **part.described}
+            for start in range(0, part.runs, size):
+                rows = np.arange(start, min(start + size, part.runs))
+                columns = part.columns(rows)
+                digest = _digest(
+                    common, part.seeds_of(rows).tobytes(), *(c.tobytes() for c in columns.values())
+                )
+                yield Shard(
+                    f"{next(number):06d}-{digest}",
+                    part,
+                    first,
+                    rows,
+                    self.record,
+                    self.engine,
+                    self.precision,
+                )
+                first += len(rows)
+
+
+def make_plan(
+    parts: Sequence[Part],
+    *,
+    record: str = "summary",
+    engine: str = "auto",
+    precision: str = "float64",
+) -> Plan:
+    """Check everything that can be checked before anything is computed.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
+    if not parts:
+        raise SpecError("axes: there is nothing to run")
+    for allowed in get_args(Record):
+        if record == allowed:
+            break
+    else:
+        raise SpecError(f"record: got {record!r}: {nearest(str(record), get_args(Record))}")
+    chosen = get_engine(engine, precision=precision)
+    for part in parts:
+        check_part(part)
+    return Plan(tuple(parts), allowed, chosen.name, chosen.precision)
+
+
+def check_part(part: Part) -> None:
+    """Refuse a part with a run that would be refused by itself.
+
+    Ranges of numbers have no holes, so of many numbers the least and the greatest are tried.
+
+    Raises:
+        SpecError: There is such a run.
+    """
+    check_whole("agents", part.agents, least=1, most=MOST_AGENTS)
+    check_whole("record_every", part.record_every, least=1)
+    if not part.seeds:
+        raise SpecError("seed: at least one is needed")
+    for seed in part.seeds:
+        check_whole("seed", seed, least=0, most=MOST_SEED)
+    if len(set(part.seeds)) < len(part.seeds):
+        raise SpecError("seed: each may be given only once")
+    for key in part.design.keys:
+        levels = part.design.levels(key)
+        for extreme in {float(levels.min()), float(levels.max())}:
+            apply_settings(part.specs, {key: extreme})
+    compile_rows(part, np.zeros(1, np.intp))
+    if any(".weight" in key for key in part.design.keys):
+        _check_weights(part)
+
+
+def compile_rows(part: Part, rows: NDArray[np.intp]) -> Program:
+    """Compile some runs of a part into one program."""
+    return compile_program(
+        part.specs.scenario,
+        agent=part.specs.agent,
+        training=part.specs.training,
+        agents=part.agents,
+        seed=part.seeds_of(rows),
+        columns=part.columns(rows),
+    )
+
+
+def runs_in_a_shard(part: Part, record: Record) -> int:
+    """Return how many runs of a part make a shard."""
+    agents = min(max(AGENT_STEPS // part.specs.training.steps, FEWEST), MOST)
+    if record == "full":
+        records = 1 + part.specs.training.steps // part.record_every
+        agents = max(1, min(agents, MOST_RECORDS // records))
+    return max(1, agents // part.agents)
+
+
+def _check_weights(part: Part) -> None:
+    """Refuse a design in which some run trains on nothing."""
+    alone = replace(part, agents=1, seeds=part.seeds[:1])
+    for start in range(0, alone.runs, MOST):
+        rows = np.arange(start, min(start + MOST, alone.runs))
+        for segment in compile_rows(alone, rows).segments:
+            untrained = np.flatnonzero(~np.isfinite(segment.world.weight).all(axis=0))
+            if untrained.size:
+                point = alone.points(rows[untrained[:1]])
+                told = ", ".join(f"{key}={value[0]:g}" for key, value in point.items())
+                raise SpecError(f"axes: at {told} nothing is trained on: all weights are 0")
+
+
+def _digest(*parts: object) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        text = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode()
+        total.update(len(text).to_bytes(8, "big") + text)
+    return total.hexdigest()[:16]

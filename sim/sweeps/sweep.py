@@ -1,0 +1,241 @@
+"""Sweep: many runs, planned, computed where they are missing, and read as a table."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.dynamics.arrays import compile_program
+from sim.dynamics.columns import NoColumnError
+from sim.spec.agent import Agent
+from sim.spec.base import plain
+from sim.spec.errors import SpecError, check_whole
+from sim.spec.scenario import Scenario
+from sim.spec.settings import Specs, apply_settings, full_key, read_specs
+from sim.spec.training import Training
+from sim.sweeps.design import Design, Grid, Product, is_number, read_numbers
+from sim.sweeps.executors import Executor, LocalExecutor
+from sim.sweeps.plan import Part, Plan, make_plan
+from sim.sweeps.store import Store
+from sim.sweeps.table import Sweep
+
+#: Keys of a run that are no part of its specs, and can be an axis all the same.
+RUN_AXES = ("scenario", "agents", "record_every")
+
+#: Called with the share of the work that is done, from 0 to 1.
+Progress = Callable[[float], None]
+
+
+def sweep(
+    scenario: Scenario | str | Mapping[str, object],
+    *,
+    axes: Mapping[str, Iterable[object]] | None = None,
+    design: Design | None = None,
+    seeds: int | Iterable[int] = 1,
+    agent: Agent | Mapping[str, object] | None = None,
+    training: Training | Mapping[str, object] | None = None,
+    agents: int = 1,
+    record_every: int = 10,
+    record: str = "summary",
+    engine: str = "auto",
+    precision: str = "float64",
+    store: str | Path | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Run every combination of axes, design and seeds, as few array programs.
+
+    Numbers of the agent, its initial state, training and contexts become columns of one program;
+    anything else (a scenario, an update rule, how many steps) makes a program of its own. A run is
+    the one that `simulate` gives for the same settings and seed.
+
+    Args:
+        scenario: As for `simulate`; so are agent, training, record_every, engine and precision.
+        axes: By dotted key (`agent.awareness`, `training.leak`, `scenario`, ...), what it takes.
+        design: Points in the space of numeric keys: `Grid`, `Zip`, `LatinHypercube`, `Sobol`, or a
+            `Product` of these. Every point goes with every combination of the axes.
+        seeds: How many replicates of each (seeds 0, 1, ...), or their seeds. Runs with the same
+            seed share their random draws.
+        agent: What is particular about the agents.
+        training: How they are trained.
+        agents: How many agents each run has.
+        record_every: Steps from one record to the next.
+        record: `summary`: a row for each run; `curves`: also what emergence curves need; `full`:
+            also every variable of every agent at every record.
+        engine: What computes it.
+        precision: Of its arithmetic.
+        store: Where results are kept: a directory, or a URL of fsspec. What is there already is not
+            computed again. None: in a temporary directory, as long as the table lives.
+        executor: Who computes; threads of this process if None.
+        progress: Told the share that is done.
+
+    Returns:
+        The table of all runs.
+
+    Raises:
+        SpecError: The input cannot be used; one line says why.
+    """
+    chosen, columns = _sort_axes(scenario, agent, training, axes or {})
+    points: Design = Grid(columns)  # type: ignore[arg-type]  # sorted out to be numbers
+    if design is not None:
+        points = Product(points, design)
+    parts = []
+    for choice in _combinations(chosen):
+        specs, run_keys = _specs(scenario, agent, training, choice)
+        told = {**choice, "scenario": specs.scenario.name} if "scenario" in choice else choice
+        parts.append(
+            Part(
+                specs=with_first_point(specs, points),
+                design=points,
+                seeds=_seeds(seeds),
+                agents=run_keys.get("agents", agents),
+                record_every=run_keys.get("record_every", record_every),
+                chosen=told,
+            )
+        )
+    plan = make_plan(parts, record=record, engine=engine, precision=precision)
+    return run_plan(plan, store=store, executor=executor, progress=progress)
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    store: str | Path | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    asked_for: Mapping[str, Any] | None = None,
+) -> Sweep:
+    """Do what is missing of a plan; arguments as `sweep`, and `asked_for` as a note in the store.
+
+    Raises:
+        SpecError: The store holds something else.
+    """
+    keeper = None
+    if store is None:
+        keeper = tempfile.TemporaryDirectory(prefix="sweep-")
+        store = keeper.name
+    kept = Store(store)
+    kept.open(plan, asked_for=asked_for or {})
+    done = {shard.name: kept.done(shard) for shard in plan.shards}
+    missing = [shard for shard in plan.shards if done[shard.name] is None]
+    damaged = sum(kept.listed(shard.name) is not None for shard in missing)
+    resumed = plan.runs - sum(shard.runs for shard in missing)
+    told = _share_of(plan, missing, progress)
+    for one in (executor or LocalExecutor()).run(missing, kept, told=told):
+        done[one.name] = one
+    failed = sum(one.failed for one in done.values() if one is not None)
+    return Sweep(kept, resumed=resumed, damaged=damaged, failed=failed, keeper=keeper)
+
+
+def with_first_point(specs: Specs, design: Design) -> Specs:
+    """Return specs that have the keys of a design, with the numbers of its first point.
+
+    Raises:
+        SpecError: A key does not exist, or its number is not allowed.
+    """
+    first = design.at(np.zeros(1, np.intp))
+    return apply_settings(specs, {key: float(column[0]) for key, column in first.items()})
+
+
+def stands_in_column(specs: Specs, key: str, value: float) -> bool:
+    """Say whether runs of one program can differ in this number.
+
+    Raises:
+        SpecError: There is no such key, or the number is not allowed.
+    """
+    changed = apply_settings(specs, {key: value})
+    try:
+        compile_program(
+            changed.scenario,
+            agent=changed.agent,
+            training=changed.training,
+            agents=1,
+            seed=0,
+            columns={full_key(key): [value]},
+        )
+    except NoColumnError:
+        return False
+    return True
+
+
+def _sort_axes(
+    scenario: Scenario | str | Mapping[str, object],
+    agent: Agent | Mapping[str, object] | None,
+    training: Training | Mapping[str, object] | None,
+    axes: Mapping[str, Iterable[object]],
+) -> tuple[dict[str, list[object]], dict[str, list[object]]]:
+    """Sort axes into choices, each of which makes a part, and columns."""
+    listed = {key: _listed(values, key) for key, values in axes.items()}
+    if "scenario" in listed:
+        scenario = listed["scenario"][0]  # type: ignore[assignment]
+    specs = read_specs(scenario, agent=agent, training=training)
+    chosen: dict[str, list[object]] = {}
+    columns: dict[str, list[object]] = {}
+    for key, values in listed.items():
+        if key in RUN_AXES:
+            chosen[key] = values
+        elif key == "seed":
+            raise SpecError("axes.seed: seeds are given as seeds=, a number or a list")
+        elif all(is_number(value) for value in values):
+            read_numbers(values, key)
+            where = columns if stands_in_column(specs, key, values[0]) else chosen  # type: ignore[arg-type]
+            where[key] = values
+        else:
+            chosen[key] = values
+    return chosen, columns
+
+
+def _listed(values: object, key: str) -> list[object]:
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        raise SpecError(f"axes.{key}: got {values!r}: must be a list of what the key takes")
+    listed = plain(list(values))
+    if not isinstance(listed, list) or not listed:
+        raise SpecError(f"axes.{key}: has nothing in it")
+    return listed
+
+
+def _combinations(chosen: Mapping[str, Sequence[object]]) -> Iterable[dict[str, object]]:
+    for values in itertools.product(*chosen.values()):
+        yield dict(zip(chosen, values, strict=True))
+
+
+def _specs(
+    scenario: Scenario | str | Mapping[str, object],
+    agent: Agent | Mapping[str, object] | None,
+    training: Training | Mapping[str, object] | None,
+    choice: Mapping[str, object],
+) -> tuple[Specs, dict[str, Any]]:
+    run_keys: dict[str, Any] = {key: choice[key] for key in RUN_AXES if key in choice}
+    scenario = run_keys.pop("scenario", scenario)
+    settings = {key: value for key, value in choice.items() if key not in RUN_AXES}
+    specs = read_specs(scenario, agent=agent, training=training)
+    return apply_settings(specs, settings), run_keys
+
+
+def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
+    if isinstance(seeds, Iterable):
+        return tuple(plain(list(seeds)))  # type: ignore[arg-type]
+    check_whole("seeds", seeds, least=1)
+    return tuple(range(seeds))
+
+
+def _share_of(
+    plan: Plan, missing: Sequence[Any], progress: Progress | None
+) -> Callable[[int], None]:
+    whole = max(plan.agent_steps, 1)
+    done = whole - sum(shard.agent_steps for shard in missing)
+    if progress is not None:
+        progress(done / whole)
+
+    def told(agent_steps: int) -> None:
+        nonlocal done
+        done += agent_steps
+        if progress is not None:
+            progress(min(done / whole, 1.0))
+
+    return told

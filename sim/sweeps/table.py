@@ -1,0 +1,123 @@
+"""A sweep as a table: what was asked for and what came out, a row for each run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sim.spec.errors import SpecError, nearest
+from sim.sweeps.store import Store
+
+#: Columns of the design that are no axis.
+_NO_AXES = ("run", "part")
+
+
+class Sweep:
+    """The runs of a sweep, read from its store.
+
+    Attributes:
+        store: Where everything is kept.
+        resumed: How many runs were there already.
+        damaged: How many shards were there but not as they had been written, and done again.
+        failed: How many runs failed; `frame.error` says why.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        resumed: int = 0,
+        damaged: int = 0,
+        failed: int = 0,
+        keeper: tempfile.TemporaryDirectory[str] | None = None,
+    ) -> None:
+        self.store = store
+        self.resumed = resumed
+        self.damaged = damaged
+        self.failed = failed
+        self._keeper = keeper
+
+    @classmethod
+    def load(cls, place: str | Path) -> Sweep:
+        """Open a sweep that was kept in a directory or at a URL, finished or not.
+
+        Raises:
+            SpecError: There is none.
+        """
+        store = Store(place)
+        store.described()
+        return cls(store)
+
+    @cached_property
+    def described(self) -> dict[str, Any]:
+        """What the sweep is: specs of every part, engine, versions."""
+        return self.store.described()
+
+    @cached_property
+    def axes(self) -> tuple[str, ...]:
+        """The keys in which runs differ; with the seed if there are several."""
+        names = list(self.query("select * from design limit 0").columns)
+        several = self.query("select count(distinct seed) from design").iat[0, 0] > 1
+        return tuple(n for n in names if n not in _NO_AXES and (n != "seed" or several))
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """A row for each run that is done: its axes, seed and measures; a failed one's `error`."""
+        return self.query("select * from design join summary using (run) order by run")
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return the measures with the axes as dimensions; for designs that are a full grid.
+
+        Raises:
+            SpecError: The runs make no grid.
+        """
+        frame = self.frame.drop(columns=list(_NO_AXES))
+        axes = [*self.axes] or ["seed"]
+        if "seed" not in axes:
+            frame = frame.drop(columns="seed")
+        sizes = np.prod([frame[axis].nunique() for axis in axes])
+        if frame.duplicated(axes).any() or sizes != len(frame):
+            raise SpecError("to_xarray: the runs of this sweep make no full grid; use .frame")
+        data: xr.Dataset = frame.set_index(axes).to_xarray()
+        return data
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
+        """Ask DuckDB; the tables are `design`, `summary`, and `curves` or `full` if kept."""
+        with duckdb.connect() as connection:
+            if not self.store.is_local:
+                connection.register_filesystem(self.store.files)
+            for name, paths in self._paths(sql).items():
+                listed = ", ".join(f"'{path}'" for path in (p.replace("'", "''") for p in paths))
+                connection.execute(
+                    f'create view "{name}" as select * from '
+                    f"read_parquet([{listed}], union_by_name=true)"
+                )
+            return connection.execute(sql, list(parameters)).df()
+
+    def column(self, table: str, name: str) -> str:
+        """Return the name of a column, quoted for SQL.
+
+        Raises:
+            SpecError: The table has no such column.
+        """
+        known = list(self.query(f"select * from {table} limit 0").columns)
+        if name not in known:
+            raise SpecError(f"{table}: has no {name!r}; {nearest(name, known)}")
+        return '"' + name.replace('"', '""') + '"'
+
+    def _paths(self, sql: str) -> Mapping[str, list[str]]:
+        """Return the files of the tables that a query names."""
+        url = "" if self.store.is_local else f"{self.store.files.protocol}://"
+        tables = [name for name in ("summary", "curves", "full") if name in sql]
+        paths = {name: self.store.tables(name) for name in tables}
+        if "design" in sql:
+            paths["design"] = [self.store.path("design.parquet")]
+        return {name: [url + path for path in found] for name, found in paths.items()}
