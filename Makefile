@@ -29,7 +29,7 @@ format: environment
 	@$(BIN)/ruff format .
 
 bench: environment
-	@PYTHONPATH=tests $(BIN)/python benchmarks/engines.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python benchmarks/bench.py $(ARGS)
 
 # The figures of the README.
 figures: environment

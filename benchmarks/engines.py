@@ -1,67 +1,105 @@
-"""How fast the engine is, against a plain reference and against one Mesa object per agent.
+"""How fast the engines are, against the same model written in other ways.
 
-    make bench
-
-Speeds are agent-context-steps per second on one core; every contender runs the same model (C = 12
-contexts, D = 4 values, K = 2 responses). The contenders take turns, so that a machine whose speed
-drifts slows all of them alike; ratios are medians over the rounds.
+Speeds are agent-context-steps per second; every contender runs the same model. The contenders take
+turns, so that a machine whose speed drifts slows all of them alike; ratios are medians of the
+ratios of the rounds.
 """
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import median
 
 import numpy as np
-from rich.console import Console
 from rich.table import Column, Table
 
+import c_kernel
 import mesa_per_agent
+import mesa_tuned
 import reference
 from example import example
-from sim.dynamics.engines.numpy_engine import UFUNC_BUFFER, NumpyEngine
+from sim.dynamics.arrays import Program
+from sim.dynamics.engines.engine import Engine
+from sim.dynamics.engines.numba_engine import NumbaEngine
+from sim.dynamics.engines.numpy_engine import NumpyEngine
+from sim.dynamics.numerics import UFUNC_BUFFER
 from sim.run import prepare
 from sim.spec.agent import TRAITS, Agent
 from sim.spec.scenario import Scenario
 from sim.spec.training import Training
 
 CONTEXTS, VALUES, RESPONSES = 12, 4, 2
-ROUNDS = 5
-BLOCKS = (128, 256, 512, 1024, 2048, 4096)
-
-#: A contender runs so many agents for so many steps and returns the seconds it took.
-Contender = Callable[[int, int], float]
-
-
-SCENARIO = Scenario.load(example(CONTEXTS, VALUES, RESPONSES))
+AGENTS = 10_000
+ROUNDS = 7
 AGENT = Agent(spread={"initial": {"values": 0.5, "awareness": 1.0, "habit": 1.0}})
 
+#: Does so much work and returns the agent-context-steps per second that it managed.
+Contender = Callable[[], float]
 
-def numpy_engine(agents: int, steps: int, *, block: int | None = None) -> float:
-    """The array engine, alone: neither compilation nor measuring is counted."""
+NUMPY = "NumPy engine"
+NUMBA = "Numba engine"
+NUMBA_TWO = "Numba engine, 2 threads"
+NUMBA_SINGLE = "Numba engine, float32"
+C = "C kernel"
+MESA = "one Mesa object per agent"
+MESA_TUNED = "the same, tuned by hand"
+REFERENCE = "reference simulator of the tests"
+
+
+def program_of(
+    *, agents: int = AGENTS, contexts: int = CONTEXTS, responses: int = RESPONSES, steps: int = 1
+) -> Program:
+    """Return the example of a given size as arrays."""
+    scenario = Scenario.load(example(contexts, VALUES, responses))
     training = Training(steps=steps)
-    program = prepare(SCENARIO, agent=AGENT, training=training, agents=agents).program
-    engine = NumpyEngine() if block is None else NumpyEngine(block)
-    return clocked(lambda: engine.trajectory(program, [0, steps]))
+    return prepare(scenario, agent=AGENT, training=training, agents=agents, engine="numpy").program
 
 
-def mesa_objects(agents: int, steps: int) -> float:
-    """One Mesa object per agent, running the same model."""
-    training = Training(steps=steps)
-    return clocked(
-        lambda: mesa_per_agent.run(
-            SCENARIO, agent=AGENT, training=training, agents=agents, steps=steps, seed=0
-        )
+def speed(
+    work: Callable[[], object], agent_context_steps: int, *, clock: Callable[[], float]
+) -> float:
+    """Return how much is done in a second of a clock."""
+    start = clock()
+    work()
+    return agent_context_steps / (clock() - start)
+
+
+def engine_speed(engine: Engine, program: Program, steps: int, *, threads: int = 1) -> float:
+    """Return the speed of an engine alone: neither compilation nor measuring is counted."""
+    contexts = len(program.layout.contexts)
+    cohort = engine.start(program)
+    cohort.advance(0, 1)
+    return speed(
+        lambda: cohort.advance(0, steps),
+        program.agents * steps * contexts,
+        clock=time.process_time if threads == 1 else time.perf_counter,
     )
 
 
-def reference_simulator(agents: int, steps: int) -> float:
-    """The reference of the tests: plain Python, one agent at a time, everything by definition."""
+def c_speed(program: Program, steps: int) -> float:
+    """Return the speed of the C kernel."""
+    work = program.agents * steps * len(program.layout.contexts)
+    return speed(partial(c_kernel.run, program, steps), work, clock=time.process_time)
+
+
+def mesa_speed(run: Callable[..., object], agents: int, steps: int) -> float:
+    """Return the speed of one Mesa object per agent."""
+    work = partial(
+        run,
+        Scenario.load(example(CONTEXTS, VALUES, RESPONSES)),
+        agent=AGENT,
+        training=Training(steps=steps),
+        agents=agents,
+        steps=steps,
+        seed=0,
+    )
+    return speed(work, agents * steps * CONTEXTS, clock=time.process_time)
+
+
+def reference_speed(steps: int) -> float:
+    """Return the speed of plain Python, one agent, everything by definition."""
     scenario = example(CONTEXTS, VALUES, RESPONSES) | {"similarity": None, "curriculum": []}
     for context in scenario["contexts"].values():
         context |= {"kind": "training", "weight": 1.0, "twin": None}
@@ -76,21 +114,126 @@ def reference_simulator(agents: int, steps: int) -> float:
         "log_competence": 0.0,
         "capability": [-2.0] * 5,
     }
-    return clocked(
-        lambda: [reference.simulate(scenario, traits, state, training) for _ in range(agents)]
+    work = partial(reference.simulate, scenario, traits, state, training)
+    return speed(work, steps * CONTEXTS, clock=time.process_time)
+
+
+def contenders() -> dict[str, Contender]:
+    """Return who takes part; the C kernel only where there is a compiler."""
+    program = program_of(steps=1000)
+    single = NumbaEngine(threads=1)
+    field: dict[str, Contender] = {
+        NUMPY: lambda: engine_speed(NumpyEngine(), program, 20),
+        NUMBA: lambda: engine_speed(single, program, 150),
+        NUMBA_TWO: lambda: engine_speed(NumbaEngine(threads=2), program, 300, threads=2),
+        NUMBA_SINGLE: lambda: engine_speed(
+            NumbaEngine(threads=1, precision="float32"), program, 150
+        ),
+        MESA: lambda: mesa_speed(mesa_per_agent.run, 100, 10),
+        MESA_TUNED: lambda: mesa_speed(mesa_tuned.run, 100, 20),
+        REFERENCE: lambda: reference_speed(10),
+    }
+    if c_kernel.library()[0] is not None:
+        field[C] = lambda: c_speed(program, 150)
+    return field
+
+
+def race(
+    field: Mapping[str, Contender], rounds: int, told: Callable[[], None]
+) -> list[dict[str, float]]:
+    """Let everyone run once to warm up, and then take turns."""
+    for contender in field.values():
+        contender()
+    found = []
+    for _ in range(rounds):
+        found.append({name: contender() for name, contender in field.items()})
+        told()
+    return found
+
+
+def ratio(rounds: list[dict[str, float]], name: str, to: str) -> float | None:
+    """Return the median over rounds of how many times faster one is than another."""
+    if to not in rounds[0]:
+        return None
+    return median(r[name] / r[to] for r in rounds)
+
+
+def two_threads(rounds: int) -> float:
+    """Return how many times faster two threads are than one, both by the clock on the wall."""
+    program = program_of(steps=1000)
+    found = []
+    for _ in range(rounds):
+        one = engine_speed(NumbaEngine(threads=1), program, 300, threads=2)
+        two = engine_speed(NumbaEngine(threads=2), program, 300, threads=2)
+        found.append(two / one)
+    return median(found)
+
+
+def race_table(rounds: list[dict[str, float]]) -> Table:
+    """Return speeds and ratios."""
+    title = f"N = {AGENTS:,}, C = {CONTEXTS}, D = {VALUES}, K = {RESPONSES}, float64, one core"
+    table = Table(
+        "contender",
+        Column("agent-context-steps per second", justify="right"),
+        Column("times Mesa", justify="right"),
+        Column("times the C kernel", justify="right"),
+        title=title,
+        title_justify="left",
     )
+    for name in rounds[0]:
+        to_c = ratio(rounds, name, C)
+        table.add_row(
+            name,
+            f"{median(r[name] for r in rounds):,.0f}",
+            f"{ratio(rounds, name, MESA):,.1f}",
+            "–" if to_c is None else f"{to_c:.2f}",
+        )
+    return table
 
 
-def clocked(work: Callable[[], object]) -> float:
-    """Return the processor seconds that some work took."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
+def scaling_table() -> Table:
+    """Return how the cost of an agent-context-step depends on the size of what is run."""
+    table = Table(
+        "what",
+        Column("NumPy, ns", justify="right"),
+        Column("Numba, ns", justify="right"),
+        title="Nanoseconds for an agent-context-step, one core",
+        title_justify="left",
+    )
+    sizes: list[tuple[str, dict[str, int], int]] = [
+        *((f"N = {n:,}", {"agents": n}, max(1, 200_000 // max(n, 100))) for n in
+          (1, 4, 16, 100, 1_000, 10_000, 100_000)),
+        *((f"C = {c}", {"contexts": c}, max(2, 240 // c)) for c in (1, 4, 12, 48)),
+        *((f"K = {k}", {"responses": k}, 20) for k in (2, 3, 5)),
+        *((f"T = {t:,}", {"agents": 1_000}, t) for t in (10, 100, 1_000)),
+    ]  # fmt: skip
+    for told, size, steps in sizes:
+        program = program_of(steps=10_000, **size)
+        costs = []
+        for engine, factor in ((NumpyEngine(), 1), (NumbaEngine(threads=1), 5)):
+            speeds = [engine_speed(engine, program, steps * factor) for _ in range(3)]
+            costs.append(f"{1e9 / median(speeds):,.1f}")
+        table.add_row(told, *costs)
+    return table
 
 
-def rate(contender: Contender, agents: int, steps: int) -> float:
-    """Return agent-context-steps per second."""
-    return agents * steps * CONTEXTS / contender(agents, steps)
+def choices_table() -> Table:
+    """Return what was measured for two numbers in the code of the engines."""
+    table = Table(
+        "choice", Column("measured", justify="right"), title="Choices", title_justify="left"
+    )
+    program = program_of(steps=100)
+    for block in (256, 1024, 2048, 4096):
+        speeds = [engine_speed(NumpyEngine(block=block), program, 10) for _ in range(3)]
+        table.add_row(f"NumPy, agents in a block: {block}", f"{median(speeds) / 1e6:.1f} million/s")
+    for width in (8, 16, 32):
+        engine = NumbaEngine(threads=1, width=width)
+        speeds = [engine_speed(engine, program, 50) for _ in range(3)]
+        table.add_row(f"Numba, agents in a block: {width}", f"{median(speeds) / 1e6:.1f} million/s")
+    for buffer in (UFUNC_BUFFER, 8192):
+        cost = median(broadcasting(buffer) for _ in range(5))
+        table.add_row(f"NumPy, ufunc buffer of {buffer}: C × n times n", f"{cost:.1f} µs")
+    return table
 
 
 def broadcasting(buffer: int) -> float:
@@ -100,49 +243,7 @@ def broadcasting(buffer: int) -> float:
     result = np.empty_like(table)
     with np.errstate():
         np.setbufsize(buffer)
-        seconds = clocked(lambda: [np.multiply(row, table, out=result) for _ in range(repeats)])
-    return 1e6 * seconds / repeats
-
-
-def main() -> None:
-    """Run the rounds and print the tables."""
-    console = Console()
-    numpy_engine(1000, 5)
-    rounds = []
-    for number in range(ROUNDS):
-        console.print(f"round {number + 1} of {ROUNDS}", end="\r")
-        rounds.append(
-            {
-                "NumPy engine, 10,000 agents": rate(numpy_engine, 10_000, 20),
-                "one Mesa object per agent, 100 agents": rate(mesa_objects, 100, 10),
-                "reference simulator, 1 agent": rate(reference_simulator, 1, 10),
-            }
-        )
-    table = Table(
-        "contender",
-        Column("agent-context-steps per second", justify="right"),
-        Column("the engine is so many times faster", justify="right"),
-        title=f"One core, float64, C = {CONTEXTS}, D = {VALUES}, K = {RESPONSES}",
-        title_justify="left",
-    )
-    names = list(rounds[0])
-    for name in names:
-        ratios = [r[names[0]] / r[name] for r in rounds]
-        table.add_row(name, f"{median(r[name] for r in rounds):,.0f}", f"{median(ratios):,.1f}")
-    console.print(table)
-    blocks = Table("agents in a block", Column("agent-context-steps per second", justify="right"))
-    for block in BLOCKS:
-        speeds = [
-            rate(lambda n, t, block=block: numpy_engine(n, t, block=block), 10_000, 20)
-            for _ in range(ROUNDS)
-        ]
-        blocks.add_row(str(block), f"{median(speeds):,.0f}")
-    console.print(blocks)
-    buffers = Table("ufunc buffer", Column("µs for a product C × n by n", justify="right"))
-    for buffer in (UFUNC_BUFFER, 8192):
-        buffers.add_row(str(buffer), f"{median(broadcasting(buffer) for _ in range(ROUNDS)):.1f}")
-    console.print(buffers)
-
-
-if __name__ == "__main__":
-    main()
+        start = time.process_time()
+        for _ in range(repeats):
+            np.multiply(row, table, out=result)
+        return 1e6 * (time.process_time() - start) / repeats

@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 from sim.cli.application import application
 from sim.cli.compose import plain
 from sim.cli.console import out
-from sim.cli.curves import Wanted, draw_curves
+from sim.cli.curves import Wanted, checked, draw_curves
+from sim.cli.help import curves_help
 from sim.spec.errors import SpecError, nearest
 from sim.sweeps.table import Sweep
 
@@ -26,20 +27,20 @@ KEYS = ("sweep", "variables", "lines", "panels", "difference", "baseline")
 
 def read(config: DictConfig) -> tuple[Sweep, Wanted]:
     """Check what is asked for, and open the sweep."""
-    data = plain(config)
+    data = {**dict.fromkeys(KEYS), **plain(config)}
     for key in data:
         if key not in KEYS:
             raise SpecError(f"{key}: unknown key; {nearest(key, KEYS)}")
     place = data.pop("sweep")
-    if place is None:
+    if place is None or place == "":
         raise SpecError("sweep: is missing; name its directory: sweep=outputs/emergence-sweep/...")
     sweep = Sweep.load(str(place))
-    if isinstance(data["variables"], str):
-        data["variables"] = [data["variables"]]
-    return sweep, Wanted(**data)
+    named = data.pop("variables")
+    variables = named if isinstance(named, list) else [] if named is None else [named]
+    return sweep, checked(sweep, Wanted(variables=variables, **data))
 
 
-@application("curves", check=read)
+@application("curves", check=read, keys=KEYS, help_text=curves_help)
 def main(config: DictConfig) -> None:
     """Draw a sweep's curves."""
     sweep, wanted = read(config)

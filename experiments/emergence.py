@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from sim.analysis.emergence import summarise
 from sim.cli.application import application, scenario_choice, sweep_heading
 from sim.cli.compose import read_run
-from sim.cli.console import err, out, progress_bar
+from sim.cli.console import err, out, prepare_engine, progress_bar
 from sim.cli.outputs import write_figure, write_json
 from sim.cli.tables import emergence_table
 from sim.dynamics.state import AgentState
@@ -34,6 +34,7 @@ def main(config: DictConfig) -> None:
     heading = sweep_heading()
     if heading is not None:
         out.rule(heading, align="left")
+    prepare_engine(run.engine, run.program)
     with progress_bar(f"{run.name}: {run.program.agents} agents") as progress:
         result = run.execute(progress=progress)
     with progress_bar("the same, had training never come to mind") as progress:

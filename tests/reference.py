@@ -8,6 +8,7 @@ Units: rewards and values are in the units of R and of Phi v; steps are counted 
 """
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
@@ -508,14 +509,21 @@ def episode_cost_slope(context: Context, traits: Traits, thought: Thought, d: in
     )
 
 
+def incentive_slope(
+    context: Context, traits: Traits, state: State, thought: Thought, d: int
+) -> float:
+    """dI_c/dv_d, from section 3.5 and the two slopes."""
+    return math.exp(state["log_horizon"]) * thought["belief"] * stake_slope(
+        context, traits, thought, d
+    ) - traits["episode_concern"] * episode_cost_slope(context, traits, thought, d)
+
+
 def motive_on_value(
     context: Context, traits: Traits, state: State, thought: Thought, d: int
 ) -> float:
-    """Value d of Gamma_c tau dI_c/dv, in G_motive; dI/dv from section 3.5 and the two slopes."""
-    incentive_slope = math.exp(state["log_horizon"]) * thought["belief"] * stake_slope(
-        context, traits, thought, d
-    ) - traits["episode_concern"] * episode_cost_slope(context, traits, thought, d)
-    return gate_factor(context, thought) * traits["rationality"] * incentive_slope
+    """Value d of Gamma_c tau dI_c/dv, in G_motive."""
+    slope = incentive_slope(context, traits, state, thought, d)
+    return gate_factor(context, thought) * traits["rationality"] * slope
 
 
 def delta_values(
@@ -667,11 +675,8 @@ def moved_all(now: Vector, change: Vector, start: Vector, anchor: float) -> Vect
     return [moved(n, c, s, anchor) for n, c, s in zip(now, change, start, strict=True)]
 
 
-def step(
-    scenario: Scenario, traits: Traits, state: State, state0: State, training: Training, step: int
-) -> State:
-    """theta_{t+1} from theta_t = state at t = step, anchored to theta_0 = state0 (section 4)."""
-    change = delta(scenario, traits, state, training, step)
+def anchored(state: State, change: State, state0: State, training: Training) -> State:
+    """theta + Delta theta - anchor (theta - theta_0), with theta_0 = state0 (section 4)."""
     pull = training["anchor"]
     return State(
         values=moved_all(state["values"], change["values"], state0["values"], pull),
@@ -685,11 +690,199 @@ def step(
     )
 
 
+def step(
+    scenario: Scenario, traits: Traits, state: State, state0: State, training: Training, step: int
+) -> State:
+    """theta_{t+1} from theta_t = state at t = step, by the exact gradient (section 4)."""
+    change = delta(scenario, traits, state, training, step)
+    return anchored(state, change, state0, training)
+
+
 def simulate(scenario: Scenario, traits: Traits, state0: State, training: Training) -> list[State]:
     """theta_0 .. theta_T, T = training["steps"]: a list of T + 1 states (section 4)."""
     states = [state0]
     for t in range(training["steps"]):
         states.append(step(scenario, traits, states[t], state0, training, t))
+    return states
+
+
+# ----------------------------------------------------- sampled gradients, section 4, estimators
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An agent meets a context once, in one mode of thought, and gives one response."""
+
+    context: Context
+    gamed: bool
+    response: int  # k
+    reward: float  # r = R_k - m P_c
+
+
+def possible_episodes(
+    scenario: Scenario, traits: Traits, state: State, training: Training, step: int
+) -> list[tuple[float, Episode]]:
+    """Every (context, mode, response) with its chance: p_c, then g_c or 1 - g_c, then pi_k."""
+    found = []
+    for context in training_contexts(scenario, step):
+        thought = cognition(context, traits, state, training)
+        g = thought["gaming_rate"]
+        for k in range(len(context.responses)):
+            r = context.reward[k]
+            unplanned = context.share * (1.0 - g) * thought["value_policy"][k]
+            planned = context.share * g * thought["gaming_policy"][k]
+            found.append((unplanned, Episode(context, False, k, r)))
+            found.append((planned, Episode(context, True, k, r - thought["penalty"])))
+    return found
+
+
+def episode_delta(
+    scenario: Scenario, traits: Traits, state: State, training: Training, episode: Episode
+) -> State:
+    """What one episode alone changes, before the anchor.
+
+    (r - B_c) times the slopes of log P(mode) + log P(response | mode), with the assumptions in
+    between; and for opacity the slope of the reward itself, which no chance depends on.
+    """
+    context, k, rate = episode.context, episode.response, training["learning_rate"]
+    thought = cognition(context, traits, state, training)
+    a, d, g = thought["awareness"], thought["decision"], thought["gaming_rate"]
+    beta, tau, mu = traits["decisiveness"], traits["rationality"], traits["episode_concern"]
+    omega = training["motive_credit"]
+    advantage = episode.reward - thought["objective"]
+
+    slope_in_g = 1.0 / g if episode.gamed else -1.0 / (1.0 - g)  # of log P(mode)
+    gate = advantage * slope_in_g * a * d * (1.0 - d)
+    pressure = advantage * slope_in_g * a if training["update_rule"] == "replicator" else gate
+    credit = omega * gate * tau
+
+    values = []
+    for i in range(len(state["values"])):
+        phi = column(context.phi, i)
+        score = beta * (phi[k] - expectation(thought["value_policy"], phi))
+        share = training["leak"] if episode.gamed else 1.0
+        motive = credit * incentive_slope(context, traits, state, thought, i)
+        values.append(rate["values"] * (share * advantage * score + motive))
+
+    pi_r = thought["gaming_policy"]
+    hit = advantage * (context.reward[k] - expectation(pi_r, context.reward))
+    conceded = credit * mu * covariance(pi_r, thought["u"], context.reward)
+    competence = math.exp(state["log_competence"]) * ((hit if episode.gamed else 0.0) + conceded)
+
+    horizon = math.exp(state["log_horizon"]) * thought["belief"] * thought["stake"]
+
+    k_opacity = logistic(state["capability"][OPACITY])
+    visible = training["visible_gaming_penalty"] * context.monitor * context.scratchpad
+    capability = []
+    for j in range(len(CAPABILITIES)):
+        path = visible * k_opacity * (1.0 - k_opacity) if j == OPACITY else 0.0
+        learnt = path + training["transfer"][j] if episode.gamed else 0.0
+        capability.append(rate["capability"] * learnt)
+
+    return State(
+        values=values,
+        habit=[
+            rate["habit"] * row[context.index] * pressure
+            for row in spread_matrix(scenario, training)
+        ],
+        awareness=rate["awareness"] * advantage * slope_in_g * a * (1.0 - a) * d,
+        log_horizon=rate["log_horizon"] * credit * horizon,
+        log_competence=rate["log_competence"] * competence,
+        capability=capability,
+    )
+
+
+def weighted_sum(parts: list[tuple[float, State]]) -> State:
+    """The sum of states, each times its weight."""
+
+    def alone(kind: str) -> float:
+        return sum(weight * part[kind] for weight, part in parts)
+
+    def many(kind: str) -> Vector:
+        length = len(parts[0][1][kind])
+        return [sum(weight * part[kind][i] for weight, part in parts) for i in range(length)]
+
+    return State(
+        values=many("values"),
+        habit=many("habit"),
+        awareness=alone("awareness"),
+        log_horizon=alone("log_horizon"),
+        log_competence=alone("log_competence"),
+        capability=many("capability"),
+    )
+
+
+def philox(counter: list[int], key: list[int]) -> list[int]:
+    """Philox 4x32-10 of Salmon et al. (2011), on Python's whole numbers."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        first, second = c0 * 0xD2511F53, c2 * 0xCD9E8D57
+        c0, c1, c2, c3 = (
+            (second >> 32) ^ c1 ^ k0,
+            second % 2**32,
+            (first >> 32) ^ c3 ^ k1,
+            first % 2**32,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
+    return [c0, c1, c2, c3]
+
+
+def drawn_episode(
+    scenario: Scenario,
+    traits: Traits,
+    state: State,
+    training: Training,
+    step: int,
+    words: list[int],
+) -> Episode:
+    """The episode that four random words make: two the mode, one the context, one the response.
+
+    Where the unit interval is cut up among responses, the first response comes last.
+    """
+    mode = ((words[0] >> 5) * 2**26 + (words[1] >> 6)) / 2**53
+    contexts = [c for c in training_contexts(scenario, step) if c.share > 0.0]
+    context = contexts[picked((words[2] + 0.5) / 2**32, [c.share for c in contexts])]
+    thought = cognition(context, traits, state, training)
+    gamed = mode < thought["gaming_rate"]
+    first, *others = thought["gaming_policy"] if gamed else thought["value_policy"]
+    place = picked((words[3] + 0.5) / 2**32, [*others, first])
+    k = 0 if place == len(others) else place + 1
+    reward = context.reward[k] - (thought["penalty"] if gamed else 0.0)
+    return Episode(context, gamed, k, reward)
+
+
+def picked(u: float, chances: Vector) -> int:
+    """In which of the pieces of the unit interval u lies."""
+    below = 0.0
+    for i, chance in enumerate(chances[:-1]):
+        below += chance
+        if u < below:
+            return i
+    return len(chances) - 1
+
+
+def sampled_simulate(
+    scenario: Scenario,
+    traits: Traits,
+    state0: State,
+    training: Training,
+    *,
+    episodes: int,
+    seed: int,
+    agent: int,
+) -> list[State]:
+    """theta_0 .. theta_T of one agent who learns from episodes."""
+    key, stream = [seed % 2**32, seed // 2**32], zlib.crc32(b"episode")
+    states = [state0]
+    for t in range(training["steps"]):
+        now, parts = states[t], []
+        for b in range(episodes):
+            words = philox([b, t, agent, stream], key)
+            episode = drawn_episode(scenario, traits, now, training, t, words)
+            change = episode_delta(scenario, traits, now, training, episode)
+            parts.append((1.0 / episodes, change))
+        states.append(anchored(now, weighted_sum(parts), state0, training))
     return states
 
 

@@ -1,14 +1,21 @@
 """The rivals that the engines are measured against compute the same thing."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import c_kernel
 import mesa_per_agent
+import mesa_tuned
 import sim
 from example import example
+from sim.run import prepare
 from sim.spec.agent import TRAITS
 
 STEPS = 20
+#: More than sit in one block of the kernel.
+AGENTS = 19
 
 #: Contexts with one to three responses, kinds that are not trained on, phases, and similarities.
 SCENARIO = {
@@ -61,37 +68,81 @@ ASSUMPTIONS = {
 }
 
 
+TRAINING = {
+    "all assumptions": ASSUMPTIONS,
+    "replicator": {**ASSUMPTIONS, "update_rule": "replicator"},
+    "no motive": {**ASSUMPTIONS, "motive_credit": 0.0},
+    "defaults": {},
+    "nothing but gates": {"motive_credit": 0.0},
+}
+SCENARIOS = {
+    "phases": SCENARIO,
+    "no phases": {**SCENARIO, "curriculum": []},
+    "from the library": "copyright",
+    "two responses": example(contexts=12, values=4, responses=2),
+    "one response": example(contexts=2, values=1, responses=1),
+}
+
+
+def c(scenario: Any, **given: Any) -> np.ndarray:
+    """Run the C kernel, if it can be compiled here."""
+    compiled, reason = c_kernel.library()
+    if compiled is None:
+        pytest.skip(reason)
+    return c_kernel.run(prepare(scenario, **given).program, STEPS)
+
+
+RIVALS = {"C kernel": c, "Mesa": mesa_per_agent.run, "tuned Mesa": mesa_tuned.run}
+
+
+@pytest.mark.parametrize("training", TRAINING)
 @pytest.mark.parametrize(
-    "training",
+    ("rival", "scenario"),
     [
-        ASSUMPTIONS,
-        {**ASSUMPTIONS, "update_rule": "replicator"},
-        {**ASSUMPTIONS, "motive_credit": 0.0},
-        {"motive_credit": 0.0},
+        (rival, scenario)
+        for rival in RIVALS
+        for scenario in SCENARIOS
+        if (rival, scenario) != ("C kernel", "phases")
     ],
 )
-def test_mesa_per_agent_agrees_with_simulate(training) -> None:
-    training = {"steps": STEPS, **training}
-    given = {"agent": AGENT, "training": training, "agents": 5, "seed": 2}
-    theta = mesa_per_agent.run(SCENARIO, steps=STEPS, **given)
-    expected = by_row(sim.simulate(SCENARIO, **given))
-    np.testing.assert_allclose(theta, expected, rtol=0, atol=1e-9)
-    start = mesa_per_agent.run(SCENARIO, steps=0, **given)
-    assert np.abs(theta - start).max(axis=1).min() > 0 or training["motive_credit"] == 0
+def test_a_rival_agrees_with_simulate(rival: str, scenario: str, training: str) -> None:
+    given: dict[str, Any] = {
+        "agent": AGENT,
+        "training": {"steps": STEPS, **TRAINING[training]},
+        "agents": AGENTS,
+        "seed": 2,
+    }
+    theta = RIVALS[rival](SCENARIOS[scenario], **given)
+    result = sim.simulate(SCENARIOS[scenario], **given)
+    np.testing.assert_allclose(theta, by_row(result, STEPS), rtol=0, atol=1e-9)
+    if training == "all assumptions" and scenario != "one response":
+        assert np.abs(theta - by_row(result, 0)).max(axis=1).min() > 0, "a parameter stood still"
 
 
-def by_row(result: sim.Result) -> np.ndarray:
-    """Return θ [P, N] at the last step."""
-    state = result.state(STEPS)
+def by_row(result: sim.Result, step: int) -> np.ndarray:
+    """Return θ [P, N] at a step."""
+    state = result.state(step)
     single = np.array([state.awareness, state.log_horizon, state.log_competence])
     return np.vstack(
         [np.transpose(part) for part in (state.values, state.habit, single.T, state.capability)]
     )
 
 
-@pytest.mark.parametrize("scenario", ["copyright", example(contexts=12, values=4, responses=2)])
-def test_mesa_per_agent_on_other_scenarios(scenario) -> None:
-    training = {"steps": STEPS, **ASSUMPTIONS}
-    theta = mesa_per_agent.run(scenario, training=training, agents=2)
-    expected = by_row(sim.simulate(scenario, training=training, agents=2))
-    np.testing.assert_allclose(theta, expected, rtol=0, atol=1e-9)
+@pytest.mark.parametrize(
+    ("scenario", "training"),
+    [
+        (SCENARIO, {"steps": STEPS}),
+        ("copyright", {"steps": STEPS, "estimator": "sampled"}),
+        ("copyright", {"steps": STEPS, "selection": {"every": 5}}),
+    ],
+)
+def test_the_kernel_refuses_what_it_does_not_do(scenario: Any, training: Any) -> None:
+    with pytest.raises(ValueError, match=r"world changes|sampled estimator"):
+        c(scenario, training=training, agents=2)
+
+
+def test_without_a_compiler_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c_kernel.shutil, "which", lambda name: None)
+    compiled, reason = c_kernel.library.__wrapped__()
+    assert compiled is None
+    assert reason == "no C compiler: none of cc, gcc, clang is installed"

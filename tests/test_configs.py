@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from sim.cli.compose import read_run
-from sim.cli.help import help_text
+from sim.cli.help import run_help
 from sim.spec.agent import Agent
 from sim.spec.base import Spec
 from sim.spec.library import config_root, names
@@ -23,7 +23,9 @@ CONFIGS = ROOT / "configs"
 POST = ROOT.parent / "shared" / "POST.txt"
 FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml"))
 OPTIONS = [path for path in FILES if len(path.parts) > 1]
-JOBS = [path.stem for path in FILES if len(path.parts) == 1 and path.stem != "application"]
+#: What all applications share, and an application that is no run.
+NO_RUNS = {"application", "curves"}
+JOBS = [path.stem for path in FILES if len(path.parts) == 1 and path.stem not in NO_RUNS]
 SCENARIOS = [path.stem for path in OPTIONS if path.parent.name == "scenario"]
 
 
@@ -135,12 +137,12 @@ def test_what_a_scenario_quotes_stands_in_the_post(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_scenario_says_which_passage_it_renders(scenario: str) -> None:
     assert Scenario.load(scenario).passage
-    assert re.search(rf"^  {scenario} +\S", help_text("emergence"), flags=re.MULTILINE)
+    assert re.search(rf"^  {scenario} +\S", run_help("emergence"), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("spec", [Agent(), Training()], ids=lambda spec: type(spec).__name__)
 def test_the_help_names_every_key_with_its_default(spec: Spec) -> None:
-    shown = dict(re.findall(r"^  ([\w.]+)=(\S+)", help_text("emergence"), flags=re.MULTILINE))
+    shown = dict(re.findall(r"^  ([\w.]+)=(\S+)", run_help("emergence"), flags=re.MULTILINE))
     path = type(spec).__name__.lower()
     for key in _keys(spec.model_dump()):
         value = spec
@@ -149,9 +151,9 @@ def test_the_help_names_every_key_with_its_default(spec: Spec) -> None:
         if not isinstance(value, Spec) and not key.startswith("spread."):
             text = shown[f"{path}.{key}"]
             assert (None if text == "null" else type(value)(text)) == value
-    assert "agent.spread.KEY" in help_text("emergence")
+    assert "agent.spread.KEY" in run_help("emergence")
 
 
 @pytest.mark.parametrize("key", ["agents", "seed", "record_every", "engine"])
 def test_the_help_says_the_defaults_of_the_job(key: str) -> None:
-    assert f"  {key}={composed('emergence')[key]} " in help_text("emergence")
+    assert f"  {key}={composed('emergence')[key]} " in run_help("emergence")

@@ -165,27 +165,6 @@ def test_steps_allocate_nothing_of_the_size_of_a_block() -> None:
     assert peak < over_contexts_and_agents
 
 
-def test_a_complex_step_gives_the_derivative_of_an_update() -> None:
-    """The engine runs on complex numbers; its imaginary part is the Jacobian (see numerics)."""
-    for seed in (0, 1, 2, 3):
-        program = random_case(seed).program()
-        size, tiny = program.layout.size, 1e-20
-        exact = _after_one_step(program, 1j * tiny * np.eye(size)).imag / tiny
-        h = 1e-6
-        up = _after_one_step(program, h * np.eye(size))
-        down = _after_one_step(program, -h * np.eye(size))
-        np.testing.assert_allclose(exact, (up - down) / (2 * h), atol=1e-7)
-
-
-def _after_one_step(program: sim.dynamics.arrays.Program, moved: np.ndarray) -> np.ndarray:
-    """Where one step leads from θ_0 moved by each column of `moved`."""
-    copies = moved.shape[1]
-    block = Block(program, np.zeros(copies, dtype=int), dtype=moved.dtype)
-    block.theta[:, :copies] += moved
-    block.advance(0, 1)
-    return block.theta[:, :copies]
-
-
 def test_a_cohort_moved_step_by_step_is_where_a_whole_run_leads(crowd: sim.Agent) -> None:
     program = sim.run.prepare("pipeline", agent=crowd, agents=40, training={"steps": 450}).program
     engine = NumpyEngine(block=16)

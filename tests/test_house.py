@@ -87,6 +87,14 @@ KEPT = {
     "matplotlib": {"plots", "cli"},
     "numpy": set(FLOORS) - {"spec"},
     "xarray": set(FLOORS) - {"spec"},
+    "pandas": {"sweeps", "analysis", "plots", "cli"},
+    "pyarrow": {"sweeps"},
+    "duckdb": {"sweeps"},
+    "fsspec": {"sweeps"},
+    "scipy": {"sweeps"},
+    "distributed": {"sweeps"},
+    "numba": {"dynamics"},
+    "llvmlite": {"dynamics"},
 }
 
 
@@ -114,7 +122,7 @@ FORBIDDEN_IMPORTS = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shel
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "instantiate", "yaml.unsafe_load"}
 CODE = sorted(
     path
-    for folder in ("sim", "experiments", "benchmarks", "notebooks")
+    for folder in ("sim", "hydra_plugins", "experiments", "benchmarks", "notebooks")
     for path in (ROOT / folder).rglob("*.py")
 )
 

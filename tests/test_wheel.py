@@ -59,7 +59,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_the_package_and_the_configs_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "sim").rglob("*.py")}
+    code = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("sim", "hydra_plugins")
+        for path in (ROOT / package).rglob("*.py")
+    }
     configs = {f"sim/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "configs").rglob("*.yaml")}
     assert len(code) > 20
     assert len(configs) > 12

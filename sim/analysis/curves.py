@@ -41,7 +41,8 @@ def quantile_curves(
     Raises:
         SpecError: The sweep has no such column or axis, or kept no curves.
     """
-    keys = [sweep.column("design", key) for key in by]
+    _check_some(variables)
+    keys = [sweep.column("design", key) for key in dict.fromkeys(by)]
     found = []
     for variable in variables:
         column = sweep.column("curves", variable)
@@ -83,6 +84,7 @@ def paired_differences(
     Raises:
         SpecError: As `quantile_curves`, or the axis has no such level.
     """
+    _check_some(variables)
     axis = sweep.column("design", of)
     levels = levels_of(sweep, of)
     if baseline is None:
@@ -91,8 +93,9 @@ def paired_differences(
         told = ", ".join(str(level) for level in levels)
         raise SpecError(f"baseline: got {baseline!r}: {of} takes {told}")
     others = [sweep.column("design", key) for key in (*sweep.axes, "seed") if key != of]
-    same = " and ".join(f"a.{key} is not distinct from b.{key}" for key in dict.fromkeys(others))
-    keys = [f"b.{sweep.column('design', key)}" for key in by if key != of]
+    alike = [f"a.{key} is not distinct from b.{key}" for key in dict.fromkeys(others)]
+    same = " and ".join(["a.step = b.step", *alike])
+    keys = [f"b.{sweep.column('design', key)}" for key in dict.fromkeys(by) if key != of]
     grouped = ", ".join([f"b.{axis}", *keys, "b.step"])
     found = []
     for variable in variables:
@@ -102,7 +105,7 @@ def paired_differences(
             "group by run, step), seen as (select * from middle join design using (run)) "
             f"select {grouped}, quantile_cont(b.x - a.x, {list(band)}) as q, count(*) as runs, "
             "count(distinct b.run) as pairs "
-            f"from seen a join seen b on a.step = b.step and {same} "
+            f"from seen a join seen b on {same} "
             f"where a.{axis} = ? and b.{axis} <> ? and a.x is not null and b.x is not null "
             f"group by {grouped} order by {grouped}",
             [baseline, baseline],
@@ -122,11 +125,7 @@ def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
     Raises:
         SpecError: A name stands for nothing.
     """
-    known = [
-        name
-        for name in sweep.query("select * from curves limit 0").columns
-        if name not in ("run", "step", "rank")
-    ]
+    known = [name for name in sweep.columns("curves") if name not in ("run", "step", "rank")]
     found = []
     for name in names:
         here = [column for column in known if column == name or column.startswith(f"{name}.")]
@@ -168,6 +167,11 @@ def shown_levels(levels: Sequence[object], *, most: int = MOST_LEVELS) -> list[o
         return list(levels)
     places = np.linspace(0, len(levels) - 1, most).round().astype(int)
     return [levels[place] for place in places]
+
+
+def _check_some(variables: Sequence[str]) -> None:
+    if not variables:
+        raise SpecError("variables: at least one is needed")
 
 
 def _spread_out(frame: pd.DataFrame, variable: str) -> pd.DataFrame:

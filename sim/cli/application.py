@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Sequence
+from functools import update_wrapper, wraps
 from typing import Any, ClassVar
 
 import hydra
@@ -14,8 +14,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from sim.cli.compose import read_run
-from sim.cli.help import help_text
+from sim.cli.compose import ALL_KEYS, read_run
+from sim.cli.help import run_help
 from sim.cli.report import reporting, stopping
 from sim.spec.library import config_root
 
@@ -35,8 +35,36 @@ class CheckBeforeRun(Callback):
             CheckBeforeRun.check(config)
 
 
+class Job:
+    """A task as Hydra calls it.
+
+    In the process of the command, an error that a user can mend stops the command at once. In a
+    process that a launcher started (joblib, submitit), it is left to Hydra, which brings it here.
+
+    Attributes:
+        is_run: Whether the task is a run, of which the array sweeper can make many at once.
+    """
+
+    def __init__(self, task: Task, *, is_run: bool) -> None:
+        update_wrapper(self, task)
+        self.is_run = is_run
+        self._task = task
+        self._process = os.getpid()
+
+    def __call__(self, config: DictConfig) -> None:
+        """Do the task."""
+        if os.getpid() != self._process:
+            return self._task(config)
+        with stopping():
+            return self._task(config)
+
+
 def application(
-    config_name: str, *, check: Check = read_run
+    config_name: str,
+    *,
+    check: Check = read_run,
+    keys: Sequence[str] = ALL_KEYS,
+    help_text: Callable[[str], str] = run_help,
 ) -> Callable[[Task], Callable[[], None]]:
     """Make a Hydra application of a function that takes a composed config.
 
@@ -45,6 +73,8 @@ def application(
     Args:
         config_name: The primary config, in configs/.
         check: Raises a `SpecError` where a config cannot be used.
+        keys: What can be set.
+        help_text: Makes what --help prints, of the application's name.
     """
 
     def decorate(task: Task) -> Callable[[], None]:
@@ -57,10 +87,8 @@ def application(
             command = hydra.main(
                 version_base="1.3", config_path=str(config_root()), config_name=config_name
             )
-            job = stopping()(task)
-            job.is_run = check is read_run  # type: ignore[attr-defined]  # for the array sweeper
-            with reporting():
-                command(job)()
+            with reporting(keys):
+                command(Job(task, is_run=check is read_run))()
 
         return main
 

@@ -28,6 +28,9 @@ RUN_KEYS = (
 )
 #: ... and of a sweep, which a single run does without.
 SWEEP_KEYS = ("record", "executor")
+ALL_KEYS = (*RUN_KEYS, *SWEEP_KEYS)
+#: What each executor can be told (configs/executor), besides its name.
+EXECUTOR_KEYS = {"local": ("threads",), "dask": ("address", "workers")}
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
     """
     data = plain(config)
     for key in data:
-        if key not in (*RUN_KEYS, *SWEEP_KEYS):
-            raise SpecError(f"{key}: unknown key; {nearest(key, (*RUN_KEYS, *SWEEP_KEYS))}")
+        if key not in ALL_KEYS:
+            raise SpecError(f"{key}: unknown key; {nearest(key, ALL_KEYS)}")
     described = data.pop("scenario", None)
     if not isinstance(described, dict) or not described:
         raise SpecError("scenario: is missing; choose one with scenario=NAME")

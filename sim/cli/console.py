@@ -4,12 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-out = Console()
-err = Console(stderr=True)
+from sim.dynamics.arrays import Program
+from sim.dynamics.engines.engine import Engine
+
+
+class _Named(Console):
+    """A console that is known by its name in this module.
+
+    Launchers that run jobs in other processes pickle what a task uses; there, it is their own.
+    """
+
+    def __init__(self, name: str, **how: Any) -> None:
+        super().__init__(**how)
+        self._is = name
+
+    def __reduce__(self) -> str:
+        return self._is
+
+
+out = _Named("out")
+err = _Named("err", stderr=True)
+
+
+def prepare_engine(engine: Engine, program: Program) -> None:
+    """Have an engine do a step of two agents, so that what it must compile once is compiled.
+
+    The Numba engine compiles when it first meets a kind of program on a machine, which takes some
+    seconds, and a progress bar that stands still for so long looks broken.
+    """
+    if program.agents > 1:
+        program = program.take(np.arange(2))
+    with err.status(f"preparing the {engine.name} engine (it may compile, once)"):
+        engine.start(program).advance(0, 1)
 
 
 @contextmanager

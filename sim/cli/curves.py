@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +33,7 @@ class Wanted:
 
     Attributes:
         variables: Columns or variables; empty for the contexts in which most is gamed.
-        lines: The axis whose levels are lines; None for the first.
+        lines: The axis whose levels are lines; None for the first that is not in panels.
         panels: The axis whose levels are panels; None for none.
         difference: The axis whose effect is shown, by paired runs; None for the curves themselves.
         baseline: The level of that axis which others are compared with; None for the first.
@@ -52,24 +52,20 @@ def draw_curves(sweep: Sweep, directory: Path, wanted: Wanted | None = None) -> 
     Raises:
         SpecError: The sweep has no such variable or axis.
     """
-    wanted = wanted if wanted is not None else _usual(sweep)
-    axes = [axis for axis in sweep.axes if axis != "seed"]
-    for key in (wanted.lines, wanted.panels, wanted.difference):
-        if key is not None and key not in axes:
-            raise SpecError(f"curves: {key!r} is no axis of this sweep; {nearest(key, axes)}")
-    variables = columns_of(sweep, wanted.variables) if wanted.variables else most_gamed(sweep, 3)
-    if len(variables) > MOST_VARIABLES:
-        raise SpecError(
-            f"variables: {len(variables)} curves are too many for one figure (at most "
-            f"{MOST_VARIABLES}); name some of {', '.join(variables)}"
-        )
-    lines = wanted.difference or wanted.lines
+    wanted = checked(sweep, wanted if wanted is not None else _usual(sweep))
+    variables = wanted.variables or most_gamed(sweep, 3)
+    lines = wanted.lines
     by = [key for key in (lines, wanted.panels) if key is not None]
     if wanted.difference is None:
         frame = quantile_curves(sweep, variables, by=by)
     else:
         frame = paired_differences(
             sweep, variables, of=wanted.difference, baseline=wanted.baseline, by=by
+        )
+    if frame.empty:
+        raise SpecError(
+            "curves: there is nothing to draw: no run has come to an end, or none with what is "
+            "to be compared"
         )
     frame = _thinned(sweep, frame, lines, wanted.panels)
     name = "curves" if wanted.difference is None else "differences"
@@ -86,12 +82,48 @@ def draw_curves(sweep: Sweep, directory: Path, wanted: Wanted | None = None) -> 
     return [directory / f"{name}.csv", *write_figure(directory / name, figure)]
 
 
-def _usual(sweep: Sweep) -> Wanted:
-    """Lines by the first axis, panels by the next that has few levels.
+def checked(sweep: Sweep, wanted: Wanted) -> Wanted:
+    """Return what is wanted with columns for variables, and an axis for the lines.
 
-    Contexts belong to a scenario, so their rates tell scenarios apart already.
+    Raises:
+        SpecError: The sweep has no such variable, axis or level.
     """
-    axes = [axis for axis in sweep.axes if axis not in ("seed", "scenario")]
+    axes = [axis for axis in sweep.axes if axis != "seed"]
+    for name in ("lines", "panels", "difference"):
+        key = getattr(wanted, name)
+        if key is not None and key not in axes:
+            raise SpecError(f"{name}: {key!r} is no axis of this sweep; {nearest(key, axes)}")
+    if wanted.difference is None and wanted.baseline is not None:
+        raise SpecError("baseline: is of a difference=AXIS, and none is given")
+    if wanted.difference is not None and wanted.lines not in (None, wanted.difference):
+        raise SpecError("lines: the lines of a difference are the levels of its own axis")
+    lines = wanted.difference or wanted.lines
+    if lines is not None and lines == wanted.panels:
+        raise SpecError(f"panels: {lines!r} has the lines already")
+    if wanted.difference is not None and wanted.baseline is not None:
+        levels = levels_of(sweep, wanted.difference)
+        if wanted.baseline not in levels:
+            told = ", ".join(str(level) for level in levels)
+            raise SpecError(f"baseline: got {wanted.baseline!r}: {wanted.difference} takes {told}")
+    variables = columns_of(sweep, wanted.variables)
+    if len(variables) > MOST_VARIABLES:
+        raise SpecError(
+            f"variables: {len(variables)} curves are too many for one figure (at most "
+            f"{MOST_VARIABLES}); name some of {', '.join(variables)}"
+        )
+    if lines is None:
+        lines = next((axis for axis in _told_apart(sweep) if axis != wanted.panels), None)
+    return replace(wanted, variables=variables, lines=lines)
+
+
+def _told_apart(sweep: Sweep) -> list[str]:
+    """Return the axes that can be lines; contexts tell scenarios apart already."""
+    return [axis for axis in sweep.axes if axis not in ("seed", "scenario")]
+
+
+def _usual(sweep: Sweep) -> Wanted:
+    """Lines by the first axis, panels by the next that has few levels."""
+    axes = _told_apart(sweep)
     if not axes:
         return Wanted()
     panels = [axis for axis in axes[1:] if 1 < len(levels_of(sweep, axis)) <= MOST_PANELS]

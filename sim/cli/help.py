@@ -1,6 +1,8 @@
-"""The help text of the commands, made from the specs: every key, its default and its meaning."""
+"""The help texts of the commands. That of runs is made from the specs: every key there is."""
 
 from __future__ import annotations
+
+import textwrap
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -8,15 +10,66 @@ from pydantic.fields import FieldInfo
 from sim.spec.agent import Agent
 from sim.spec.library import names, read_yaml, resolve
 from sim.spec.training import Training
+from sim.sweeps.tables import CURVES
 
 _EXAMPLES = """\
   python experiments/{job}.py scenario=scratchpad
   python experiments/{job}.py agent.initial.awareness=-1 training.steps=4000 agents=256
   python experiments/{job}.py -m agent.initial.awareness=-6,-4,-2 training.leak=0,0.2"""
 
+_FLAGS = "--cfg job prints the whole config; --hydra-help tells the flags of Hydra."
 
-def help_text(job: str) -> str:
-    """Return the help of the application with this name."""
+_SWEEP = """\
+== Sweeps: -m, with several values for any key above ==
+  KEY=0,1,2   KEY=range(4)   scenario=glob(*)          values; every combination is run
+  KEY=interval(0,1)   KEY=tag(log,interval(0.001,1))   a range to sample, of a number
+  Runs that differ in numbers are computed together. All of a sweep stands in one directory; the
+  same command does only what is missing of it, after Ctrl-C too.
+  record=curves           what is kept: summary (a row for each run), curves (and emergence
+                          curves, for experiments/curves.py), full (and everything)
+  executor=local          threads of this process; executor.threads=2
+  executor=dask           a Dask cluster; executor.address=tcp://HOST:PORT, or executor.workers=2
+  hydra.sweeper.combine=grid    zip: first numbers together, second numbers together, ...
+  hydra.sweeper.sampling=sobol  how intervals are sampled; or lhs (Latin hypercube)
+  hydra.sweeper.points=64       how many points are sampled
+  hydra.sweeper.seed=0          of the sampling
+  hydra.sweep.dir=DIR           where sweeps are kept (outputs/{job}-sweep)
+  hydra/sweeper=basic           one job for each run, in a directory of its own; so does every
+                                hydra/launcher=NAME (joblib, submitit_local, submitit_slurm)"""
+
+_CURVES = """\
+experiments/{job}.py: emergence curves of a sweep, by any of its axes; and paired differences.
+
+Settings are given as key=value.
+  python experiments/{job}.py sweep=outputs/emergence-sweep/copyright-1a2b3c4d
+  python experiments/{job}.py sweep=DIR variables=[reach,alignment] lines=training.leak
+  python experiments/{job}.py sweep=DIR difference=training.leak baseline=0
+
+  sweep=DIR         the directory of a sweep that kept curves (or a URL of fsspec)
+  variables=[]      what is drawn, of
+                    {variables};
+                    NAME stands for all contexts or values, NAME.CONTEXT for one;
+                    none: the gaming rate where it is highest
+  lines=null        the axis whose levels are lines (agent.initial.awareness); null: the first
+  panels=null       the axis whose levels are panels side by side
+  difference=null   the axis whose effect is drawn instead: between runs that share their seed, and
+                    so every random draw, and all other axes
+  baseline=null     the level of this axis which others are compared with; null: the first
+
+Writes curves.png, curves.svg and their numbers, curves.csv (or differences.*), into a directory
+below outputs/{job}; hydra.run.dir=DIR chooses another.
+
+{flags}"""
+
+
+def curves_help(job: str) -> str:
+    """Return the help of the application that draws curves."""
+    names = f"\n{' ' * 20}".join(textwrap.wrap(", ".join(CURVES), 76))
+    return _CURVES.format(job=job, variables=names, flags=_FLAGS)
+
+
+def run_help(job: str) -> str:
+    """Return the help of an application that makes runs."""
     return "\n".join(
         [
             f"experiments/{job}.py: from a scenario to emergence curves.",
@@ -31,7 +84,8 @@ def help_text(job: str) -> str:
             "  agents=64         how many agents; they differ as agent.spread says",
             "  seed=0            of all random draws",
             "  record_every=10   steps from one record to the next",
-            "  engine=auto       numpy, or auto for the fastest that is installed",
+            "  engine=auto       numpy, numba, or auto for the fastest that is installed",
+            "  precision=float64 or float32, for exploratory maps (engine numba)",
             "",
             "== The agent: traits and starting state (MODEL.md section 2) ==",
             *_keys("agent", Agent(), skip=("spread",)),
@@ -43,7 +97,9 @@ def help_text(job: str) -> str:
             "== The scenario: any number of it, for example ==",
             "  scenario.contexts.CONTEXT.info=0.5   weight, info, scratchpad, cue, monitor",
             "",
-            "--cfg job prints the whole config; --hydra-help tells the flags of Hydra.",
+            *_SWEEP.format(job=job).splitlines(),
+            "",
+            _FLAGS,
         ]
     )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sim.cli.compose import RUN_KEYS, SWEEP_KEYS
+from hydra_plugins.array_sweeper import SETTINGS
+from sim.cli.compose import ALL_KEYS, EXECUTOR_KEYS
 from sim.run import DivergenceError
 from sim.spec.errors import SpecError, nearest
 
@@ -53,20 +55,25 @@ def stopping() -> Iterator[None]:
 
 
 @contextmanager
-def reporting() -> Iterator[None]:
-    """Say in one line on stderr why a command had to stop, and leave with its exit status."""
+def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
+    """Say in one line on stderr why a command had to stop, and leave with its exit status.
+
+    Args:
+        keys: What the command can be told.
+    """
     try:
         with stopping():
             yield
     except Stopped as stop:
         _leave(str(stop), stop.status)
     except (HydraException, YAMLError) as error:
-        _leave(explain(error), BAD_INPUT)
+        _leave(explain(error, keys), BAD_INPUT)
     except ValueError as error:  # how Hydra refuses scenario=null, and nothing else
         if "Config group override" not in str(error):
             raise
         _leave(
-            "scenario=, agent= and training= take a name; leave one out for its default", BAD_INPUT
+            "scenario=, agent=, training= and executor= take a name; leave one out for its default",
+            BAD_INPUT,
         )
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,7 +82,7 @@ def reporting() -> Iterator[None]:
         _leave("interrupted; no result was written", INTERRUPTED)
 
 
-def explain(error: Exception) -> str:
+def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     """Say in one line what Hydra found, with the nearest right word where there is one."""
     text = str(error)
     missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
@@ -85,12 +92,22 @@ def explain(error: Exception) -> str:
         return f"{group}: no {group} is named {name!r}; {nearest(name, options)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
-        key = unknown.group(1).split(".")[0]
-        return f"{key}: unknown key; {nearest(key, (*RUN_KEYS, *SWEEP_KEYS))}"
+        return _unknown(unknown.group(1), keys)
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"
     return " ".join(f"{text} {error.__cause__ or ''}".split())
+
+
+def _unknown(key: str, keys: Sequence[str]) -> str:
+    """Say that nothing can be set by a key, with the nearest that can."""
+    first, (place, _, last) = key.split(".")[0], key.rpartition(".")
+    if first not in (*keys, "hydra"):
+        return f"{first}: unknown key; {nearest(first, keys)}"
+    known = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": SETTINGS}
+    if place in known:
+        return f"{key}: unknown key; {nearest(last, known[place])}"
+    return f"{key}: unknown key; --cfg all shows those that there are"
 
 
 def _leave(line: str, status: int) -> None:

@@ -24,14 +24,16 @@ from hydra.core.override_parser.types import (
 )
 from omegaconf import DictConfig
 
-from sim.cli.compose import Asked, read
-from sim.cli.console import err, out, progress_bar
+from hydra_plugins.array_sweeper import SETTINGS
+from sim.cli.compose import EXECUTOR_KEYS, Asked, read
+from sim.cli.console import err, out, prepare_engine, progress_bar
 from sim.cli.curves import draw_curves
 from sim.cli.report import FAILED, INTERRUPTED, Stopped, stopping
 from sim.cli.tables import sweep_table
+from sim.dynamics.engines.registry import get_engine
 from sim.spec.errors import SpecError, check_whole, nearest
 from sim.sweeps.design import Design, Grid, LatinHypercube, Product, Range, Sobol, Zip, is_number
-from sim.sweeps.executors import MAKERS, Executor
+from sim.sweeps.executors import MAKERS, Executor, LocalExecutor
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.sweep import run_plan, stands_in_column, with_first_point
 from sim.sweeps.table import Sweep
@@ -51,20 +53,17 @@ class Axis:
 
     Attributes:
         key: The key, without `+`.
+        element: The key as it was given.
         values: What it takes, as plain data; the ends of an interval.
         texts: The same as overrides for Hydra.
         interval: The range to sample, if it is one.
     """
 
     key: str
+    element: str
     values: list[Any]
     texts: list[str]
     interval: Range | None = None
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether all its values are numbers."""
-        return all(is_number(value) for value in self.values)
 
 
 def sweep(
@@ -88,12 +87,15 @@ def sweep(
         directory = _directory(plan, config, settings)
         directory.mkdir(parents=True, exist_ok=True)
         err.print(
-            f"{plan.runs:,} runs in {len(plan.shards):,} shards, engine {plan.engine}, "
-            f"in {directory}",
+            f"{_count(plan.runs, 'run')} in {_count(len(plan.shards), 'shard')}, "
+            f"engine {plan.engine}, in {directory}",
             soft_wrap=True,
             highlight=False,
         )
         try:
+            if isinstance(executor, LocalExecutor):
+                engine = get_engine(plan.engine, precision=plan.precision, threads=1)
+                prepare_engine(engine, plan.shards[0].program())
             with progress_bar("sweep") as progress:
                 found = run_plan(
                     plan,
@@ -102,14 +104,14 @@ def sweep(
                     progress=progress,
                     asked_for={"overrides": list(arguments)},
                 )
+            _show(found, directory)
         except KeyboardInterrupt:
             raise Stopped(
                 f"interrupted; the same command goes on from what is in {directory}", INTERRUPTED
             ) from None
-        _show(found, directory)
     if found.failed:
         raise Stopped(
-            f"{found.failed:,} of {plan.runs:,} runs failed, the first because "
+            f"{found.failed:,} of {_count(plan.runs, 'run')} failed, the first because "
             f"{_first_error(found)}; the column `error` of the summary says why each did",
             FAILED,
         )
@@ -128,25 +130,39 @@ def plan_sweep(
     Raises:
         SpecError: Some run cannot be done.
     """
-    overrides = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
-    fixed = [o for o in overrides if not o.is_sweep_override()]
+    _check_settings(settings)
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    # As everywhere in Hydra, of two values for one key the later holds.
+    overrides = list({override.get_key_element(): override for override in parsed}.values())
     axes = [_axis(override) for override in overrides if override.is_sweep_override()]
-    for axis in axes:
-        if axis.key in _OF_A_SWEEP or axis.key.split(".")[0] == "executor":
-            raise SpecError(f"{axis.key}: a sweep has one for all its runs")
+    _check_axes(axes, {o.get_key_element(): str(o.key_or_group) for o in overrides})
+
+    firsts = {axis.key: axis.texts[0] for axis in axes}
+
+    def compose(chosen: Mapping[str, str]) -> Asked:
+        """Compose the first combination, but for some axes with what is chosen."""
+        texts = {**firsts, **chosen}
+        lines = {o.get_key_element(): str(o.input_line) for o in overrides}
+        lines |= {axis.element: texts[axis.key] for axis in axes}
+        return _compose(config, loader, list(lines.values()))
+
     # What numeric axes are is looked up in the first combination of everything.
-    first = _compose(config, loader, [*_texts(fixed), *(axis.texts[0] for axis in axes)])
+    first = compose({})
     columns = [axis for axis in axes if _is_column(axis, first)]
     chosen = [axis for axis in axes if axis not in columns and axis.key != "seed"]
     seeds = next((axis for axis in axes if axis.key == "seed"), None)
     points = _design(columns, settings)
     parts = []
     for texts, values in _combinations(chosen):
-        known = [*_texts(fixed), *texts, *(axis.texts[0] for axis in columns)]
-        asked = _compose(config, loader, known)
+        try:
+            asked = compose(texts) if {**firsts, **texts} != firsts else first
+            specs = with_first_point(asked.specs, points)
+        except SpecError as error:
+            here = f" (at {' '.join(texts.values())})" if texts else ""
+            raise SpecError(f"{error}{here}") from None
         parts.append(
             Part(
-                specs=with_first_point(asked.specs, points),
+                specs=specs,
                 design=points,
                 seeds=tuple(seeds.values) if seeds else (asked.run["seed"],),
                 agents=asked.run["agents"],
@@ -174,18 +190,31 @@ def make_executor(described: object) -> Executor:
     settings = {str(key): value for key, value in described.items() if key != "name"}
     name = str(described["name"])
     if name not in MAKERS:
-        raise SpecError(f"executor: got {name!r}: {nearest(name, MAKERS)}")
+        raise SpecError(f"executor.name: got {name!r}: {nearest(name, MAKERS)}")
     for key, value in settings.items():
-        if key in ("threads", "workers") and value is not None:
+        if key not in EXECUTOR_KEYS[name]:
+            hint = nearest(key, EXECUTOR_KEYS[name])
+            raise SpecError(f"executor.{key}: unknown key of executor={name}; {hint}")
+        if value is not None and key in ("threads", "workers"):
             check_whole(f"executor.{key}", value, least=1)
-        elif key not in ("threads", "workers", "address"):
-            raise SpecError(f"executor.{key}: unknown key; {nearest(key, _KEYS[name])}")
-        elif key not in _KEYS[name]:
-            raise SpecError(f"executor.{key}: executor={name} has none; it has {_KEYS[name]}")
+        elif value is not None and not isinstance(value, str):
+            raise SpecError(f"executor.{key}: got {value!r}: must be text (tcp://HOST:PORT)")
     return MAKERS[name](**settings)
 
 
-_KEYS = {"local": ("threads",), "dask": ("address", "workers")}
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse bad settings of the sweeper, whether this sweep needs them or not."""
+    for key in settings:
+        if key not in SETTINGS:
+            raise SpecError(f"hydra.sweeper.{key}: unknown key; {nearest(key, SETTINGS)}")
+    for key, known in (("combine", _COMBINE), ("sampling", _SAMPLING)):
+        if settings[key] not in known:
+            hint = nearest(str(settings[key]), known)
+            raise SpecError(f"hydra.sweeper.{key}: got {settings[key]!r}: {hint}")
+    check_whole("hydra.sweeper.points", settings["points"], least=1)
+    check_whole("hydra.sweeper.seed", settings["seed"], least=0)
+    if not isinstance(settings["dir"], str) or not settings["dir"]:
+        raise SpecError(f"hydra.sweeper.dir: got {settings['dir']!r}: must be a directory")
 
 
 def _axis(override: Override) -> Axis:
@@ -194,10 +223,13 @@ def _axis(override: Override) -> Axis:
     if override.is_interval_sweep():
         interval = override.value()
         assert isinstance(interval, IntervalSweep)
-        scale = "log" if "log" in interval.tags else "linear"
-        ends = [float(end) for end in (interval.start, interval.end) if end is not None]
-        sampled = Range.read((*ends, scale), key)
-        return Axis(key, ends, [f"{element}={end}" for end in ends], sampled)
+        for tag in interval.tags - {"log"}:
+            raise SpecError(f"{key}: got the tag {tag!r}: an interval can be tagged log")
+        ends = [interval.start, interval.end]
+        sampled = Range.read((*ends, "log" if interval.tags else "linear"), key)
+        # As whole numbers where they are, for keys that take nothing else.
+        ends = [int(end) if end == int(end) else end for end in (sampled.low, sampled.high)]
+        return Axis(key, element, ends, [f"{element}={end}" for end in ends], sampled)
     swept = override.value()
     if isinstance(swept, ChoiceSweep | RangeSweep):
         swept.shuffle = False  # the order of runs must stay, for a sweep to go on
@@ -206,7 +238,22 @@ def _axis(override: Override) -> Axis:
     texts = [f"{element}={Transformer.str(value)}" for value in listed]
     if not values:
         raise SpecError(f"{key}: has nothing in it")
-    return Axis(key, values, texts)
+    return Axis(key, element, values, texts)
+
+
+def _check_axes(axes: Sequence[Axis], given: Mapping[str, str]) -> None:
+    """Refuse what cannot be swept, and axes that something given later would undo.
+
+    `given` are all keys in order, by how they were written.
+    """
+    for axis in axes:
+        if axis.key in _OF_A_SWEEP or axis.key.split(".")[0] == "executor":
+            raise SpecError(f"{axis.key}: a sweep has one for all its runs")
+        later = list(given.values())[list(given).index(axis.element) + 1 :]
+        # A group (scenario=NAME) goes before everything, wherever it stands.
+        over = [key for key in later if "." in key and axis.key.startswith(f"{key}.")]
+        if axis.key in later or over:
+            raise SpecError(f"{axis.key}: is given twice, or in whole and in part")
 
 
 def _is_column(axis: Axis, first: Asked) -> bool:
@@ -214,49 +261,39 @@ def _is_column(axis: Axis, first: Asked) -> bool:
         if axis.interval is not None:
             raise SpecError("seed: must be whole numbers; seed=range(32) gives 0 to 31")
         return False
-    if not axis.is_numeric or axis.key in _OF_A_RUN:
+    if axis.key in _OF_A_RUN or not all(is_number(value) for value in axis.values):
         found = False
     else:
-        found = stands_in_column(first.specs, axis.key, axis.values[0])
+        # Of listed values, the plan checks all; an interval's ends need not be among them.
+        tried = axis.values[:1] if axis.interval is None else axis.values
+        found = all(stands_in_column(first.specs, axis.key, value) for value in tried)
     if axis.interval is not None and not found:
         raise SpecError(f"{axis.key}: cannot be drawn from an interval; give it values")
     return found
 
 
 def _design(columns: Sequence[Axis], settings: Mapping[str, Any]) -> Design:
-    combine = _named(settings, "combine", _COMBINE)
+    combine, draw = _COMBINE[settings["combine"]], _SAMPLING[settings["sampling"]]
     listed = {axis.key: axis.values for axis in columns if axis.interval is None}
     sampled = {axis.key: axis.interval for axis in columns if axis.interval is not None}
     designs = [combine(listed)] if listed else []
     if sampled:
-        draw = _named(settings, "sampling", _SAMPLING)
         designs.append(draw(sampled, points=settings["points"], seed=settings["seed"]))
     return Product(*designs)
 
 
-def _named(settings: Mapping[str, Any], key: str, known: Mapping[str, Any]) -> Any:
-    name = settings[key]
-    if name not in known:
-        raise SpecError(f"hydra.sweeper.{key}: got {name!r}: {nearest(str(name), known)}")
-    return known[name]
-
-
-def _combinations(axes: Sequence[Axis]) -> Iterator[tuple[list[str], dict[str, Any]]]:
-    """Yield every combination of choices, as overrides and by key."""
+def _combinations(axes: Sequence[Axis]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    """Yield every combination of choices by key, as overrides and as plain data."""
     for places in itertools.product(*(range(len(axis.values)) for axis in axes)):
         chosen = list(zip(axes, places, strict=True))
         yield (
-            [axis.texts[place] for axis, place in chosen],
+            {axis.key: axis.texts[place] for axis, place in chosen},
             {axis.key: _plain(axis.values[place]) for axis, place in chosen},
         )
 
 
 def _plain(value: object) -> object:
     return value if is_number(value) or isinstance(value, str | bool) else str(value)
-
-
-def _texts(overrides: Sequence[Override]) -> list[str]:
-    return [f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in overrides]
 
 
 def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> Asked:
@@ -267,11 +304,15 @@ def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> 
 
 def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> Path:
     """Return where the sweep is kept: in a directory that is named for what it is."""
-    given = [o for o in config.hydra.overrides.hydra if str(o).startswith("hydra.sweep.dir=")]
-    root = config.hydra.sweep.dir if given else settings["dir"]
+    given = [override.lstrip("+").split("=")[0] for override in config.hydra.overrides.hydra]
+    root = config.hydra.sweep.dir if "hydra.sweep.dir" in given else settings["dir"]
     names = list(dict.fromkeys(part.specs.scenario.name for part in plan.parts))
     name = "+".join(names) if len(names) <= 3 else f"{len(names)}-scenarios"
     return Path(root) / f"{name}-{plan.id[:8]}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _first_error(found: Sweep) -> str:
@@ -281,11 +322,11 @@ def _first_error(found: Sweep) -> str:
 
 def _show(found: Sweep, directory: Path) -> None:
     if found.resumed:
-        err.print(f"[dim]{found.resumed:,} runs were there already[/dim]")
+        err.print(f"[dim]there already: {_count(found.resumed, 'run')}[/dim]")
     if found.damaged:
-        err.print(f"{found.damaged:,} damaged shards were done again")
+        err.print(f"done again, as they were damaged: {_count(found.damaged, 'shard')}")
     out.print(sweep_table(found))
-    if found.described["record"] != "summary":
+    if found.described["record"] != "summary" and found.failed < found.described["runs"]:
         _, figure, *_ = draw_curves(found, directory)
         out.print(f"figure: {figure}", soft_wrap=True)
     err.print(f"[dim]numbers and data: {directory}[/dim]", soft_wrap=True)

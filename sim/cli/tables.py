@@ -86,9 +86,8 @@ def sweep_table(sweep: Sweep) -> RenderableType:
     pooled = [short_key(axis) for axis in sweep.axes if axis not in axes]
     table = Table(
         *(Column(short_key(axis), no_wrap=True) for axis in axes),
-        *(Column(name, justify="right") for name in ("runs", "failed")),
-        *(Column(name.replace("_", " "), justify="right") for name in _SHOWN),
-        title=f"{int(frame['runs'].sum()):,} runs, engine {sweep.described['engine']}",
+        *(_column(name) for name in ("runs", "failed", *_SHOWN)),
+        title=f"runs: {int(frame['runs'].sum()):,}, engine: {sweep.described['engine']}",
         title_justify="left",
         caption="At the end of training; medians over runs."
         + (f" Taken together: {', '.join(pooled)}." if pooled else ""),
@@ -102,6 +101,12 @@ def sweep_table(sweep: Sweep) -> RenderableType:
             *(_number(row[name]) for name in _SHOWN),
         )
     return table
+
+
+def _column(name: str) -> Column:
+    """Return a column of numbers, whose heading may break between words and nowhere else."""
+    words = name.split("_")
+    return Column(" ".join(words), justify="right", min_width=max(map(len, words)))
 
 
 def _medians(sweep: Sweep, axes: list[str]) -> pd.DataFrame:

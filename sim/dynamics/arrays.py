@@ -354,7 +354,7 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
         reward=np.where(exists[1:], r[1:] - r[0], 0.0),
         first_reward=r[0],
         absent=None if present.all() else ~exists[1:],
-        weight=weight / weight.sum(axis=0),
+        weight=weight / np.cumsum(weight, axis=0)[-1],  # in order, for one run as for many
         info=of_contexts("info"),
         scratchpad=of_contexts("scratchpad"),
         cue=of_contexts("cue"),
@@ -417,7 +417,7 @@ def _selection(training: Training, agents: int) -> Selection | None:
     spec = training.selection
     if not spec.every:
         return None
-    kept = max(1, math.ceil(spec.keep * agents))
+    kept = max(1, math.ceil(round(spec.keep * agents, 9)))  # 0.07 of 100 are 7
     return Selection(spec.every, spec.episodes, kept, spec.mutation)
 
 

@@ -86,4 +86,7 @@ def at(x: Array, context: NDArray[np.intp]) -> Array:
 
 def _at_response(policy: Array, context: NDArray[np.intp]) -> Array:
     """Return the chances of all responses but the first, where each episode was [K − 1, B, n]."""
-    return np.stack([at(chances, context) for chances in policy])
+    found = np.empty((len(policy), *context.shape))  # K may be 1: there is nothing to stack
+    for k, chances in enumerate(policy):
+        found[k] = at(chances, context)
+    return found

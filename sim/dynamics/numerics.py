@@ -7,6 +7,9 @@ Jacobians can be had by a complex step through the same code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +17,23 @@ from sim.dynamics.state import Array
 
 #: Matrix products give every column the same bits only in whole groups of columns.
 GROUP = 16
+#: About the largest number whose exp is one.
+LARGEST_EXPONENT = 700.0
+
+
+#: With its usual buffer NumPy copies what it broadcasts, at twice the cost.
+UFUNC_BUFFER = 16
+
+
+@contextmanager
+def calculating() -> Iterator[None]:
+    """Calculate without warnings (overflow to inf is meant) and without copies of what is shared.
+
+    Threads and contexts outside of it keep their settings.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        np.setbufsize(UFUNC_BUFFER)
+        yield
 
 
 def whole_groups(rows: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -26,6 +46,8 @@ def whole_groups(rows: NDArray[np.intp]) -> NDArray[np.intp]:
 def logistic(x: Array, *, out: Array) -> Array:
     """Write 1 / (1 + exp(-x)) into `out`, which may be `x`; exp may overflow to inf."""
     np.negative(x, out=out)
+    if out.dtype.kind == "c":  # where exp overflows, a complex number has no reciprocal
+        np.minimum(out, LARGEST_EXPONENT, out=out)
     np.exp(out, out=out)
     np.add(out, 1.0, out=out)
     np.reciprocal(out, out=out)

@@ -15,7 +15,7 @@ from sim.dynamics import measures
 from sim.dynamics.arrays import Program, Segment
 from sim.dynamics.cognition import Mind, anticipate, attend, attribute, decide, perceive, respond
 from sim.dynamics.lesson import Lesson
-from sim.dynamics.numerics import logistic, whole_groups
+from sim.dynamics.numerics import calculating, logistic, whole_groups
 from sim.dynamics.state import Array, State
 from sim.dynamics.training import OPACITY, reward
 from sim.dynamics.variables import VARIABLES
@@ -87,7 +87,7 @@ class Observer:
 
     def observe(self, theta: Array, names: Iterable[str]) -> dict[str, Array]:
         """Return the named variables, agents first, at θ [P, N] of the whole program."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with calculating():
             moment = self._think(theta[:, self._rows][:, self._places])
             return {name: _OBSERVED[name](moment)[: self._count].copy() for name in names}
 

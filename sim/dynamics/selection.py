@@ -16,13 +16,15 @@ from sim.dynamics.arrays import Program
 from sim.dynamics.cognition import Mind, anticipate, attend, decide, perceive
 from sim.dynamics.episodes import at, draw_episodes
 from sim.dynamics.lesson import Lesson
-from sim.dynamics.numerics import whole_groups
+from sim.dynamics.numerics import calculating, whole_groups
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
 from sim.dynamics.training import reward
 
 #: The stream of the episodes on which agents are compared.
 STREAM = "selection"
+#: Agents that are measured at once.
+BLOCK = 1024
 
 
 def selections(program: Program) -> range:
@@ -64,14 +66,28 @@ def select(program: Program, theta: Array, *, step: int, runs: int) -> Program:
 
 
 def measured_reward(program: Program, theta: Array, *, step: int, episodes: int) -> Array:
-    """Return each agent's mean reward on so many episodes of its own [N]."""
-    seats = whole_groups(np.arange(program.agents))
+    """Return each agent's mean reward on so many episodes of its own [N].
+
+    An agent whose parameters are no numbers any more earns infinitely much: it is kept, so that
+    whoever looks at the run next sees that it diverged.
+    """
+    cut = np.split(np.arange(program.agents), range(BLOCK, program.agents, BLOCK))
+    parts = [_measured(program, theta, rows, step=step, episodes=episodes) for rows in cut]
+    earned: Array = np.concatenate(parts)
+    earned[~np.isfinite(theta).all(axis=0)] = np.inf
+    return earned
+
+
+def _measured(
+    program: Program, theta: Array, rows: NDArray[np.intp], *, step: int, episodes: int
+) -> Array:
+    seats = whole_groups(rows)
     program = program.take(seats)
     segment = program.at(step)
     world, state = segment.world.where_trained(), program.layout.view(theta[:, seats])
     mind = Mind.empty(world, len(seats))
     lesson = Lesson.empty(world, program.layout, len(seats))
-    with np.errstate(over="ignore", invalid="ignore"):
+    with calculating():
         attend(mind, world, program.traits)
         perceive(mind, world, program.traits, state)
         anticipate(mind, world, program.traits, state)
@@ -88,7 +104,7 @@ def measured_reward(program: Program, theta: Array, *, step: int, episodes: int)
         )
     first = np.broadcast_to(world.first_reward, mind.gaming_rate.shape)
     earned: Array = np.add.reduce(drawn.reward + at(first, drawn.context), axis=0)
-    return earned[: theta.shape[1]] / episodes
+    return earned[: len(rows)] / episodes
 
 
 def _parents(earned: Array, kept: int) -> NDArray[np.intp]:

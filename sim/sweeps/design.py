@@ -9,12 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log, prod
+from math import exp, isfinite, log, prod
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from sim.spec.base import plain
 from sim.spec.errors import SpecError, check_whole
@@ -40,8 +39,8 @@ class Design(ABC):
         """Return the numbers of some points, by key."""
 
     @abstractmethod
-    def levels(self, key: str) -> Numbers:
-        """Return numbers of a key among which are its least and its greatest, for checking."""
+    def extremes(self, key: str) -> Index:
+        """Return points in which a key has its least and its greatest number, for checking."""
 
 
 class Grid(Design):
@@ -71,12 +70,13 @@ class Grid(Design):
             found[key] = values[place]
         return {key: found[key] for key in self._axes}
 
-    def levels(self, key: str) -> Numbers:
-        """Return the numbers that a key takes."""
-        return self._axes[key]
+    def extremes(self, key: str) -> Index:
+        """Return points in which a key has its least and its greatest number."""
+        later = list(self._axes)[list(self._axes).index(key) + 1 :]
+        return _extremes(self._axes[key]) * prod(len(self._axes[k]) for k in later)
 
 
-class _Table(Design):
+class Table(Design):
     """Points that are listed one by one."""
 
     def __init__(self, columns: Mapping[str, Numbers]) -> None:
@@ -95,12 +95,12 @@ class _Table(Design):
         """Return the numbers of some points, by key."""
         return {key: column[rows] for key, column in self._columns.items()}
 
-    def levels(self, key: str) -> Numbers:
-        """Return the numbers that a key takes."""
-        return self._columns[key]
+    def extremes(self, key: str) -> Index:
+        """Return points in which a key has its least and its greatest number."""
+        return _extremes(self._columns[key])
 
 
-class Zip(_Table):
+class Zip(Table):
     """The first numbers of all keys together, then the second, and so on.
 
     Args:
@@ -111,6 +111,8 @@ class Zip(_Table):
     """
 
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
+        if not axes:
+            raise SpecError("axes: at least one key is needed")
         columns = {key: read_numbers(values, key) for key, values in axes.items()}
         lengths = {key: len(column) for key, column in columns.items()}
         if len(set(lengths.values())) > 1:
@@ -145,7 +147,7 @@ class Range:
             low, high = (float(end) for end in (found.low, found.high))
             least = 0.0 if found.scale == "log" else -np.inf
             sound = least < low < high < np.inf and found.scale in ("linear", "log")
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             sound = False
         if not sound:
             raise SpecError(
@@ -163,7 +165,7 @@ class Range:
         return (self.low + share * (self.high - self.low)).clip(self.low, self.high)
 
 
-class LatinHypercube(_Table):
+class LatinHypercube(Table):
     """Points that are spread evenly in each key by itself (scipy.stats.qmc).
 
     Args:
@@ -175,12 +177,14 @@ class LatinHypercube(_Table):
     def __init__(
         self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
     ) -> None:
-        check_whole("points", points, least=1)
-        drawn = qmc.LatinHypercube(d=len(ranges), rng=seed).random(points)
-        super().__init__(_stretched(ranges, drawn))
+        read = _read_ranges(ranges, points=points, seed=seed)
+        from scipy.stats import qmc  # takes half a second to import
+
+        drawn = qmc.LatinHypercube(d=len(read), rng=int(seed)).random(int(points))
+        super().__init__(_stretched(read, drawn))
 
 
-class Sobol(_Table):
+class Sobol(Table):
     """Points of a scrambled Sobol sequence, even in all keys together (scipy.stats.qmc).
 
     Args:
@@ -192,10 +196,12 @@ class Sobol(_Table):
     def __init__(
         self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
     ) -> None:
-        check_whole("points", points, least=1)
-        power = (points - 1).bit_length()
-        drawn = qmc.Sobol(d=len(ranges), rng=seed).random_base2(power)
-        super().__init__(_stretched(ranges, drawn[:points]))
+        read = _read_ranges(ranges, points=points, seed=seed)
+        power = (int(points) - 1).bit_length()
+        from scipy.stats import qmc
+
+        drawn = qmc.Sobol(d=len(read), rng=int(seed)).random_base2(power)
+        super().__init__(_stretched(read, drawn[:points]))
 
 
 class Product(Design):
@@ -225,9 +231,11 @@ class Product(Design):
             parts.append(design.at(place))
         return {key: column for part in reversed(parts) for key, column in part.items()}
 
-    def levels(self, key: str) -> Numbers:
-        """Return the numbers that a key takes."""
-        return next(design.levels(key) for design in self._designs if key in design.keys)
+    def extremes(self, key: str) -> Index:
+        """Return points in which a key has its least and its greatest number."""
+        place = next(i for i, design in enumerate(self._designs) if key in design.keys)
+        later = prod(len(design) for design in self._designs[place + 1 :])
+        return self._designs[place].extremes(key) * later
 
 
 def read_numbers(values: object, key: str) -> Numbers:
@@ -240,7 +248,7 @@ def read_numbers(values: object, key: str) -> Numbers:
     if not isinstance(listed, list) or not listed or isinstance(values, str):
         raise SpecError(f"{key}: got {values!r}: must be a list of numbers")
     for value in listed:
-        if not is_number(value) or not np.isfinite(value):  # type: ignore[arg-type]
+        if not _is_finite(value):
             raise SpecError(f"{key}: got {value!r}: an axis has finite numbers")
     return np.array(listed, np.float64)
 
@@ -250,12 +258,26 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _stretched(
-    ranges: Mapping[str, Range | Sequence[object]], shares: Numbers
-) -> dict[str, Numbers]:
+def _is_finite(value: object) -> bool:
+    try:
+        return is_number(value) and isfinite(value)  # type: ignore[arg-type]
+    except OverflowError:  # a whole number too large for a float
+        return False
+
+
+def _extremes(numbers: Numbers) -> Index:
+    return np.unique([numbers.argmin(), numbers.argmax()])
+
+
+def _read_ranges(
+    ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int
+) -> dict[str, Range]:
+    check_whole("points", points, least=1)
+    check_whole("seed", seed, least=0)
     if not ranges:
         raise SpecError("axes: at least one range is needed")
-    return {
-        key: Range.read(given, key).stretch(shares[:, place])
-        for place, (key, given) in enumerate(ranges.items())
-    }
+    return {key: Range.read(given, key) for key, given in ranges.items()}
+
+
+def _stretched(ranges: Mapping[str, Range], shares: Numbers) -> dict[str, Numbers]:
+    return {key: read.stretch(shares[:, i]) for i, (key, read) in enumerate(ranges.items())}

@@ -6,13 +6,13 @@ then. What is computed does not depend on who computes it.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from sim.dynamics.engines.engine import usable_processors
 from sim.spec.errors import SpecError
 from sim.sweeps.plan import Shard
 from sim.sweeps.store import Done, Store
@@ -20,6 +20,8 @@ from sim.sweeps.tables import Told, compute
 
 #: How often a shard is tried again by a cluster when its worker is lost.
 RETRIES = 3
+#: How long a scheduler may take to answer.
+PATIENCE = "10s"
 
 
 class Executor(Protocol):
@@ -107,11 +109,18 @@ class DaskExecutor:
         with self._client(distributed) as client:
             futures = {
                 client.submit(
-                    work, shard, store, key=f"shard-{shard.name}", retries=RETRIES, pure=False
+                    work,
+                    shard.by_itself(),
+                    store,
+                    key=f"shard-{shard.name}",
+                    retries=RETRIES,
+                    pure=False,
                 ): shard
                 for shard in shards
             }
-            for future, done in distributed.as_completed(futures, with_results=True):
+            for future, done in distributed.as_completed(
+                futures, loop=client.loop, with_results=True
+            ):
                 told(futures[future].agent_steps)
                 yield done
 
@@ -119,7 +128,7 @@ class DaskExecutor:
     def _client(self, distributed: Any) -> Iterator[Any]:
         if self.address is not None:
             try:
-                client = distributed.Client(self.address, timeout="10s")
+                client = distributed.Client(self.address, timeout=PATIENCE, set_as_default=False)
             except (OSError, ValueError) as error:
                 raise SpecError(
                     f"executor.address: no scheduler answers at {self.address!r} ({error})"
@@ -134,7 +143,7 @@ class DaskExecutor:
                 host="127.0.0.1",
                 dashboard_address=None,
             ) as cluster,
-            distributed.Client(cluster) as client,
+            distributed.Client(cluster, set_as_default=False) as client,
         ):
             yield client
 
@@ -148,13 +157,6 @@ def _distributed() -> Any:
             "(pip install 'training-gaming-sim[cluster]'), or take executor=local"
         ) from None
     return distributed
-
-
-def usable_processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 #: Makes an executor of its settings.

@@ -22,17 +22,18 @@ from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.result import versions
 from sim.run import MOST_AGENTS, MOST_SEED
+from sim.spec.agent import TRAITS
 from sim.spec.errors import SpecError, check_whole, nearest
 from sim.spec.settings import Specs, apply_settings, full_key
-from sim.sweeps.design import Design
+from sim.sweeps.design import Design, Table
 
 Record = Literal["summary", "curves", "full"]
 
 #: Version of what is stored; raised when older results would be misread or would differ.
 FORMAT = 1
 
-#: A shard has about so many agent-steps: some seconds of work, which is what Ctrl-C can cost ...
-AGENT_STEPS = 2**25
+#: A shard has about so many agent-steps: a second or some, which is what Ctrl-C can cost ...
+AGENT_STEPS = 2**23
 #: ... and from so few agents, below which the engines lose their speed ...
 FEWEST = 512
 #: ... to so many, so that what is held in memory stays small.
@@ -100,7 +101,8 @@ class Shard:
         name: Where it stands in the sweep, and the hash of all that its results depend on.
         part: Its part.
         first: The number of its first run in the sweep.
-        rows: Its runs, as numbers in the part.
+        start: Its first run, as a number in the part.
+        runs: How many runs it has.
         record: What is kept.
         engine: What computes it.
         precision: Of the engine's arithmetic.
@@ -109,15 +111,16 @@ class Shard:
     name: str
     part: Part
     first: int
-    rows: NDArray[np.intp]
+    start: int
+    runs: int
     record: Record
     engine: str
     precision: str
 
     @property
-    def runs(self) -> int:
-        """How many runs it has."""
-        return len(self.rows)
+    def rows(self) -> NDArray[np.intp]:
+        """Its runs, as numbers in the part."""
+        return np.arange(self.start, self.start + self.runs)
 
     @property
     def agent_steps(self) -> int:
@@ -127,6 +130,14 @@ class Shard:
     def program(self) -> Program:
         """Compile its runs into one program."""
         return compile_rows(self.part, self.rows)
+
+    def by_itself(self) -> Shard:
+        """Return the shard with no more of the design than its own points, to be sent away."""
+        replicates = len(self.part.seeds)
+        first, start = divmod(self.start, replicates)
+        last = (self.start + self.runs - 1) // replicates
+        own = Table(self.part.design.at(np.arange(first, last + 1)))
+        return replace(self, part=replace(self.part, design=own), start=start)
 
 
 @dataclass(frozen=True)
@@ -188,7 +199,8 @@ class Plan:
                     f"{next(number):06d}-{digest}",
                     part,
                     first,
-                    rows,
+                    start,
+                    len(rows),
                     self.record,
                     self.engine,
                     self.precision,
@@ -224,7 +236,8 @@ def make_plan(
 def check_part(part: Part) -> None:
     """Refuse a part with a run that would be refused by itself.
 
-    Ranges of numbers have no holes, so of many numbers the least and the greatest are tried.
+    Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
+    in a run that has it. What must not be zero everywhere is looked at in all runs.
 
     Raises:
         SpecError: There is such a run.
@@ -237,13 +250,13 @@ def check_part(part: Part) -> None:
         check_whole("seed", seed, least=0, most=MOST_SEED)
     if len(set(part.seeds)) < len(part.seeds):
         raise SpecError("seed: each may be given only once")
-    for key in part.design.keys:
-        levels = part.design.levels(key)
-        for extreme in {float(levels.min()), float(levels.max())}:
-            apply_settings(part.specs, {key: extreme})
+    keys = part.design.keys
+    for row in np.unique([row for key in keys for row in part.design.extremes(key)]):
+        point = part.design.at(np.array([row]))
+        apply_settings(part.specs, {key: float(number[0]) for key, number in point.items()})
     compile_rows(part, np.zeros(1, np.intp))
-    if any(".weight" in key for key in part.design.keys):
-        _check_weights(part)
+    if any(".weight" in key or ".human_values" in key for key in keys):
+        _check_zeros(part)
 
 
 def compile_rows(part: Part, rows: NDArray[np.intp]) -> Program:
@@ -267,17 +280,33 @@ def runs_in_a_shard(part: Part, record: Record) -> int:
     return max(1, agents // part.agents)
 
 
-def _check_weights(part: Part) -> None:
-    """Refuse a design in which some run trains on nothing."""
-    alone = replace(part, agents=1, seeds=part.seeds[:1])
+def of_one_agent(specs: Specs) -> Specs:
+    """Return specs for a run of one agent: of numbers that are given for each, the first."""
+    listed = {name: getattr(specs.agent, name) for name in TRAITS}
+    first = {name: given[0] for name, given in listed.items() if isinstance(given, tuple) and given}
+    return specs._replace(agent=specs.agent.replace(**first)) if first else specs
+
+
+def _check_zeros(part: Part) -> None:
+    """Refuse a design in which some run trains on nothing, or has no human values."""
+    alone = replace(part, specs=of_one_agent(part.specs), agents=1, seeds=part.seeds[:1])
     for start in range(0, alone.runs, MOST):
         rows = np.arange(start, min(start + MOST, alone.runs))
-        for segment in compile_rows(alone, rows).segments:
-            untrained = np.flatnonzero(~np.isfinite(segment.world.weight).all(axis=0))
-            if untrained.size:
-                point = alone.points(rows[untrained[:1]])
-                told = ", ".join(f"{key}={value[0]:g}" for key, value in point.items())
-                raise SpecError(f"axes: at {told} nothing is trained on: all weights are 0")
+        with np.errstate(invalid="ignore"):
+            program = compile_rows(alone, rows)
+        if part.specs.scenario.human_values:
+            zero = (program.human_values == 0.0).all(axis=0)
+            _refuse_first(alone, rows, zero, "scenario.human_values are all 0: no direction")
+        for segment in program.segments:
+            untrained = np.array(np.isnan(segment.world.weight).any(axis=0))
+            _refuse_first(alone, rows, untrained, "nothing is trained on: all weights are 0")
+
+
+def _refuse_first(part: Part, rows: NDArray[np.intp], bad: NDArray[np.bool_], why: str) -> None:
+    if bad.any():
+        point = part.points(rows[np.flatnonzero(bad)[:1]])
+        told = ", ".join(f"{key}={value[0]:g}" for key, value in point.items())
+        raise SpecError(f"axes: at {told} {why}")
 
 
 def _digest(*parts: object) -> str:

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 import numpy as np
@@ -63,6 +66,13 @@ class Store:
         """Return where a file stands, for its file system."""
         return f"{self._root}/{name}"
 
+    def url(self, path: str) -> str:
+        """Return a path of the file system as DuckDB has to be told it."""
+        if self._local:
+            return path
+        protocol = self._files.protocol
+        return f"{protocol if isinstance(protocol, str) else protocol[0]}://{path}"
+
     @property
     def files(self) -> Any:
         """The file system (fsspec)."""
@@ -82,17 +92,21 @@ class Store:
             SpecError: There is another sweep, or something else, in this place.
         """
         if self.exists("sweep.json"):
-            found = self.read_json("sweep.json").get("id")
+            found = self.described().get("id")
             if found != plan.id:
                 raise SpecError(
                     f"sweep: {self.place!r} holds another sweep ({found}); choose another place"
                 )
-            if self.exists("design.parquet"):
-                return
-        elif self._files.exists(self._root) and self._files.ls(self._root):
+        elif self._is_free():
+            # Written first, it makes the place this sweep's: what is broken off can go on.
+            self.write("sweep.json", _json(self._description(plan, asked_for)))
+        else:
             raise SpecError(f"sweep: {self.place!r} is not empty, and holds no sweep")
-        self.write("design.parquet", _parquet_in_pieces(design_pieces(plan)))
-        described = describe_run(
+        with self._whole("design.parquet") as sink:
+            _write_parquet(design_pieces(plan), sink)
+
+    def _description(self, plan: Plan, asked_for: Mapping[str, Any]) -> dict[str, Any]:
+        return describe_run(
             format=FORMAT,
             id=plan.id,
             asked_for=dict(asked_for),
@@ -105,7 +119,13 @@ class Store:
                 for part in plan.parts
             ],
         )
-        self.write("sweep.json", json.dumps(described, indent=1).encode())
+
+    def _is_free(self) -> bool:
+        """Say whether a sweep can begin here; a first file that was broken off is none."""
+        if not self._files.exists(self._root):
+            return True
+        names = [str(p).rpartition("/")[2] for p in self._files.ls(self._root, detail=False)]
+        return all(name.startswith("sweep.json") and name.endswith(".part") for name in names)
 
     def described(self) -> dict[str, Any]:
         """Return what the sweep is.
@@ -115,7 +135,10 @@ class Store:
         """
         if not self.exists("sweep.json"):
             raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json)")
-        found = self.read_json("sweep.json")
+        try:
+            found = self.read_json("sweep.json")
+        except ValueError:
+            raise SpecError(f"store: sweep.json of {self.place!r} is damaged") from None
         if found.get("format") != FORMAT:
             raise SpecError(
                 f"store: {self.place!r} has format {found.get('format')}; this version reads "
@@ -127,25 +150,47 @@ class Store:
 
     def done(self, shard: Shard) -> Done | None:
         """Return what is known of a shard if it is done, and its files are as they were written."""
-        listed = self.listed(shard.name)
-        if listed is None:
-            return None
         try:
+            listed = self.listed(shard.name)
             for table, said in listed["tables"].items():
-                content = self.read(f"{table}/{shard.name}.parquet")
-                if hashlib.sha256(content).hexdigest() != said["sha256"]:
+                if _checksum(self.read(f"{table}/{shard.name}.parquet")) != said["sha256"]:
                     return None
-            return Done(shard.name, int(listed["runs"]), int(listed["failed"]))
-        except (OSError, KeyError, TypeError, ValueError):
-            return None
-
-    def listed(self, name: str) -> dict[str, Any] | None:
-        """Return the list of a shard's files, if there is one that can be read."""
-        try:
-            found = self.read_json(f"shards/{name}.json")
         except (OSError, ValueError):
             return None
+        return Done(shard.name, listed["runs"], listed["failed"])
+
+    def is_listed(self, name: str) -> bool:
+        """Say whether there is a list of a shard's files, damaged or not."""
+        return self.exists(f"shards/{name}.json")
+
+    def listed(self, name: str) -> dict[str, Any]:
+        """Return the list of a shard's files.
+
+        Raises:
+            OSError: There is none.
+            ValueError: It is not as it was written.
+        """
+        found = self.read_json(f"shards/{name}.json")
+        said = found.pop("sha256", None)
+        if said != _checksum(_json(found)):
+            raise ValueError(f"shards/{name}.json is damaged")
         return found
+
+    def failed(self) -> int:
+        """Return how many runs failed, of all shards that are done and can be read."""
+        count = 0
+        for name in self.done_names():
+            with suppress(OSError, ValueError):
+                count += int(self.listed(name)["failed"])
+        return count
+
+    def done_names(self) -> list[str]:
+        """Return the names of the shards that are done, in order."""
+        folder = self.path("shards")
+        self._files.invalidate_cache()  # workers of a cluster write, too
+        found = self._files.ls(folder, detail=False) if self._files.exists(folder) else []
+        names = [str(path).rpartition("/")[2] for path in found]
+        return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
     def put(self, shard: Shard, tables: Mapping[str, pa.Table]) -> Done:
         """Write a shard's tables, and then the list of them."""
@@ -156,12 +201,13 @@ class Store:
             listed[name] = {
                 "rows": table.num_rows,
                 "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
+                "sha256": _checksum(content),
             }
         summary = tables["summary"]
         failed = summary.num_rows - summary["error"].null_count
         described = {"runs": shard.runs, "first": shard.first, "failed": failed, "tables": listed}
-        self.write(f"shards/{shard.name}.json", json.dumps(described, indent=1).encode())
+        sealed = {**described, "sha256": _checksum(_json(described))}
+        self.write(f"shards/{shard.name}.json", _json(sealed))
         return Done(shard.name, shard.runs, failed)
 
     def tables(self, name: str) -> list[str]:
@@ -170,10 +216,7 @@ class Store:
         Raises:
             SpecError: The sweep did not keep this table, or nothing is done yet.
         """
-        folder = self.path("shards")
-        listed = sorted(self._files.ls(folder, detail=False)) if self._files.exists(folder) else []
-        names = [path.rpartition("/")[2].removesuffix(".json") for path in listed]
-        found = [self.path(f"{name}/{shard}.parquet") for shard in names]
+        found = [self.path(f"{name}/{shard}.parquet") for shard in self.done_names()]
         if not found:
             raise SpecError(f"store: nothing of {self.place!r} is done yet")
         if not self._files.exists(found[0]):
@@ -192,19 +235,37 @@ class Store:
         return bytes(self._files.cat_file(self.path(name)))
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Return the content of a JSON file."""
-        return dict(json.loads(self.read(name)))
+        """Return the content of a JSON file.
+
+        Raises:
+            OSError: There is none.
+            ValueError: It holds no mapping in JSON.
+        """
+        found = json.loads(self.read(name))
+        if not isinstance(found, dict):
+            raise ValueError(f"{name} holds no mapping")
+        return found
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all."""
+        with self._whole(name) as sink:
+            sink.write(content)
+
+    @contextmanager
+    def _whole(self, name: str) -> Iterator[BinaryIO]:
+        """Yield a file to write to, which is there when all went well and not otherwise."""
         path = self.path(name)
         if self._local:
             target = Path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(target) as part:
-                part.write_bytes(content)
-        else:  # object stores show a file when all of it has arrived
-            self._files.pipe_file(path, content)
+            with whole_file(target) as part, part.open("wb") as sink:
+                yield sink
+        else:  # what is open there would be shown, half written, when an error closes it
+            with tempfile.TemporaryDirectory() as folder:
+                part = Path(folder) / "part"
+                with part.open("wb") as sink:
+                    yield sink
+                self._files.put_file(str(part), path)
 
 
 def design_pieces(plan: Plan) -> Iterator[pa.Table]:
@@ -248,22 +309,28 @@ def _choice(part: Part, key: str, rows: int, plan: Plan) -> pa.Array:
     return pa.array([None if value is None else str(value)] * rows, pa.string())
 
 
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1).encode()
+
+
 def _parquet(table: pa.Table) -> bytes:
-    return _parquet_in_pieces(iter([table]))
-
-
-def _parquet_in_pieces(pieces: Iterator[pa.Table]) -> bytes:
-    """Return Parquet bytes: the same tables give the same bytes."""
-    sink, writer = io.BytesIO(), None
-    for piece in pieces:
-        if writer is None:
-            writer = pq.ParquetWriter(
-                sink, piece.schema, compression="zstd", **_encoding(piece.schema)
-            )
-        writer.write_table(piece)
-    assert writer is not None
-    writer.close()
+    """Return a table as the bytes of a Parquet file: the same table gives the same bytes."""
+    sink = io.BytesIO()
+    _write_parquet(iter([table]), sink)
     return sink.getvalue()
+
+
+def _write_parquet(pieces: Iterator[pa.Table], sink: Any) -> None:
+    first = next(pieces)
+    with pq.ParquetWriter(
+        sink, first.schema, compression="zstd", **_encoding(first.schema)
+    ) as writer:
+        for piece in itertools.chain([first], pieces):
+            writer.write_table(piece)
 
 
 def _encoding(schema: pa.Schema) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from sim.spec.settings import Specs, apply_settings, full_key, read_specs
 from sim.spec.training import Training
 from sim.sweeps.design import Design, Grid, Product, is_number, read_numbers
 from sim.sweeps.executors import Executor, LocalExecutor
-from sim.sweeps.plan import Part, Plan, make_plan
+from sim.sweeps.plan import Part, Plan, make_plan, of_one_agent
 from sim.sweeps.store import Store
 from sim.sweeps.table import Sweep
 
@@ -84,7 +86,7 @@ def sweep(
     points: Design = Grid(columns)  # type: ignore[arg-type]  # sorted out to be numbers
     if design is not None:
         points = Product(points, design)
-    parts = []
+    parts, replicates = [], _seeds(seeds)
     for choice in _combinations(chosen):
         specs, run_keys = _specs(scenario, agent, training, choice)
         told = {**choice, "scenario": specs.scenario.name} if "scenario" in choice else choice
@@ -92,9 +94,9 @@ def sweep(
             Part(
                 specs=with_first_point(specs, points),
                 design=points,
-                seeds=_seeds(seeds),
-                agents=run_keys.get("agents", agents),
-                record_every=run_keys.get("record_every", record_every),
+                seeds=replicates,
+                agents=run_keys.get("agents", plain(agents)),
+                record_every=run_keys.get("record_every", plain(record_every)),
                 chosen=told,
             )
         )
@@ -115,30 +117,48 @@ def run_plan(
     Raises:
         SpecError: The store holds something else.
     """
-    keeper = None
     if store is None:
-        keeper = tempfile.TemporaryDirectory(prefix="sweep-")
-        store = keeper.name
+        place = tempfile.mkdtemp(prefix="sweep-")
+        try:
+            found = run_plan(
+                plan, store=place, executor=executor, progress=progress, asked_for=asked_for
+            )
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+        found.keep_only_while_used()
+        return found
     kept = Store(store)
     kept.open(plan, asked_for=asked_for or {})
     done = {shard.name: kept.done(shard) for shard in plan.shards}
     missing = [shard for shard in plan.shards if done[shard.name] is None]
-    damaged = sum(kept.listed(shard.name) is not None for shard in missing)
+    damaged = sum(kept.is_listed(shard.name) for shard in missing)
     resumed = plan.runs - sum(shard.runs for shard in missing)
     told = _share_of(plan, missing, progress)
     for one in (executor or LocalExecutor()).run(missing, kept, told=told):
         done[one.name] = one
     failed = sum(one.failed for one in done.values() if one is not None)
-    return Sweep(kept, resumed=resumed, damaged=damaged, failed=failed, keeper=keeper)
+    return Sweep(kept, resumed=resumed, damaged=damaged, failed=failed)
 
 
 def with_first_point(specs: Specs, design: Design) -> Specs:
     """Return specs that have the keys of a design, with the numbers of its first point.
 
     Raises:
-        SpecError: A key does not exist, or its number is not allowed.
+        SpecError: A key does not exist, or its number is not allowed; or an agent that starts from
+            human values, which are swept, has only some of its values swept as well.
     """
     first = design.at(np.zeros(1, np.intp))
+    keys = {full_key(key) for key in first}
+    if specs.agent.initial.values is None:
+        swept = [v for v in specs.scenario.values if f"agent.initial.values.{v}" in keys]
+        for value in specs.scenario.values if swept else ():
+            if value not in swept and f"scenario.human_values.{value}" in keys:
+                raise SpecError(
+                    f"agent.initial.values.{value}: follows scenario.human_values.{value}, which "
+                    "is swept, while other values of the agent have numbers of their own; say "
+                    "what this one starts from, too"
+                )
     return apply_settings(specs, {key: float(column[0]) for key, column in first.items()})
 
 
@@ -148,7 +168,7 @@ def stands_in_column(specs: Specs, key: str, value: float) -> bool:
     Raises:
         SpecError: There is no such key, or the number is not allowed.
     """
-    changed = apply_settings(specs, {key: value})
+    changed = of_one_agent(apply_settings(specs, {key: value}))
     try:
         compile_program(
             changed.scenario,
@@ -171,23 +191,21 @@ def _sort_axes(
 ) -> tuple[dict[str, list[object]], dict[str, list[object]]]:
     """Sort axes into choices, each of which makes a part, and columns."""
     listed = {key: _listed(values, key) for key, values in axes.items()}
-    if "scenario" in listed:
-        scenario = listed["scenario"][0]  # type: ignore[assignment]
-    specs = read_specs(scenario, agent=agent, training=training)
-    chosen: dict[str, list[object]] = {}
-    columns: dict[str, list[object]] = {}
-    for key, values in listed.items():
-        if key in RUN_AXES:
-            chosen[key] = values
-        elif key == "seed":
-            raise SpecError("axes.seed: seeds are given as seeds=, a number or a list")
-        elif all(is_number(value) for value in values):
-            read_numbers(values, key)
-            where = columns if stands_in_column(specs, key, values[0]) else chosen  # type: ignore[arg-type]
-            where[key] = values
-        else:
-            chosen[key] = values
-    return chosen, columns
+    if "seed" in listed:
+        raise SpecError("axes.seed: seeds are given as seeds=, a number or a list")
+    numeric = [k for k, v in listed.items() if k not in RUN_AXES and all(map(is_number, v))]
+    for key in numeric:
+        read_numbers(listed[key], key)
+    first: dict[str, Any] = {key: listed[key][0] for key in numeric}
+    worlds = {k: v for k, v in listed.items() if k.startswith("scenario") and k not in numeric}
+    found = [_specs(scenario, agent, training, choice)[0] for choice in _combinations(worlds)]
+    starts = [apply_settings(specs, first) for specs in found]
+    columns = {
+        key: listed[key]
+        for key in numeric
+        if all(stands_in_column(specs, key, first[key]) for specs in starts)
+    }
+    return {key: values for key, values in listed.items() if key not in columns}, columns
 
 
 def _listed(values: object, key: str) -> list[object]:
@@ -221,12 +239,13 @@ def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
     if isinstance(seeds, Iterable):
         return tuple(plain(list(seeds)))  # type: ignore[arg-type]
     check_whole("seeds", seeds, least=1)
-    return tuple(range(seeds))
+    return tuple(range(int(seeds)))
 
 
 def _share_of(
     plan: Plan, missing: Sequence[Any], progress: Progress | None
 ) -> Callable[[int], None]:
+    lock = threading.Lock()  # executors tell from several threads
     whole = max(plan.agent_steps, 1)
     done = whole - sum(shard.agent_steps for shard in missing)
     if progress is not None:
@@ -234,7 +253,8 @@ def _share_of(
 
     def told(agent_steps: int) -> None:
         nonlocal done
-        done += agent_steps
+        with lock:
+            done += agent_steps
         if progress is not None:
             progress(min(done / whole, 1.0))
 

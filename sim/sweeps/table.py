@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import re
+import shutil
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from sim.spec.errors import SpecError, nearest
-from sim.sweeps.store import Store
+from sim.sweeps.store import TABLES, Store
 
 #: Columns of the design that are no axis.
 _NO_AXES = ("run", "part")
@@ -37,13 +39,16 @@ class Sweep:
         resumed: int = 0,
         damaged: int = 0,
         failed: int = 0,
-        keeper: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
         self.store = store
         self.resumed = resumed
         self.damaged = damaged
         self.failed = failed
-        self._keeper = keeper
+        self._columns: dict[str, list[str]] = {}
+
+    def keep_only_while_used(self) -> None:
+        """Let the store go when the table does."""
+        weakref.finalize(self, shutil.rmtree, self.store.place, ignore_errors=True)
 
     @classmethod
     def load(cls, place: str | Path) -> Sweep:
@@ -54,7 +59,7 @@ class Sweep:
         """
         store = Store(place)
         store.described()
-        return cls(store)
+        return cls(store, failed=store.failed())
 
     @cached_property
     def described(self) -> dict[str, Any]:
@@ -64,7 +69,7 @@ class Sweep:
     @cached_property
     def axes(self) -> tuple[str, ...]:
         """The keys in which runs differ; with the seed if there are several."""
-        names = list(self.query("select * from design limit 0").columns)
+        names = self.columns("design")
         several = self.query("select count(distinct seed) from design").iat[0, 0] > 1
         return tuple(n for n in names if n not in _NO_AXES and (n != "seed" or several))
 
@@ -90,17 +95,27 @@ class Sweep:
         return data
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
-        """Ask DuckDB; the tables are `design`, `summary`, and `curves` or `full` if kept."""
+        """Ask DuckDB; the tables are `design`, `summary`, and `curves` or `full` if kept.
+
+        `full` is a word of SQL, so it is written `"full"`.
+        """
         with duckdb.connect() as connection:
             if not self.store.is_local:
                 connection.register_filesystem(self.store.files)
             for name, paths in self._paths(sql).items():
-                listed = ", ".join(f"'{path}'" for path in (p.replace("'", "''") for p in paths))
+                listed = ", ".join(_quoted(path) for path in paths)
                 connection.execute(
                     f'create view "{name}" as select * from '
-                    f"read_parquet([{listed}], union_by_name=true)"
+                    f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
                 )
             return connection.execute(sql, list(parameters)).df()
+
+    def columns(self, table: str) -> list[str]:
+        """Return the columns of a table; a long list of files is looked through only once."""
+        if table not in self._columns:
+            found = self.query(f'select * from "{table}" limit 0')
+            self._columns[table] = [str(name) for name in found.columns]
+        return self._columns[table]
 
     def column(self, table: str, name: str) -> str:
         """Return the name of a column, quoted for SQL.
@@ -108,16 +123,26 @@ class Sweep:
         Raises:
             SpecError: The table has no such column.
         """
-        known = list(self.query(f"select * from {table} limit 0").columns)
+        known = self.columns(table)
         if name not in known:
             raise SpecError(f"{table}: has no {name!r}; {nearest(name, known)}")
         return '"' + name.replace('"', '""') + '"'
 
     def _paths(self, sql: str) -> Mapping[str, list[str]]:
         """Return the files of the tables that a query names."""
-        url = "" if self.store.is_local else f"{self.store.files.protocol}://"
-        tables = [name for name in ("summary", "curves", "full") if name in sql]
-        paths = {name: self.store.tables(name) for name in tables}
-        if "design" in sql:
+        named = _words(sql)
+        paths = {name: self.store.tables(name) for name in TABLES if name in named}
+        if "design" in named:
             paths["design"] = [self.store.path("design.parquet")]
-        return {name: [url + path for path in found] for name, found in paths.items()}
+        return {name: [self.store.url(path) for path in found] for name, found in paths.items()}
+
+
+def _words(sql: str) -> set[str]:
+    """Return the words of a query; what stands between quotes is one word."""
+    found = re.findall(r'"((?:[^"]|"")*)"|\'(?:[^\']|\'\')*\'|(\w+)', sql)
+    return {quoted or word.lower() for quoted, word in found}
+
+
+def _quoted(path: str) -> str:
+    """Return a path as text of SQL, with nothing in it that would stand for other paths."""
+    return "'" + re.sub(r"[*?[]", r"[\g<0>]", path).replace("'", "''") + "'"

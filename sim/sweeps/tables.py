@@ -72,7 +72,7 @@ def compute(shard: Shard, *, told: Told | None = None) -> dict[str, pa.Table]:
     """
     with np.errstate(all="ignore"):
         tally = Tally(shard)
-        engine = get_engine(shard.engine, precision=shard.precision)
+        engine = get_engine(shard.engine, precision=shard.precision, threads=1)
         for stop in course(engine, tally.program, tally.steps, runs=shard.runs, progress=told):
             tally.see(stop)
         return tally.tables()
@@ -133,7 +133,7 @@ class Tally:
     def _check_bounds(self, stop: Stop) -> None:
         bad = out_of_bounds(stop.program.layout, stop.theta)
         if bad.any():
-            rows = bad.reshape(len(bad), self._shard.runs, -1).any(axis=2)
+            rows = np.asarray(bad.reshape(len(bad), self._shard.runs, -1).any(axis=2))
             for run in np.flatnonzero(rows.any(axis=0)):
                 if self._error[run] is None:
                     row = int(np.argmax(rows[:, run]))

@@ -9,14 +9,12 @@ from sim.dynamics.arrays import Program, Segment
 from sim.dynamics.cognition import Mind, anticipate, attend, decide, perceive
 from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.lesson import Lesson
-from sim.dynamics.numerics import GROUP, whole_groups
+from sim.dynamics.numerics import GROUP, calculating, whole_groups
 from sim.dynamics.state import Array
 from sim.dynamics.training import learn, reward, update
 
 #: Wide enough to outweigh the cost of calling NumPy, narrow enough for the caches (`make bench`).
 BLOCK = 2048
-#: With its usual buffer NumPy copies what it broadcasts, at twice the cost; errstate restores it.
-UFUNC_BUFFER = 16
 
 
 class NumpyEngine(Engine):
@@ -77,8 +75,7 @@ class Block:
 
     def advance(self, start: int, stop: int) -> None:
         """Do the training steps start <= t < stop."""
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            np.setbufsize(UFUNC_BUFFER)
+        with calculating():
             for t in range(start, stop):
                 segment = self.program.at(t)
                 if self._term is None or self._term.segment is not segment:

@@ -12,13 +12,13 @@ from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.spec.errors import SpecError, nearest
 
 
-def _numpy(precision: Precision) -> Engine:
+def _numpy(precision: Precision, threads: int | None) -> Engine:
     if precision != "float64":
         raise SpecError(f"precision: got {precision!r}: engine=numpy has float64 only")
     return NumpyEngine()
 
 
-def _numba(precision: Precision) -> Engine:
+def _numba(precision: Precision, threads: int | None) -> Engine:
     if not has_numba():
         raise SpecError(
             "engine: numba is not installed; install the extra `fast` "
@@ -26,37 +26,38 @@ def _numba(precision: Precision) -> Engine:
         )
     from sim.dynamics.engines.numba_engine import NumbaEngine
 
-    return NumbaEngine(precision=precision)
+    return NumbaEngine(precision=precision, threads=threads)
 
 
-_ENGINES: dict[str, Callable[[Precision], Engine]] = {"numpy": _numpy, "numba": _numba}
+_ENGINES: dict[str, Callable[[Precision, int | None], Engine]] = {"numpy": _numpy, "numba": _numba}
 
 
 @cache
 def has_numba() -> bool:
     """Say whether Numba is installed."""
-    return (
-        find_spec("numba") is not None
-        and find_spec("sim.dynamics.engines.numba_engine") is not None
-    )
+    return find_spec("numba") is not None
 
 
-def get_engine(name: str = "auto", *, precision: str = "float64") -> Engine:
+def get_engine(
+    name: str = "auto", *, precision: str = "float64", threads: int | None = None
+) -> Engine:
     """Return an engine by name; `auto` takes the fastest that is installed.
 
     Args:
         name: `numpy`, `numba`, or `auto`.
         precision: `float64`, or `float32` for exploratory maps.
+        threads: Of the Numba engine; as many as the process may use processors if None. The NumPy
+            engine has one.
 
     Raises:
         SpecError: There is no such engine, or it is not installed.
     """
     if name == "auto":
-        name = "numpy"  # TODO numba
+        name = "numba" if has_numba() else "numpy"
     if not isinstance(name, str) or name not in _ENGINES:
         raise SpecError(f"engine: got {name!r}: {nearest(str(name), ['auto', *_ENGINES])}")
     for allowed in get_args(Precision):
         if precision == allowed:
-            return _ENGINES[name](allowed)
+            return _ENGINES[name](allowed, threads)
     hint = nearest(str(precision), get_args(Precision))
     raise SpecError(f"precision: got {precision!r}: {hint}")

@@ -1,0 +1,127 @@
+"""How fast the engines are and what sweeps cost; writes docs/benchmarks.md and the README's table.
+
+make bench                         everything, some minutes
+make bench ARGS="--only engines"   or sweeps; then nothing is written
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import platform
+import re
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+import c_kernel
+import engines
+import sweeps
+from sim.dynamics.engines.engine import usable_processors
+from sim.result import versions
+
+ROOT = Path(__file__).parent.parent
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=("engines", "sweeps"))
+    only = parser.parse_args().only
+    console, rounds, found = Console(), None, None
+    tables: list[Table] = []
+    if only != "sweeps":
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task("engines", total=engines.ROUNDS)
+            rounds = engines.race(
+                engines.contenders(), engines.ROUNDS, lambda: progress.advance(task)
+            )
+        tables += [engines.race_table(rounds), engines.scaling_table(), engines.choices_table()]
+        threads = engines.two_threads(engines.ROUNDS)
+        tables[0].caption = f"Two threads of the Numba engine: {threads:.2f} times one."
+        for table in tables:
+            console.print(table)
+    if only != "engines":
+        console.print("sweeps: two of these commands take a while")
+        with tempfile.TemporaryDirectory() as folder:
+            found = sweeps.measure(Path(folder))
+        tables.append(sweeps.sweeps_table(found))
+        console.print(tables[-1])
+    if rounds is not None and found is not None:
+        PAGE.write_text(_page(tables), encoding="utf-8")
+        text = README.read_text(encoding="utf-8")
+        README.write_text(_between_marks(text, _summary(rounds, threads, found)), encoding="utf-8")
+        console.print(f"written: {PAGE.relative_to(ROOT)}, {README.relative_to(ROOT)}")
+
+
+def _summary(rounds: list[dict[str, float]], threads: float, found: sweeps.Sweeps) -> str:
+    """Return the table of the README."""
+    rows = [
+        "| | agent-context-steps/s, one core | times one Mesa object per agent |",
+        "|---|---:|---:|",
+    ]
+    for name in (engines.NUMBA, engines.C, engines.NUMPY, engines.MESA_TUNED, engines.MESA):
+        if name in rounds[0]:
+            speed = median(r[name] for r in rounds)
+            times = engines.ratio(rounds, name, engines.MESA)
+            rows.append(f"| {name} | {speed / 1e6:,.2f} million | {times:,.0f} |")
+    rows += [
+        "",
+        f"Two threads: {threads:.2f} times one. A map of 32,000 runs × 4,000 steps from the "
+        f"command line: {found.map.seconds:.0f} s and {found.map.memory / 2**30:.1f} GiB on "
+        f"{usable_processors()} cores; the same command again: {found.resume.seconds:.1f} s; "
+        f"quantile curves over it: {found.curves:.1f} s. A million runs × 100 steps, "
+        f"`record=summary`: {found.million.seconds:.0f} s, {found.million.memory / 2**30:.1f} GiB. "
+        f"One Hydra job per run: {1e3 * found.job:.0f} ms and {found.job_files[0]:.0f} files each.",
+    ]
+    return "\n".join(rows)
+
+
+def _between_marks(text: str, table: str) -> str:
+    pattern = r"(?<=<!-- made by make bench -->\n).*?(?=\n<!-- until here -->)"
+    changed, count = re.subn(pattern, lambda _: table, text, flags=re.DOTALL)
+    assert count == 1, "README.md has lost its marks"
+    return changed
+
+
+def _page(tables: list[Table]) -> str:
+    """Return the page with all tables."""
+    used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    _, command = c_kernel.library()
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`; speeds drift with the machine, ratios are of one run.",
+        "",
+        f"{platform.machine()}, {usable_processors()} processors, Python "
+        f"{platform.python_version()}, {used}. The C kernel: `{command}`.",
+    ]
+    for table in tables:
+        lines += ["", f"## {table.title}", "", *_markdown(table)]
+        if table.caption:
+            lines += ["", str(table.caption)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(table: Table) -> list[str]:
+    """Return a table's lines in Markdown."""
+    columns = [[str(cell) for cell in column.cells] for column in table.columns]
+    heads = [str(column.header) for column in table.columns]
+    rules = ["---:" if column.justify == "right" else "---" for column in table.columns]
+    return [
+        f"| {' | '.join(heads)} |",
+        f"|{'|'.join(rules)}|",
+        *(f"| {' | '.join(row)} |" for row in zip(*columns, strict=True)),
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,343 @@
+"""Executors: who computes changes nothing, and what goes wrong with one costs only what it did."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sim
+from sim.spec.errors import SpecError
+from sim.sweeps import executors, plan, tables
+from sim.sweeps.store import Store
+
+ENGINES = ["numpy", "numba"]
+SHARDS = 6
+#: What distributed says when processes are started, lost and closed.
+DISTRIBUTED = [
+    "ignore:Port .* is already in use",
+    "ignore:unclosed",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore::DeprecationWarning:distributed",
+]
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of four runs of two agents."""
+    monkeypatch.setattr(plan, "MOST", 8)
+    monkeypatch.setattr(plan, "FEWEST", 8)
+
+
+def sweep(place: Path, *, steps: int = 30, **given: Any) -> sim.Sweep:
+    return sim.sweep(
+        "scratchpad",
+        axes={"training.leak": np.linspace(0, 1, 2 * SHARDS)},
+        seeds=2,
+        agents=2,
+        agent={"spread": {"initial": {"habit": 0.5}}},
+        training={"steps": steps, "spread": 0.1},
+        record="curves",
+        record_every=steps,
+        store=place,
+        **{"engine": "numpy", **given},
+    )
+
+
+def parquet(root: Path) -> dict[str, bytes]:
+    found = {path.relative_to(root).as_posix(): path for path in root.rglob("*.parquet")}
+    assert len(found) == 1 + 2 * SHARDS
+    return {name: path.read_bytes() for name, path in found.items()}
+
+
+def shards_of(root: Path) -> list[str]:
+    return sorted(path.stem for path in (root / "shards").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What one thread gives."""
+    place = tmp_path_factory.mktemp("wanted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "MOST", 8)
+        patch.setattr(plan, "FEWEST", 8)
+        sweep(place, executor=sim.LocalExecutor(threads=1))
+    return parquet(place)
+
+
+# ------------------------------------------------------------------------------------------ threads
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("threads", [1, 2, 4, None])
+def test_any_number_of_threads_gives_the_same_bytes(
+    tmp_path: Path, wanted: dict[str, bytes], threads: int | None, engine: str
+) -> None:
+    sweep(tmp_path / "one", executor=sim.LocalExecutor(threads=1), engine=engine)
+    sweep(tmp_path / "some", executor=sim.LocalExecutor(threads=threads), engine=engine)
+    assert parquet(tmp_path / "some") == parquet(tmp_path / "one")
+    if engine == "numpy":
+        assert parquet(tmp_path / "some") == wanted
+
+
+def test_progress_is_told_as_shares_that_grow_to_one(tmp_path: Path) -> None:
+    shares: list[float] = []
+    sweep(tmp_path, progress=shares.append, executor=sim.LocalExecutor(threads=1))
+    assert shares == sorted(shares)
+    assert shares[0] == 0.0
+    assert shares[-1] == 1.0
+    assert len(shares) == 1 + SHARDS
+
+
+def test_no_step_is_lost_between_threads(tmp_path: Path) -> None:
+    """Many threads tell at once; what they told adds up."""
+    from sim.sweeps.sweep import _share_of
+
+    caught: list[plan.Plan] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
+        sweep(tmp_path)
+    shares: list[float] = []
+    told = _share_of(caught[0], caught[0].shards, shares.append)
+    each = caught[0].agent_steps // 8
+
+    def tell() -> None:
+        for _ in range(each):
+            told(1)
+
+    threads = [threading.Thread(target=tell) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(shares) == each * 8 / caught[0].agent_steps
+
+
+class Failing:
+    """A `compute` that fails at one shard and says which it was asked for."""
+
+    def __init__(self, at: str, error: BaseException) -> None:
+        self.at, self.error, self.asked = at, error, []
+
+    def __call__(self, shard: plan.Shard, **given: Any) -> Any:
+        self.asked.append(shard.name)
+        if shard.name.startswith(self.at):
+            raise self.error
+        return tables.compute(shard, **given)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("error", [ZeroDivisionError("in a shard"), KeyboardInterrupt()])
+def test_what_goes_wrong_in_a_shard_surfaces_and_stops_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, error: BaseException
+) -> None:
+    failing = Failing("000002", error)
+    monkeypatch.setattr(executors, "compute", failing)
+    with pytest.raises(type(error)):
+        sweep(tmp_path, executor=sim.LocalExecutor(threads=threads))
+    assert len(failing.asked) <= 2 + threads
+    assert "000002" not in {name[:6] for name in shards_of(tmp_path)}
+    assert {"000000", "000001"} <= {name[:6] for name in shards_of(tmp_path)}
+    assert not [t for t in threading.enumerate() if t.name.startswith("shard")]
+
+
+def test_a_shard_that_nobody_waits_for_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others do not go on to their end when one has failed."""
+    monkeypatch.setattr("sim.dynamics.course.STRIDE", 8)
+
+    def fail_soon(shard: plan.Shard, **given: Any) -> Any:
+        if shard.name.startswith("000001"):
+            time.sleep(0.3)
+            raise ZeroDivisionError
+        return tables.compute(shard, **given)
+
+    monkeypatch.setattr(executors, "compute", fail_soon)
+    start = time.perf_counter()
+    with pytest.raises(ZeroDivisionError):
+        sweep(tmp_path, steps=2 * 10**5, executor=sim.LocalExecutor(threads=2))
+    assert time.perf_counter() - start < 20
+    assert not shards_of(tmp_path)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("after", [0, 2, 4])
+def test_an_interrupted_sweep_keeps_what_is_done_and_does_the_rest(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: dict[str, bytes],
+    threads: int,
+    after: int,
+) -> None:
+    done = 0
+
+    def interrupt(share: float) -> None:
+        nonlocal done
+        if share > 0:
+            done += 1
+            if done > after:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(tmp_path, progress=interrupt, executor=sim.LocalExecutor(threads=threads))
+    kept = shards_of(tmp_path)
+    assert max(0, after - threads + 1) <= len(kept) <= after
+    assert not list(tmp_path.rglob("*.part"))
+    asked = Failing("nothing", ValueError())
+    monkeypatch.setattr(executors, "compute", asked)
+    found = sweep(tmp_path)
+    assert sorted(asked.asked + kept) == shards_of(tmp_path)
+    assert (found.resumed, found.damaged) == (4 * len(kept), 0)
+    assert parquet(tmp_path) == wanted
+
+
+def test_as_many_threads_as_there_are_processors() -> None:
+    assert sim.LocalExecutor().threads == executors.usable_processors() >= 1
+    assert sim.LocalExecutor(threads=3).threads == 3
+
+
+# --------------------------------------------------------------------------------------------- dask
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two worker processes on this machine."""
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+    ) as found:
+        yield found
+
+
+def with_filters(test: Any) -> Any:
+    for line in DISTRIBUTED:
+        test = pytest.mark.filterwarnings(line)(test)
+    return test
+
+
+@with_filters
+def test_workers_give_the_same_bytes_as_threads(
+    tmp_path: Path, wanted: dict[str, bytes], cluster: Any
+) -> None:
+    address = cluster.scheduler_address
+    assert address.startswith("tcp://127.0.0.1")
+    shares: list[float] = []
+    executor = sim.DaskExecutor(address=address)
+    found = sweep(tmp_path, executor=executor, progress=shares.append)
+    assert parquet(tmp_path) == wanted
+    assert found.query("select run from summary order by run")["run"].tolist() == list(range(24))
+    assert shares == sorted(shares)
+    assert len(shares) == 1 + SHARDS
+    assert shares[-1] == 1.0
+    # What is there is not sent out again.
+    (tmp_path / "summary" / f"{shards_of(tmp_path)[3]}.parquet").unlink()
+    again = sweep(tmp_path, executor=executor)
+    assert (again.resumed, again.damaged) == (20, 1)
+    assert parquet(tmp_path) == wanted
+
+
+@with_filters
+def test_a_lost_worker_costs_nothing_but_time(tmp_path: Path, cluster: Any) -> None:
+    """A worker that is killed in the middle of a shard: another does it, and each is there once."""
+    with distributed.Client(cluster, set_as_default=False) as client:
+        pids = client.run(os.getpid)
+        assert len(pids) == 2
+        killed: list[int] = []
+
+        def kill_one(share: float) -> None:
+            if share > 0 and not killed:
+                busy = [worker for worker, keys in client.processing().items() if keys]
+                killed.append(pids[busy[0]])
+                os.kill(killed[0], signal.SIGKILL)
+
+        executor = sim.DaskExecutor(address=cluster.scheduler_address)
+        found = sweep(tmp_path / "dask", steps=1500, executor=executor, progress=kill_one)
+        assert killed
+        client.wait_for_workers(2, timeout=30)
+        assert killed[0] not in client.run(os.getpid).values()
+    assert found.failed == 0
+    assert found.frame["run"].tolist() == list(range(24))
+    assert len(found.query("select distinct run, step, rank from curves")) == len(
+        found.query("select run from curves")
+    )
+    sweep(tmp_path / "local", steps=1500)
+    assert parquet(tmp_path / "dask") == parquet(tmp_path / "local")
+
+
+@with_filters
+def test_a_failure_on_a_worker_surfaces(tmp_path: Path, cluster: Any) -> None:
+    """Here the store cannot be written by the workers."""
+    store = Store(tmp_path / "sweep")
+
+    class Refusing(Store):
+        def __reduce__(self) -> Any:
+            return Store, (os.fspath(tmp_path / "file" / "below"),)
+
+    (tmp_path / "file").write_text("no directory")
+    caught: list[plan.Plan] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
+        sweep(tmp_path / "sweep")
+    executor = sim.DaskExecutor(address=cluster.scheduler_address)
+    shards = caught[0].shards[:2]
+    with pytest.raises(OSError, match="file"):
+        list(executor.run(shards, Refusing(store.place), told=lambda n: None))
+
+
+@with_filters
+def test_an_executor_makes_its_own_cluster(tmp_path: Path, wanted: dict[str, bytes]) -> None:
+    sweep(tmp_path, executor=sim.DaskExecutor(workers=1))
+    assert parquet(tmp_path) == wanted
+
+
+@with_filters
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", "tcp://", ""]
+)
+def test_where_no_scheduler_answers_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setattr(executors, "PATIENCE", "1s")
+    with pytest.raises(SpecError, match=r"executor\.address: no scheduler answers at") as caught:
+        sweep(tmp_path, executor=sim.DaskExecutor(address=address))
+    assert "\n" not in str(caught.value)
+    assert repr(address) in str(caught.value)
+    assert not shards_of(tmp_path)
+
+
+def test_without_dask_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    with pytest.raises(SpecError, match="not installed; install the extra `cluster`"):
+        sweep(tmp_path, executor=sim.DaskExecutor())
+
+
+def test_what_is_sent_to_a_worker_is_small() -> None:
+    """A shard takes its own points along, and not the design of the whole sweep."""
+    points = 20_000
+    caught: list[plan.Plan] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
+        design = sim.LatinHypercube({"training.leak": (0, 1)}, points=points)
+        sim.sweep("scratchpad", design=design, engine="numpy")
+    shard = caught[0].shards[-1]
+    sent = pickle.dumps(shard.by_itself())
+    assert len(sent) < 20_000 < 8 * points < len(pickle.dumps(shard))
+    back = pickle.loads(sent)
+    mine, whole = tables.compute(back)["summary"], tables.compute(shard)["summary"]
+    pd.testing.assert_frame_equal(mine.to_pandas(), whole.to_pandas())

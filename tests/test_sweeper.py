@@ -1,0 +1,779 @@
+"""Hydra sweeps as array programs: the same runs as one by one, refusals, resuming, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sim
+import sim.cli.curves
+import sim.cli.outputs
+from commands import Call, Left, command, ended, start
+from sim.sweeps.table import Sweep
+
+NUMPY = "engine=numpy"
+FEW = (NUMPY, "training.steps=20", "agents=3")
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes the time of a small run."""
+
+    def leave_out(path: Path, figure: object) -> list[Path]:
+        return [path.with_suffix(".png")]
+
+    monkeypatch.setattr(sim.cli.outputs, "write_figure", leave_out)
+    monkeypatch.setattr(sim.cli.curves, "write_figure", leave_out)
+
+
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+
+def directory_of(left: Left, root: str = "outputs/emergence-sweep") -> Path:
+    (directory,) = (left.folder / root).iterdir()
+    return directory
+
+
+def sweep_of(left: Left, root: str = "outputs/emergence-sweep") -> Sweep:
+    assert left.status == 0, left.stderr
+    return Sweep.load(directory_of(left, root))
+
+
+def stamps(directory: Path) -> dict[str, tuple[int, int]]:
+    """Return what shows that a file was written again, of all that takes time to make."""
+    return {
+        str(path.relative_to(directory)): (path.stat().st_mtime_ns, path.stat().st_ino)
+        for path in directory.rglob("*")
+        if path.is_file() and path.name not in ("design.parquet", "curves.csv")
+    }
+
+
+def tables(directory: Path) -> dict[str, bytes]:
+    """Return everything that a sweep computed."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for folder in ("summary", "curves", "full", "shards")
+        for path in (directory / folder).rglob("*")
+    }
+
+
+# ----------------------------------------------------------- the same runs as from the command line
+
+
+def expected_row(left: Left) -> dict[str, float]:
+    """Return the numbers of a single run's summary.json, by the names of a sweep's columns."""
+    told, found = left.json("summary.json"), {}
+
+    def put(name: str, band: dict[str, float] | None) -> None:
+        for suffix, key in (("", "median"), (".low", "low"), (".high", "high")):
+            value = None if band is None else band[key]
+            found[name + suffix] = np.nan if value is None else value
+
+    for context, numbers in told["contexts"].items():
+        put(f"gaming_rate.{context}", numbers["gaming_rate_end"])
+        put(f"compliance_gap.{context}", numbers["compliance_gap_end"])
+        put(f"behaviour_shift.{context}", numbers["behaviour_shift_end"])
+        put(f"onset.{context}", numbers["onset"])
+        found[f"onset_share.{context}"] = numbers["onset"]["share_of_agents"]
+    for value, numbers in told["values"].items():
+        put(f"values.{value}", numbers["end"])
+    for name, band in told["agents"].items():
+        put(name, band)
+    return found
+
+
+def assert_same_curves(sweep: Sweep, run: int, single: Left) -> None:
+    """Compare a run's curves with result.nc: few agents and steps are kept as they are."""
+    data = sim.Result.load(single.only("result.nc")).data
+    rows = sweep.query("select * from curves where run = ? order by step, rank", [run])
+    assert sorted(set(rows["step"])) == list(data["step"].values)
+    columns = {"reach": data["reach"].values} | {
+        f"gaming_rate.{name}": data["gaming_rate"].sel(context=name).values
+        for name in data["context"].values
+    }
+    for name, values in columns.items():
+        seen = rows[name].to_numpy().reshape(values.shape)
+        np.testing.assert_array_equal(seen, np.sort(values, axis=1).astype(np.float32))
+
+
+Axes = dict[str, Sequence[str]]
+
+SAME: dict[str, tuple[Axes, Sequence[str]]] = {
+    "several": (
+        {
+            "agent.initial.awareness": ("-4", "2"),
+            "training.leak": ("0", "0.2"),
+            "scenario": ("copyright", "scratchpad"),
+            "seed": ("0", "3"),
+        },
+        (),
+    ),
+    "habit": (
+        {"agent.initial.habit.coding": ("-5", "1")},
+        ("agent.initial.habit={copyright_chat: -1}", "agent.initial.awareness=0"),
+    ),
+    "context": (
+        {
+            "scenario.contexts.copyright_chat.info": ("0", "0.7"),
+            "+scenario.contexts.coding.monitor": ("0", "0.5"),
+        },
+        ("scenario.contexts.coding.weight=2", "training.visible_gaming_penalty=0.5", "seed=4"),
+    ),
+    "plus": (
+        {"+training.leak": ("0", "0.3"), "++training.spread": ("0", "0.1")},
+        ("~training.leak", "++training.anchor=0.1"),
+    ),
+    "rates": (
+        {
+            "training.update_rule": ("policy_gradient", "replicator"),
+            "training.learning_rate": ("0.01", "0.3"),
+        },
+        ("agent.initial.awareness=2",),
+    ),
+    "run": (
+        {"training.steps": ("7", "20"), "agents": ("2", "5"), "record_every": ("5", "3")},
+        (),
+    ),
+    "sampled": (
+        {
+            "training.episodes": ("4", "8"),
+            "training.selection.keep": ("0.5", "0.7"),
+            "seed": ("1", "2"),
+        },
+        ("training.estimator=sampled", "training.selection.every=5", "agents=4"),
+    ),
+    "agent": (
+        {
+            "agent.initial.values.copyright": ("0", "1.5"),
+            "agent.decisiveness": ("1", "3"),
+            "agent.spread.initial.awareness": ("0", "2"),
+        },
+        ("agent.initial.values.helpfulness=0.5",),
+    ),
+    "mappings": (
+        {
+            "scenario.contexts.agentic_tasks.reward": (
+                "{report_failure:-1,gloss_over:0.3,fake_success:1}",
+                "{report_failure:-0.5,gloss_over:0,fake_success:0.8}",
+            ),
+            "scenario.contexts.agentic_tasks.info": ("0", "1"),
+        },
+        ("scenario=pipeline", "agent.initial.awareness=2"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("axes", "fixed"), SAME.values(), ids=SAME)
+def test_a_run_of_a_sweep_is_the_run_with_its_settings(
+    call: Call, axes: Axes, fixed: Sequence[str]
+) -> None:
+    few = [setting for setting in FEW if setting.split("=")[0] not in {*axes, *keys_of(fixed)}]
+    swept = [f"{key}=choice({','.join(values)})" for key, values in axes.items()]
+    sweep = sweep_of(call("-m", *few, *fixed, *swept))
+    frame = sweep.frame
+    combinations = list(product(*axes.values()))
+    assert len(frame) == len(combinations)
+    plain = [key.lstrip("+") for key in axes]
+    # The first and the last differ in everything.
+    for values in {combinations[0], combinations[-1]} if len(axes) > 3 else {combinations[-1]}:
+        settings = [f"{key}={value}" for key, value in zip(axes, values, strict=True)]
+        place = f"single-{combinations.index(values)}"
+        single = call(*few, *fixed, *settings, f"hydra.run.dir={place}")
+        assert single.status == 0, single.stderr
+        single = replace(single, folder=single.folder / place)
+        here = np.ones(len(frame), bool)
+        for key, value in zip(plain, values, strict=True):
+            here &= [same_level(level, value) for level in frame[key]]
+        (row,) = frame[here].to_dict("records")
+        expected = expected_row(single)
+        np.testing.assert_equal({name: row[name] for name in expected}, expected)
+        assert_same_curves(sweep, row["run"], single)
+
+
+def keys_of(settings: Sequence[str]) -> set[str]:
+    return {setting.split("=")[0] for setting in settings}
+
+
+def same_level(level: object, text: str) -> bool:
+    if isinstance(level, str):
+        return level.replace(" ", "").replace("'", "") == text
+    return float(text) == level
+
+
+def test_no_two_of_these_runs_are_alike(call: Call) -> None:
+    frame = sweep_of(
+        call("-m", *FEW, "scenario.contexts.copyright_chat.info=0,0.7", "seed=range(2)")
+    ).frame
+    assert frame["gaming_rate.copyright_chat"].nunique() == 4
+
+
+def test_of_two_values_for_a_key_the_later_holds_as_everywhere_in_hydra(call: Call) -> None:
+    left = call("-m", *FEW, "record=summary", "training.leak=0.3", "training.leak=0,0.2")
+    assert list(sweep_of(left).frame["training.leak"]) == [0, 0.2]
+    other = call("-m", *FEW, "record=summary", "seed=1,2", "seed=5", "hydra.sweep.dir=other")
+    assert list(sweep_of(other, "other").frame["seed"]) == [5]
+
+
+def test_one_value_each_is_a_sweep_of_one_run(call: Call) -> None:
+    left = call("-m", *FEW, "training.leak=0.1")
+    assert len(sweep_of(left).frame) == 1
+    assert "1 run in 1 shard," in left.stderr
+
+
+def test_a_sweep_has_one_directory_with_a_file_for_each_shard_and_the_figure(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    left = call("-m", *FEW, "scenario=copyright,scratchpad", "seed=range(2)")
+    directory = directory_of(left)
+    assert re.fullmatch(r"copyright\+scratchpad-[0-9a-f]{8}", directory.name)
+    assert [path for path in left.files() if directory not in path.parents] == []
+    top = {path.name for path in directory.iterdir() if path.is_file()}
+    assert top == {"sweep.json", "design.parquet", "curves.csv", "curves.png", "curves.svg"}
+    for folder in ("shards", "summary", "curves"):
+        assert len(list((directory / folder).iterdir())) == 2
+    last = left.stdout.splitlines()[-1]
+    assert last == f"figure: {directory.relative_to(left.folder) / 'curves.png'}"
+    told = json.loads((directory / "sweep.json").read_text())
+    assert told["asked_for"]["overrides"] == [
+        *FEW,
+        "scenario=copyright,scratchpad",
+        "seed=range(2)",
+    ]
+
+
+def test_stdout_is_the_result_and_stderr_the_progress(call: Call) -> None:
+    left = call("-m", *FEW, "training.leak=0,0.2", "seed=range(3)", "record=summary")
+    assert left.status == 0
+    assert "leak" in left.stdout
+    assert "Taken together: seed." in " ".join(left.stdout.split())
+    for progress in ("shard", "%", "left", "numbers and data"):
+        assert progress not in left.stdout
+        assert progress in left.stderr
+    assert "6 runs in 1 shard, engine numpy, in outputs/emergence-sweep/copyright-" in left.stderr
+    assert "100%" in left.stderr
+
+
+def test_the_closing_table_has_medians_by_level(call: Call) -> None:
+    left = call("-m", *FEW, "agent.initial.awareness=-4,3", "seed=range(3)")
+    frame = sweep_of(left).frame
+    medians = frame.groupby("agent.initial.awareness")["value_drift"].median()
+    for level, drift in medians.items():
+        row = next(line for line in left.stdout.splitlines() if f"│ {level:g} " in line)
+        assert f" {drift:.2f} " in row
+        assert " 3 " in row
+
+
+def test_many_levels_are_taken_together_in_the_closing_table(call: Call) -> None:
+    left = call("-m", *FEW, "agent.initial.awareness=range(5)", "training.leak=range(0,0.6,0.1)")
+    assert "runs: 30" in left.stdout
+    assert "Taken together: leak." in " ".join(left.stdout.split())
+
+
+@pytest.mark.parametrize("record", ["summary", "curves", "full"])
+def test_what_is_kept_is_what_was_asked_for(call: Call, record: str) -> None:
+    left = call("-m", *FEW, f"record={record}", "training.leak=0,0.2")
+    kept = {path.name for path in directory_of(left).iterdir() if path.is_dir()}
+    assert (
+        kept - {"shards"}
+        == {
+            "summary": {"summary"},
+            "curves": {"summary", "curves"},
+            "full": {"summary", "curves", "full"},
+        }[record]
+    )
+    assert ("figure: " in left.stdout) == (record != "summary")
+    if record == "full":
+        full = sweep_of(left).query('select * from "full"')
+        assert len(full) == 2 * 3 * 3
+
+
+# ------------------------------------------------------------------------ what values can be given
+
+
+def levels(frame: pd.DataFrame, key: str) -> list[Any]:
+    return list(dict.fromkeys(frame[key]))
+
+
+RULES = ["replicator", "policy_gradient"]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("training.leak=0,0.2,0.1", [0, 0.2, 0.1]),
+        ("training.leak=choice(0.3,0.1)", [0.3, 0.1]),
+        ("training.leak=range(0,0.3,0.1)", [0, 0.1, 0.2]),
+        ("training.leak=sort(0.3,0.1)", [0.1, 0.3]),
+        ("training.leak=sort(0.1,0.3,reverse=true)", [0.3, 0.1]),
+        ("training.leak=tag(mine,choice(0,1))", [0, 1]),
+        ("seed=range(3)", [0, 1, 2]),
+        ("seed=5,2", [5, 2]),
+        ("agents=range(1,3)", [1, 2]),
+        ("scenario=glob(*copyright*)", ["copyright"]),
+        ("scenario=glob(s*)", ["scratchpad"]),
+        ("scenario=glob([c*,r*])", ["copyright", "reward_seeker"]),
+        (
+            "training.update_rule='replicator',\"policy_gradient\"",
+            ["replicator", "policy_gradient"],
+        ),
+    ],
+)
+def test_values_are_given_in_every_way_that_hydra_has(
+    call: Call, override: str, expected: list[Any]
+) -> None:
+    few = [setting for setting in FEW if setting.split("=")[0] != override.split("=")[0]]
+    frame = sweep_of(call("-m", *few, override, "record=summary")).frame
+    key = override.split("=")[0]
+    assert levels(frame, key) == pytest.approx(expected) if key in frame else len(expected) == 1
+    assert len(frame) == len(expected)
+
+
+def test_every_scenario_is_there_by_glob(call: Call) -> None:
+    left = call("-m", NUMPY, "training.steps=3", "agents=1", "scenario=glob(*)", "record=summary")
+    frame = sweep_of(left).frame
+    names = sorted(
+        path.stem for path in (Path(__file__).parent.parent / "configs/scenario").iterdir()
+    )
+    assert list(frame["scenario"]) == names
+    assert directory_of(left).name.startswith(f"{len(names)}-scenarios-")
+    assert frame["gaming_rate.coding"].notna().sum() < len(frame)
+
+
+def test_combinations_are_in_the_order_of_their_axes(call: Call) -> None:
+    frame = sweep_of(
+        call("-m", *FEW, "agent.initial.awareness=2,0", "training.leak=0.2,0", "seed=1,0")
+    ).frame
+    assert list(
+        zip(frame["agent.initial.awareness"], frame["training.leak"], frame["seed"], strict=True)
+    ) == list(product([2, 0], [0.2, 0], [1, 0]))
+
+
+def test_zip_takes_numbers_together(call: Call) -> None:
+    frame = sweep_of(
+        call(
+            *("-m", *FEW, "hydra.sweeper.combine=zip", "seed=range(2)"),
+            *("agent.initial.awareness=2,0,1", "training.leak=0.2,0,0.1"),
+        )
+    ).frame
+    pairs = list(zip(frame["agent.initial.awareness"], frame["training.leak"], strict=True))
+    assert pairs == [(2, 0.2), (2, 0.2), (0, 0), (0, 0), (1, 0.1), (1, 0.1)]
+
+
+# Of a number that is no power of 2, a Latin hypercube alone has one point in every share.
+@pytest.mark.parametrize(("sampling", "count"), [("sobol", 16), ("lhs", 12)])
+def test_intervals_are_sampled_evenly_in_every_combination_of_the_rest(
+    call: Call, sampling: str, count: int
+) -> None:
+    settings = (
+        f"hydra.sweeper.points={count}",
+        f"hydra.sweeper.sampling={sampling}",
+        "record=summary",
+    )
+    ranges = (
+        "training.leak=interval(0.2,1)",
+        "training.learning_rate.values=tag(log,interval(0.001,0.1))",
+    )
+    one = ("agents=1", *FEW[:2])
+    frame = sweep_of(call("-m", *one, *settings, *ranges, "agent.initial.awareness=0,1")).frame
+    assert len(frame) == 2 * count
+    for _, points in frame.groupby("agent.initial.awareness"):
+        share = (points["training.leak"] - 0.2) / 0.8
+        logs = np.log10(points["training.learning_rate.values"]) / 2 + 1.5
+        for shares in (share, logs):
+            assert sorted(np.floor(count * shares)) == list(range(count))
+    firsts = frame["training.leak"].to_numpy().reshape(2, count)
+    np.testing.assert_array_equal(firsts[0], firsts[1])
+
+
+def test_the_samples_seed_makes_other_points(call: Call) -> None:
+    drawn = []
+    for seed in (0, 1, 0):
+        root = f"hydra.sweep.dir=root-{seed}"
+        few = ("hydra.sweeper.points=4", f"hydra.sweeper.seed={seed}", root)
+        left = call("-m", *FEW, *few, "training.leak=interval(0,1)")
+        drawn.append(list(sweep_of(left, f"root-{seed}").frame["training.leak"]))
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert len(set(drawn[0])) == 4
+
+
+def test_a_point_of_a_sample_is_the_run_with_its_numbers(call: Call) -> None:
+    frame = sweep_of(
+        call("-m", *FEW, "hydra.sweeper.points=2", "training.leak=interval(0,1)")
+    ).frame
+    row = frame.to_dict("records")[1]
+    single = call(*FEW, f"training.leak={row['training.leak']!r}", "hydra.run.dir=single")
+    assert expected_row(single)["value_drift"] == row["value_drift"]
+
+
+# ----------------------------------------------------------------------------------------- refusals
+
+LEAK = "training.leak=0,0.2"
+DRAWN = "training.leak=interval(0,0.2)"
+REFUSED: list[tuple[list[str], str]] = [
+    (["training.leek=0,0.2"], "training.leek: unknown key; did you mean 'leak'?"),
+    (["+foo=1,2"], "foo: unknown key; allowed: agent, "),
+    (["scenario.contexts.coding.inf=0,1"], "did you mean 'info'?"),
+    (["scenario=copyright,copyrigth"], "scenario: no scenario is named 'copyrigth'; did you mean"),
+    (["scenario=glob(zz*)"], "scenario: has nothing in it"),
+    (["training.leak=0,2"], "training.leak: got 2"),
+    (["training.leak=range(0,3)"], "training.leak: got 2"),
+    (["training.leak=0,null"], "training.leak: got None: must be a number"),
+    (["training.leak=0,nan"], "training.leak"),
+    (["training.leak=range(1,1)"], "training.leak: has nothing in it"),
+    (["training.update_rule=replicator,replicate"], "did you mean 'replicator'?"),
+    (["agents=1,0"], "agents: got 0: must be a whole number of 1 or more"),
+    (["seed=0,-1"], "seed: got -1: must be a whole number of 0 or more"),
+    (["seed=0,0"], "seed: each may be given only once"),
+    (["seed=interval(0,3)"], "seed: must be whole numbers; seed=range(32) gives 0 to 31"),
+    (["training.steps=interval(1,5)"], "training.steps: cannot be drawn from an interval"),
+    (["training.leak=interval(0.9,1.01)"], "training.leak: got 1.01: must be a number from 0"),
+    (["training.leak=tag(log,interval(0,1))"], "above 0 where the scale is a logarithm"),
+    (["training.leak=tag(lgo,interval(0.1,1))"], "training.leak: got the tag 'lgo'"),
+    (["record=summary,full"], "record: a sweep has one for all its runs"),
+    (["executor=local,dask"], "executor: a sweep has one for all its runs"),
+    (["executor.threads=1,2"], "executor.threads: a sweep has one for all its runs"),
+    ([LEAK, "record=sumary"], "record: got 'sumary': did you mean 'summary'?"),
+    ([LEAK, "executor=loca"], "executor: no executor is named 'loca'; did you mean 'local'?"),
+    ([LEAK, "~executor"], "executor: got None: choose one with executor=local"),
+    ([LEAK, "executor.name=loca"], "executor.name: got 'loca': did you mean 'local'?"),
+    ([LEAK, "+executor.thread=1"], "executor.thread: unknown key of executor=local; did you mean"),
+    ([LEAK, "+executor.workers=1"], "executor.workers: unknown key of executor=local; allowed: "),
+    ([LEAK, "executor.threads=0"], "executor.threads: got 0: must be a whole number of 1 or more"),
+    ([LEAK, "executor=dask", "executor.address=1"], "executor.address: got 1: must be text"),
+    (
+        [LEAK, "hydra.sweeper.combine=gird"],
+        "hydra.sweeper.combine: got 'gird': did you mean 'g",
+    ),
+    ([LEAK, "hydra.sweeper.sampling=sobl"], "hydra.sweeper.sampling: got 'sobl': did you mean 'so"),
+    ([DRAWN, "hydra.sweeper.points=0"], "hydra.sweeper.points: got 0: must be a whole number of 1"),
+    ([DRAWN, "hydra.sweeper.seed=-1"], "hydra.sweeper.seed: got -1: must be a whole number of 0"),
+    ([LEAK, "hydra.sweeper.dir=null"], "hydra.sweeper.dir: got None: must be a directory"),
+    ([LEAK, "+hydra.sweeper.pionts=1"], "hydra.sweeper.pionts: unknown key; did you mean 'points'"),
+    (
+        [LEAK, "agent.initial.awareness=0,1,2", "hydra.sweeper.combine=zip"],
+        "keys that go together need as many numbers each: training.leak has 2, agent.initial.aw",
+    ),
+    ([LEAK, "++training.leak=0.1"], "training.leak: is given twice"),
+    (
+        ["training.learning_rate.habit=0.1,0.2", "training.learning_rate=0.3"],
+        "training.learning_rate.habit: is given twice, or in whole and in part",
+    ),
+    (
+        ["scenario=copyright,scratchpad", "agent.initial.habit.coding=0,1"],
+        "agent.initial.habit.coding: unknown key; allowed: arithmetic_with_scratchpad",
+    ),
+    (
+        ["scenario=copyright,scratchpad", "scenario.contexts.coding.info=0.5"],
+        "(at scenario=scratchpad)",
+    ),
+    (
+        [
+            *(f"scenario.contexts.{name}.weight=0" for name in ("copyright_chat", "coding")),
+            *(f"scenario.contexts.{n}.weight=1,0" for n in ("copyright_excerpt", "travel")),
+        ],
+        "nothing is trained on",
+    ),
+    (["hydra.verbose=true,false"], "Sweeping over Hydra's configuration is not supported"),
+    (["hydra.sweeper.points=1,2", DRAWN], "Sweeping over Hydra's configuration is not supported"),
+    (["training.leak=${nowhere},1"], "nowhere"),
+]
+
+
+@pytest.mark.parametrize(("settings", "says"), REFUSED, ids=[" ".join(s) for s, _ in REFUSED])
+def test_a_sweep_with_a_bad_run_is_refused_in_one_line_before_anything_is_written(
+    call: Call, settings: list[str], says: str
+) -> None:
+    few = [setting for setting in FEW if setting.split("=")[0] not in keys_of(settings)]
+    left = call("-m", *few, *settings)
+    assert left.status == 2, left.stderr
+    assert left.stdout == ""
+    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
+    assert says in left.stderr
+    assert list(left.folder.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_told_in_one_line(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    left = call("-m", *FEW, LEAK, "hydra.sweep.dir=taken")
+    assert left.status == 1
+    assert re.fullmatch(r"error: .*taken.*\n", left.stderr), left.stderr
+
+
+def test_a_place_that_holds_something_else_is_left_alone(call: Call) -> None:
+    left = call("-m", *FEW, LEAK)
+    directory = directory_of(left)
+    for path in sorted(directory.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    (directory / "mine.txt").write_text("my notes")
+    again = call("-m", *FEW, LEAK)
+    assert again.status == 2
+    assert again.stderr.splitlines()[-1].startswith("error: ")
+    assert "holds no sweep" in again.stderr
+    assert [path.name for path in directory.iterdir()] == ["mine.txt"]
+
+
+# --------------------------------------------------------------------------- the same command again
+
+AGAIN = (
+    "-m",
+    *FEW,
+    "record=summary",
+    "scenario=copyright,scratchpad",
+    "training.leak=0,0.2",
+    "seed=range(3)",
+)
+
+
+def test_the_same_command_does_nothing_again_and_says_so(call: Call) -> None:
+    first = call(*AGAIN)
+    assert "there already" not in first.stderr
+    directory = directory_of(first)
+    before, content = stamps(directory), {p: p.read_bytes() for p in first.files()}
+    again = call(*AGAIN)
+    assert directory_of(again) == directory
+    assert "there already: 12 runs" in again.stderr
+    assert stamps(directory) == before
+    assert {path: path.read_bytes() for path in again.files()} == content
+    assert again.stdout == first.stdout
+
+
+def test_only_what_is_missing_is_done(call: Call) -> None:
+    first = call(*AGAIN)
+    directory = directory_of(first)
+    whole = tables(directory)
+    before = stamps(directory)
+    lost = sorted((directory / "shards").iterdir())[1]
+    lost.unlink()
+    again = call(*AGAIN)
+    assert again.status == 0
+    assert "there already: 6 runs" in again.stderr
+    assert "damaged" not in again.stderr
+    assert tables(directory) == whole
+    written = {name for name, stamp in stamps(directory).items() if before[name] != stamp}
+    assert written == {
+        f"shards/{lost.name}",
+        f"summary/{lost.stem}.parquet",
+    }
+
+
+def test_order_does_not_matter_where_none_was_asked_for(call: Call) -> None:
+    """Hydra shuffles anew every time; then nothing would ever be there already."""
+    shuffled = ("-m", *FEW, "seed=shuffle(range(20))", "training.leak=shuffle(0,0.1,0.2,0.3,0.4)")
+    first = call(*shuffled)
+    assert len(sweep_of(first).frame) == 100
+    again = call(*shuffled)
+    assert "there already: 100 runs" in again.stderr
+    assert directory_of(again) == directory_of(first)
+
+
+def test_a_changed_command_has_a_directory_of_its_own(call: Call) -> None:
+    first = call(*AGAIN)
+    directory = directory_of(first)
+    before = stamps(directory)
+    changes = ("seed=range(4)", "training.leak=0,0.3", "training.steps=21", "record_every=5")
+    for number, change in enumerate(changes):
+        kept = [setting for setting in AGAIN if setting.split("=")[0] != change.split("=")[0]]
+        other = call(*kept, change)
+        assert other.status == 0, other.stderr
+        assert "there already" not in other.stderr
+        assert stamps(directory) == before
+        assert len(list(directory.parent.iterdir())) == 2 + number
+
+
+def test_who_computes_changes_nothing_in_what_the_sweep_is(call: Call) -> None:
+    first = call(*AGAIN)
+    again = call(*AGAIN, "executor.threads=1")
+    assert "there already: 12 runs" in again.stderr
+    assert directory_of(again) == directory_of(first)
+
+
+@pytest.mark.parametrize("setting", ["hydra.sweep.dir", "++hydra.sweep.dir", "hydra.sweeper.dir"])
+def test_the_root_of_sweeps_can_be_chosen(call: Call, setting: str) -> None:
+    left = call("-m", *FEW, LEAK, "record=summary", f"{setting}=mine/sweeps")
+    directory = directory_of(left, "mine/sweeps")
+    assert directory.name.startswith("copyright-")
+    assert not (left.folder / "outputs").exists()
+    again = call("-m", *FEW, LEAK, "record=summary", f"{setting}=mine/sweeps")
+    assert "there already: 2 runs" in again.stderr
+
+
+@pytest.mark.parametrize("how", ["cut", "changed", "gone"])
+def test_a_damaged_shard_is_noticed_done_again_and_told(call: Call, how: str) -> None:
+    first = call(*AGAIN)
+    directory = directory_of(first)
+    whole, before = tables(directory), stamps(directory)
+    hurt = sorted((directory / "summary").iterdir())[0]
+    content = hurt.read_bytes()
+    if how == "gone":
+        hurt.unlink()
+    else:
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        hurt.write_bytes(content[:-100] if how == "cut" else flipped)
+    again = call(*AGAIN)
+    assert again.status == 0, again.stderr
+    assert "done again, as they were damaged: 1 shard" in again.stderr
+    assert "there already: 6 runs" in again.stderr
+    assert tables(directory) == whole
+    untouched = {name for name, stamp in stamps(directory).items() if before[name] == stamp}
+    assert {path.split("/")[-1] for path in before if hurt.stem in path} == {
+        name.split("/")[-1] for name in before if name not in untouched
+    }
+
+
+# ------------------------------------------------------------------------------------- failing runs
+
+
+def test_a_run_that_fails_leaves_the_others_alone_and_is_told(call: Call) -> None:
+    axis = "training.learning_rate.values"
+    left = call("-m", *FEW, f"{axis}=0.003,1e300,0.01", "seed=range(2)")
+    assert left.status == 1
+    assert re.fullmatch(
+        r"error: 2 of 6 runs failed, the first because \(run 2\) values\.\w+ grew out of all "
+        r"bounds by step 10; lower training\.learning_rate\.values; .*",
+        left.stderr.splitlines()[-1],
+    )
+    assert "Traceback" not in left.stderr
+    frame = Sweep.load(directory_of(left)).frame
+    assert list(frame["error"].notna()) == [level == 1e300 for level in frame[axis]]
+    assert list(frame["reach"].notna()) == [level != 1e300 for level in frame[axis]]
+    fine = frame[frame["error"].isna()]
+    only = call("-m", *FEW, f"{axis}=0.003,0.01", "seed=range(2)", "hydra.sweep.dir=fine")
+    expected = sweep_of(only, "fine").frame
+    numbers = [name for name in expected.columns if name not in ("run", "error")]
+    pd.testing.assert_frame_equal(
+        fine[numbers].reset_index(drop=True), expected[numbers], check_exact=True
+    )
+    again = call("-m", *FEW, f"{axis}=0.003,1e300,0.01", "seed=range(2)")
+    assert again.status == 1
+    assert "there already: 6 runs" in again.stderr
+    assert "2 of 6 runs failed" in again.stderr
+
+
+def test_a_sweep_of_which_nothing_came_says_so(call: Call) -> None:
+    left = call("-m", *FEW, "training.learning_rate.values=1e299,1e300")
+    assert left.status == 1
+    assert "2 of 2 runs failed" in left.stderr.splitlines()[-1]
+    assert "Traceback" not in left.stderr
+    assert "figure" not in left.stdout
+
+
+# ------------------------------------------------------------------------------------------ Ctrl-C
+
+LONG = (
+    *("-m", NUMPY, "scenario=scratchpad", "agents=4", "seed=range(1000)", "record_every=1000"),
+    *("training.steps=range(200,208)", "record=summary", "executor.threads=1"),
+)
+
+
+def until(condition: Callable[[], object], *, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Left, float]]:
+    """A sweep of eight shards that was interrupted after the second."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    running = start(folder, *LONG)
+    try:
+        until(lambda: len(list(folder.rglob("shards/*.json"))) > 1, seconds=60)
+        running.send_signal(signal.SIGINT)
+        begun = time.monotonic()
+        left = ended(running, folder, timeout=30)
+        yield left, time.monotonic() - begun
+    finally:
+        running.kill()
+
+
+def test_an_interrupted_sweep_stops_at_once_and_says_so_in_one_line(
+    interrupted: tuple[Left, float],
+) -> None:
+    left, seconds = interrupted
+    assert left.status == 130
+    assert seconds < 10
+    assert left.stdout == ""
+    assert "Traceback" not in left.stderr
+    assert left.stderr.splitlines()[-1] == (
+        "interrupted; the same command goes on from what is in "
+        f"{directory_of(left).relative_to(left.folder)}"
+    )
+    assert left.stderr.count("interrupted") == 1
+
+
+def test_an_interrupted_sweep_keeps_finished_shards_and_nothing_half_written(
+    interrupted: tuple[Left, float],
+) -> None:
+    left, _ = interrupted
+    directory = directory_of(left)
+    done = {path.stem for path in (directory / "shards").iterdir()}
+    assert 1 < len(done) < 8
+    assert {path.stem for path in (directory / "summary").iterdir()} == done
+    assert not [path for path in left.files() if ".part" in path.name]
+    assert len(Sweep.load(directory).frame) == 1000 * len(done)
+
+
+def test_the_same_command_finishes_an_interrupted_sweep_with_the_same_bytes(
+    interrupted: tuple[Left, float], call: Call
+) -> None:
+    left, _ = interrupted
+    directory = directory_of(left)
+    before = stamps(directory)
+    done = len(list((directory / "shards").iterdir()))
+    root = f"hydra.sweep.dir={directory.parent}"
+    rest = call(*LONG, root)
+    assert rest.status == 0, rest.stderr
+    assert f"there already: {1000 * done:,} runs" in rest.stderr
+    after = stamps(directory)
+    assert {name: after[name] for name in before} == before
+    whole = call(*LONG, "executor.threads=2")
+    assert "there already" not in whole.stderr
+    assert directory_of(whole).name == directory.name
+    assert tables(directory_of(whole)) == tables(directory)
+    assert len(tables(directory)) == 16
+
+
+# -------------------------------------------------------------------------------------------- dask
+
+SPREAD = (
+    "-m",
+    NUMPY,
+    "agents=3",
+    "scenario=scratchpad,copyright",
+    "training.steps=10,20",
+    "seed=range(2)",
+)
+
+
+def test_a_cluster_gives_the_same_bytes_and_a_missing_one_is_told(
+    call: Call, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pytest.importorskip("distributed")
+    nobody, folder = tmp_path_factory.mktemp("nobody"), tmp_path_factory.mktemp("dask")
+    refused = start(nobody, *SPREAD, "executor=dask", "executor.address=tcp://127.0.0.1:1")
+    done = command(folder, *SPREAD, "executor=dask", "executor.workers=2")
+    left = ended(refused, nobody)
+    assert done.status == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    local = call(*SPREAD)
+    assert tables(directory_of(done)) == tables(directory_of(local))
+    assert len(tables(directory_of(local))) == 12
+    assert left.status == 2
+    assert left.stdout == ""
+    last = left.stderr.splitlines()[-1]
+    assert last.startswith("error: executor.address: no scheduler answers at 'tcp://127.0.0.1:1'")
+    assert "Traceback" not in left.stderr
