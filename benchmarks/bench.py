@@ -38,23 +38,24 @@ def main() -> None:
     only = parser.parse_args().only
     console, rounds, found = Console(), None, None
     tables: list[Table] = []
+    if only != "engines":  # first: a process starts with the peak memory of the one that made it
+        console.print("sweeps: two of these commands take a while")
+        with tempfile.TemporaryDirectory() as folder:
+            found = sweeps.measure(Path(folder))
+        tables.append(sweeps.sweeps_table(found))
+        console.print(tables[-1])
     if only != "sweeps":
         with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task("engines", total=engines.ROUNDS)
             rounds = engines.race(
                 engines.contenders(), engines.ROUNDS, lambda: progress.advance(task)
             )
-        tables += [engines.race_table(rounds), engines.scaling_table(), engines.choices_table()]
         threads = engines.two_threads(engines.ROUNDS)
-        tables[0].caption = f"Two threads of the Numba engine: {threads:.2f} times one."
-        for table in tables:
+        raced = engines.race_table(rounds)
+        raced.caption = f"Two threads of the Numba engine: {threads:.2f} times one."
+        for table in (raced, engines.scaling_table(), engines.choices_table()):
+            tables.append(table)
             console.print(table)
-    if only != "engines":
-        console.print("sweeps: two of these commands take a while")
-        with tempfile.TemporaryDirectory() as folder:
-            found = sweeps.measure(Path(folder))
-        tables.append(sweeps.sweeps_table(found))
-        console.print(tables[-1])
     if rounds is not None and found is not None:
         PAGE.write_text(_page(tables), encoding="utf-8")
         text = README.read_text(encoding="utf-8")

@@ -20,14 +20,14 @@ import mesa_per_agent
 import mesa_tuned
 import reference
 from example import example
-from sim.dynamics.arrays import Program
+from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.numba_engine import NumbaEngine
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.numerics import UFUNC_BUFFER
-from sim.run import prepare
 from sim.spec.agent import TRAITS, Agent
 from sim.spec.scenario import Scenario
+from sim.spec.settings import read_specs
 from sim.spec.training import Training
 
 CONTEXTS, VALUES, RESPONSES = 12, 4, 2
@@ -54,7 +54,10 @@ def program_of(
     """Return the example of a given size as arrays."""
     scenario = Scenario.load(example(contexts, VALUES, responses))
     training = Training(steps=steps)
-    return prepare(scenario, agent=AGENT, training=training, agents=agents, engine="numpy").program
+    specs = read_specs(scenario, agent=AGENT, training=training)
+    return compile_program(
+        specs.scenario, agent=specs.agent, training=training, agents=agents, seed=0
+    )
 
 
 def speed(
@@ -160,11 +163,11 @@ def ratio(rounds: list[dict[str, float]], name: str, to: str) -> float | None:
 
 def two_threads(rounds: int) -> float:
     """Return how many times faster two threads are than one, both by the clock on the wall."""
-    program = program_of(steps=1000)
+    program = program_of(steps=1500)
     found = []
     for _ in range(rounds):
-        one = engine_speed(NumbaEngine(threads=1), program, 300, threads=2)
-        two = engine_speed(NumbaEngine(threads=2), program, 300, threads=2)
+        one = engine_speed(NumbaEngine(threads=1), program, 1500, threads=2)
+        two = engine_speed(NumbaEngine(threads=2), program, 1500, threads=2)
         found.append(two / one)
     return median(found)
 

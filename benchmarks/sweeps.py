@@ -23,7 +23,7 @@ EMERGENCE = Path(__file__).parent.parent / "experiments" / "emergence.py"
 MAP = (
     "-m",
     "agents=1",
-    "agent.initial.awareness=range(-6,0,0.24)",
+    "agent.initial.awareness=range(-6,0.25,0.25)",
     "training.leak=range(0,1,0.025)",
     "seed=range(32)",
     "training.steps=4000",
@@ -32,7 +32,7 @@ MAP = (
 MILLION = (
     "-m",
     "agents=1",
-    "agent.initial.awareness=range(-6,0,0.06)",
+    "agent.initial.awareness=range(-6,0.25,0.0625)",
     "training.leak=range(0,1,0.01)",
     "seed=range(100)",
     "training.steps=100",
@@ -144,7 +144,9 @@ def sweeps_table(found: Sweeps) -> Table:
     table.add_row("  quantile curves over all of it", f"{found.curves:.2f} s")
     table.add_row("1,000,000 runs × 100 steps, record=summary", _told(found.million))
     table.add_row("  files", _files(found.million_files))
-    table.add_row("one Hydra job per run: a job of 10 steps", f"{1e3 * found.job:.0f} ms")
+    table.add_row(
+        "one Hydra job per run: a job of 10 steps, its figure too", f"{1e3 * found.job:.0f} ms"
+    )
     table.add_row("  files", f"{found.job_files[0]:.0f}, {found.job_files[1] / 1e3:.0f} kB")
     table.add_row("  times the cost of a run of the map", f"{found.job / per_run:,.0f}")
     return table

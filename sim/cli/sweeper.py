@@ -34,7 +34,7 @@ from sim.dynamics.engines.registry import get_engine
 from sim.spec.errors import SpecError, check_whole, nearest
 from sim.sweeps.design import Design, Grid, LatinHypercube, Product, Range, Sobol, Zip, is_number
 from sim.sweeps.executors import MAKERS, Executor, LocalExecutor
-from sim.sweeps.plan import Part, Plan, make_plan
+from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.sweep import run_plan, stands_in_column, with_first_point
 from sim.sweeps.table import Sweep
 
@@ -93,9 +93,6 @@ def sweep(
             highlight=False,
         )
         try:
-            if isinstance(executor, LocalExecutor):
-                engine = get_engine(plan.engine, precision=plan.precision, threads=1)
-                prepare_engine(engine, plan.shards[0].program())
             with progress_bar("sweep") as progress:
                 found = run_plan(
                     plan,
@@ -103,6 +100,7 @@ def sweep(
                     executor=executor,
                     progress=progress,
                     asked_for={"overrides": list(arguments)},
+                    prepare=_prepare if isinstance(executor, LocalExecutor) else None,
                 )
             _show(found, directory)
         except KeyboardInterrupt:
@@ -315,6 +313,11 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def _prepare(shard: Shard) -> None:
+    engine = get_engine(shard.engine, precision=shard.precision, threads=1)
+    prepare_engine(engine, shard.program())
+
+
 def _first_error(found: Sweep) -> str:
     row = found.query("select run, error from summary where error is not null order by run limit 1")
     return f"(run {row['run'].iat[0]}) {row['error'].iat[0]}"
@@ -327,6 +330,8 @@ def _show(found: Sweep, directory: Path) -> None:
         err.print(f"done again, as they were damaged: {_count(found.damaged, 'shard')}")
     out.print(sweep_table(found))
     if found.described["record"] != "summary" and found.failed < found.described["runs"]:
-        _, figure, *_ = draw_curves(found, directory)
+        figure = directory / "curves.png"
+        if found.resumed < found.described["runs"] or not figure.exists():
+            draw_curves(found, directory)
         out.print(f"figure: {figure}", soft_wrap=True)
     err.print(f"[dim]numbers and data: {directory}[/dim]", soft_wrap=True)

@@ -122,7 +122,7 @@ def _medians(sweep: Sweep, axes: list[str]) -> pd.DataFrame:
 
 
 def _level(level: object) -> str:
-    return f"{level:g}" if isinstance(level, float) else str(level)
+    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
 
 
 def _number(number: float | None) -> str:

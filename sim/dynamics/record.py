@@ -20,8 +20,8 @@ from sim.dynamics.state import Array, State
 from sim.dynamics.training import OPACITY, reward
 from sim.dynamics.variables import VARIABLES
 
-#: Agents that are measured at once.
-BLOCK = 1024
+#: Agents that are measured at once; with fewer, threads wait for the interpreter's lock.
+BLOCK = 2112
 
 
 class Recorder:

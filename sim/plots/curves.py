@@ -101,5 +101,5 @@ def _colours(levels: Sequence[object]) -> list[str]:
 
 
 def _show(level: object) -> str:
-    text = f"{level:g}" if isinstance(level, float) else str(level)
+    text = f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
     return text.replace("-", "−") if isinstance(level, int | float) else text.replace("_", " ")

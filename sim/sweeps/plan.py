@@ -33,7 +33,7 @@ Record = Literal["summary", "curves", "full"]
 FORMAT = 1
 
 #: A shard has about so many agent-steps: a second or some, which is what Ctrl-C can cost ...
-AGENT_STEPS = 2**23
+AGENT_STEPS = 2**24
 #: ... and from so few agents, below which the engines lose their speed ...
 FEWEST = 512
 #: ... to so many, so that what is held in memory stays small.

@@ -22,7 +22,7 @@ from sim.spec.settings import Specs, apply_settings, full_key, read_specs
 from sim.spec.training import Training
 from sim.sweeps.design import Design, Grid, Product, is_number, read_numbers
 from sim.sweeps.executors import Executor, LocalExecutor
-from sim.sweeps.plan import Part, Plan, make_plan, of_one_agent
+from sim.sweeps.plan import Part, Plan, Shard, make_plan, of_one_agent
 from sim.sweeps.store import Store
 from sim.sweeps.table import Sweep
 
@@ -111,8 +111,12 @@ def run_plan(
     executor: Executor | None = None,
     progress: Progress | None = None,
     asked_for: Mapping[str, Any] | None = None,
+    prepare: Callable[[Shard], None] | None = None,
 ) -> Sweep:
-    """Do what is missing of a plan; arguments as `sweep`, and `asked_for` as a note in the store.
+    """Do what is missing of a plan; arguments as `sweep`.
+
+    `asked_for` goes into the store as a note; `prepare` is called with the first shard that is
+    missing, if any is, before one is computed.
 
     Raises:
         SpecError: The store holds something else.
@@ -121,7 +125,12 @@ def run_plan(
         place = tempfile.mkdtemp(prefix="sweep-")
         try:
             found = run_plan(
-                plan, store=place, executor=executor, progress=progress, asked_for=asked_for
+                plan,
+                store=place,
+                executor=executor,
+                progress=progress,
+                asked_for=asked_for,
+                prepare=prepare,
             )
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
@@ -134,6 +143,8 @@ def run_plan(
     missing = [shard for shard in plan.shards if done[shard.name] is None]
     damaged = sum(kept.is_listed(shard.name) for shard in missing)
     resumed = plan.runs - sum(shard.runs for shard in missing)
+    if missing and prepare is not None:
+        prepare(missing[0])
     told = _share_of(plan, missing, progress)
     for one in (executor or LocalExecutor()).run(missing, kept, told=told):
         done[one.name] = one
