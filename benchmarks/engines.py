@@ -44,7 +44,7 @@ NUMBA_TWO = "Numba engine, 2 threads"
 NUMBA_SINGLE = "Numba engine, float32"
 C = "C kernel"
 MESA = "one Mesa object per agent"
-MESA_TUNED = "the same, tuned by hand"
+MESA_TUNED = "one Mesa object per agent, tuned by hand"
 REFERENCE = "reference simulator of the tests"
 
 
