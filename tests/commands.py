@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,11 @@ class Left:
 
 
 def start(folder: Path, *arguments: str, name: str = "emergence") -> subprocess.Popen[str]:
-    """Start a script as a user does, in a process of its own."""
+    """Start a script as a user does, in a process of its own that Ctrl-C reaches.
+
+    Where the tests run in the background, a shell has told them to ignore it, and what they start
+    would ignore it too.
+    """
     return subprocess.Popen(
         [sys.executable, str(script(name)), *arguments],
         cwd=folder,
@@ -51,6 +57,7 @@ def start(folder: Path, *arguments: str, name: str = "emergence") -> subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
