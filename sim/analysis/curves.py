@@ -103,16 +103,14 @@ def paired_differences(
         frame = sweep.query(
             f"with middle as (select run, step, median({column}) as x from curves "
             "group by run, step), seen as (select * from middle join design using (run)) "
-            f"select {grouped}, quantile_cont(b.x - a.x, {list(band)}) as q, count(*) as runs, "
-            "count(distinct b.run) as pairs "
+            f"select {grouped}, quantile_cont(b.x - a.x, {list(band)}) as q, "
+            "count(distinct b.run) as runs "
             f"from seen a join seen b on {same} "
             f"where a.{axis} = ? and b.{axis} <> ? and a.x is not null and b.x is not null "
             f"group by {grouped} order by {grouped}",
             [baseline, baseline],
         )
-        found.append(
-            _spread_out(frame.drop(columns="runs").rename(columns={"pairs": "runs"}), variable)
-        )
+        found.append(_spread_out(frame, variable))
     return pd.concat(found, ignore_index=True)
 
 

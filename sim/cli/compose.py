@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from sim.dynamics.state import AgentState
 from sim.run import Run, prepare
 from sim.spec.agent import Agent
-from sim.spec.errors import SpecError, nearest
+from sim.spec.errors import SpecError, check_whole, nearest
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, read_specs
 from sim.spec.training import Training
+from sim.sweeps.executors import MAKERS, Executor
+from sim.sweeps.plan import Record, read_record
 
 #: The keys of a run, as in configs/emergence.yaml ...
 RUN_KEYS = (
@@ -40,12 +43,14 @@ class Asked:
     Attributes:
         specs: Scenario, agent and training.
         run: The other keys of a run.
-        sweep: The keys of a sweep.
+        record: What is kept of a sweep.
+        executor: Who computes a sweep.
     """
 
     specs: Specs
     run: dict[str, Any]
-    sweep: dict[str, Any]
+    record: Record
+    executor: Executor
 
 
 def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
@@ -73,7 +78,8 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
     return Asked(
         specs=read_specs(scenario, agent=agent, training=training),
         run={key: value for key, value in data.items() if key in RUN_KEYS},
-        sweep={key: value for key, value in data.items() if key in SWEEP_KEYS},
+        record=read_record(data.get("record")),
+        executor=make_executor(data.get("executor")),
     )
 
 
@@ -87,6 +93,29 @@ def read_run(
     asked = read(config, scenario_name=scenario_name)
     scenario, agent, training = asked.specs
     return prepare(scenario, agent=agent, training=training, initial=initial, **asked.run)
+
+
+def make_executor(described: object) -> Executor:
+    """Return the executor that the key `executor` of a config describes.
+
+    Raises:
+        SpecError: It describes none.
+    """
+    if not isinstance(described, Mapping) or "name" not in described:
+        raise SpecError(f"executor: got {described!r}: choose one with executor=local or =dask")
+    settings = {str(key): value for key, value in described.items() if key != "name"}
+    name = str(described["name"])
+    if name not in MAKERS:
+        raise SpecError(f"executor.name: got {name!r}: {nearest(name, MAKERS)}")
+    for key, value in settings.items():
+        if key not in EXECUTOR_KEYS[name]:
+            hint = nearest(key, EXECUTOR_KEYS[name])
+            raise SpecError(f"executor.{key}: unknown key of executor={name}; {hint}")
+        if value is not None and key in ("threads", "workers"):
+            check_whole(f"executor.{key}", value, least=1)
+        elif value is not None and not isinstance(value, str):
+            raise SpecError(f"executor.{key}: got {value!r}: must be text (tcp://HOST:PORT)")
+    return MAKERS[name](**settings)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

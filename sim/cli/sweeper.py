@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from hydra.core.override_parser.types import (
 from omegaconf import DictConfig
 
 from hydra_plugins.array_sweeper import SETTINGS
-from sim.cli.compose import EXECUTOR_KEYS, Asked, read
+from sim.cli.compose import Asked, read
 from sim.cli.console import err, out, prepare_engine, progress_bar
 from sim.cli.curves import draw_curves
 from sim.cli.report import FAILED, INTERRUPTED, Stopped, stopping
@@ -33,13 +34,13 @@ from sim.cli.tables import sweep_table
 from sim.dynamics.engines.registry import get_engine
 from sim.spec.errors import SpecError, check_whole, nearest
 from sim.sweeps.design import Design, Grid, LatinHypercube, Product, Range, Sobol, Zip, is_number
-from sim.sweeps.executors import MAKERS, Executor, LocalExecutor
+from sim.sweeps.executors import LocalExecutor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.sweep import run_plan, stands_in_column, with_first_point
 from sim.sweeps.table import Sweep
 
 #: Keys whose numbers are never columns: a run has them before there are arrays.
-_OF_A_RUN = ("agents", "record_every", "engine", "precision")
+_OF_A_RUN = ("agents", "record_every")
 #: Keys that a sweep has once.
 _OF_A_SWEEP = ("record", "executor", "engine", "precision")
 
@@ -65,6 +66,11 @@ class Axis:
     texts: list[str]
     interval: Range | None = None
 
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it may be a column: its values are numbers, and not of a run as a whole."""
+        return self.key not in _OF_A_RUN and all(is_number(value) for value in self.values)
+
 
 def sweep(
     arguments: Sequence[str],
@@ -83,7 +89,7 @@ def sweep(
     """
     with stopping():
         plan, asked = plan_sweep(arguments, config=config, loader=loader, settings=settings)
-        executor = make_executor(asked.sweep.get("executor"))
+        executor = asked.executor
         directory = _directory(plan, config, settings)
         directory.mkdir(parents=True, exist_ok=True)
         err.print(
@@ -142,62 +148,66 @@ def plan_sweep(
         texts = {**firsts, **chosen}
         lines = {o.get_key_element(): str(o.input_line) for o in overrides}
         lines |= {axis.element: texts[axis.key] for axis in axes}
-        return _compose(config, loader, list(lines.values()))
+        with _at(chosen):
+            return _compose(config, loader, list(lines.values()))
 
-    # What numeric axes are is looked up in the first combination of everything.
-    first = compose({})
-    columns = [axis for axis in axes if _is_column(axis, first)]
-    chosen = [axis for axis in axes if axis not in columns and axis.key != "seed"]
-    seeds = next((axis for axis in axes if axis.key == "seed"), None)
+    seeds = _seeds(axes)
+    of_runs = [axis for axis in axes if axis.key != "seed"]
+    columns = [axis for axis in of_runs if axis.is_numeric]
+    found = [_Choice(*choice, compose(choice[0])) for choice in _choices(of_runs, columns)]
+    standing = [axis for axis in columns if _is_column(axis, found)]
+    if standing != columns:  # some numbers are choices, too
+        columns = standing
+        found = [_Choice(*choice, compose(choice[0])) for choice in _choices(of_runs, columns)]
     points = _design(columns, settings)
     parts = []
-    for texts, values in _combinations(chosen):
-        try:
-            asked = compose(texts) if {**firsts, **texts} != firsts else first
-            specs = with_first_point(asked.specs, points)
-        except SpecError as error:
-            here = f" (at {' '.join(texts.values())})" if texts else ""
-            raise SpecError(f"{error}{here}") from None
+    for choice in found:
+        with _at(choice.texts):
+            specs = with_first_point(choice.asked.specs, points)
+        run = choice.asked.run
         parts.append(
             Part(
                 specs=specs,
                 design=points,
-                seeds=tuple(seeds.values) if seeds else (asked.run["seed"],),
-                agents=asked.run["agents"],
-                record_every=asked.run["record_every"],
-                chosen=values,
+                seeds=seeds or (run["seed"],),
+                agents=run["agents"],
+                record_every=run["record_every"],
+                chosen=choice.values,
             )
         )
+    first = found[0].asked
     plan = make_plan(
         parts,
-        record=first.sweep.get("record", "summary"),
+        record=first.record,
         engine=first.run["engine"],
         precision=first.run["precision"],
     )
     return plan, first
 
 
-def make_executor(described: object) -> Executor:
-    """Return the executor that the key `executor` of a config describes.
+@dataclass(frozen=True)
+class _Choice:
+    """A combination of choices, and what it asks for.
 
-    Raises:
-        SpecError: It describes none.
+    Attributes:
+        texts: The choices as overrides, by key.
+        values: The same as plain data.
+        asked: What Hydra made of it.
     """
-    if not isinstance(described, Mapping) or "name" not in described:
-        raise SpecError(f"executor: got {described!r}: choose one with executor=local or =dask")
-    settings = {str(key): value for key, value in described.items() if key != "name"}
-    name = str(described["name"])
-    if name not in MAKERS:
-        raise SpecError(f"executor.name: got {name!r}: {nearest(name, MAKERS)}")
-    for key, value in settings.items():
-        if key not in EXECUTOR_KEYS[name]:
-            hint = nearest(key, EXECUTOR_KEYS[name])
-            raise SpecError(f"executor.{key}: unknown key of executor={name}; {hint}")
-        if value is not None and key in ("threads", "workers"):
-            check_whole(f"executor.{key}", value, least=1)
-        elif value is not None and not isinstance(value, str):
-            raise SpecError(f"executor.{key}: got {value!r}: must be text (tcp://HOST:PORT)")
-    return MAKERS[name](**settings)
+
+    texts: Mapping[str, str]
+    values: Mapping[str, Any]
+    asked: Asked
+
+
+@contextmanager
+def _at(texts: Mapping[str, str]) -> Iterator[None]:
+    """Say, of an error, at which choices it occurs."""
+    try:
+        yield
+    except SpecError as error:
+        here = f" (at {' '.join(texts.values())})" if texts else ""
+        raise SpecError(f"{error}{here}") from None
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
@@ -254,20 +264,25 @@ def _check_axes(axes: Sequence[Axis], given: Mapping[str, str]) -> None:
             raise SpecError(f"{axis.key}: is given twice, or in whole and in part")
 
 
-def _is_column(axis: Axis, first: Asked) -> bool:
-    if axis.key == "seed":
-        if axis.interval is not None:
-            raise SpecError("seed: must be whole numbers; seed=range(32) gives 0 to 31")
-        return False
-    if axis.key in _OF_A_RUN or not all(is_number(value) for value in axis.values):
-        found = False
-    else:
-        # Of listed values, the plan checks all; an interval's ends need not be among them.
-        tried = axis.values[:1] if axis.interval is None else axis.values
-        found = all(stands_in_column(first.specs, axis.key, value) for value in tried)
-    if axis.interval is not None and not found:
-        raise SpecError(f"{axis.key}: cannot be drawn from an interval; give it values")
-    return found
+def _seeds(axes: Sequence[Axis]) -> tuple[int, ...]:
+    """Return the seeds that are swept; none if they are not."""
+    for axis in axes:
+        if axis.key == "seed":
+            if axis.interval is not None:
+                raise SpecError("seed: must be whole numbers; seed=range(32) gives 0 to 31")
+            return tuple(axis.values)
+    return ()
+
+
+def _is_column(axis: Axis, found: Sequence[_Choice]) -> bool:
+    """Say whether an axis is a number of the arrays, whatever else is chosen."""
+    # Of listed values, the plan checks all; an interval's ends need not be among them.
+    tried = axis.values[:1] if axis.interval is None else axis.values
+    for choice in found:
+        with _at(choice.texts):
+            if not all(stands_in_column(choice.asked.specs, axis.key, value) for value in tried):
+                return False
+    return True
 
 
 def _design(columns: Sequence[Axis], settings: Mapping[str, Any]) -> Design:
@@ -280,10 +295,16 @@ def _design(columns: Sequence[Axis], settings: Mapping[str, Any]) -> Design:
     return Product(*designs)
 
 
-def _combinations(axes: Sequence[Axis]) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
-    """Yield every combination of choices by key, as overrides and as plain data."""
-    for places in itertools.product(*(range(len(axis.values)) for axis in axes)):
-        chosen = list(zip(axes, places, strict=True))
+def _choices(
+    axes: Sequence[Axis], columns: Sequence[Axis]
+) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    """Yield every combination of the axes that are no columns, as overrides and as plain data."""
+    listed = [axis for axis in axes if axis not in columns]
+    for axis in listed:
+        if axis.interval is not None:
+            raise SpecError(f"{axis.key}: cannot be drawn from an interval; give it values")
+    for places in itertools.product(*(range(len(axis.values)) for axis in listed)):
+        chosen = list(zip(listed, places, strict=True))
         yield (
             {axis.key: axis.texts[place] for axis, place in chosen},
             {axis.key: _plain(axis.values[place]) for axis, place in chosen},

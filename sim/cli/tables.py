@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from sim.analysis.emergence import in_few_agents
-from sim.plots.style import short_key
+from sim.plots.style import short_key, short_level
 from sim.sweeps.table import Sweep
 
 Band = dict[str, float] | None
@@ -95,7 +95,7 @@ def sweep_table(sweep: Sweep) -> RenderableType:
     )
     for row in frame.to_dict("records"):
         table.add_row(
-            *(_level(row[axis]) for axis in axes),
+            *(short_level(row[axis]) for axis in axes),
             f"{row['runs']:,}",
             f"{row['failed']:,}" if row["failed"] else "–",
             *(_number(row[name]) for name in _SHOWN),
@@ -119,10 +119,6 @@ def _medians(sweep: Sweep, axes: list[str]) -> pd.DataFrame:
         f"select {', '.join(columns)} from design join summary using (run) "
         f"{grouped} order by min(run)"
     )
-
-
-def _level(level: object) -> str:
-    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
 
 
 def _number(number: float | None) -> str:

@@ -126,7 +126,10 @@ def _part(given: object, name: str, otherwise: float) -> float:
     """Return one of many numbers, which may be one for all, by name, or the fields of a spec."""
     if isinstance(given, Capability):
         return float(getattr(given, name))
-    return given.get(name, otherwise) if isinstance(given, Mapping) else given  # type: ignore
+    if isinstance(given, Mapping):
+        return float(given.get(name, otherwise))
+    assert isinstance(given, int | float)
+    return given
 
 
 def check_names(agent: Agent, scenario: Scenario, layout: Layout) -> None:

@@ -21,7 +21,7 @@ from sim.dynamics.training import OPACITY, reward
 from sim.dynamics.variables import VARIABLES
 
 #: Agents that are measured at once; with fewer, threads wait for the interpreter's lock.
-BLOCK = 2112
+BLOCK = 2048
 
 
 class Recorder:

@@ -9,7 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends, short_key
+from sim.plots.style import (
+    COLOURS,
+    MUTED,
+    EndLabel,
+    house_style,
+    label_ends,
+    short_key,
+    short_level,
+)
 
 #: Shares of the colour map that are neither too light nor too dark on white.
 _SHADES = (0.0, 0.85)
@@ -101,5 +109,5 @@ def _colours(levels: Sequence[object]) -> list[str]:
 
 
 def _show(level: object) -> str:
-    text = f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
+    text = short_level(level)
     return text.replace("-", "−") if isinstance(level, int | float) else text.replace("_", " ")

@@ -52,6 +52,10 @@ class Grid(Design):
 
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
         self._axes = {key: read_numbers(values, key) for key, values in axes.items()}
+        for key, values in self._axes.items():
+            once, counts = np.unique(values, return_counts=True)
+            if (counts > 1).any():
+                raise SpecError(f"{key}: {once[counts > 1][0]:g} is given more than once")
 
     @property
     def keys(self) -> tuple[str, ...]:

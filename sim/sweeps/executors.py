@@ -21,7 +21,7 @@ from sim.sweeps.tables import Told, compute
 #: How often a shard is tried again by a cluster when its worker is lost.
 RETRIES = 3
 #: How long a scheduler may take to answer.
-PATIENCE = "10s"
+PATIENCE = "5s"
 
 
 class Executor(Protocol):

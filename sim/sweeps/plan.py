@@ -222,15 +222,23 @@ def make_plan(
     """
     if not parts:
         raise SpecError("axes: there is nothing to run")
-    for allowed in get_args(Record):
-        if record == allowed:
-            break
-    else:
-        raise SpecError(f"record: got {record!r}: {nearest(str(record), get_args(Record))}")
+    kept = read_record(record)
     chosen = get_engine(engine, precision=precision)
     for part in parts:
         check_part(part)
-    return Plan(tuple(parts), allowed, chosen.name, chosen.precision)
+    return Plan(tuple(parts), kept, chosen.name, chosen.precision)
+
+
+def read_record(record: object) -> Record:
+    """Return what is to be kept.
+
+    Raises:
+        SpecError: It is none of the three.
+    """
+    for allowed in get_args(Record):
+        if record == allowed:
+            return allowed  # type: ignore[no-any-return]  # one of its own arguments
+    raise SpecError(f"record: got {record!r}: {nearest(str(record), get_args(Record))}")
 
 
 def check_part(part: Part) -> None:
@@ -272,8 +280,9 @@ def compile_rows(part: Part, rows: NDArray[np.intp]) -> Program:
 
 
 def runs_in_a_shard(part: Part, record: Record) -> int:
-    """Return how many runs of a part make a shard."""
-    agents = min(max(AGENT_STEPS // part.specs.training.steps, FEWEST), MOST)
+    """Return how many runs of a part make a shard: of agents, at first, a power of 2."""
+    fitting = max(AGENT_STEPS // part.specs.training.steps, 1)
+    agents = min(max(1 << (fitting.bit_length() - 1), FEWEST), MOST)
     if record == "full":
         records = 1 + part.specs.training.steps // part.record_every
         agents = max(1, min(agents, MOST_RECORDS // records))
