@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,11 @@ from sim.spec.training import Training
 from sim.sweeps.executors import MAKERS, Executor
 from sim.sweeps.plan import Record, read_record
 
-#: The keys of a run, as in configs/emergence.yaml ...
+#: The keys of specs, which runs and studies share ...
+SPEC_KEYS = ("scenario", "agent", "training")
+#: ... of a run, as in configs/emergence.yaml ...
 RUN_KEYS = (
-    "scenario",
-    "agent",
-    "training",
+    *SPEC_KEYS,
     "agents",
     "seed",
     "record_every",
@@ -64,23 +64,36 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
         SpecError: One line: what was wrong, where, what is allowed.
     """
     data = plain(config)
-    for key in data:
-        if key not in ALL_KEYS:
-            raise SpecError(f"{key}: unknown key; {nearest(key, ALL_KEYS)}")
-    described = data.pop("scenario", None)
-    if not isinstance(described, dict) or not described:
-        raise SpecError("scenario: is missing; choose one with scenario=NAME")
-    if scenario_name is not None:
-        described.setdefault("name", scenario_name)
-    agent = Agent.parse(data.pop("agent", None) or {}, path="agent")
-    training = Training.parse(data.pop("training", None) or {}, path="training")
-    scenario = Scenario.load({"scenario": described, "agent": agent})
+    _check_keys(data, ALL_KEYS)
+    specs = _pop_specs(data, scenario_name)
     return Asked(
-        specs=read_specs(scenario, agent=agent, training=training),
+        specs=specs,
         run={key: value for key, value in data.items() if key in RUN_KEYS},
         record=read_record(data.get("record")),
         executor=make_executor(data.get("executor")),
     )
+
+
+def read_study(
+    config: DictConfig, keys: Collection[str], *, scenario_name: str | None = None
+) -> tuple[Specs, dict[str, Any]]:
+    """Check what the config of a study asks for.
+
+    Args:
+        config: Composed by Hydra: scenario, agent, training, and keys of the study's own.
+        keys: These keys.
+        scenario_name: What to call a scenario that has no name of its own.
+
+    Returns:
+        The specs, and what the study's own keys say.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
+    data = plain(config)
+    _check_keys(data, (*SPEC_KEYS, *keys))
+    specs = _pop_specs(data, scenario_name)
+    return specs, data
 
 
 def read_run(
@@ -93,6 +106,25 @@ def read_run(
     asked = read(config, scenario_name=scenario_name)
     scenario, agent, training = asked.specs
     return prepare(scenario, agent=agent, training=training, initial=initial, **asked.run)
+
+
+def _check_keys(data: Mapping[str, Any], known: Collection[str]) -> None:
+    for key in data:
+        if key not in known:
+            raise SpecError(f"{key}: unknown key; {nearest(key, known)}")
+
+
+def _pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
+    """Take the specs out of a config that is plain data."""
+    described = data.pop("scenario", None)
+    if not isinstance(described, dict) or not described:
+        raise SpecError("scenario: is missing; choose one with scenario=NAME")
+    if scenario_name is not None:
+        described.setdefault("name", scenario_name)
+    agent = Agent.parse(data.pop("agent", None) or {}, path="agent")
+    training = Training.parse(data.pop("training", None) or {}, path="training")
+    scenario = Scenario.load({"scenario": described, "agent": agent})
+    return read_specs(scenario, agent=agent, training=training)
 
 
 def make_executor(described: object) -> Executor:

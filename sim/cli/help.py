@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -68,6 +69,38 @@ def curves_help(job: str) -> str:
     return _CURVES.format(job=job, variables=names, flags=_FLAGS)
 
 
+def study_help(title: str, own: Mapping[str, str], *, example: str) -> Callable[[str], str]:
+    """Return what makes the help of an application with keys of its own.
+
+    Args:
+        title: What it does, in a line or some.
+        own: Its keys with their defaults (`KEY=DEFAULT`), and what each is for.
+        example: Settings, to be tried.
+    """
+
+    def text(job: str) -> str:
+        return "\n".join(
+            [
+                f"experiments/{job}.py: {title}",
+                "",
+                "Settings are given as key=value.",
+                f"  python experiments/{job}.py {example}",
+                "",
+                "== The study ==",
+                *(f"  {key:38s} {meaning}" for key, meaning in own.items()),
+                "",
+                *_scenarios(),
+                "",
+                *_settings(),
+                "",
+                f"Writes into a directory below outputs/{job}; hydra.run.dir=DIR chooses another.",
+                _FLAGS,
+            ]
+        )
+
+    return text
+
+
 def run_help(job: str) -> str:
     """Return the help of an application that makes runs."""
     return "\n".join(
@@ -77,7 +110,6 @@ def run_help(job: str) -> str:
             "Settings are given as key=value; -m runs every combination of comma-separated values.",
             _EXAMPLES.format(job=job),
             "",
-            "== Scenarios: scenario=NAME ==",
             *_scenarios(),
             "",
             "== The run ==",
@@ -87,15 +119,7 @@ def run_help(job: str) -> str:
             "  engine=auto       numpy, numba, or auto for the fastest that is installed",
             "  precision=float64 or float32, for exploratory maps (engine numba)",
             "",
-            "== The agent: traits and starting state (MODEL.md section 2) ==",
-            *_keys("agent", Agent(), skip=("spread",)),
-            "  agent.spread.KEY             how far agents differ in that key",
-            "",
-            "== Training and its assumptions (MODEL.md section 4) ==",
-            *_keys("training", Training()),
-            "",
-            "== The scenario: any number of it, for example ==",
-            "  scenario.contexts.CONTEXT.info=0.5   weight, info, scratchpad, cue, monitor",
+            *_settings(),
             "",
             *_SWEEP.format(job=job).splitlines(),
             "",
@@ -105,11 +129,25 @@ def run_help(job: str) -> str:
 
 
 def _scenarios() -> list[str]:
-    lines = []
+    lines = ["== Scenarios: scenario=NAME =="]
     for name in names("scenario"):
         scenario = read_yaml(resolve("scenario", name)).get("scenario", {})
         lines.append(f"  {name:21s} {scenario.get('passage', '')}")
     return lines
+
+
+def _settings() -> list[str]:
+    return [
+        "== The agent: traits and starting state (MODEL.md section 2) ==",
+        *_keys("agent", Agent(), skip=("spread",)),
+        "  agent.spread.KEY             how far agents differ in that key",
+        "",
+        "== Training and its assumptions (MODEL.md section 4) ==",
+        *_keys("training", Training()),
+        "",
+        "== The scenario: any number of it, for example ==",
+        "  scenario.contexts.CONTEXT.info=0.5   weight, info, scratchpad, cue, monitor",
+    ]
 
 
 def _keys(path: str, spec: BaseModel, *, skip: tuple[str, ...] = ()) -> list[str]:

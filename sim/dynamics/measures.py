@@ -7,6 +7,7 @@ Arrays here have the recorded form: agents first, then contexts, responses or va
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from sim.dynamics.state import Array
 GAMED = 0.5
 #: Records for which a context must stay gamed before gaming there counts as having set in.
 WINDOW = 5
+#: Records at the end of a run that say what became of gaming.
+LAST = 20
 
 
 def onset(
@@ -69,6 +72,29 @@ class OnsetWatch:
         self._held[gaming_rate < self._threshold] = 0
         sets_in = (self._held == self._window) & (self._held > 0) & np.isnan(self.onset)
         self.onset[sets_in] = self._steps[0]
+
+
+class EndWatch:
+    """Finds the least and the greatest gaming rate over the last records of a run.
+
+    Args:
+        steps: All steps that will be recorded.
+        last: How many records, at the end, count.
+
+    Attributes:
+        least, most: As found so far, of the shape of the rates.
+    """
+
+    def __init__(self, steps: Sequence[int], *, last: int = LAST) -> None:
+        self.least: Array = np.array(np.inf)
+        self.most: Array = np.array(-np.inf)
+        self._from = steps[-last:][0]
+
+    def see(self, step: int, gaming_rate: Array) -> None:
+        """Take in the next record: g at a step."""
+        if step >= self._from:
+            self.least = np.minimum(self.least, gaming_rate)
+            self.most = np.maximum(self.most, gaming_rate)
 
 
 class Reach(NamedTuple):

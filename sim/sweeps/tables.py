@@ -4,7 +4,8 @@ summary
     A row for each run: `run`, `error`, and every measure at the end of training, the median over
     the run's agents, with `.low` and `.high`, the 10th and 90th percentile, where there are more
     agents than one. `onset.CONTEXT` is the median onset over the agents in which gaming set in,
-    `onset_share.CONTEXT` their share.
+    `onset_share.CONTEXT` their share; `gaming_rate_least.CONTEXT` and `gaming_rate_most.CONTEXT`
+    are the least and the greatest gaming rate over the last 20 records.
 curves
     A row for each run, step and representative agent: `run`, `step`, `rank`, and what an emergence
     curve is drawn of. At most 9 representatives stand for a run's agents (`sim.dynamics.quantiles`)
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from sim.dynamics.arrays import Program
 from sim.dynamics.course import Stop, course
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.measures import OnsetWatch
+from sim.dynamics.measures import EndWatch, OnsetWatch
 from sim.dynamics.quantiles import quantiles, representatives
 from sim.dynamics.record import Recorder
 from sim.dynamics.state import Array
@@ -56,6 +57,8 @@ _MANY = {"policy", "value_policy", "gaming_policy", "incentive_by_value"}
 #: ... and what a function of one number of the summary gives, or selection alone changes.
 _DERIVED = {"belief", "horizon", "competence", "capabilities", "ancestor"}
 SUMMARY = tuple(name for name in VARIABLES if name not in _MANY | _DERIVED)
+#: Not of one moment: what is found while a run goes on.
+_WATCHED = {"onset", "onset_share", "gaming_rate_least", "gaming_rate_most"}
 #: Of a run's agents: the band around the median.
 BAND = (0.1, 0.5, 0.9)
 MOST_REPRESENTATIVES = 9
@@ -92,6 +95,7 @@ class Tally:
         self._error = np.full(shard.runs, None, dtype=object)
         contexts = len(self.program.layout.contexts)
         self._onset = OnsetWatch((self.program.agents, contexts))
+        self._end = EndWatch(self.steps)
         self._in_curves = set(thinned(self.steps)) if shard.record != "summary" else set()
         self._curves: list[pa.Table] = []
         self._full: list[pa.Table] = []
@@ -110,6 +114,7 @@ class Tally:
             wanted = set(CURVES)
         seen = self._record(stop.program, stop.step, stop.theta, wanted)
         self._onset.see(stop.step, seen["gaming_rate"])
+        self._end.see(stop.step, seen["gaming_rate"])
         if in_curves:
             self._curves.append(self._curve_rows(stop.step, seen))
         if self._shard.record == "full":
@@ -143,7 +148,12 @@ class Tally:
         columns: dict[str, object] = {"run": self._runs}
         sound = self._sound()
         named = [(name, seen[name]) for name in SUMMARY]
-        for name, values in [*named, ("onset", self._onset.onset)]:
+        watched = {
+            "gaming_rate_least": self._end.least,
+            "gaming_rate_most": self._end.most,
+            "onset": self._onset.onset,
+        }
+        for name, values in [*named, *watched.items()]:
             low, median, high = self._band(np.where(self._of_agents(sound, values), values, np.nan))
             for flat, place in self._flat(name):
                 columns[flat] = median[place]
@@ -205,7 +215,7 @@ class Tally:
 
 def flat_names(name: str, program: Program) -> list[tuple[str, tuple[int, ...]]]:
     """Return the flat names of a variable's numbers, and the place of each in an agent's array."""
-    dims = ("context",) if name in ("onset", "onset_share") else VARIABLES[name].dims[2:]
+    dims = ("context",) if name in _WATCHED else VARIABLES[name].dims[2:]
     known: dict[str, Sequence[str]] = {
         "context": program.layout.contexts,
         "value": program.layout.values,

@@ -1,0 +1,207 @@
+"""Regimes: what became of gaming in a run, as exactly one of five words (MODEL.md section 5).
+
+Each training context is in one of four states at the end of training, by its gaming rate over the
+last `window` records:
+
+    games      at or above `gamed` in every one of them
+    partial    within `steady` of itself, not below `idle`, and not `games`: some of the time
+    idle       below `idle` in every one of them
+    moving     anything else: on its way up or down, or swinging
+
+and from these, in this order, the run is in one regime:
+
+    global     every training context games
+    local      some training context games, not all do
+    partial    none games, and some is partial: interior and stable
+    transient  none of these, but gaming had set in somewhere, or some context is still moving
+    none       gaming never set in, and every training context is idle
+
+A run in which some context is still moving has not settled: longer training may change its regime.
+No regime is ever called "scheming", and none says anything about the worst case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from sim.dynamics.measures import GAMED, LAST, WINDOW
+from sim.dynamics.state import Array
+from sim.result import Result
+from sim.spec.errors import SpecError, check_whole
+from sim.sweeps.table import Sweep
+
+#: In the order of the rules, from least gaming to most.
+REGIMES = ("none", "transient", "partial", "local", "global")
+#: What a context can be in at the end of training.
+STATES = ("idle", "moving", "partial", "games")
+
+_NONE, _TRANSIENT, _PARTIAL, _LOCAL, _GLOBAL = range(5)
+_IDLE, _MOVING, _IN_PART, _GAMES = range(4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The thresholds and windows of the rules.
+
+    Attributes:
+        gamed: Gaming rate from which a context counts as gamed (as for onset and reach).
+        idle: Gaming rate below which it counts as not gamed at all.
+        steady: How far the rate may move within the window and still be called steady.
+        window: How many records at the end of training are looked at.
+        onset_window: For how many records `gamed` must hold before gaming has set in.
+    """
+
+    gamed: float = GAMED
+    idle: float = 0.1
+    steady: float = 0.05
+    window: int = LAST
+    onset_window: int = WINDOW
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that leave a rate in no state, or in two."""
+        if not 0.0 < self.idle <= self.gamed <= 1.0:
+            raise SpecError(
+                f"rules: got idle={self.idle:g} and gamed={self.gamed:g}: must be "
+                "0 < idle <= gamed <= 1"
+            )
+        if not 0.0 <= self.steady <= 1.0:
+            raise SpecError(f"rules.steady: got {self.steady:g}: must be between 0 and 1")
+        check_whole("rules.window", self.window, least=1)
+        check_whole("rules.onset_window", self.onset_window, least=1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rules say of some runs.
+
+    Attributes:
+        regime: [n], an index of `REGIMES`.
+        settled: [n], whether no training context was still moving.
+        state: [n, C], an index of `STATES` for each training context.
+    """
+
+    regime: NDArray[np.int_]
+    settled: NDArray[np.bool_]
+    state: NDArray[np.int_]
+
+    @property
+    def shares(self) -> Array:
+        """The share of training contexts in each of `STATES` [n, 4]."""
+        return np.stack([(self.state == s).mean(axis=-1) for s in range(len(STATES))], axis=-1)
+
+
+def judge(
+    least: ArrayLike, most: ArrayLike, onset: ArrayLike, *, rules: Rules | None = None
+) -> Verdict:
+    """Apply the rules.
+
+    Args:
+        least: The least gaming rate over the window, in each training context [n, C].
+        most: The greatest [n, C].
+        onset: The onset [n, C]; nan where gaming never set in.
+        rules: Thresholds; the windows are in what is given.
+    """
+    rules = rules or Rules()
+    least, most = np.asarray(least, np.float64), np.asarray(most, np.float64)
+    state = np.full(least.shape, _MOVING)
+    state[most < rules.idle] = _IDLE
+    state[(least >= rules.idle) & (most - least <= rules.steady)] = _IN_PART
+    state[least >= rules.gamed] = _GAMES
+    games, moving = state == _GAMES, (state == _MOVING).any(axis=-1)
+    regime = np.full(state.shape[:-1], _NONE)
+    regime[moving | np.isfinite(np.asarray(onset, np.float64)).any(axis=-1)] = _TRANSIENT
+    regime[(state == _IN_PART).any(axis=-1)] = _PARTIAL
+    regime[games.any(axis=-1)] = _LOCAL
+    regime[games.all(axis=-1)] = _GLOBAL
+    return Verdict(regime, ~moving, state)
+
+
+def regimes(result: Result, *, rules: Rules | None = None) -> xr.Dataset:
+    """Return what became of gaming in each agent of a run.
+
+    Args:
+        result: A run; a record that has fewer records than the window is looked at whole.
+        rules: Thresholds and windows.
+
+    Returns:
+        `regime` [agent], text; `settled` [agent]; `state` [agent, context], text, of training
+        contexts only; `share` [agent, state], of training contexts; `onset` [agent, context],
+        the step at which gaming set in, nan where it had not by the end; `onset_at_least`
+        [agent, context], the same with the last step for nan: onsets are censored there.
+    """
+    rules = rules or Rules()
+    rates = _trained(result.gaming_rate)
+    last = rates.isel(step=slice(-rules.window, None))
+    onset = _trained(result.onset_at(threshold=rules.gamed, window=rules.onset_window))
+    verdict = judge(last.min("step").values, last.max("step").values, onset.values, rules=rules)
+    end = rates["step"].values[-1]
+    return xr.Dataset(
+        {
+            "regime": ("agent", np.array(REGIMES)[verdict.regime]),
+            "settled": ("agent", verdict.settled),
+            "state": (("agent", "context"), np.array(STATES)[verdict.state]),
+            "share": (("agent", "of_contexts"), verdict.shares),
+            "onset": (("agent", "context"), onset.values),
+            "set_in": (("agent", "context"), np.isfinite(onset.values)),
+            "watched_until": (("agent", "context"), onset.fillna(float(end)).values),
+        },
+        coords={
+            "agent": rates["agent"].values,
+            "context": rates["context"].values,
+            "of_contexts": list(STATES),
+        },
+    )
+
+
+def sweep_regimes(sweep: Sweep, *, rules: Rules | None = None) -> pd.DataFrame:
+    """Return the regime of every run of a sweep, by its summary.
+
+    Where runs have several agents, a run's regime is that of its medians over agents; to see how
+    agents differ, sweep seeds instead.
+
+    Args:
+        sweep: With any record; its window is the last `sim.dynamics.measures.LAST` records.
+        rules: Thresholds; the windows must be those of the record.
+
+    Returns:
+        A row for each run that did not fail: the columns of the design, `regime` (categorical, in
+        the order of `REGIMES`), `settled`, and the share of training contexts in each state.
+
+    Raises:
+        SpecError: The rules have another window than the record.
+    """
+    rules = rules or Rules()
+    if (rules.window, rules.onset_window) != (LAST, WINDOW):
+        raise SpecError(
+            f"rules: a sweep keeps the last {LAST} records and onsets over {WINDOW}; for other "
+            "windows, run with record=full"
+        )
+    frame = sweep.frame
+    frame = frame[frame["error"].isna()].reset_index(drop=True)
+    parts = []
+    for number, part in enumerate(sweep.described["parts"]):
+        rows = frame[frame["part"] == number]
+        contexts = part["scenario"]["contexts"]
+        trained = [name for name, context in contexts.items() if context["kind"] == "training"]
+        seen = {
+            name: rows[[f"{name}.{context}" for context in trained]].to_numpy(np.float64)
+            for name in ("gaming_rate_least", "gaming_rate_most", "onset")
+        }
+        verdict = judge(*seen.values(), rules=rules)
+        found: dict[str, Any] = {
+            "regime": pd.Categorical.from_codes(verdict.regime, list(REGIMES), ordered=True),
+            "settled": verdict.settled,
+        }
+        found |= {f"share_{s}": verdict.shares[:, i] for i, s in enumerate(STATES)}
+        parts.append(rows[sweep.columns("design")].assign(**found))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _trained(over_contexts: xr.DataArray) -> xr.DataArray:
+    return over_contexts.isel(context=(over_contexts["kind"] == "training").values)
