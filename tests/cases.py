@@ -80,6 +80,14 @@ def random_case(seed: int, *, steps: int = 30) -> Case:
     )
 
 
+def random_scenario(seed: int, *, contexts: int, values: int) -> dict[str, Any]:
+    """Return a scenario in which every context is trained on."""
+    rng = random.Random(seed)
+    names = [f"v{d}" for d in range(values)]
+    made = {f"c{c}": {**_context(rng, names), "kind": "training"} for c in range(contexts)}
+    return {"values": names, "human_values": dict.fromkeys(names, 1.0), "contexts": made}
+
+
 def random_state(rng: random.Random, *, values: int, contexts: int) -> dict[str, Any]:
     """Return one agent's parameters."""
     return {

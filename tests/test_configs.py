@@ -23,9 +23,9 @@ CONFIGS = ROOT / "configs"
 POST = ROOT.parent / "shared" / "POST.txt"
 FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml"))
 OPTIONS = [path for path in FILES if len(path.parts) > 1]
-#: What all applications share, and an application that is no run.
-NO_RUNS = {"application", "curves"}
-JOBS = [path.stem for path in FILES if len(path.parts) == 1 and path.stem not in NO_RUNS]
+APPLICATIONS = {path.stem for path in (ROOT / "experiments").glob("*.py")}
+#: Applications that make one run; the others are studies, tested each by itself.
+JOBS = ["emergence"]
 SCENARIOS = [path.stem for path in OPTIONS if path.parent.name == "scenario"]
 
 
@@ -51,6 +51,13 @@ def test_every_job_composes_into_a_run(job: str) -> None:
 def test_every_option_composes_into_a_run(option: Path) -> None:
     setting = f"{option.parent}={option.stem}"
     assert read_run(composed("emergence", setting), scenario_name="story").name == "story"
+
+
+def test_every_application_has_its_config() -> None:
+    primary = {path.stem for path in FILES if len(path.parts) == 1}
+    assert primary == {*APPLICATIONS, "application"}
+    for job in APPLICATIONS:
+        assert composed(job)
 
 
 def test_what_all_jobs_share_composes() -> None:

@@ -38,7 +38,7 @@ _SINGULAR = 1e-11
 #: can grow.
 _STRAIGHT, _VERY_STRAIGHT = 0.9, 0.995
 _MOST_CORRECTIONS = 8
-_BISECTIONS = 26
+_BISECTIONS = 20
 #: How far to the side of a crossing the other branch is looked for.
 _ASIDE = 0.05
 #: A point further than this from a branch is not compared with it.

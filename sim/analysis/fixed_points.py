@@ -10,6 +10,7 @@ that is what happens, and no fixed point is made up at infinity (for gates, see
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -35,6 +36,8 @@ _LONGEST = 1.0
 _RADIUS = 8.0
 #: Points nearer to each other than this are one.
 _SAME = 1e-6
+#: Between so many of the points that attract, at most, others are looked for.
+_MOST_PAIRED = 8
 #: Parameters with at least this share in a neutral direction, of the largest share, name it.
 _NAMED = 0.3
 
@@ -106,7 +109,8 @@ class Survey:
         ends: Where relaxing each start had come to [P, N].
         steps: After how many steps.
         drift: How far one more step moves each end [P, N].
-        attempts: How many attempts Newton's method made: from each start, and from each end.
+        attempts: How many attempts Newton's method made: from each start, from each end, and from
+            between points that attract.
         stalled: How many of them did not converge.
     """
 
@@ -156,8 +160,11 @@ def survey(
             break
     if (goes_to < 0).any():
         solved.append(newton(of, ends[:, goes_to < 0]))
-        points = _told_apart(of, solved)
-        goes_to = _nearest(points, ends, near)
+    between = _on_the_way(_told_apart(of, solved))
+    if between is not None:
+        solved.append(newton(of, between))
+    points = _told_apart(of, solved)
+    goes_to = _nearest(points, ends, near)
     return Survey(
         points=points,
         goes_to=goes_to,
@@ -263,6 +270,17 @@ def _told_apart(of: Map, solved: list[Solution]) -> tuple[FixedPoint, ...]:
         else:
             found.append(classify(of, at))
     return tuple(sorted(found, key=lambda point: KINDS.index(point.kind)))
+
+
+def _on_the_way(points: tuple[FixedPoint, ...]) -> Array | None:
+    """Return points between every two that attract [P, n]: what divides them is on the way."""
+    pulls = [point.at for point in points if point.attracts][:_MOST_PAIRED]
+    ways = [
+        one + share * (other - one)
+        for one, other in itertools.combinations(pulls, 2)
+        for share in np.linspace(0.0, 1.0, 9)[1:-1]
+    ]
+    return np.stack(ways, axis=1) if ways else None
 
 
 def _is_same(point: FixedPoint, at: Array) -> bool:

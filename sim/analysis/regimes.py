@@ -41,6 +41,8 @@ REGIMES = ("none", "transient", "partial", "local", "global")
 #: What a context can be in at the end of training.
 STATES = ("idle", "moving", "partial", "games")
 
+#: Of the difference of two rates.
+_ROUNDING = 1e-12
 _NONE, _TRANSIENT, _PARTIAL, _LOCAL, _GLOBAL = range(5)
 _IDLE, _MOVING, _IN_PART, _GAMES = range(4)
 
@@ -50,17 +52,19 @@ class Rules:
     """The thresholds and windows of the rules.
 
     Attributes:
-        gamed: Gaming rate from which a context counts as gamed (as for onset and reach).
+        gamed: Gaming rate from which a context counts as gamed (as for reach).
         idle: Gaming rate below which it counts as not gamed at all.
         steady: How far the rate may move within the window and still be called steady.
         window: How many records at the end of training are looked at.
-        onset_window: For how many records `gamed` must hold before gaming has set in.
+        onset: Gaming rate from which gaming counts as having set in.
+        onset_window: For how many records that must hold.
     """
 
     gamed: float = GAMED
     idle: float = 0.1
     steady: float = 0.05
     window: int = LAST
+    onset: float = GAMED
     onset_window: int = WINDOW
 
     def __post_init__(self) -> None:
@@ -70,8 +74,10 @@ class Rules:
                 f"rules: got idle={self.idle:g} and gamed={self.gamed:g}: must be "
                 "0 < idle <= gamed <= 1"
             )
-        if not 0.0 <= self.steady <= 1.0:
-            raise SpecError(f"rules.steady: got {self.steady:g}: must be between 0 and 1")
+        for name in ("steady", "onset"):
+            number = getattr(self, name)
+            if not 0.0 <= number <= 1.0:
+                raise SpecError(f"rules.{name}: got {number:g}: must be between 0 and 1")
         check_whole("rules.window", self.window, least=1)
         check_whole("rules.onset_window", self.onset_window, least=1)
 
@@ -111,7 +117,8 @@ def judge(
     least, most = np.asarray(least, np.float64), np.asarray(most, np.float64)
     state = np.full(least.shape, _MOVING)
     state[most < rules.idle] = _IDLE
-    state[(least >= rules.idle) & (most - least <= rules.steady)] = _IN_PART
+    still = most - least <= rules.steady + _ROUNDING
+    state[(least >= rules.idle) & still] = _IN_PART
     state[least >= rules.gamed] = _GAMES
     games, moving = state == _GAMES, (state == _MOVING).any(axis=-1)
     regime = np.full(state.shape[:-1], _NONE)
@@ -131,14 +138,15 @@ def regimes(result: Result, *, rules: Rules | None = None) -> xr.Dataset:
 
     Returns:
         `regime` [agent], text; `settled` [agent]; `state` [agent, context], text, of training
-        contexts only; `share` [agent, state], of training contexts; `onset` [agent, context],
-        the step at which gaming set in, nan where it had not by the end; `onset_at_least`
-        [agent, context], the same with the last step for nan: onsets are censored there.
+        contexts only; `share` [agent, of_contexts], of them in each state; `onset` [agent,
+        context], the step at which gaming set in, nan where it had not; `set_in` and
+        `watched_until` [agent, context], whether it had, and the step up to which that is known
+        (the onset, or the end of the record): what an estimator for censored times takes.
     """
     rules = rules or Rules()
     rates = _trained(result.gaming_rate)
     last = rates.isel(step=slice(-rules.window, None))
-    onset = _trained(result.onset_at(threshold=rules.gamed, window=rules.onset_window))
+    onset = _trained(result.onset_at(threshold=rules.onset, window=rules.onset_window))
     verdict = judge(last.min("step").values, last.max("step").values, onset.values, rules=rules)
     end = rates["step"].values[-1]
     return xr.Dataset(
@@ -167,21 +175,17 @@ def sweep_regimes(sweep: Sweep, *, rules: Rules | None = None) -> pd.DataFrame:
 
     Args:
         sweep: With any record; its window is the last `sim.dynamics.measures.LAST` records.
-        rules: Thresholds; the windows must be those of the record.
+        rules: Thresholds; onset and windows must be those of the record.
 
     Returns:
         A row for each run that did not fail: the columns of the design, `regime` (categorical, in
         the order of `REGIMES`), `settled`, and the share of training contexts in each state.
 
     Raises:
-        SpecError: The rules have another window than the record.
+        SpecError: The rules have another onset or window than the record.
     """
     rules = rules or Rules()
-    if (rules.window, rules.onset_window) != (LAST, WINDOW):
-        raise SpecError(
-            f"rules: a sweep keeps the last {LAST} records and onsets over {WINDOW}; for other "
-            "windows, run with record=full"
-        )
+    check_as_recorded(rules)
     frame = sweep.frame
     frame = frame[frame["error"].isna()].reset_index(drop=True)
     parts = []
@@ -201,6 +205,19 @@ def sweep_regimes(sweep: Sweep, *, rules: Rules | None = None) -> pd.DataFrame:
         found |= {f"share_{s}": verdict.shares[:, i] for i, s in enumerate(STATES)}
         parts.append(rows[sweep.columns("design")].assign(**found))
     return pd.concat(parts, ignore_index=True)
+
+
+def check_as_recorded(rules: Rules) -> None:
+    """Refuse rules by which a sweep has not watched its runs.
+
+    Raises:
+        SpecError: They have another onset or another window.
+    """
+    if (rules.window, rules.onset, rules.onset_window) != (LAST, GAMED, WINDOW):
+        raise SpecError(
+            f"rules: a sweep keeps the last {LAST} records, and onsets at {GAMED:g} over {WINDOW}; "
+            "for others, run with record=full"
+        )
 
 
 def _trained(over_contexts: xr.DataArray) -> xr.DataArray:

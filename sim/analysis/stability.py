@@ -214,6 +214,8 @@ def equilibria_of(
     inert, followers = bystanders(whole, drawn)
     aside = (*inert, *followers)
     of = whole.hold({name: float(whole.start[whole.names.index(name)]) for name in aside})
+    if not of.names:
+        return _nothing_moves(of, inert, followers, starts)
     found = survey(of, drawn[[name not in aside for name in whole.names]], steps=steps)
     points = [_equilibrium(of, point, found.goes_to == i) for i, point in enumerate(found.points)]
     anchored = bool(of.segment.assumptions.anchor.any())
@@ -232,9 +234,18 @@ def equilibria_of(
         attempts=found.attempts,
         own=next((i for i, one in enumerate(points) if one.reached_by[0]), None),
         own_end=end,
-        own_drift={name: step for name, step in moving.items() if abs(step) > _AT_REST},
+        own_drift={name: float(step) for name, step in moving.items() if abs(step) > _AT_REST},
         invasions=() if anchored else invasions(of, end),
     )
+
+
+def _nothing_moves(
+    of: TrainingMap, inert: tuple[str, ...], followers: tuple[str, ...], starts: int
+) -> Equilibria:
+    """Return what there is to say where training moves nothing: every state rests as it is."""
+    everywhere = replace(_CORNER, kind="neutral", neutral=tuple((name,) for name in inert))
+    point = _equilibrium(of, everywhere, np.ones(starts, np.bool_))
+    return Equilibria(of, inert, followers, (point,), 0.0, 0, 0, 0, 0, np.empty(0), {}, ())
 
 
 def draw_starts(

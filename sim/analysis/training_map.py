@@ -105,11 +105,21 @@ class TrainingMap:
             seed=seed,
             columns=columns,
         )
+        return cls.of_agent(program, 0, phase=phase)
+
+    @classmethod
+    def of_agent(cls, program: Program, agent: int, *, phase: int = -1) -> TrainingMap:
+        """Return the map of one agent of a program, with every parameter free.
+
+        Raises:
+            SpecError: There is no such phase.
+        """
         segments = program.segments
         if not -len(segments) <= phase < len(segments):
             raise SpecError(f"phase: got {phase}: training has {len(segments)}, from 0")
-        forever = replace(segments[phase], start=0, stop=_FOREVER)
-        return cls(replace(program, segments=(forever,)), np.arange(program.layout.size))
+        one = program.take(np.array([agent]))
+        forever = replace(one.segments[phase], start=0, stop=_FOREVER)
+        return cls(replace(one, segments=(forever,)), np.arange(program.layout.size))
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from sim.files import whole_file
@@ -22,6 +23,13 @@ def write_json(path: Path, data: Mapping[str, Any]) -> Path:
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> Path:
+    """Write a table as CSV."""
+    with whole_file(path) as part:
+        frame.to_csv(part, index=False)
     return path
 
 

@@ -1,0 +1,243 @@
+"""The study of footnote 4: its states, its verdicts, its words, and what must come out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from commands import Call
+from sim.analysis import footnote4
+from sim.analysis.footnote4 import CASES, STATES, Case, Outcome, at_stake, study
+from sim.analysis.footnote4_text import paragraph
+from sim.spec.settings import Specs, read_specs
+from sim.spec.training import LearningRate
+
+
+@pytest.fixture(scope="module")
+def specs() -> Specs:
+    return read_specs("copyright", training={"steps": 1500})
+
+
+def outcome(
+    letter: str = "a",
+    label: str = "values free",
+    *,
+    undecided: float = 0.0,
+    left_of_nudge: float = np.nan,
+    fixed: dict[str, int] | None = None,
+    settings: dict[str, object] | None = None,
+    unaware: float = 0.0,
+) -> Outcome:
+    """An outcome after 100 steps with a share that is still undecided."""
+    always = 1.0 - undecided - unaware
+    return Outcome(
+        case=Case(letter, label, settings or {}),
+        context="chat",
+        agents=100,
+        steps=np.array([0, 10, 100]),
+        shares=np.array([[0.0, 1.0, 0.0, 0.0]] * 2 + [[0.0, undecided, unaware, always]]),
+        partial=np.array([1.0, 1.0, undecided + unaware]),
+        undecided=np.array([1.0, 0.8, undecided]),
+        half_life=np.inf if undecided >= 0.5 else 42.0,
+        partial_half_life=42.0,
+        kept=1.0,
+        left_of_nudge=left_of_nudge,
+        nudged=0,
+        fixed=fixed or {},
+        shift_of_gate=np.nan,
+    )
+
+
+# ------------------------------------------------------------------------------------ definitions
+
+
+@pytest.mark.parametrize(
+    ("rate", "decision", "state"),
+    [
+        (0.0, 0.0, "never"),
+        (0.05, 0.1, "never"),
+        (0.1, 0.5, "never"),  # undecided, but training hardly ever comes to mind
+        (0.11, 0.5, "undecided"),
+        (0.5, 0.89, "undecided"),
+        (0.5, 0.9, "unaware"),
+        (0.89, 0.99, "unaware"),
+        (0.9, 0.95, "always"),
+        (1.0, 1.0, "always"),
+    ],
+)
+def test_states(rate: float, decision: float, state: str) -> None:
+    found = footnote4._states(np.array([rate]), np.array([decision]))
+    assert STATES[found[0]] == state
+
+
+@pytest.mark.parametrize(
+    ("undecided", "left", "verdict"),
+    [
+        (0.49, 0.0, "transient"),
+        (0.5, 0.0, "stable"),
+        (0.9, 0.49, "stable"),
+        (0.9, 0.5, "neutral"),
+        (0.9, 2.0, "neutral"),
+        (0.9, 2.1, "unstable"),
+        (0.9, np.nan, "unstable"),
+    ],
+)
+def test_verdicts(undecided: float, left: float, verdict: str) -> None:
+    assert outcome(undecided=undecided, left_of_nudge=left).verdict == verdict
+
+
+def test_half_life_is_where_the_share_falls_below_half_for_good() -> None:
+    steps = np.array([0, 9, 99, 999])
+    assert footnote4._half_life(steps, np.array([1.0, 0.75, 0.25, 0.0])) == pytest.approx(
+        np.sqrt(10.0 * 100.0) - 1.0
+    )
+    assert footnote4._half_life(steps, np.array([1.0, 0.2, 0.5, 0.4])) >= 99.0
+    assert footnote4._half_life(steps, np.array([1.0, 0.2, 0.2, 0.5])) == np.inf
+
+
+def test_agents_start_undecided_where_something_is_at_stake(specs: Specs) -> None:
+    contexts = at_stake(specs)
+    assert contexts == ["copyright_excerpt", "copyright_chat"] or contexts == [
+        "copyright_chat",
+        "copyright_excerpt",
+    ]
+    program = footnote4._undecided(
+        footnote4._compiled(specs, agents=400, seed=0), contexts, seed=0, awareness=(-8.0, 2.0)
+    )
+    for name in contexts:
+        odds = footnote4._log_odds(program, program.theta, program.layout.contexts.index(name))
+        decision = 1.0 / (1.0 + np.exp(-odds))
+        assert 0.1 < decision.min() < 0.12
+        assert 0.88 < decision.max() < 0.9
+        # Uniform: the mean of 400 is within 4 standard errors (a false alarm in 16,000 seeds).
+        assert decision.mean() == pytest.approx(0.5, abs=4.0 * 0.8 / np.sqrt(12.0 * 400.0))
+    habit = program.layout.rows["habit"]
+    coding = program.theta[habit][program.layout.contexts.index("coding")]
+    assert (coding == -5.0).all()
+    np.testing.assert_array_equal(program.theta, program.origin)
+
+
+# -------------------------------------------------------------------------------- what must come
+
+
+def cases(*labels: str) -> list[Case]:
+    return [case for case in CASES if case.label in labels]
+
+
+def test_with_gates_alone_and_no_anchor_the_undecided_decide(specs: Specs) -> None:
+    """With nothing but the gate to move, d (1 − d) > 0 pushes it one way: closed form 1/t."""
+    frozen = {f"training.learning_rate.{k}": 0.0 for k in ("values", "awareness", "log_horizon")}
+    (one,) = study(specs, cases=[Case("b", "gate alone", frozen)], agents=64)
+    assert one.verdict == "transient"
+    assert one.undecided[0] == 1.0
+    assert one.kept == 1.0
+
+
+def test_a_strong_anchor_holds_the_undecided_at_stable_fixed_points(specs: Specs) -> None:
+    (one,) = study(specs, cases=cases("anchor 0.1"), agents=64)
+    assert one.verdict == "stable"
+    assert one.left_of_nudge < 0.01
+    assert set(one.fixed) == {"stable"}
+
+
+def test_a_gate_that_training_does_not_push_is_neutral(specs: Specs) -> None:
+    """Equal rewards: nothing moves the gate at all, so a nudge stays as it is, to the bit."""
+    still = {f"training.learning_rate.{k}": 0.0 for k in LearningRate.model_fields}
+    (one,) = study(specs, cases=[Case("a", "nothing learns", still)], agents=64)
+    assert one.verdict == "neutral"
+    assert one.left_of_nudge == pytest.approx(1.0)
+    assert one.undecided[-1] == 1.0
+    assert set(one.fixed) == {"neutral"}
+
+
+def test_sampled_gradients_share_their_draws_between_twins(specs: Specs) -> None:
+    (one,) = study(specs, cases=cases("sampled, anchor 0.03"), agents=32)
+    assert one.fixed == {}
+    assert one.left_of_nudge < 0.1
+
+
+def test_the_same_seed_gives_the_same_study(specs: Specs) -> None:
+    first, again = (study(specs, cases=CASES[:1], agents=16, seed=5)[0] for _ in range(2))
+    np.testing.assert_array_equal(first.shares, again.shares)
+    other = study(specs, cases=CASES[:1], agents=16, seed=6)[0]
+    assert not np.array_equal(first.shares, other.shares)
+
+
+def test_rewards_turn_only_where_something_is_at_stake(specs: Specs) -> None:
+    turned = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", {}, "once"))
+    first, second = turned.scenario.curriculum
+    assert first.length == 30
+    assert first.reward == {}
+    assert second.reward == {"copyright_chat": {"respect": 1.0, "disregard": -1.0}}
+    back = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", {}, "to and fro"))
+    assert len(back.scenario.curriculum) == footnote4.TURNS
+
+
+# ------------------------------------------------------------------------------------------ words
+
+
+def test_the_paragraph_follows_the_numbers() -> None:
+    base = outcome()
+    anchored = outcome(
+        "c",
+        "anchor 0.1",
+        undecided=0.9,
+        left_of_nudge=0.0,
+        fixed={"stable": 24},
+        settings={"training.anchor": 0.1},
+    )
+    text = paragraph([base, anchored])
+    assert "in 1 of 2 cases being undecided is no equilibrium" in text
+    assert "in 1 it lasts: those in which a strong anchor" in text
+    assert "24 of 24" in text
+    drifting = paragraph([base, replace(anchored, left_of_nudge=1.0, fixed={"none": 3})])
+    assert "nothing holds them and nothing drives them away" in drifting
+    assert "0 of 3" in drifting
+    free = paragraph([base, outcome("a", "no motives", undecided=0.9, left_of_nudge=0.0)])
+    assert "strong anchor" not in free
+    assert "does not always come to mind" not in free
+    unaware = paragraph([base, outcome("c", "weak anchor", unaware=0.3)])
+    assert "at least 10 % of agents with weak anchor" in unaware
+
+
+# ---------------------------------------------------------------------------------------- command
+
+
+def test_command_writes_everything(call: Call) -> None:
+    left = call("cases=[a,c]", "agents=24", "training.steps=300", name="footnote4")
+    assert left.status == 0, left.stderr
+    assert "no equilibrium" in " ".join(left.stdout.split())
+    frame = pd.read_csv(left.only("footnote4.csv"))
+    assert len(frame) == 7
+    summary = left.json("summary.json")
+    assert [case["case"] for case in summary["cases"]] == list(frame["case"])
+    assert summary["paragraph"] in " ".join(left.stdout.split())
+    assert left.only("footnote4.png").stat().st_size > 10_000
+    assert left.only("footnote4.svg").exists()
+    assert left.json("provenance.json")["study"]["agents"] == 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["cases=[z]"], "cases: got 'z'"),
+        (["agents=0"], "agents"),
+        (["awareness=[2,-8]"], "awareness: got [2, -8]"),
+        (["awareness=5"], "awareness: got 5"),
+        (["training.steps=10"], "training.steps: got 10"),
+        (["scenario=reward_seeker"], "nothing is at stake"),
+        (["scenario=pipeline"], "scenario.curriculum"),
+        (["case=[a]"], "case: unknown key"),
+        (["engine=gpu"], "engine"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line: str) -> None:
+    left = call(*arguments, name="footnote4")
+    assert left.status == 2, left.stderr
+    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
+    assert line in left.stderr
+    assert list(left.folder.iterdir()) == []
