@@ -6,6 +6,10 @@ behaviour? A scenario and agents go in as specs; `simulate` returns a labelled r
 
 from typing import TYPE_CHECKING, Any
 
+from sim.analysis.bifurcation import bifurcations
+from sim.analysis.phase_diagram import phase_diagram
+from sim.analysis.regimes import Rules, regimes, sweep_regimes
+from sim.analysis.stability import equilibria
 from sim.dynamics.state import AgentState
 from sim.result import Result
 from sim.run import DivergenceError, simulate
@@ -36,6 +40,7 @@ __all__ = [
     "Product",
     "Range",
     "Result",
+    "Rules",
     "Scenario",
     "Sobol",
     "SpecError",
@@ -43,9 +48,14 @@ __all__ = [
     "Training",
     "TrainingWorld",
     "Zip",
+    "bifurcations",
+    "equilibria",
+    "phase_diagram",
+    "regimes",
     "scenarios",
     "simulate",
     "sweep",
+    "sweep_regimes",
 ]
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import sim
+from sim.analysis.fixed_points import KINDS
+from sim.analysis.regimes import REGIMES, STATES
 from sim.dynamics.variables import VARIABLES
 from sim.spec.agent import CAPABILITIES, Agent, Initial
 from sim.spec.scenario import Context, Phase, Scenario
@@ -36,7 +38,7 @@ def test_every_key_is_explained(key: str) -> None:
 
 
 def test_every_key_that_is_explained_exists() -> None:
-    rules = {"policy_gradient", "replicator", "episode"}
+    rules = {"policy_gradient", "replicator", "episode", *REGIMES, *STATES, *KINDS, "equilibria"}
     assert KEYS | KINDS_AND_RULES | rules | set(VARIABLES) | {"onset"} >= NAMED
 
 
@@ -44,6 +46,11 @@ def test_every_measure_is_defined() -> None:
     measures = [name for name, v in VARIABLES.items() if v.meaning.endswith("(5)")]
     assert set(measures) <= NAMED
     assert len(measures) == 10
+
+
+@pytest.mark.parametrize("word", [*REGIMES, *STATES, *KINDS])
+def test_every_regime_state_and_class_has_its_rule(word: str) -> None:
+    assert re.search(rf"^\| (`\w+`, )?`{word}`", MODEL, flags=re.MULTILINE)
 
 
 def test_the_readme_lists_every_scenario() -> None:

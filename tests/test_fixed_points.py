@@ -110,12 +110,13 @@ def test_a_saddle_is_not_reported_as_an_attractor_even_from_its_stable_side() ->
 
 
 def test_what_runs_away_ever_more_slowly_is_no_fixed_point() -> None:
-    of = toys.Toy(lambda h: h + 0.1 * np.exp(-h), ("h",))
-    found = survey(of, np.linspace(-1.0, 3.0, 5)[None], steps=1000, most_steps=4000)
+    of = toys.Toy(lambda z: np.array([z[0] + 0.1 * np.exp(-z[0]), 0.5 * z[1]]), ("h", "x"))
+    starts = np.array([np.linspace(-1.0, 3.0, 5), np.ones(5)])
+    found = survey(of, starts, steps=1000, most_steps=4000)
     assert found.points == ()
     assert found.stalled == found.attempts
     assert found.unsettled == 1.0
-    assert (found.drift > 0.0).all()
+    assert (found.drift[0] > 0.0).all()
 
 
 def test_where_there_is_no_fixed_point_none_is_found() -> None:
