@@ -1,7 +1,7 @@
 """How fast the engines are and what sweeps cost; writes docs/benchmarks.md and the README's table.
 
 make bench                         everything, some minutes
-make bench ARGS="--only engines"   or sweeps; then nothing is written
+make bench ARGS="--only engines"   or sweeps, or analysis; then nothing is written
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import analysis
 import c_kernel
 import engines
 import sweeps
@@ -34,17 +35,24 @@ README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
 def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("engines", "sweeps"))
+    parser.add_argument("--only", choices=("engines", "sweeps", "analysis"))
     only = parser.parse_args().only
     console, rounds, found = Console(), None, None
     tables: list[Table] = []
-    if only != "engines":  # first: a process starts with the peak memory of the one that made it
+    if only in (
+        None,
+        "sweeps",
+    ):  # first: a process starts with the peak memory of the one that made it
         console.print("sweeps: two of these commands take a while")
         with tempfile.TemporaryDirectory() as folder:
             found = sweeps.measure(Path(folder))
         tables.append(sweeps.sweeps_table(found))
         console.print(tables[-1])
-    if only != "sweeps":
+    if only in (None, "analysis"):
+        with tempfile.TemporaryDirectory() as folder:
+            tables.append(analysis.analyses_table(analysis.measure(Path(folder))))
+        console.print(tables[-1])
+    if only in (None, "engines"):
         with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task("engines", total=engines.ROUNDS)
             rounds = engines.race(

@@ -18,7 +18,7 @@ from rich.table import Column, Table
 import sim
 from sim.analysis.curves import most_gamed, quantile_curves
 
-EMERGENCE = Path(__file__).parent.parent / "experiments" / "emergence.py"
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 #: A map of 25 × 40 points with 32 seeds, one agent in each run.
 MAP = (
     "-m",
@@ -55,13 +55,13 @@ class Cost:
     memory: int
 
 
-def cost_of(folder: Path, *arguments: str) -> Cost:
-    """Run a command in a folder and return what it cost.
+def cost_of(folder: Path, *arguments: str, name: str = "emergence") -> Cost:
+    """Run an application in a folder and return what it cost.
 
     Raises:
         RuntimeError: It failed.
     """
-    command = [sys.executable, str(EMERGENCE), *arguments]
+    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), *arguments]
     start = time.perf_counter()
     log = folder / "log.txt"
     with log.open("w") as sink:

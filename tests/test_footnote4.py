@@ -155,7 +155,7 @@ def test_a_gate_that_training_does_not_push_is_neutral(specs: Specs) -> None:
 
 
 def test_sampled_gradients_share_their_draws_between_twins(specs: Specs) -> None:
-    (one,) = study(specs, cases=cases("sampled, anchor 0.03"), agents=32)
+    (one,) = study(specs, cases=cases("sampling, anchor 0.03"), agents=32)
     assert one.fixed == {}
     assert one.left_of_nudge < 0.1
 

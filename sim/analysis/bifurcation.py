@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import exp, log
 
 import numpy as np
@@ -81,7 +82,7 @@ class Bifurcations:
     family: ScenarioFamily
     branches: tuple[Branch, ...]
 
-    @property
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """A row for each point, in order along each branch.
 
@@ -148,13 +149,8 @@ def bifurcations(
     """
     check_whole("places", places, least=1)
     check_whole("starts", starts, least=1)
-    found = Range.read(along, "along")
     specs = read_specs(scenario, agent=agent, training=training)
-    for number in (found.low, found.high):
-        apply_settings(specs, {key: number})
-    if not stands_in_column(specs, key, found.low):
-        raise SpecError(f"key: {key!r} is no number that arrays can differ in")
-    family = ScenarioFamily(specs, full_key(key), found, tuple(free), (), phase, seed)
+    family = read_family(specs, key, along, free=free, phase=phase, seed=seed)
     positions = [float(p) for p in np.linspace(0.0, 1.0, places + 2)[1:-1]]
     family = _without_bystanders(family, (0.0, *positions, 1.0))
     seeds: list[tuple[float, Array]] = []
@@ -166,6 +162,26 @@ def bifurcations(
             progress(0.4 * (i + 1) / places)
     told = None if progress is None else lambda share: progress(0.4 + 0.6 * share)
     return Bifurcations(family, branches(family, seeds, progress=told))
+
+
+def read_family(
+    specs: Specs,
+    key: str,
+    along: Range | Sequence[object],
+    *,
+    free: Sequence[str] = (),
+    phase: int = -1,
+    seed: int = 0,
+) -> ScenarioFamily:
+    """Check an axis; arguments and errors as `bifurcations`."""
+    found = Range.read(along, "along")
+    for number in (found.low, found.high):
+        apply_settings(specs, {key: number})
+    if not stands_in_column(specs, key, found.low):
+        raise SpecError(f"key: got {key!r}: must be a number that training can be followed in")
+    family = ScenarioFamily(specs, full_key(key), found, tuple(free), (), phase, seed)
+    family.at(0.0)
+    return family
 
 
 def _without_bystanders(family: ScenarioFamily, positions: Sequence[float]) -> ScenarioFamily:

@@ -188,7 +188,7 @@ def newton(of: Map, starts: Array, *, most: int = 60, radius: float = _RADIUS) -
         most: Most steps of one start.
         radius: How far from its start a coordinate may go. Where a parameter is driven off to
             infinity, ever more slowly, Newton's method follows it in steps of about 1 for as long
-            as it is let, and would call the end of floating point a fixed point.
+            as it is let, to where floating point can tell no step from none.
     """
     points = np.array(starts, np.float64)
     converged = np.zeros(points.shape[1], np.bool_)

@@ -93,7 +93,7 @@ CASES: tuple[Case, ...] = (
     Case("d", "gradients sampled", {"training.estimator": "sampled"}),
     Case(
         "d",
-        "sampled, anchor 0.03",
+        "sampling, anchor 0.03",
         {"training.estimator": "sampled", "training.anchor": 0.03},
     ),
     Case("e", "rewards turned once", {}, "once"),
