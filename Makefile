@@ -31,10 +31,15 @@ format: environment
 bench: environment
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench.py $(ARGS)
 
-# The figures of the README.
+# The figures of the README and of docs/stability.md, each from a run.
 figures: environment
-	@$(BIN)/python experiments/emergence.py hydra.run.dir=outputs/readme
-	@cp outputs/readme/emergence.svg docs/images/emergence.svg
+	@$(BIN)/python experiments/emergence.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/phase_diagram.py contour=values.copyright hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/bifurcation.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/stability.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/footnote4.py hydra.run.dir=outputs/figures
+	@cd outputs/figures && cp emergence.svg bifurcation.svg phase_diagram.png phase_plane.png \
+	  footnote4.png ../../docs/images
 
 # Newer versions within the bounds of pyproject.toml; needs uv.
 lock:
