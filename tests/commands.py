@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -42,6 +43,15 @@ class Left:
 
     def json(self, name: str) -> Any:
         return json.loads(self.only(name).read_text(encoding="utf-8"))
+
+
+def assert_refused(left: Left, says: str) -> None:
+    """Assert that a command refused its input in one line, before anything was written."""
+    assert left.status == 2, left.stderr
+    assert left.stdout == ""
+    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
+    assert says in left.stderr
+    assert list(left.folder.iterdir()) == []
 
 
 def start(folder: Path, *arguments: str, name: str = "emergence") -> subprocess.Popen[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from commands import Call
+from commands import Call, assert_refused
 from sim.analysis.bifurcation import Bifurcations, bifurcations
 from sim.analysis.outcomes import bistable
 from sim.plots.bifurcation import bifurcation
@@ -139,11 +137,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_before_anything_is_written(
     call: Call, settings: list[str], says: str
 ) -> None:
     left = call(*SMALL, *settings, name="bifurcation")
-    assert left.status == 2, left.stderr
-    assert left.stdout == ""
-    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
-    assert says in left.stderr
-    assert list(left.folder.iterdir()) == []
+    assert_refused(left, says)
 
 
 def test_the_help_tells_every_key(call: Call) -> None:

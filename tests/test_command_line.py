@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import sim
-from commands import Call, Left, command, script
+from commands import Call, Left, assert_refused, command, script
 from sim.analysis.emergence import summarise
 
 FEW = ("training.steps=20", "agents=3")
@@ -183,11 +183,7 @@ def test_a_bad_setting_is_refused_in_one_line_before_anything_is_written(
     call: Call, setting: str, says: str
 ) -> None:
     left = call(setting)
-    assert left.status == 2
-    assert left.stdout == ""
-    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
-    assert says in left.stderr
-    assert list(left.folder.iterdir()) == []
+    assert_refused(left, says)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from commands import Call, Left, script
+from commands import Call, Left, assert_refused, script
 from sim.sweeps.table import Sweep
 
 LEAK, AWARE = "training.leak", "agent.initial.awareness"
@@ -174,11 +174,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line_before_anything_is_written(
     if not any(setting.startswith("sweep=") for setting in settings):
         settings = [f"sweep={sweeps['curves']}", *settings]
     left = call(*(s.replace("SUMMARY", str(sweeps["summary"])) for s in settings), name="curves")
-    assert left.status == 2, left.stderr
-    assert left.stdout == ""
-    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
-    assert says in left.stderr
-    assert list(left.folder.iterdir()) == []
+    assert_refused(left, says)
 
 
 def test_a_comparison_that_no_run_allows_is_refused(call: Call, sweeps: dict[str, Path]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from commands import Call
+from commands import Call, assert_refused
 from sim.analysis import footnote4
 from sim.analysis.footnote4 import CASES, STATES, Case, Outcome, at_stake, study
 from sim.analysis.footnote4_text import paragraph
@@ -237,7 +236,4 @@ def test_command_writes_everything(call: Call) -> None:
 )
 def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line: str) -> None:
     left = call(*arguments, name="footnote4")
-    assert left.status == 2, left.stderr
-    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
-    assert line in left.stderr
-    assert list(left.folder.iterdir()) == []
+    assert_refused(left, line)

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import sim
-from commands import Call
+from commands import Call, assert_refused
 from sim.analysis import phase_diagram as module
 from sim.analysis.phase_diagram import FAILED, Axis, PhaseDiagram, phase_diagram, prepare
 from sim.analysis.regimes import REGIMES, Rules, regimes
@@ -442,11 +442,7 @@ def test_what_is_no_map_is_refused_in_one_line_before_anything_is_written(
     call: Call, setting: str, says: str
 ) -> None:
     left = call(*setting.split(), name="phase_diagram")
-    assert left.status == 2, left.stderr
-    assert left.stdout == ""
-    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
-    assert says in left.stderr
-    assert list(left.folder.iterdir()) == []
+    assert_refused(left, says)
 
 
 def test_windows_other_than_those_of_sweeps_are_refused() -> None:

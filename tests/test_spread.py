@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import sim
-from commands import Call
+from commands import Call, assert_refused
 from sim.analysis.spread import (
     OUTCOMES,
     Cast,
@@ -462,11 +462,7 @@ def test_what_cannot_be_studied_is_refused_in_one_line_before_anything_is_writte
     call: Call, settings: list[str], says: str
 ) -> None:
     left = call(*settings, name="spread")
-    assert left.status == 2, left.stderr
-    assert left.stdout == ""
-    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
-    assert says in left.stderr
-    assert list(left.folder.iterdir()) == []
+    assert_refused(left, says)
 
 
 def test_a_scenario_in_which_gaming_pays_everywhere_has_nothing_to_reach() -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 import pytest
 
-from commands import Call, Left
+from commands import Call, Left, assert_refused
 
 FEW = ("starts=6", "training.steps=200", "training.anchor=0.01", "steps=2000")
 
@@ -99,11 +97,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_before_anything_is_written(
     call: Call, settings: list[str], says: str
 ) -> None:
     left = call(*FEW, *settings, name="stability")
-    assert left.status == 2, left.stderr
-    assert left.stdout == ""
-    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
-    assert says in left.stderr
-    assert list(left.folder.iterdir()) == []
+    assert_refused(left, says)
 
 
 def test_the_help_tells_every_key(call: Call) -> None:

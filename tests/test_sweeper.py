@@ -19,7 +19,7 @@ import pytest
 import sim
 import sim.cli.curves
 import sim.cli.outputs
-from commands import Call, Left, command, ended, start
+from commands import Call, Left, assert_refused, command, ended, start
 from sim.sweeps.table import Sweep
 
 NUMPY = "engine=numpy"
@@ -497,11 +497,7 @@ def test_a_sweep_with_a_bad_run_is_refused_in_one_line_before_anything_is_writte
 ) -> None:
     few = [setting for setting in FEW if setting.split("=")[0] not in keys_of(settings)]
     left = call("-m", *few, *settings)
-    assert left.status == 2, left.stderr
-    assert left.stdout == ""
-    assert re.fullmatch(r"error: .+\n", left.stderr), left.stderr
-    assert says in left.stderr
-    assert list(left.folder.iterdir()) == []
+    assert_refused(left, says)
 
 
 def test_a_place_that_cannot_be_written_is_told_in_one_line(call: Call, tmp_path: Path) -> None:

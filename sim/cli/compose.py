@@ -96,6 +96,17 @@ def read_study(
     return specs, data
 
 
+def read_place(given: object) -> str | None:
+    """Return where a study keeps its sweeps, without a slash at the end; None: nowhere.
+
+    Raises:
+        SpecError: It is no place.
+    """
+    if given is not None and (not isinstance(given, str) or not given):
+        raise SpecError(f"store: got {given!r}: must be a directory, a URL of fsspec, or null")
+    return None if given is None else given.rstrip("/")
+
+
 def read_run(
     config: DictConfig, *, scenario_name: str | None = None, initial: AgentState | None = None
 ) -> Run:

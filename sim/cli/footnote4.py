@@ -1,15 +1,90 @@
-"""The study of footnote 4 as tables: one to look at, one to compute with."""
+"""The study of footnote 4 as a command: what it can be told, what it says and leaves behind."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from omegaconf import DictConfig
 from rich.box import SIMPLE
 from rich.table import Column, Table
 
-from sim.analysis.footnote4 import STATES, Outcome
+from sim.analysis.footnote4 import CASES, STATES, Outcome, check
+from sim.analysis.footnote4_text import paragraph
+from sim.cli.compose import read_study
+from sim.cli.help import study_help
+from sim.cli.outputs import write_figure, write_frame, write_json
+from sim.cli.stability import describe
+from sim.dynamics.engines.registry import get_engine
+from sim.plots.footnote4 import footnote4
+from sim.spec.errors import SpecError, check_whole, nearest
+from sim.spec.settings import Specs
+
+#: The keys of configs/footnote4.yaml besides the specs, with their defaults, for the help.
+OWN = {
+    "agents=512": "how many agents, each with a decision and an awareness of its own",
+    "seed=0": "of all random draws",
+    "cases=[]": "letters of the cases to try, [a,c]; none: all of a to f",
+    "awareness=[-8,2]": "from where to where the agents' awareness is drawn (a logit)",
+    "engine=auto": "numpy, numba, or auto for the fastest that is installed",
+}
+KEYS = tuple(setting.split("=")[0] for setting in OWN)
+HELP = study_help(
+    "does partial gaming last? Footnote 4 of the post, under six kinds of assumptions.",
+    OWN,
+    example="scenario=monolithic training.steps=20000 cases=[a,c]",
+)
+
+
+def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Specs, dict[str, Any]]:
+    """Check what a config asks for.
+
+    Args:
+        config: Composed by Hydra, with the keys of configs/footnote4.yaml.
+        scenario_name: What to call a scenario that has no name of its own.
+
+    Returns:
+        The specs, and the other arguments of `study`.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
+    specs, asked = read_study(config, KEYS, scenario_name=scenario_name)
+    check_whole("agents", asked["agents"], least=1)
+    check_whole("seed", asked["seed"], least=0)
+    letters = sorted({case.letter for case in CASES})
+    wanted = asked.pop("cases") or letters
+    if not isinstance(wanted, list):
+        wanted = [wanted]
+    for letter in wanted:
+        if letter not in letters:
+            raise SpecError(f"cases: got {letter!r}: {nearest(str(letter), letters)}")
+    between = asked["awareness"]
+    numbers = isinstance(between, list) and all(isinstance(x, int | float) for x in between)
+    if not numbers or len(between) != 2 or between[0] > between[1]:
+        raise SpecError(f"awareness: got {between!r}: must be two numbers, the lower first")
+    get_engine(asked["engine"])
+    check(specs)
+    return specs, {**asked, "cases": [case for case in CASES if case.letter in wanted]}
+
+
+def write_study(
+    directory: Path, specs: Specs, asked: Mapping[str, Any], outcomes: Sequence[Outcome]
+) -> tuple[str, Path]:
+    """Write a study's numbers and figure; returns its paragraph, and the figure's path."""
+    text, frame = paragraph(outcomes), footnote4_frame(outcomes)
+    write_frame(directory / "footnote4.csv", frame)
+    told = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    write_json(directory / "summary.json", {"paragraph": text, "cases": told})
+    study = {**asked, "cases": [case.label for case in asked["cases"]]}
+    write_json(directory / "provenance.json", describe(specs, study=study))
+    context, agents = outcomes[0].context.replace("_", " "), outcomes[0].agents
+    title = f"does gaming some of the time last? ({context}, {agents} agents)"
+    figure = footnote4(outcomes, title=f"{specs.scenario.name}: {title}")
+    return text, write_figure(directory / "footnote4", figure)[0]
 
 
 def footnote4_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:

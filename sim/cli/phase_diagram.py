@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from sim.analysis.phase_diagram import FAILED, PhaseDiagram, Survey, prepare
 from sim.analysis.regimes import Rules
-from sim.cli.compose import read_study
+from sim.cli.compose import read_place, read_study
 from sim.cli.outputs import write_figure, write_json
 from sim.files import whole_file
 from sim.plots.phase_diagram import MEANINGS, phase_diagram
@@ -58,13 +58,11 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Surve
         SpecError: One line: what was wrong, where, what is allowed.
     """
     specs, own = read_study(config, KEYS, scenario_name=scenario_name)
-    place = own.pop("store", None)
-    if place is not None and (not isinstance(place, str) or not place):
-        raise SpecError(f"store: got {place!r}: must be a directory, a URL of fsspec, or null")
+    place = read_place(own.pop("store", None))
     rules = _read_rules(own.pop("rules", None) or {})
     survey = prepare(specs, rules=rules, **own)
     if place is not None:
-        place = f"{place.rstrip('/')}/{survey.name}-{survey.id}"
+        place = f"{place}/{survey.name}-{survey.id}"
     return survey, place
 
 

@@ -39,12 +39,11 @@ from sim.analysis.spread import (
     survival,
     thresholds,
 )
-from sim.cli.compose import read_study
+from sim.cli.compose import read_place, read_study
 from sim.cli.outputs import write_figure, write_json
 from sim.dynamics.measures import GAMED
 from sim.files import whole_file
 from sim.plots.spread import RULE_NAMES, outlive_figure, race_figure, reach_figure
-from sim.spec.errors import SpecError
 from sim.sweeps.design import Range
 from sim.sweeps.plan import Plan
 from sim.sweeps.table import Sweep
@@ -104,9 +103,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Study
         SpecError: One line: what was wrong, where, what is allowed.
     """
     specs, own = read_study(config, KEYS, scenario_name=scenario_name)
-    place = own.pop("store", None)
-    if place is not None and (not isinstance(place, str) or not place):
-        raise SpecError(f"store: got {place!r}: must be a directory, a URL of fsspec, or null")
+    place = read_place(own.pop("store", None))
     named = own.pop("parts", PARTS)
     parts = tuple(map(str, named)) if isinstance(named, list | tuple) else (str(named),)
     if "awareness" in own:
@@ -122,7 +119,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Study
 def store_of(place: str | None, study: Study, part: str, plan: Plan) -> str | None:
     """Return where the runs of a part are kept: a directory named for all they depend on."""
     name = study.specs.scenario.name
-    return None if place is None else f"{place.rstrip('/')}/{name}-{part}-{plan.id}"
+    return None if place is None else f"{place}/{name}-{part}-{plan.id}"
 
 
 def measure(study: Study, part: str, plan: Plan, sweep: Sweep) -> Found:
