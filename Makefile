@@ -13,11 +13,11 @@ run: environment
 	@$(BIN)/python experiments/emergence.py $(ARGS)
 
 test: environment
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
 # Everything, the slow tests too.
 verify: environment
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: environment
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from sim.analysis.regimes import REGIMES, regimes
 from sim.dynamics.quantiles import quantiles
 from sim.result import Result
 
@@ -25,10 +26,12 @@ def summarise(result: Result) -> dict[str, Any]:
 
     Returns:
         `run` (what was run), `contexts` (by name), `values` (by name), `agents` (measures at the
-        end of training).
+        end of training), `regimes` (the share of agents in each), `settled` (the share of agents
+        whose regime longer training need not change).
     """
     first, last = result.data.isel(step=0), result.data.isel(step=-1)
     made_by = result.provenance
+    ended = regimes(result)
     return {
         "run": {
             "scenario": made_by["scenario"]["name"],
@@ -68,6 +71,8 @@ def summarise(result: Result) -> dict[str, Any]:
                 "opacity_share",
             )
         },
+        "regimes": {name: float((ended["regime"] == name).mean()) for name in REGIMES},
+        "settled": float(ended["settled"].mean()),
     }
 
 

@@ -43,6 +43,8 @@ STATES = ("idle", "moving", "partial", "games")
 
 #: Of the difference of two rates.
 _ROUNDING = 1e-12
+#: What a sweep keeps of each context for the rules, in the order in which `judge` takes it.
+_WATCHED = ("gaming_rate_least", "gaming_rate_most", "onset")
 _NONE, _TRANSIENT, _PARTIAL, _LOCAL, _GLOBAL = range(5)
 _IDLE, _MOVING, _IN_PART, _GAMES = range(4)
 
@@ -186,17 +188,18 @@ def sweep_regimes(sweep: Sweep, *, rules: Rules | None = None) -> pd.DataFrame:
     """
     rules = rules or Rules()
     check_as_recorded(rules)
-    frame = sweep.frame
-    frame = frame[frame["error"].isna()].reset_index(drop=True)
     parts = []
     for number, part in enumerate(sweep.described["parts"]):
-        rows = frame[frame["part"] == number]
         contexts = part["scenario"]["contexts"]
         trained = [name for name, context in contexts.items() if context["kind"] == "training"]
-        seen = {
-            name: rows[[f"{name}.{context}" for context in trained]].to_numpy(np.float64)
-            for name in ("gaming_rate_least", "gaming_rate_most", "onset")
-        }
+        wanted = {name: [f"{name}.{context}" for context in trained] for name in _WATCHED}
+        columns = [sweep.column("summary", name) for names in wanted.values() for name in names]
+        rows = sweep.query(
+            f"select design.*, {', '.join(columns)} from design join summary using (run) "
+            "where error is null and part = ? order by run",
+            [number],
+        )
+        seen = {name: rows[names].to_numpy(np.float64) for name, names in wanted.items()}
         verdict = judge(*seen.values(), rules=rules)
         found: dict[str, Any] = {
             "regime": pd.Categorical.from_codes(verdict.regime, list(REGIMES), ordered=True),

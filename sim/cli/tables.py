@@ -47,7 +47,17 @@ def emergence_table(summary: dict[str, Any]) -> RenderableType:
     agents = Table("at the end of training", Column("median [10 %, 90 %]", justify="right"))
     for name, numbers in summary["agents"].items():
         agents.add_row(name.replace("_", " "), _band(numbers))
+    agents.add_row("regime", _regimes(summary))
     return Group(contexts, values, agents)
+
+
+def _regimes(summary: dict[str, Any]) -> str:
+    """Return the regimes that there are, the most frequent first, and whether they last."""
+    shares = sorted(summary["regimes"].items(), key=lambda item: -item[1])
+    told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares if share > 0.0)
+    if summary["settled"] < 1.0:
+        told += f" ({100 * (1.0 - summary['settled']):.0f} % not settled)"
+    return told
 
 
 def _median(numbers: Band) -> str:
