@@ -13,21 +13,13 @@ import pytest
 
 import sim
 from commands import Call, assert_refused
-from sim.analysis.spread import (
-    OUTCOMES,
-    Cast,
-    Study,
-    after_the_fall,
-    boundary,
-    boundary_slope,
-    boundary_table,
-    cast_of,
-    crossing,
-    outcomes,
-    survival,
-    thresholds,
-)
-from sim.cli.spread import outlive_paragraph, race_paragraph, reach_numbers, reach_paragraph
+from sim.analysis.cast import Cast, cast_of
+from sim.analysis.crossings import crossing
+from sim.analysis.outlive import after_the_fall, survival
+from sim.analysis.race import boundary, boundary_slope, boundary_table
+from sim.analysis.reach import reach_numbers, thresholds
+from sim.analysis.spread import OUTCOMES, Study, outcomes
+from sim.analysis.spread_text import outlive_paragraph, race_paragraph, reach_paragraph
 from sim.spec.errors import SpecError
 from sim.spec.settings import read_specs
 from sim.sweeps.plan import compile_rows

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from sim.analysis.footnote4 import GROWN, SHRUNK, Outcome
+from sim.analysis.words import listed, percent
 
 #: A share of agents that is as good as none, and one that is worth telling.
 _HARDLY, _SOME = 0.05, 0.1
@@ -33,21 +34,21 @@ def _first(one: Outcome) -> str:
     return (
         f"Agents that start undecided in {one.context.replace('_', ' ')} ({one.case.label}): "
         f"{_lasting(one)}{_held(one)}; after {one.steps[-1]:,} steps "
-        f"{_percent(fates['always'])} game always, {_percent(fates['unaware'])} would but are not "
-        f"always aware, and {_percent(fates['never'])} hardly ever game."
+        f"{percent(fates['always'])} game always, {percent(fates['unaware'])} would but are not "
+        f"always aware, and {percent(fates['never'])} hardly ever game."
     )
 
 
 def _alike(outcomes: Sequence[Outcome], first: Outcome) -> str:
     if not outcomes:
         return ""
-    told = _listed(f"{o.case.label} (half by step {o.half_life:,.0f})" for o in outcomes)
+    told = listed([f"{o.case.label} (half by step {o.half_life:,.0f})" for o in outcomes])
     so = "Hardly any are left either" if first.undecided[-1] < _HARDLY else "Hardly any are left"
     return f"{so} with {told}."
 
 
 def _lasting(one: Outcome) -> str:
-    last = _percent(one.undecided[-1])
+    last = percent(one.undecided[-1])
     if one.verdict == "transient":
         return (
             f"half have decided by step {one.half_life:,.0f}, and {last} are undecided at the end"
@@ -88,20 +89,11 @@ def _whole(outcomes: Sequence[Outcome]) -> str:
     if unaware:
         text += (
             ". Gaming some of the time for another reason, that training does not always come to "
-            f"mind, is left to at least {_percent(_SOME)} of agents with "
-            f"{_listed(one.case.label for one in unaware)}"
+            f"mind, is left to at least {percent(_SOME)} of agents with "
+            f"{listed([one.case.label for one in unaware])}"
         )
     return f"{text}."
 
 
 def _is_anchored(one: Outcome) -> bool:
     return float(str(one.case.settings.get("training.anchor", 0.0))) > 0.0
-
-
-def _percent(share: float) -> str:
-    return f"{100.0 * share:.0f} %"
-
-
-def _listed(texts: Iterable[str]) -> str:
-    *most, last = texts
-    return f"{', '.join(most)} and {last}" if most else last
