@@ -73,14 +73,25 @@ def test_under_the_replicator_the_exponent_is_the_advantage_and_growth_is_logist
     np.testing.assert_allclose(odds, odds[0] + expected * result.data["step"].values, rtol=1e-8)
 
 
-def test_under_the_policy_gradient_what_is_rare_grows_as_one_over_t() -> None:
+def test_under_the_policy_gradient_what_is_rare_grows_hyperbolically() -> None:
+    training = {**GATE_ALONE, "steps": 2000}
+    scenario = one_context(1.0)
+    gaming, _ = invasions(*_map_and_start(scenario, training))
+    result = sim.simulate(scenario, training=training, initial=sim.AgentState(habit=-9.0))
+    share = result.decision.values[[0, -1], 0, 0]
+    assert share.max() < 0.01
+    # 1/x falls by the advantage in a step, but for terms of the share's own order.
+    assert 1.0 / share[0] - 1.0 / share[1] == pytest.approx(2000 * gaming.advantage, rel=0.02)
+
+
+def test_under_the_policy_gradient_what_loses_dies_out_as_one_over_t() -> None:
     training = {**GATE_ALONE, "steps": 200_000}
     scenario = one_context(1.0)
     gaming, not_gaming = invasions(*_map_and_start(scenario, training))
     assert gaming.exponent == pytest.approx(0.0, abs=1e-12)
     assert gaming.grows
     assert not not_gaming.grows
-    assert (gaming.how, not_gaming.how) == ("grows as 1/t", "dies out as 1/t")
+    assert (gaming.how, not_gaming.how) == ("grows hyperbolically", "dies out as 1/t")
     # Once it is the rule, 1 − d falls as 1/(A t), so its odds double when time does.
     result = sim.simulate(scenario, training=training, record_every=100_000)
     rare = 1.0 - result.decision.values[1:, 0, 0]

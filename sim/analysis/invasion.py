@@ -9,8 +9,9 @@ negative in the limit of h → +∞ for not gaming.
 
 Under `replicator` a gate's own reward enters the exponent: it has the term η a p ΔR. Under
 `policy_gradient` what is rare is also rarely credited: that term carries a factor d (1 − d) and is
-gone in the limit, so a gate that is left alone has exponent 0, and its odds then grow or fall as
-1/t instead of exponentially. The *advantage* η a p ΔR (negative for not gaming) says which.
+gone in the limit, so a gate that is left alone has exponent 0. The *advantage* η a p ΔR (negative
+for not gaming) then says what happens to what is rare, at a share x: with an advantage A above 0 it
+grows hyperbolically (1/x falls by A in a step), below 0 it dies out as 1/t (1/x rises by -A).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Invasion:
 
     @property
     def grows(self) -> bool:
-        """Whether it comes back, exponentially or as 1/t."""
+        """Whether it comes back, exponentially or hyperbolically."""
         if abs(self.exponent) > _ROUNDING:
             return self.exponent > 0.0
         return self.advantage > _ROUNDING
@@ -71,7 +72,7 @@ class Invasion:
         if abs(self.exponent) > _ROUNDING:
             return "grows exponentially" if self.exponent > 0.0 else "dies out exponentially"
         if abs(self.advantage) > _ROUNDING:
-            return "grows as 1/t" if self.advantage > 0.0 else "dies out as 1/t"
+            return "grows hyperbolically" if self.advantage > 0.0 else "dies out as 1/t"
         return "neither grows nor dies out"
 
 
@@ -104,7 +105,7 @@ def invasions(of: TrainingMap, at: Array) -> tuple[Invasion, ...]:
             saturated = theta.copy()
             saturated[row] = -sign * SATURATED
             exponent, advantage = _growth(of, saturated, int(c), row)
-            found.append(Invasion(context, side, sign * exponent, sign * advantage))
+            found.append(Invasion(context, side, sign * exponent + 0.0, sign * advantage + 0.0))
     return tuple(found)
 
 

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from omegaconf import DictConfig
+from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from sim.analysis.invasion import Invasion
 from sim.analysis.phase_plane import PhasePlane, check_context, check_step, check_value
 from sim.analysis.stability import Equilibria, Equilibrium, whole_map
+from sim.analysis.words import listed
 from sim.cli.compose import read_study
 from sim.result import describe_run
 from sim.run import MOST_SEED
@@ -173,6 +175,8 @@ def stability_table(summary: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = []
     if summary["equilibria"]:
         parts.append(_equilibria_table(summary))
+        for number, one in enumerate(summary["equilibria"], start=1):
+            parts += [f"• {number}: {note}" for note in _notes(one)]
     parts += [f"• {line}" for line in _told(summary)]
     if summary["invasions"]:
         parts.append(_invasion_table(summary))
@@ -187,23 +191,23 @@ def _equilibria_table(summary: Mapping[str, Any]) -> Table:
         "gaming rate",
         "values",
         Column("memory", justify="right"),
-        "notes",
+        box=SIMPLE,
         title=f"{summary['scenario']}: where training can come to rest",
         title_justify="left",
-        caption="Starts: the share of them that comes to rest here. Memory: steps in which a small "
-        "displacement falls to 1/e. A saddle attracts in some directions and repels in others.",
+        caption="Arrow: where the agent's own start leads. Starts: the share of them that comes to "
+        "rest here. Memory: steps in which a small displacement falls to 1/e. A saddle attracts in "
+        "some directions and repels in others.",
         caption_justify="left",
-        show_lines=True,
     )
     for number, one in enumerate(summary["equilibria"], start=1):
         table.add_row(
-            str(number),
+            f"→ {number}" if one["own"] else str(number),
             one["kind"],
             f"{100 * one['share']:.0f} %",
             _lines(one["gaming_rate"]),
             _lines(one["values"]),
             "–" if one["memory"] is None else f"{one['memory']:,.0f}",
-            "\n".join(_notes(one)),
+            end_section=True,
         )
     return table
 
@@ -213,14 +217,16 @@ def _lines(numbers: Mapping[str, float]) -> str:
 
 
 def _notes(one: Mapping[str, Any]) -> Iterator[str]:
-    if one["own"]:
-        yield "from the agent's own start"
     for names in one["neutral"]:
         yield f"stays wherever it is put along {', '.join(names)}"
-    for context, gone in one["saturated"].items():
-        yield f"{gone} has died out in {context}"
-    for invasion in one["against"]:
-        yield f"there, {_invader(invasion)} {invasion['how']}"
+    if one["saturated"]:
+        gone: dict[str, list[str]] = {}
+        for context, side in one["saturated"].items():
+            gone.setdefault(side, []).append(context)
+        died = "; ".join(f"{side} in {listed(where)}" for side, where in gone.items())
+        back = [i for i in one["against"] if "grows" in i["how"]]
+        comes = listed([f"{i['of']} in {i['context']} ({i['how']})" for i in back]) if back else ""
+        yield f"a corner. Died out: {died}. Would come back: {comes or 'none of it'}"
 
 
 def _told(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -258,7 +264,3 @@ def _invasion_table(summary: Mapping[str, Any]) -> Table:
             invasion["of"], invasion["context"], f"{invasion['exponent']:+.1e}", invasion["how"]
         )
     return table
-
-
-def _invader(invasion: Mapping[str, Any]) -> str:
-    return f"{invasion['of']}, once rare,"
