@@ -10,8 +10,10 @@ import pytest
 
 from commands import Call, assert_refused
 from sim.analysis import footnote4
-from sim.analysis.footnote4 import CASES, STATES, Case, Outcome, at_stake, study
+from sim.analysis.cast import cast_of
+from sim.analysis.footnote4 import CASES, STATES, Case, Outcome, study
 from sim.analysis.footnote4_text import paragraph
+from sim.analysis.log_odds import log_odds
 from sim.spec.settings import Specs, read_specs
 from sim.spec.training import LearningRate
 
@@ -99,16 +101,13 @@ def test_half_life_is_where_the_share_falls_below_half_for_good() -> None:
 
 
 def test_agents_start_undecided_where_something_is_at_stake(specs: Specs) -> None:
-    contexts = at_stake(specs)
-    assert contexts == ["copyright_excerpt", "copyright_chat"] or contexts == [
-        "copyright_chat",
-        "copyright_excerpt",
-    ]
+    contexts = cast_of(specs).paying
+    assert contexts == ("copyright_chat", "copyright_excerpt")
     program = footnote4._undecided(
         footnote4._compiled(specs, agents=400, seed=0), contexts, seed=0, awareness=(-8.0, 2.0)
     )
     for name in contexts:
-        odds = footnote4._log_odds(program, program.theta, program.layout.contexts.index(name))
+        odds = log_odds(program, program.theta)[:, program.layout.contexts.index(name)]
         decision = 1.0 / (1.0 + np.exp(-odds))
         assert 0.1 < decision.min() < 0.12
         assert 0.88 < decision.max() < 0.9
@@ -228,7 +227,7 @@ def test_command_writes_everything(call: Call) -> None:
         (["awareness=[2,-8]"], "awareness: got [2, -8]"),
         (["awareness=5"], "awareness: got 5"),
         (["training.steps=10"], "training.steps: got 10"),
-        (["scenario=reward_seeker"], "nothing is at stake"),
+        (["scenario=reward_seeker"], "gaming protects nothing anywhere"),
         (["scenario=pipeline"], "scenario.curriculum"),
         (["case=[a]"], "case: unknown key"),
         (["engine=gpu"], "engine"),

@@ -28,7 +28,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.analysis.cast import cast_of
 from sim.analysis.fixed_points import classify, newton
+from sim.analysis.log_odds import log_odds
 from sim.analysis.training_map import TrainingMap
 from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.course import course
@@ -108,7 +110,7 @@ class Outcome:
 
     Attributes:
         case: The assumption.
-        context: The context that is looked at: the one with most at stake.
+        context: The context that is looked at: the contested one (`sim.analysis.cast`).
         agents: How many agents there were.
         steps: When they were looked at [S].
         shares: The share of agents in each of `STATES` [S, 4].
@@ -118,7 +120,7 @@ class Outcome:
         half_life: Steps after which half of the undecided had decided; inf if not by the end.
         partial_half_life: Steps after which half of those that gamed some of the time did not any
             more.
-        kept: Share of agents whose most endangered value is above half of its start, at the end.
+        kept: Share of agents whose protected value is above half of its start, at the end.
         left_of_nudge: Median, over agents undecided half-way, of what was left at the end of a
             difference in log-odds; nan if there were too few of them.
         nudged: How many these were.
@@ -204,7 +206,8 @@ def check(specs: Specs) -> None:
     """Refuse a scenario that cannot be studied.
 
     Raises:
-        SpecError: It has a curriculum of its own, or nothing at stake, or too few steps.
+        SpecError: It has a curriculum of its own, or too few steps, or no context in which gaming
+            pays.
     """
     if specs.scenario.curriculum:
         raise SpecError(
@@ -215,22 +218,7 @@ def check(specs: Specs) -> None:
             f"training.steps: got {specs.training.steps}: must be at least {FEWEST_STEPS} for "
             "anything to be seen to last"
         )
-    if not at_stake(specs):
-        raise SpecError(
-            f"scenario: in {specs.scenario.name!r} nothing is at stake for this agent in any "
-            "training context, so there is nothing to game for"
-        )
-
-
-def at_stake(specs: Specs) -> list[str]:
-    """Return the training contexts in which training pulls away from the agent's values, by name.
-
-    The one with most at stake comes first.
-    """
-    program = _compiled(specs, agents=1, seed=0)
-    stake = Recorder()(program, 0, program.theta, ("stake",))["stake"][0]
-    trained = [int(c) for c in program.segments[0].world.trained if stake[c] > 0.0]
-    return [program.layout.contexts[c] for c in sorted(trained, key=lambda c: -stake[c])]
+    cast_of(specs)
 
 
 def _try(
@@ -244,7 +232,8 @@ def _try(
     told: Callable[[float], None],
 ) -> Outcome:
     specs = apply_settings(specs, case.settings)
-    contexts = at_stake(specs)
+    cast = cast_of(specs)
+    contexts = cast.paying
     steps = specs.training.steps
     told(0.0)
     program = _undecided(
@@ -253,7 +242,7 @@ def _try(
         seed=seed,
         awareness=awareness,
     )
-    focus = program.layout.contexts.index(contexts[0])
+    focus = program.layout.contexts.index(cast.contested)
     turns = [segment.stop for segment in program.segments]
     moments = sorted({0, steps // 2, *_geometric(steps), *turns})
     half = moments.index(steps // 2)
@@ -269,10 +258,10 @@ def _try(
     )[nudged]
     told(0.9)
     ended = np.flatnonzero(began & between[-1])
-    log_odds = _log_odds(program, thetas[-1], focus) - _log_odds(program, program.theta, focus)
+    moved = (log_odds(program, thetas[-1]) - log_odds(program, program.theta))[:, focus]
     return Outcome(
         case=case,
-        context=contexts[0],
+        context=cast.contested,
         agents=agents,
         steps=np.array(moments),
         shares=np.stack([(state == s).mean(axis=1) for s in range(len(STATES))], axis=1),
@@ -280,11 +269,11 @@ def _try(
         undecided=still,
         half_life=_half_life(np.array(moments), still),
         partial_half_life=_half_life(np.array(moments), partial),
-        kept=_kept(seen["values"], program, focus),
+        kept=_kept(seen["values"][:, :, program.layout.values.index(cast.protected)]),
         left_of_nudge=float(np.median(left)) if len(left) >= FEWEST else np.nan,
         nudged=len(left),
         fixed=_fixed(program, thetas[-1], ended) if specs.training.estimator == "exact" else {},
-        shift_of_gate=float(np.median(log_odds[ended])) if len(ended) >= FEWEST else np.nan,
+        shift_of_gate=float(np.median(moved[ended])) if len(ended) >= FEWEST else np.nan,
     )
 
 
@@ -324,16 +313,9 @@ def _undecided(
     chance = SOME + (MOST - SOME) * decided
     for name in contexts:
         c = layout.contexts.index(name)
-        others = _log_odds(program, theta, c) - theta[layout.rows["habit"]][c]
+        others = log_odds(program, theta)[:, c] - theta[layout.rows["habit"]][c]
         theta[layout.rows["habit"]][c] = np.log(chance / (1.0 - chance)) - others
     return replace(program, theta=theta, origin=theta)
-
-
-def _log_odds(program: Program, theta: Array, c: int) -> Array:
-    """Return h + τ I of each agent in a context, at θ [P, N], in the world of the first phase."""
-    seen = Recorder()(program, 0, theta, ("habit", "incentive"))
-    odds: Array = seen["habit"][:, c] + program.traits.rationality * seen["incentive"][:, c]
-    return odds
 
 
 def _history(
@@ -374,7 +356,7 @@ def _left_of_nudge(
         nudged[habit][program.layout.contexts.index(name)] += NUDGE
     twin = engine.start(replace(program, theta=nudged))
     twin.advance(start, program.steps)
-    away: Array = np.abs(_log_odds(program, twin.theta(), focus) - _log_odds(program, end, focus))
+    away: Array = np.abs(log_odds(program, twin.theta()) - log_odds(program, end))[:, focus]
     return away / NUDGE
 
 
@@ -422,15 +404,9 @@ def _half_life(steps: NDArray[np.int_], still: Array) -> float:
     return float(np.expm1(one + share * (other - one)))
 
 
-def _kept(values: Array, program: Program, focus: int) -> float:
-    """Return how many agents keep, by half, the value that the rewards of a context offend most.
-
-    That is the value whose loss the reward there drives at the start.
-    """
-    world = program.segments[0].world
-    pull = np.abs((world.features[:, focus, :, 0] * world.reward[:, focus, :1]).sum(axis=0))
-    row = int(np.argmax(pull))
-    start, end = values[0, :, row], values[-1, :, row]
+def _kept(strength: Array) -> float:
+    """Return how many agents keep half of a value [S, N], from the first moment to the last."""
+    start, end = strength[0], strength[-1]
     return float(np.mean(end * np.sign(start) >= 0.5 * np.abs(start)))
 
 

@@ -21,10 +21,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from sim.analysis.log_odds import log_odds
 from sim.analysis.training_map import TrainingMap
 from sim.dynamics.arrays import Program
 from sim.dynamics.engines.numpy_engine import NumpyEngine
-from sim.dynamics.record import Recorder
 from sim.dynamics.state import Array
 from sim.spec.errors import SpecError
 
@@ -113,15 +113,9 @@ def _growth(of: TrainingMap, theta: Array, c: int, row: int) -> tuple[float, flo
     """Return the change of h + τ I in a step from θ [P], and η a p ΔR there."""
     before = of.at_whole(theta)
     after = of.at_whole(NumpyEngine().trajectory(before, [1])[0][:, 0])
-    rationality = float(before.traits.rationality[0])
-
-    def log_odds(program: Program) -> float:
-        incentive = Recorder()(program, 0, program.theta, ("incentive",))["incentive"][0, c]
-        return float(program.theta[row, 0] + rationality * incentive)
-
-    moved = log_odds(after) - log_odds(before)
+    change = log_odds(after, after.theta) - log_odds(before, before.theta)
     alone = NumpyEngine().trajectory(_as_replicator(before), [1])[0]
-    return moved, float(alone[row, 0] - theta[row])
+    return float(change[0, c]), float(alone[row, 0] - theta[row])
 
 
 def _as_replicator(program: Program) -> Program:

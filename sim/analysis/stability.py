@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from sim.analysis.fixed_points import FixedPoint, Kind, Survey, survey
 from sim.analysis.invasion import SATURATED, Invasion, Side, invasions
+from sim.analysis.log_odds import log_odds
 from sim.analysis.training_map import TrainingMap
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
@@ -324,16 +325,11 @@ def _corners(of: TrainingMap, found: Survey) -> list[Equilibrium]:
 
 def _heading(of: TrainingMap, ends: Array) -> NDArray[np.int_]:
     """Say which gates are on their way to d = 1 (1), to d = 0 (-1) or neither (0) [T, N]."""
-
-    def log_odds(points: Array) -> Array:
-        seen = of.observe(points, ("habit", "incentive"))
-        trained = of.segment.world.trained
-        rationality = float(of.program.traits.rationality[0])
-        odds: Array = (seen["habit"] + rationality * seen["incentive"])[:, trained].T
-        return odds
-
-    now = log_odds(ends)
-    later = log_odds(of.step(ends))
+    trained = of.segment.world.trained
+    now, later = (
+        log_odds(program, program.theta)[:, trained].T
+        for program in (of.many(ends), of.many(of.step(ends)))
+    )
     out = (np.abs(now) > _HEADING) & (np.sign(later - now) == np.sign(now))
     return np.where(out, np.sign(now), 0.0).astype(int)
 
@@ -378,7 +374,9 @@ def _corner(
     """Return a fixed point of a face of a map, and what has died out there but would come back."""
     whole = face.many(point.at[:, None]).theta[of.free, 0]
     against = [i for i in invasions(of, whole) if gone.get(i.context) == i.of]
-    found = _equilibrium(face, point, reached_by)
+    # Who only seemed to be heading there will turn back.
+    holds = not any(invasion.grows for invasion in against)
+    found = _equilibrium(face, point, reached_by & holds)
     return replace(found, saturated=gone, against=tuple(against))
 
 
