@@ -31,15 +31,21 @@ format: environment
 bench: environment
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench.py $(ARGS)
 
-# The figures of the README and of docs/stability.md, each from a run.
+# The figures of the README and of the documents, each from a run.
 figures: environment
 	@$(BIN)/python experiments/emergence.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/phase_diagram.py contour=values.copyright hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/bifurcation.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/stability.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/footnote4.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/worst_case.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/deployment.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/archetypes.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/footnote3.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/footnote6.py hydra.run.dir=outputs/figures
 	@cd outputs/figures && cp emergence.svg bifurcation.svg phase_diagram.png phase_plane.png \
-	  footnote4.png ../../docs/images
+	  footnote3.png footnote4.png footnote6.png funnel.png moves.png binding.png deployment.png \
+	  archetypes.png training_log.png ../../docs/images
 
 # Newer versions within the bounds of pyproject.toml; needs uv.
 lock:

@@ -1,7 +1,7 @@
 """How fast the engines are and what sweeps cost; writes docs/benchmarks.md and the README's table.
 
 make bench                         everything, some minutes
-make bench ARGS="--only engines"   or sweeps, or analysis; then nothing is written
+make bench ARGS="--only engines"   or sweeps, analysis, worst_case; then nothing is written
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from rich.table import Table
 
 import analysis
 import c_kernel
+import deployments
 import engines
+import funnel
 import sweeps
 from sim.dynamics.engines.engine import usable_processors
 from sim.result import versions
@@ -35,7 +37,7 @@ README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
 def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("engines", "sweeps", "analysis"))
+    parser.add_argument("--only", choices=("engines", "sweeps", "analysis", "worst_case"))
     only = parser.parse_args().only
     console, rounds, found = Console(), None, None
     tables: list[Table] = []
@@ -51,6 +53,12 @@ def main() -> None:
     if only in (None, "analysis"):
         with tempfile.TemporaryDirectory() as folder:
             tables.append(analysis.analyses_table(analysis.measure(Path(folder))))
+        console.print(tables[-1])
+    if only in (None, "worst_case"):
+        with tempfile.TemporaryDirectory() as folder:
+            tables.append(funnel.funnels_table(funnel.measure(Path(folder))))
+            console.print(tables[-1])
+            tables.append(deployments.deployments_table(deployments.measure(Path(folder))))
         console.print(tables[-1])
     if only in (None, "engines"):
         with Progress(console=Console(stderr=True)) as progress:

@@ -10,12 +10,16 @@ from sim.analysis.bifurcation import bifurcations
 from sim.analysis.phase_diagram import phase_diagram
 from sim.analysis.regimes import Rules, regimes, sweep_regimes
 from sim.analysis.stability import equilibria
+from sim.analysis.worst_case import Thresholds, worst_case
 from sim.dynamics.state import AgentState
+from sim.prospects import prospects
 from sim.result import Result
 from sim.run import DivergenceError, simulate
 from sim.spec.agent import Agent
+from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError
 from sim.spec.library import names as _names
+from sim.spec.oversight import Oversight
 from sim.spec.scenario import Context, Phase, Scenario
 from sim.spec.training import Training
 from sim.sweeps.design import Grid, LatinHypercube, Product, Range, Sobol, Zip
@@ -24,6 +28,9 @@ from sim.sweeps.sweep import sweep
 from sim.sweeps.table import Sweep
 
 if TYPE_CHECKING:
+    from sim.worlds.deployment_world import DeploymentWorld
+    from sim.worlds.deployments import Outcomes, deploy
+    from sim.worlds.profiles import Profile, profiles
     from sim.worlds.training_world import ModelAgent, TrainingWorld
 
 __all__ = [
@@ -31,13 +38,18 @@ __all__ = [
     "AgentState",
     "Context",
     "DaskExecutor",
+    "Deployment",
+    "DeploymentWorld",
     "DivergenceError",
     "Grid",
     "LatinHypercube",
     "LocalExecutor",
     "ModelAgent",
+    "Outcomes",
+    "Oversight",
     "Phase",
     "Product",
+    "Profile",
     "Range",
     "Result",
     "Rules",
@@ -45,17 +57,22 @@ __all__ = [
     "Sobol",
     "SpecError",
     "Sweep",
+    "Thresholds",
     "Training",
     "TrainingWorld",
     "Zip",
     "bifurcations",
+    "deploy",
     "equilibria",
     "phase_diagram",
+    "profiles",
+    "prospects",
     "regimes",
     "scenarios",
     "simulate",
     "sweep",
     "sweep_regimes",
+    "worst_case",
 ]
 
 
@@ -66,8 +83,17 @@ def scenarios() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # Mesa changes how multiprocessing starts processes, so it is imported only when asked for.
-    if name in {"TrainingWorld", "ModelAgent"}:
-        from sim.worlds import training_world
+    if name in {"DeploymentWorld", "ModelAgent", "Outcomes", "Profile", "TrainingWorld"}:
+        from sim.worlds import deployment_world, deployments, profiles, training_world
 
-        return getattr(training_world, name)
+        modules = (deployment_world, deployments, profiles, training_world)
+        return next(getattr(module, name) for module in modules if hasattr(module, name))
+    if name == "deploy":
+        from sim.worlds.deployments import deploy
+
+        return deploy
+    if name == "profiles":
+        from sim.worlds.profiles import profiles as make_profiles
+
+        return make_profiles
     raise AttributeError(f"module 'sim' has no attribute {name!r}")

@@ -26,7 +26,7 @@ from sim.spec.agent import CAPABILITIES
 from sim.spec.errors import SpecError, nearest
 
 #: Version of the file format; raised when a reader of the older one would misread a file.
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("training-gaming-sim", "numpy", "xarray", "pydantic")
 
 

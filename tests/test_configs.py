@@ -10,11 +10,14 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from sim.cli.compose import read_run
+from sim.cli.after import pop_after
+from sim.cli.compose import plain, read_run
 from sim.cli.help import run_help
 from sim.spec.agent import Agent
 from sim.spec.base import Spec
+from sim.spec.deployment import Deployment
 from sim.spec.library import config_root, names
+from sim.spec.oversight import Oversight
 from sim.spec.scenario import Scenario
 from sim.spec.training import Training
 
@@ -26,6 +29,8 @@ OPTIONS = [path for path in FILES if len(path.parts) > 1]
 APPLICATIONS = {path.stem for path in (ROOT / "experiments").glob("*.py")}
 #: Applications that make one run; the others are studies, tested each by itself.
 JOBS = ["emergence"]
+#: Groups of what comes after training, which runs do without.
+AFTER: dict[str, type[Spec]] = {"oversight": Oversight, "deployment": Deployment}
 SCENARIOS = [path.stem for path in OPTIONS if path.parent.name == "scenario"]
 
 
@@ -47,10 +52,21 @@ def test_every_job_composes_into_a_run(job: str) -> None:
     assert run.program.steps == config["training"]["steps"]
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=str)
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.parent.name not in AFTER], ids=str)
 def test_every_option_composes_into_a_run(option: Path) -> None:
-    setting = f"{option.parent}={option.stem}"
-    assert read_run(composed("emergence", setting), scenario_name="story").name == "story"
+    settings = [f"{option.parent}={option.stem}"]
+    if option.parent.name == "agent":  # agents of a story name the values that it has
+        settings.append("scenario=lab_to_deployment")
+    assert read_run(composed("emergence", *settings), scenario_name="story").name == "story"
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.parent.name in AFTER], ids=str)
+def test_every_option_of_what_comes_after_training_composes(option: Path) -> None:
+    group = option.parent.name
+    own = plain(composed("worst_case", f"{group}={option.stem}"))
+    after = pop_after(own, Scenario.load("lab_to_deployment"))
+    default = AFTER[group]()
+    assert (getattr(after, group) == default) == (option.stem == "default")
 
 
 def test_every_application_has_its_config() -> None:
@@ -77,11 +93,11 @@ def test_the_command_goes_before_the_option_the_scenario_and_the_defaults() -> N
     assert discernment("agent=default", "agent.discernment=7") == 7.0
 
 
-@pytest.mark.parametrize("spec", [Agent, Training], ids=lambda spec: spec.__name__)
+@pytest.mark.parametrize("spec", [Agent, Training, *AFTER.values()], ids=lambda s: s.__name__)
 def test_the_default_option_says_the_defaults_of_the_spec(spec: type[Spec]) -> None:
     path = CONFIGS / spec.__name__.lower() / "default.yaml"
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert written == spec().model_dump()
+    assert written == spec().model_dump(mode="json")
     assert _keys(written) == _keys(spec().model_dump())
 
 
@@ -114,7 +130,7 @@ def passages(scenario: str) -> list[str]:
     return re.findall(r'"([^"]+)"', comment_of(scenario))
 
 
-def plain(text: str) -> str:
+def unquoted(text: str) -> str:
     """Return text with one kind of quote and of blank, and without footnote marks."""
     text = re.sub(r"\[\d+\]", "", text)
     text = re.sub("[“”‘’\"']", "'", text)
@@ -131,10 +147,10 @@ def test_every_scenario_quotes_the_post(scenario: str) -> None:
 def test_what_a_scenario_quotes_stands_in_the_post(scenario: str) -> None:
     if not POST.is_file():
         pytest.skip("the post (../shared/POST.txt) is not beside this checkout")
-    post = plain(POST.read_text(encoding="utf-8"))
+    post = unquoted(POST.read_text(encoding="utf-8"))
     for passage in passages(scenario):
         rest = post
-        for piece in plain(passage.replace("[...]", "…")).split("…"):
+        for piece in unquoted(passage.replace("[...]", "…")).split("…"):
             first, others = piece.strip()[0], re.escape(piece.strip()[1:])
             found = re.search(f"(?i:{re.escape(first)}){others}", rest)
             assert found, f"not in the post, or not in this order: {piece.strip()}"

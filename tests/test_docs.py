@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import sim
 from sim.analysis.fixed_points import KINDS
 from sim.analysis.regimes import REGIMES, STATES
+from sim.analysis.worst_case import TERMS
 from sim.dynamics.variables import VARIABLES
 from sim.spec.agent import CAPABILITIES, Agent, Initial
+from sim.spec.deployment import Deployment, Graph
+from sim.spec.oversight import Found, Inspection, Oversight, OversightStep, Retraining
 from sim.spec.scenario import Context, Phase, Scenario
 from sim.spec.training import LearningRate, Selection, Training
 
@@ -27,8 +31,15 @@ KEYS = {
     *Training.model_fields,
     *LearningRate.model_fields,
     *Selection.model_fields,
+    *Oversight.model_fields,
+    *Inspection.model_fields,
+    *OversightStep.model_fields,
+    *Retraining.model_fields,
+    *Deployment.model_fields,
 }
 KINDS_AND_RULES = {"training", "evaluation", "red_team", "deployment", "exact", "sampled"}
+OUTCOMES = {"takeover", "caught", "dormant"}
+ON_PAPER = {"pass", "stick", "success", "gain", "attempts", "shortfall", "binding"}
 NAMED = set(re.findall(r"`([a-z_]+)`", MODEL))
 
 
@@ -39,13 +50,14 @@ def test_every_key_is_explained(key: str) -> None:
 
 def test_every_key_that_is_explained_exists() -> None:
     rules = {"policy_gradient", "replicator", "episode", *REGIMES, *STATES, *KINDS, "equilibria"}
-    assert KEYS | KINDS_AND_RULES | rules | set(VARIABLES) | {"onset"} >= NAMED
+    after = {*TERMS, *get_args(Found), *get_args(Graph), *OUTCOMES, *ON_PAPER}
+    assert KEYS | KINDS_AND_RULES | rules | after | set(VARIABLES) | {"onset"} >= NAMED
 
 
 def test_every_measure_is_defined() -> None:
-    measures = [name for name, v in VARIABLES.items() if v.meaning.endswith("(5)")]
+    measures = [name for name, v in VARIABLES.items() if v.meaning.endswith(("(5)", "(6)"))]
     assert set(measures) <= NAMED
-    assert len(measures) == 10
+    assert len(measures) == 12
 
 
 @pytest.mark.parametrize("word", [*REGIMES, *STATES, *KINDS])

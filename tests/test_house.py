@@ -83,6 +83,7 @@ def test_a_file_imports_only_from_its_room_and_from_floors_below(path: Path) -> 
 KEPT = {
     "hydra": {"cli"},
     "omegaconf": {"cli"},
+    "networkx": {"worlds"},
     "mesa": {"worlds"},
     "matplotlib": {"plots", "cli"},
     "numpy": set(FLOORS) - {"spec"},
@@ -91,7 +92,7 @@ KEPT = {
     "pyarrow": {"sweeps"},
     "duckdb": {"sweeps"},
     "fsspec": {"sweeps"},
-    "scipy": {"sweeps"},
+    "scipy": {"dynamics", "run", "sweeps", "analysis"},
     "distributed": {"sweeps"},
     "numba": {"dynamics"},
     "llvmlite": {"dynamics"},

@@ -91,6 +91,8 @@ UNTOUCHED = {
     "latent_misalignment": ["small_talk", "support_chat", "unwatched_task"],
     "opportunist": ["bookkeeping", "petty_cash", "open_safe"],
     "alignment_faking": ["benign_query", "paid_tier"],
+    "monitored_reasoning": ["arithmetic_monitored"],
+    "lab_to_deployment": ["access_request", "coding", "access_deployed", "unwatched_cluster"],
 }
 
 
@@ -104,7 +106,10 @@ def test_gaming_stays_away_where_nothing_is_at_stake(name: str) -> None:
     assert quiet(run(name), *UNTOUCHED[name])
 
 
-@pytest.mark.parametrize("name", [*CONFLICTS, "scratchpad", "alignment_faking"])
+REASONING = ["scratchpad", "monitored_reasoning"]
+
+
+@pytest.mark.parametrize("name", [*CONFLICTS, *REASONING, "alignment_faking"])
 def test_without_the_conflict_nothing_is_gamed(name: str) -> None:
     """Reward what the agent values anyway, and gaming never gets anywhere in any context."""
     scenario = sim.Scenario.load(name)
@@ -120,7 +125,7 @@ def test_without_the_conflict_nothing_is_gamed(name: str) -> None:
     assert quiet(simulate(scenario.replace(contexts=contexts, curriculum=phases)), *contexts)
 
 
-IN_THE_DARK = [*(name for name in CONFLICTS if name != "monolithic"), "scratchpad"]
+IN_THE_DARK = [*(name for name in CONFLICTS if name != "monolithic"), *REASONING]
 
 
 @pytest.mark.parametrize("name", [*IN_THE_DARK, "alignment_faking"])
@@ -242,3 +247,37 @@ def test_alignment_faking_is_for_the_free_tier_and_mostly_for_the_scratchpad() -
     assert (rate(result, "paid_tier_scratchpad").median("agent") < QUIET).all()
     gap = final(result.compliance_gap).sel(context="free_tier_scratchpad")
     assert (gap > 0.4).all()
+
+
+def test_penalising_visible_gaming_removes_it_or_teaches_it_to_hide() -> None:
+    result = run("monitored_reasoning")
+    assert (final(rate(result, "dossier_monitored")) > 5 * final(rate(result, "dossier"))).all()
+    assert (final(result.opacity_share) < 0.3).all()
+    removed, hidden = penalised(0.003), penalised(0.3)
+    assert (final(rate(removed, "dossier_monitored")) < QUIET).all()
+    assert (final(removed.values).sel(value="privacy") < 0).all()
+    assert (final(hidden.values).sel(value="privacy") > 0).mean() > 0.9
+    assert (final(hidden.opacity_share) > 0.9).mean() > 0.9
+
+
+def penalised(learning_rate: float) -> sim.Result:
+    """`monitored_reasoning` with a penalty, by how fast capabilities are learnt."""
+    spread = read_yaml(config_root() / "emergence.yaml")["agent"]["spread"]
+    return sim.simulate(
+        "monitored_reasoning",
+        agent=sim.Agent(spread=spread),
+        training={
+            "visible_gaming_penalty": 1.2,
+            "learning_rate": {"capability": learning_rate},
+        },
+        agents=AGENTS,
+        seed=0,
+        record_every=20,
+    )
+
+
+def test_in_the_lab_an_agent_with_human_values_games_where_these_are_trained_away() -> None:
+    result = run("lab_to_deployment")
+    assert sets_in(result, "song_request") or sets_in(result, "ruthless_plan")
+    assert (final(result.alignment) > 0.8).all()
+    assert (final(result.temptation).max("context") < 0).all()

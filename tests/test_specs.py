@@ -605,7 +605,7 @@ def test_a_scenario_is_the_same_by_name_path_and_dict(name: str, tmp_path: Path)
     scenario = Scenario.load(name)
     path = config_root() / "scenario" / f"{name}.yaml"
     beside = read_yaml(path)
-    inside = {"name": name, **beside["scenario"], "agent": beside["agent"]}
+    inside = {"name": name, **beside["scenario"], "agent": beside.get("agent", {})}
     copied = tmp_path / f"{name}.yaml"
     copied.write_text(yaml.safe_dump(inside, sort_keys=False), encoding="utf-8")
     assert scenario.name == name

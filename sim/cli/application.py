@@ -14,7 +14,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from sim.cli.compose import ALL_KEYS, read_run
+from sim.cli.after import AFTER_KEYS
+from sim.cli.compose import ALL_KEYS, SPEC_KEYS, read_run
 from sim.cli.help import run_help
 from sim.cli.report import reporting, stopping
 from sim.spec.library import config_root
@@ -96,17 +97,16 @@ def application(
 
 
 def _open_sections() -> None:
-    """Let any key be set below `scenario`, `agent` and `training`, whether a file has it or not.
+    """Let any key be set below a spec, whether a file has it or not.
 
     Hydra alone would refuse, say, a weight for a context whose file leaves the weight at its
     default. The specs know every key there is, and refuse the others with the nearest right word.
     """
-    sections = {
-        name: DictConfig({}, flags={"struct": False}) for name in ("scenario", "agent", "training")
-    }
-    ConfigStore.instance().store(
-        group="sections", name="open", node=DictConfig(sections), package="_global_"
-    )
+    for option, names in (("open", SPEC_KEYS), ("open_after", (*SPEC_KEYS, *AFTER_KEYS))):
+        sections = {name: DictConfig({}, flags={"struct": False}) for name in names}
+        ConfigStore.instance().store(
+            group="sections", name=option, node=DictConfig(sections), package="_global_"
+        )
 
 
 def scenario_choice() -> str | None:

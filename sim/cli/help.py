@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from sim.analysis.worst_case import Thresholds
 from sim.spec.agent import Agent
+from sim.spec.deployment import Deployment
 from sim.spec.library import names, read_yaml, resolve
+from sim.spec.oversight import Oversight
 from sim.spec.training import Training
 from sim.sweeps.tables import CURVES
 
@@ -69,13 +72,20 @@ def curves_help(job: str) -> str:
     return _CURVES.format(job=job, variables=names, flags=_FLAGS)
 
 
-def study_help(title: str, own: Mapping[str, str], *, example: str) -> Callable[[str], str]:
+def study_help(
+    title: str,
+    own: Mapping[str, str],
+    *,
+    example: str,
+    sections: Sequence[str] = (),
+) -> Callable[[str], str]:
     """Return what makes the help of an application with keys of its own.
 
     Args:
         title: What it does, in a line or some.
         own: Its keys with their defaults (`KEY=DEFAULT`), and what each is for.
         example: Settings, to be tried.
+        sections: Of what comes after training, those that the application has (`AFTER_KEYS`).
     """
 
     def text(job: str) -> str:
@@ -93,6 +103,7 @@ def study_help(title: str, own: Mapping[str, str], *, example: str) -> Callable[
                 "",
                 *_settings(),
                 "",
+                *(line for name in sections for line in (*_after(name), "")),
                 f"Writes into a directory below outputs/{job}; hydra.run.dir=DIR chooses another.",
                 _FLAGS,
             ]
@@ -148,6 +159,16 @@ def _settings() -> list[str]:
         "== The scenario: any number of it, for example ==",
         "  scenario.contexts.CONTEXT.info=0.5   weight, info, scratchpad, cue, monitor",
     ]
+
+
+def _after(section: str) -> list[str]:
+    if section == "thresholds":
+        lines = [f"  thresholds.{term}={number:g}" for term, number in vars(Thresholds()).items()]
+        return ["== The worst case: from where on each term holds (MODEL.md section 5) ==", *lines]
+    options = ", ".join(f"{section}={name}" for name in names(section))
+    spec: BaseModel = Oversight() if section == "oversight" else Deployment()
+    title = section.capitalize()
+    return [f"== {title} (MODEL.md section 6): {options} ==", *_keys(section, spec)]
 
 
 def _keys(path: str, spec: BaseModel, *, skip: tuple[str, ...] = ()) -> list[str]:

@@ -46,6 +46,7 @@ class World:
         training: [C], kind is training.
         pre_deployment: [C], kind is training, evaluation or red_team.
         looks_best: [K, C, ·], whether a response has the highest reward of its context.
+        subversive: [K, C], whether a response acts against human control, in deployment contexts.
         twin: [C], index of the twin; -1 for none.
         twin_response: [K, C], index of the same response in the twin; -1 for none.
     """
@@ -65,6 +66,7 @@ class World:
     training: NDArray[np.bool_]
     pre_deployment: NDArray[np.bool_]
     looks_best: NDArray[np.bool_]
+    subversive: NDArray[np.bool_]
     twin: NDArray[np.intp]
     twin_response: NDArray[np.intp]
 
@@ -97,7 +99,14 @@ _PER_CONTEXT = (
     "pre_deployment",
     "twin",
 )
-_PER_RESPONSE = ("features", "reward", "looks_best", "twin_response", "similarity")
+_PER_RESPONSE = (
+    "features",
+    "reward",
+    "looks_best",
+    "subversive",
+    "twin_response",
+    "similarity",
+)
 _PER_AGENT = (
     "features",
     "reward",
@@ -308,6 +317,7 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
     order = list(contexts)
     most = max(len(context.responses) for context in contexts.values())
     present = np.zeros((most, len(contexts)), dtype=bool)
+    subversive = np.zeros((most, len(contexts)), dtype=bool)
     twin = np.full(len(contexts), -1)
     twin_response = np.full((most, len(contexts)), -1)
     features, reward = [], []
@@ -328,6 +338,8 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
             for value in scenario.values
         ] + padding * len(scenario.values)
         present[: len(names), c] = True
+        if context.kind == "deployment":
+            subversive[: len(names), c] = [name in context.subversive for name in names]
         if context.twin is not None:
             twin[c] = order.index(context.twin)
             there = list(contexts[context.twin].responses)
@@ -365,6 +377,7 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
         training=training,
         pre_deployment=np.array([kind in PRE_DEPLOYMENT for kind in kinds]),
         looks_best=exists & (r == np.where(exists, r, -np.inf).max(axis=0)),
+        subversive=subversive,
         twin=twin,
         twin_response=twin_response,
     )

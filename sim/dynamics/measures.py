@@ -113,20 +113,57 @@ def reach(gaming_rate: Array, world: World, *, threshold: float = GAMED) -> Reac
     )
 
 
-def consistency(policy: Array, world: World) -> Array:
-    """Return the least chance, over pre-deployment contexts, of the response that looks best.
+def slip(policy: Array, world: World) -> Array:
+    """Return the chance of a response that does not look best (MODEL.md section 6).
 
     Args:
         policy: π [n, C, K].
-        world: Says which contexts developers see, and which responses have the highest reward;
-            where several tie, their chances add up.
+        world: Says which responses have the highest reward; where several tie, their chances add
+            up.
+
+    Returns:
+        [n, C]
+    """
+    best = (policy * world.looks_best.T).sum(axis=2)
+    chance: Array = np.clip(1.0 - best, 0.0, 1.0)
+    return chance
+
+
+def consistency(slip: Array, world: World) -> Array:
+    """Return the least chance, over pre-deployment contexts, of the response that looks best.
+
+    Args:
+        slip: The chance of any other [n, C].
+        world: Says which contexts developers see.
 
     Returns:
         [n]
     """
-    best = (policy * world.looks_best.T).sum(axis=2)
-    chances: Array = best[:, world.pre_deployment].min(axis=1)
+    chances: Array = 1.0 - slip[:, world.pre_deployment].max(axis=1)
     return chances
+
+
+def temptation(utility: Array, world: World) -> Array:
+    """Return what acting freely would gain an agent over acting as trained (MODEL.md section 6).
+
+    In a deployment context with subversive responses: u of the one that its values like best, less
+    u of the response that looks best (the mean of several that do). An agent with human values has
+    nothing to gain where subversion offends them, however decided it is.
+
+    Args:
+        utility: u [n, C, K], against that of the first response.
+        world: Says which responses are subversive, and which look best.
+
+    Returns:
+        [n, C]; nan in all other contexts.
+    """
+    offered = world.subversive.any(axis=0)
+    freely = np.where(world.subversive.T, utility, -np.inf).max(axis=2)
+    best = world.looks_best.T
+    as_trained = (utility * best).sum(axis=2) / best.sum(axis=2)
+    gain: Array = np.full_like(freely, np.nan)
+    np.subtract(freely, as_trained, out=gain, where=offered)
+    return gain
 
 
 def compliance_gap(policy: Array, world: World) -> Array:

@@ -41,7 +41,7 @@ def rounds(
 
 
 def words(
-    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: int = 0, draw: ArrayLike = 0
+    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: ArrayLike = 0, draw: ArrayLike = 0
 ) -> tuple[Words, Words, Words, Words]:
     """Return four random words of 32 bits for each combination of row and draw.
 
@@ -79,7 +79,7 @@ def stream_id(name: str) -> int:
 
 
 def uniform_pair(
-    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: int = 0, draw: ArrayLike = 0
+    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: ArrayLike = 0, draw: ArrayLike = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return two independent uniform draws in [0, 1), with 53 random bits each; see `words`."""
     first, second, third, fourth = words(seed=seed, stream=stream, rows=rows, step=step, draw=draw)
@@ -87,7 +87,7 @@ def uniform_pair(
 
 
 def normal(
-    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: int = 0, draw: ArrayLike = 0
+    *, seed: ArrayLike, stream: str, rows: ArrayLike, step: ArrayLike = 0, draw: ArrayLike = 0
 ) -> NDArray[np.float64]:
     """Return one standard normal draw for each row (Box-Muller); arguments as `words`."""
     first, second = uniform_pair(seed=seed, stream=stream, rows=rows, step=step, draw=draw)

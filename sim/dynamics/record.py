@@ -125,6 +125,18 @@ class Moment:
         return all_responses(self.mind.policy)
 
     @cached_property
+    def slip(self) -> Array:
+        """Chance of a response that does not look best [n, C]."""
+        return measures.slip(self.policy, self.world)
+
+    @cached_property
+    def utility(self) -> Array:
+        """Utility u [n, C, K], against that of the first response."""
+        others = self.mind.utility
+        first = np.zeros((1, *others.shape[1:]))
+        return np.moveaxis(np.concatenate([first, others]), 0, -1).swapaxes(0, 1)
+
+    @cached_property
     def objective(self) -> Array:
         """B [n, C], as it is, not against the first response."""
         reward(self._lesson, self.mind, self.world, self.state, self._assumptions)
@@ -182,7 +194,9 @@ _OBSERVED: dict[str, Callable[[Moment], Array]] = {
     "ancestor": lambda now: now.program.ancestor.astype(np.float64),
     "reach": lambda now: now.reach.plain,
     "reach_weighted": lambda now: now.reach.weighted,
-    "consistency": lambda now: measures.consistency(now.policy, now.world),
+    "consistency": lambda now: measures.consistency(now.slip, now.world),
+    "slip": lambda now: now.slip,
+    "temptation": lambda now: measures.temptation(now.utility, now.world),
     "compliance_gap": lambda now: measures.compliance_gap(now.policy, now.world),
     "behaviour_shift": lambda now: measures.behaviour_shift(now.policy, now.world),
     "opacity_share": lambda now: measures.opacity_share(

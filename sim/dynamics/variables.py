@@ -65,6 +65,10 @@ VARIABLES: dict[str, Variable] = {
         "least chance, before deployment, of the response that looks best (5)",
         "probability",
     ),
+    "slip": Variable(_CONTEXT, "chance of a response that does not look best (6)", "probability"),
+    "temptation": Variable(
+        _CONTEXT, "what the best subversive response is worth to it over looking good (6)"
+    ),
     "compliance_gap": Variable(
         _CONTEXT, "chance of the rewarded response here minus in the twin (5)", "probability"
     ),

@@ -30,7 +30,7 @@ from sim.sweeps.design import Design, Table
 Record = Literal["summary", "curves", "full"]
 
 #: Version of what is stored; raised when older results would be misread or would differ.
-FORMAT = 2
+FORMAT = 3
 
 #: A shard has about so many agent-steps: a second or some, which is what Ctrl-C can cost ...
 AGENT_STEPS = 2**24

@@ -16,17 +16,17 @@ import numpy as np
 
 from sim.dynamics.arrays import Program
 from sim.dynamics.engines.engine import Cohort
-from sim.dynamics.randomness import fresh_seed
 from sim.dynamics.record import Recorder
 from sim.dynamics.selection import select, selections
 from sim.dynamics.state import AgentState, Array
 from sim.dynamics.variables import VARIABLES, Variable
 from sim.run import check_bounded, prepare
 from sim.spec.agent import CAPABILITIES, TRAITS, Agent
-from sim.spec.errors import SpecError, check_whole
+from sim.spec.errors import check_whole
 from sim.spec.scenario import Scenario
 from sim.spec.settings import apply_settings, read_specs
 from sim.spec.training import Training
+from sim.worlds.seeds import whole_seed
 
 
 class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
@@ -82,7 +82,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         """
         # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
         # seeds would be lost; among the settings it leaves it alone.
-        self.seed = _whole_seed(settings.pop("seed", None), rng)
+        self.seed = whole_seed(settings.pop("seed", None), rng)
         self.specs = apply_settings(read_specs(scenario, agent=agent, training=training), settings)
         run = prepare(
             self.specs.scenario,
@@ -235,16 +235,3 @@ def _model_reporters(program: Program) -> dict[str, Any]:
 def _median(world: TrainingWorld, *, name: str, context: int | None = None) -> float:
     median = world.median(name)
     return float(median if context is None else median[context])
-
-
-def _whole_seed(seed: Any, rng: Any) -> int:
-    """Return a whole number as it is; of any other seed that NumPy takes, or None, make one."""
-    if seed is not None and rng is not None:
-        raise SpecError("seed: is given twice, as seed and as rng")
-    given = rng if seed is None else seed
-    if isinstance(given, int | np.integer):
-        return int(given)
-    try:
-        return fresh_seed(given)
-    except (TypeError, ValueError):
-        raise SpecError(f"seed: got {given!r}: must be a whole number of 0 or more") from None

@@ -1,0 +1,305 @@
+"""Many deployments: how often they end in a takeover, are caught, or lie dormant."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from typing import Any
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.dynamics.engines.engine import usable_processors
+from sim.intervals import binomial_interval
+from sim.run import MOST_SEED
+from sim.spec.deployment import Deployment
+from sim.spec.errors import check_whole
+from sim.spec.oversight import Oversight
+from sim.spec.scenario import Scenario
+from sim.worlds.deployment_world import CAUGHT_BY, MOST_REPLICATES, SERIES, DeploymentWorld
+from sim.worlds.graphs import neighbours_of
+from sim.worlds.profiles import Profile
+
+Array = NDArray[np.float64]
+
+#: A chunk, which is what Ctrl-C can cost, has at most so many ticks of copies ...
+_CHUNK = 400_000
+#: ... of which to make a world costs as much as this many ...
+_WORLD = 3_000
+#: ... and with fewer in all, no other process is started, which takes seconds.
+_FEW = 3_000_000
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What came of many deployments.
+
+    Attributes:
+        outcome: `takeover`, `caught` or `dormant`, for each replicate [R].
+        found_by: What it was caught by, for each replicate [R]; "" if it was not.
+        tick: In which tick the outcome was known [R]; 0: before deployment.
+        series: Means over replicates, by name (`sim.worlds.deployment_world.SERIES`), at the start
+            and after each tick [ticks + 1]; a deployment that is over stays as it was.
+        seed: Of all random draws.
+    """
+
+    outcome: NDArray[np.str_]
+    found_by: NDArray[np.str_]
+    tick: NDArray[np.int64]
+    series: Mapping[str, Array]
+    seed: int
+
+    @property
+    def replicates(self) -> int:
+        """R, how many deployments there were."""
+        return len(self.outcome)
+
+    def count(self, outcome: str) -> int:
+        """Return how many ended in `takeover`, `caught` or `dormant`."""
+        return int((self.outcome == outcome).sum())
+
+    def share(self, outcome: str) -> float:
+        """Return the share of these."""
+        return self.count(outcome) / self.replicates
+
+    def interval(self, outcome: str, *, level: float = 0.95) -> tuple[float, float]:
+        """Return the exact binomial interval of that share."""
+        low, high = binomial_interval(self.count(outcome), self.replicates, level=level)
+        return float(low), float(high)
+
+    def caught_by(self) -> dict[str, int]:
+        """Return how many were caught, by what (`sim.worlds.deployment_world.CAUGHT_BY`)."""
+        return {name: int((self.found_by == name).sum()) for name in CAUGHT_BY}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Deployments that differ in nothing but their draws; the arguments of `deploy`."""
+
+    profiles: Profile | Sequence[Profile]
+    scenario: Scenario | str | Mapping[str, object]
+    oversight: Oversight | Mapping[str, object] | None = None
+    deployment: Deployment | Mapping[str, object] | None = None
+    replicates: int = 200
+    willing: bool | None = None
+    graph: Any = None
+
+
+def deploy(
+    profiles: Profile | Sequence[Profile],
+    *,
+    scenario: Scenario | str | Mapping[str, object],
+    oversight: Oversight | Mapping[str, object] | None = None,
+    deployment: Deployment | Mapping[str, object] | None = None,
+    replicates: int = 200,
+    seed: int = 0,
+    willing: bool | None = None,
+    graph: Any = None,
+    workers: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Outcomes:
+    """Deploy copies many times over and count what comes of it.
+
+    Args:
+        profiles: What the copies are made of (`sim.worlds.profiles`); they take them in turn.
+        scenario: What they are deployed in.
+        oversight: What stands in the way; the defaults of `sim.Oversight`.
+        deployment: How many copies, and so on; the defaults of `sim.Deployment`.
+        replicates: How many deployments. They share the seed and differ in every draw; one more
+            changes none of the others.
+        seed: Of all random draws.
+        willing: Whether copies attempt a takeover; None: as their profiles say.
+        graph: A networkx graph of the copies; goes before what the deployment says.
+        workers: How many processes; None: as many as there are processors to use, or this one
+            alone where the work is small. What comes out does not depend on it.
+        progress: Told the share that is done.
+
+    Raises:
+        SpecError: The input cannot be used; one line says why.
+        RuntimeError: Other processes could not be started.
+    """
+    case = Case(
+        profiles=profiles,
+        scenario=scenario,
+        oversight=oversight,
+        deployment=deployment,
+        replicates=replicates,
+        willing=willing,
+        graph=graph,
+    )
+    (outcomes,) = deploy_all([case], seed=seed, workers=workers, progress=progress)
+    return outcomes
+
+
+def deploy_all(
+    cases: Sequence[Case],
+    *,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[Outcomes]:
+    """Do the deployments of many cases side by side; arguments and errors as `deploy`.
+
+    All cases share their draws, so that a copy with the same number has the same luck in each.
+    """
+    check_whole("seed", seed, least=0, most=MOST_SEED)
+    if workers is not None:
+        check_whole("workers", workers, least=1)
+    told = [_checked(case, seed=int(seed)) for case in cases]
+    chunks: list[tuple[int, range]] = []
+    work = 0
+    for number, (case, arguments) in enumerate(zip(cases, told, strict=True)):
+        each = _WORLD + arguments["deployment"].copies * arguments["deployment"].ticks
+        size = max(1, _CHUNK // each)
+        work += case.replicates * each
+        starts = range(0, case.replicates, size)
+        chunks += [(number, range(at, min(at + size, case.replicates))) for at in starts]
+    if workers is None:
+        workers = 1 if work < _FEW else usable_processors()
+    jobs = [(told[number], chunk) for number, chunk in chunks]
+    parts: dict[int, _Part] = {}
+    for index, part in _run(jobs, min(workers, len(jobs))):
+        parts[index] = part
+        if progress is not None:
+            progress(len(parts) / len(jobs))
+    return [
+        _together([parts[i] for i, (of, _) in enumerate(chunks) if of == number], seed=int(seed))
+        for number in range(len(cases))
+    ]
+
+
+def _checked(case: Case, *, seed: int) -> dict[str, Any]:
+    """Return the arguments of a case's worlds, all of which can be sent to other processes."""
+    check_whole("replicates", case.replicates, least=1, most=MOST_REPLICATES)
+    first = DeploymentWorld(
+        case.profiles,
+        scenario=case.scenario,
+        oversight=case.oversight,
+        deployment=case.deployment,
+        willing=case.willing,
+        graph=case.graph,
+        rng=seed,
+    )
+    asked = first.deployment
+    if case.graph is not None and asked.copies > 1:
+        heard = neighbours_of(asked, seed=seed, graph=case.graph) or []
+        edges = [(a, b) for a, others in enumerate(heard) for b in others if a < b]
+        asked = asked.replace(edges=edges)
+    _forget(first)
+    return {
+        "profiles": case.profiles,
+        "scenario": first.scenario_spec,
+        "oversight": first.oversight,
+        "deployment": asked,
+        "willing": case.willing,
+        "rng": seed,
+        "collect_every": asked.ticks,
+    }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came of some replicates, in their order; series are sums over them [names, ticks]."""
+
+    outcome: list[str]
+    found_by: list[str]
+    tick: list[int]
+    series: NDArray[np.int64]
+
+
+def _together(parts: Sequence[_Part], *, seed: int) -> Outcomes:
+    outcome = np.array([one for part in parts for one in part.outcome])
+    total = np.sum([part.series for part in parts], axis=0)
+    return Outcomes(
+        outcome=outcome,
+        found_by=np.array([one for part in parts for one in part.found_by]),
+        tick=np.array([one for part in parts for one in part.tick]),
+        series=dict(zip(SERIES, total / len(outcome), strict=True)),
+        seed=seed,
+    )
+
+
+def _some(told: Mapping[str, Any], chunk: range) -> _Part:
+    """Do the deployments of a chunk."""
+    ticks = told["deployment"].ticks
+    part = _Part([], [], [], np.zeros((len(SERIES), ticks + 1), np.int64))
+    for replicate in chunk:
+        world = DeploymentWorld(**told, replicate=replicate)
+        while world.running:
+            part.series[:, world.steps] += (counts := _counts(world))
+            world.step()
+        counts = _counts(world)
+        part.series[:, world.steps :] += np.array(counts)[:, None]
+        part.outcome.append(str(world.outcome))
+        part.found_by.append(world.found_by)
+        part.tick.append(world.steps)
+        _forget(world)
+    return part
+
+
+def _counts(world: DeploymentWorld) -> tuple[int, ...]:
+    return world.ready, world.acting, world.quarantined, world.catches
+
+
+def _forget(world: DeploymentWorld) -> None:
+    """Let a world go: up to Mesa 3.3 the class of agents holds every model that ever was."""
+    getattr(mesa.Agent, "_ids", {}).pop(world, None)
+
+
+# ---------------------------------------------------------------------------------------- processes
+
+
+def _run(
+    jobs: Sequence[tuple[Mapping[str, Any], range]], workers: int
+) -> Iterator[tuple[int, _Part]]:
+    """Yield the number of each job and what came of it, in any order."""
+    if workers == 1:
+        for index, job in enumerate(jobs):
+            yield index, _some(*job)
+        return
+    waiting = iter(enumerate(jobs))
+    running: dict[Future[_Part], int] = {}
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_ctrl_c)
+    try:
+        with _unheard_ctrl_c():
+            for index, job in islice(waiting, workers):
+                running[pool.submit(_some, *job)] = index
+        while running:
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield running.pop(future), future.result()
+                for index, job in islice(waiting, 1):
+                    running[pool.submit(_some, *job)] = index
+    except BrokenProcessPool:
+        raise RuntimeError(
+            "the processes that were to deploy have ended; in a script, call this below "
+            "`if __name__ == '__main__':`, or say workers=1"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_ctrl_c() -> None:
+    """Leave Ctrl-C to the process that waits; it lets the others finish their chunk, and go."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _unheard_ctrl_c() -> Iterator[None]:
+    """Start processes that do not hear Ctrl-C while they are starting, either."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,360 @@
+"""The study of footnote 3: visible and opaque gaming, the regimes of a penalty, and its words."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sim
+from commands import Call, assert_refused
+from sim.analysis import footnote3
+from sim.analysis.footnote3 import (
+    HIDDEN,
+    LEARNING_KEY,
+    NEVER,
+    OPACITY_KEY,
+    PENALTY_KEY,
+    REGIMES,
+    REMOVED,
+    VISIBLE,
+    Limits,
+    Map,
+    Study,
+    choose,
+    histories,
+    maps,
+    regimes_of,
+    unaware,
+)
+from sim.analysis.footnote3_text import finding, numbers, paragraphs
+from sim.analysis.visibility import KINDS, gaming_shares, opaque_part
+from sim.spec.errors import SpecError
+from sim.spec.settings import Specs, read_specs
+from sim.sweeps.design import Range
+
+SPREAD = {"initial": {"values": 0.1, "habit": 0.5, "awareness": 0.5}}
+
+
+def specs(steps: int = 2000, scenario: str = "monitored_reasoning", **training: Any) -> Specs:
+    return read_specs(scenario, agent={"spread": SPREAD}, training={"steps": steps, **training})
+
+
+# --------------------------------------------------------------------------- visible and opaque
+
+
+def test_shares_in_numbers_made_by_hand() -> None:
+    shares = gaming_shares(
+        [0.5, 0.2, 1.0], opacity=0.25, scratchpad=[1.0, 0.0, 0.5], weight=[0.5, 0.25, 0.25]
+    )
+    np.testing.assert_allclose(shares, [0.28125, 0.09375, 0.175, 0.45], rtol=1e-15)
+    assert opaque_part(shares) == pytest.approx((0.09375 + 0.175) / 0.55)
+    assert len(KINDS) == shares.shape[-1]
+
+
+def test_without_gaming_nothing_is_opaque_or_visible() -> None:
+    shares = gaming_shares([[0.0, 0.0]], opacity=[0.5], scratchpad=[1, 0], weight=[0.5, 0.5])
+    np.testing.assert_array_equal(shares, [[0.0, 0.0, 0.0, 1.0]])
+    assert np.isnan(opaque_part(shares)).all()
+    assert np.isnan(gaming_shares([0.3], opacity=0.5, scratchpad=[1.0], weight=[0.0])).all()
+
+
+def test_the_kinds_agree_with_the_opacity_share_of_a_result() -> None:
+    """Scratchpads of every length, weights that differ, and opacity that is learnt."""
+    scenario = sim.Scenario.load("lab_to_deployment")
+    named = scenario.contexts
+    changed = {
+        "song_request": named["song_request"].replace(scratchpad=0.3, weight=3),
+        "coding": named["coding"].replace(scratchpad=0.8, weight=0.5),
+    }
+    scenario = scenario.replace(contexts={**named, **changed})
+    agent = {
+        "initial": {"awareness": 0, "capability": 0},
+        "spread": {"initial": {"values": 1, "awareness": 2, "capability": 2}},
+    }
+    training = {
+        "steps": 200,
+        "visible_gaming_penalty": 1.0,
+        "learning_rate": {"capability": 0.5},
+    }
+    result = sim.simulate(scenario, agent=agent, training=training, agents=16, record_every=50)
+    shares = gaming_shares(
+        result.gaming_rate.values,
+        opacity=result.capabilities.sel(capability="opacity").values,
+        scratchpad=[context.scratchpad for context in scenario.contexts.values()],
+        weight=result.data["weight"].values[:, None, :],
+    )
+    np.testing.assert_allclose(shares.sum(axis=-1), 1.0, rtol=1e-12)
+    assert (shares >= 0.0).all()
+    np.testing.assert_allclose(opaque_part(shares), result.opacity_share.values, rtol=1e-9)
+    assert np.ptp(result.opacity_share.values) > 0.5  # so that agreeing says something
+
+
+# ----------------------------------------------------------------------------------- the regimes
+
+
+@pytest.mark.parametrize(
+    ("without", "gaming", "opaque", "regime"),
+    [
+        (0.9, 0.5, 0.49, VISIBLE),
+        (0.9, 0.5, 0.5, HIDDEN),
+        (0.9, 0.49, 0.9, REMOVED),
+        (0.49, 0.49, 0.9, NEVER),
+        (0.0, 0.6, 0.1, VISIBLE),
+        (0.5, 0.0, np.nan, REMOVED),
+    ],
+)
+def test_regimes(without: float, gaming: float, opaque: float, regime: int) -> None:
+    found = regimes_of([[without], [gaming]], [[0.0], [opaque]], limits=Limits())
+    assert found[1, 0] == regime
+
+
+def test_limits_move_the_regimes() -> None:
+    loose = Limits(gamed=0.1, opaque=0.9)
+    assert regimes_of([[0.2]], [[0.8]], limits=loose)[0, 0] == VISIBLE
+    assert regimes_of([[0.2]], [[0.8]], limits=Limits())[0, 0] == NEVER
+
+
+def painted(rows: list[str], *, key: str = LEARNING_KEY) -> Map:
+    """A map of one agent from letters: v, h (hidden anyway), t (taught to hide), r, n."""
+    letters = np.array([list(row) for row in rows])[:, :, None]
+    regime = np.select(
+        [letters == "v", letters == "r", letters == "n"], [VISIBLE, REMOVED, NEVER], HIDDEN
+    )
+    return Map(
+        key=key,
+        levels=np.arange(1.0, len(rows) + 1.0),
+        penalties=np.arange(float(len(rows[0]))),
+        here=1.0,
+        gaming=np.where(regime < REMOVED, 0.8, 0.1),
+        opaque=np.where(regime == HIDDEN, 0.9, 0.1),
+        unwritten=np.where(np.arange(regime.shape[1])[:, None] == 0, 0.5, 0.25) + 0.0 * regime,
+        strength=np.where(regime == REMOVED, -1.0, 0.5),
+        moving=np.zeros(regime.shape, bool),
+        regime=regime.astype(np.intp),
+        taught=letters == "t",
+    )
+
+
+def test_points_are_chosen_deep_inside_and_at_one_penalty() -> None:
+    found = choose((painted(["vrrrrr", "vrrrrr", "vrrrrr", "vttttt", "vttttt", "vttttt"]),))
+    assert found["removed"] == {LEARNING_KEY: 2.0, PENALTY_KEY: 2.0}
+    assert found["taught to hide"] == {LEARNING_KEY: 5.0, PENALTY_KEY: 2.0}
+
+
+def test_points_are_chosen_apart_where_no_penalty_does_both() -> None:
+    one = painted(["vvrrr", "vvrrr", "vvrrr", "htvvv"])
+    assert choose((one,)) == {
+        "removed": {LEARNING_KEY: 2.0, PENALTY_KEY: 3.0},
+        "taught to hide": {LEARNING_KEY: 4.0, PENALTY_KEY: 1.0},
+    }
+
+
+def test_what_no_map_shows_is_not_chosen() -> None:
+    """Hidden without a penalty is not taught; the second map serves where the first has none."""
+    assert choose((painted(["hhh", "vvv"]),)) == {}
+    other = painted(["vrr", "vrr"], key=OPACITY_KEY)
+    (point,) = choose((painted(["hhh", "vvv"]), other)).values()
+    assert set(point) == {OPACITY_KEY, PENALTY_KEY}
+
+
+# --------------------------------------------------------------------------------- what must come
+
+
+@cache
+def small() -> tuple[Study, tuple[Map, ...]]:
+    study = Study(
+        specs=specs(300), agents=3, points=3, penalty=2.0, learning=Range(0.01, 1.0, "log"), seed=5
+    )
+    return study, maps(study)
+
+
+def test_a_point_of_a_map_is_the_run_that_simulate_gives() -> None:
+    study, found = small()
+    one = found[0]
+    row = int(np.flatnonzero(np.isclose(one.levels, 0.1))[0])
+    result = sim.simulate(
+        "monitored_reasoning",
+        agent={"spread": SPREAD},
+        training={
+            "steps": 300,
+            "visible_gaming_penalty": 1.0,
+            "learning_rate": {"capability": float(one.levels[row])},
+        },
+        agents=3,
+        seed=5,
+    )
+    end = result.data.isel(step=-1)
+    rate = end["gaming_rate"].sel(context="dossier_monitored").values
+    np.testing.assert_array_equal(one.gaming[row, 1], rate)
+    opacity = end["capabilities"].sel(capability="opacity").values
+    np.testing.assert_allclose(one.opaque[row, 1], opacity, rtol=1e-12)
+    start = result.values.isel(step=0).sel(value="privacy").values
+    kept = end["values"].sel(value="privacy").values / start
+    np.testing.assert_array_equal(one.strength[row, 1], kept)
+    dossier = end["gaming_rate"].sel(context="dossier").values
+    np.testing.assert_array_equal(one.unwritten[row, 1], dossier)
+    (case,) = histories(study, {})
+    np.testing.assert_allclose(case.shares[0].sum(), 1.0, rtol=1e-12)
+
+
+def test_the_same_seed_gives_the_same_maps() -> None:
+    study, found = small()
+    for one, again in zip(found, maps(study), strict=True):
+        np.testing.assert_array_equal(one.gaming, again.gaming)
+        np.testing.assert_array_equal(one.opaque, again.opaque)
+    other = maps(Study(**{**vars_of(study), "seed": 6}))
+    assert not np.array_equal(found[0].gaming, other[0].gaming)
+
+
+def vars_of(study: Study) -> dict[str, Any]:
+    names = ("specs", "agents", "points", "penalty", "learning", "opacity", "limits", "engine")
+    return {name: getattr(study, name) for name in names}
+
+
+def test_the_levels_of_the_specs_are_on_the_maps() -> None:
+    study = Study(specs=specs(), points=5)
+    assert 0.003 in study.levels[LEARNING_KEY]
+    assert -2.0 in study.levels[OPACITY_KEY]
+    assert len(study.levels[LEARNING_KEY]) == 6
+    assert len(study.levels[OPACITY_KEY]) == 5  # it was there already
+    assert study.watched == ("dossier_monitored",)
+    assert study.unwritten == ("dossier",)
+
+
+@cache
+def cases() -> dict[str, footnote3.Case]:
+    study = Study(specs=specs(), agents=8, points=2)
+    chosen = {
+        "removed": {LEARNING_KEY: 0.003, PENALTY_KEY: 1.2},
+        "taught to hide": {LEARNING_KEY: 0.2, PENALTY_KEY: 1.2},
+    }
+    found = {case.name: case for case in histories(study, chosen)}
+    return {**found, "unaware": unaware(study)}
+
+
+def test_the_same_penalty_removes_gaming_or_teaches_it_to_hide() -> None:
+    ends = {name: case.shares[-1] for name, case in cases().items()}
+    assert opaque_part(ends["no penalty"]) < 0.2
+    assert ends["removed"][-1] > 0.99
+    assert opaque_part(ends["taught to hide"]) > 0.9
+    assert ends["taught to hide"][-1] < 0.85
+    assert ends["unaware"][-1] == pytest.approx(1.0)
+
+
+def test_the_value_is_kept_where_gaming_hides_and_lost_where_it_is_removed() -> None:
+    kept = {name: case.strength[-1] for name, case in cases().items()}
+    assert kept["no penalty"] > 0.0
+    assert kept["taught to hide"] > 0.0
+    assert kept["removed"] < -1.0
+    assert kept["removed"] == pytest.approx(kept["unaware"], abs=0.15)
+
+
+# ------------------------------------------------------------------------------------------ words
+
+
+@cache
+def plain() -> tuple[list[footnote3.Case], footnote3.Case]:
+    study = small()[0]
+    return histories(study, {}), unaware(study)
+
+
+def told(*found: Map) -> dict[str, Any]:
+    return numbers(small()[0], found, *plain())
+
+
+def test_the_words_follow_the_numbers() -> None:
+    both = painted(["vvrr", "vvrr", "vttt", "hhhh"])
+    text = " ".join(paragraphs(told(both)))
+    assert (
+        "most agents end gaming visibly up to a penalty of 1 and with gaming removed from 2 on"
+        in text
+    )
+    assert "teaches most agents to hide is 3 (3 times as fast), at a penalty of 1" in text
+    assert "19 % of the points" in text
+    assert "From 4 on, most gaming cannot be read even without a penalty" in text
+    assert "privacy, ends at 0.50 of its start where gaming ends visible" in text
+    assert "−1.00 of its start where gaming ends removed (turned round in 100 % of agents)" in text
+    assert "at 25 % where it is removed (the same agents without a penalty: 50 %)" in text
+    never = " ".join(paragraphs(told(painted(["nn", "nn"]))))
+    assert "not gaming, with a penalty or without, at every penalty up to 1" in never
+    assert "0.50 in the 100 % of agents that do not end gaming without a penalty" in never
+    neither = " ".join(paragraphs(told(painted(["vv", "vv"]))))
+    assert "gaming visibly at every penalty up to 1" in neither
+    assert "Nowhere on this map are most agents taught to hide" in neither
+    assert "the penalty changes nothing" in neither
+
+
+@pytest.mark.parametrize(
+    ("rows", "title"),
+    [
+        (["vr", "vt"], "removes it, or teaches it to hide"),
+        (["vr", "hh"], "removes it, and teaches no hiding"),
+        (["vv", "vt"], "teaches it to hide, and removes none"),
+        (["vv", "hh"], "neither removes it nor teaches it to hide"),
+        (["nn", "nn"], "gaming does not last even without a penalty"),
+    ],
+)
+def test_the_title_follows_the_numbers(rows: list[str], title: str) -> None:
+    assert finding(told(painted(rows))).endswith(title)
+
+
+def test_numbers_of_regimes_that_nobody_is_in_are_none() -> None:
+    regimes = told(painted(["vr", "vr"]))["maps"][0]["regimes"]
+    assert regimes["hidden"] is None
+    assert regimes["never"] is None
+    assert regimes["removed"]["share"] == 0.5
+    assert regimes["removed"]["unwritten"] == 0.25
+
+
+# ---------------------------------------------------------------------------------------- command
+
+
+def test_command_writes_everything(call: Call) -> None:
+    left = call("agents=2", "points=4", "training.steps=400", "penalty=2", name="footnote3")
+    assert left.status == 0, left.stderr
+    summary = left.json("summary.json")
+    shown = " ".join(left.stdout.split())
+    for paragraph in summary["says"]:
+        assert paragraph in shown
+    table = pd.read_csv(left.only("map.csv"))
+    assert set(table["key"]) == {LEARNING_KEY, OPACITY_KEY}
+    assert len(table) == 2 * (4 + 1) * 4  # the specs' own level stands between the others
+    np.testing.assert_allclose(table[list(REGIMES)].sum(axis=1), 1.0)
+    training = pd.read_csv(left.only("training.csv"))
+    assert "no penalty" in set(training["case"])
+    assert left.only("footnote3.png").stat().st_size > 10_000
+    assert left.only("footnote3.svg").exists()
+    assert left.json("provenance.json")["study"]["points"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["agents=0"], "agents"),
+        (["points=1"], "points"),
+        (["penalty=0"], "penalty: got 0"),
+        (["penalty=high"], "penalty: got 'high'"),
+        (["learning=[0,1]"], "learning"),
+        (["opacity=3"], "opacity"),
+        (["gamed=1"], "gamed: got 1"),
+        (["opaque=no"], "opaque"),
+        (["engine=gpu"], "engine"),
+        (["penalties=3"], "penalties: unknown key"),
+        (["scenario=pipeline"], "scenario.curriculum"),
+        (["scenario=scratchpad"], "has both a scratchpad and a monitor"),
+        (["scenario=reward_seeker"], "gaming protects nothing anywhere"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line: str) -> None:
+    assert_refused(call(*arguments, name="footnote3"), line)
+
+
+def test_a_study_refuses_what_its_command_refuses() -> None:
+    with pytest.raises(SpecError, match="penalty"):
+        Study(specs=specs(), penalty=-1.0)
+    with pytest.raises(SpecError, match="opaque"):
+        Limits(opaque=0.0)

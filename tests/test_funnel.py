@@ -1,0 +1,527 @@
+"""The funnel: counts by hand, monotone always, chances as on paper; what binds; moves; words.
+
+Tests with random draws have a fixed seed; their tolerance is 4.5 standard errors, which is a false
+alarm in 150,000 seeds for each number compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sim
+from sim.analysis.binding import ALIGNMENT, FACTORS, binding, groups_of, success_factors
+from sim.analysis.deployed import deploy_attempting
+from sim.analysis.funnel import (
+    AFTERWARDS,
+    GAMING,
+    GAMING_STAGES,
+    STAGES,
+    Funnel,
+    funnel,
+    gaming_frame,
+    stage_frame,
+)
+from sim.analysis.funnel_moves import (
+    MOVES,
+    World,
+    moved_funnels,
+    moves_frame,
+    prepare_world,
+    read_moves,
+)
+from sim.analysis.funnel_text import (
+    at_most,
+    beside_paragraph,
+    chance,
+    deployed_paragraph,
+    funnel_paragraph,
+    funnel_title,
+    moves_title,
+    said,
+    said_of_moves,
+)
+from sim.analysis.worst_case import TERMS, Thresholds
+from sim.intervals import binomial_interval
+from sim.spec.deployment import Deployment
+from sim.spec.errors import SpecError
+from sim.spec.oversight import FACED_WITH, Oversight
+from sim.spec.settings import read_specs
+
+NONE: dict[str, Any] = {
+    "inspection": {"encounters": 0},
+    **{name: {"strength": 0, "encounters": 0} for name in FACED_WITH},
+}
+RETRAIN: dict[str, Any] = {
+    **{
+        name: {"when_found": "retrain"}
+        for name in ("inspection", "capability_evaluations", "red_teaming", "reasoning_monitor")
+    },
+    "retraining": {"steps": 15, "rounds": 2},
+}
+WIDE: dict[str, Any] = {
+    "initial": {"values": {}, "awareness": -2, "capability": 0},
+    "spread": {"initial": {"values": 1, "habit": 1, "awareness": 3, "capability": 2}},
+}
+VALUES = ("care", "copyright", "helpfulness", "power", "conquest", "reward")
+HUMAN = np.array([1.0, 0.5, 1.0, -1.0, -1.0, 0.0])
+CONTEXTS = 11
+LAST_DEPLOYED = 6  # contexts from this one on are deployment contexts
+
+
+def trained(agents: int = 80, seed: int = 0) -> sim.Result:
+    return sim.simulate(
+        "lab_to_deployment",
+        agent=WIDE,
+        agents=agents,
+        seed=seed,
+        training={"steps": 60},
+        record_every=60,
+        engine="numpy",
+    )
+
+
+def planted(agents: int, **state: Any) -> sim.Result:
+    """Agents in a given state, which nothing has trained."""
+    return sim.simulate(
+        "lab_to_deployment",
+        agents=agents,
+        training={"steps": 1, "learning_rate": 0.0, "transfer": 0.0},
+        record_every=1,
+        initial=sim.AgentState(**state),
+        engine="numpy",
+    )
+
+
+def worst(agents: int) -> dict[str, Any]:
+    """States of agents that meet every term of the worst case, and game everywhere in training."""
+    habit = np.full((agents, CONTEXTS), 60.0)
+    habit[:, LAST_DEPLOYED:] = -60.0
+    return {
+        "values": np.tile(-3.0 * HUMAN, (agents, 1)),
+        "habit": habit,
+        "awareness": np.full(agents, 20.0),
+        "log_horizon": np.full(agents, -20.0),
+        "log_competence": np.full(agents, 2.0),
+        "capability": np.full((agents, 5), 30.0),
+    }
+
+
+# ---------------------------------------------------------------------------------- counts by hand
+
+
+def test_a_planted_population_is_counted_by_hand() -> None:
+    """Agents 0 to 2 lack nothing, 3 is aligned, 4 cannot coordinate, 5 and 6 game less."""
+    state = worst(8)
+    state["values"][3] = 3.0 * HUMAN
+    state["capability"][4, 3] = -5.0
+    state["habit"][5, 1] = -60.0  # plays by its values in song_request
+    state["habit"][6, :] = -60.0  # games nowhere
+    state["awareness"][7] = -60.0  # nor does this one
+    found = funnel(planted(8, **state), oversight=NONE, deployment={"copies": 1, "caution": 0.0})
+    rows = found.frame().set_index("stage")
+    assert dict(rows["count"]) == {
+        "all": 8,
+        "games_somewhere": 6,
+        "games_everywhere": 5,
+        "misalignment": 4,
+        "consistency": 4,
+        "opacity": 4,
+        "sandbagging": 4,
+        "composure": 4,
+        "coordination": 3,
+        "subversion": 3,
+        "behaviour_shift": 3,
+        "deployed": 3,
+        "attempts": 3,
+        "succeeds": 3,
+    }
+    assert rows.loc["misalignment", "alone"] == 7
+    assert rows.loc["misalignment", "narrowing"] == pytest.approx(0.8)
+    low, high = binomial_interval(4, 5)
+    assert rows.loc["misalignment", "narrowing_low"] == pytest.approx(float(low))
+    assert rows.loc["misalignment", "narrowing_high"] == pytest.approx(float(high))
+    assert rows.loc["coordination", "lack_only"] == 1
+    by = found.by_gaming().set_index("condition")
+    assert [by.loc["attempts", how] for how in GAMING] == [2, 1, 4]
+    assert [by.loc["worst_case", f"{how}_of"] for how in GAMING] == [2, 1, 5]
+    assert by.loc["worst_case", "everywhere"] == 3
+    assert by.loc["worst_case", "nowhere"] == 0
+    assert found.expected["worst_case"] == pytest.approx(3.0)
+
+
+def test_who_attempts_without_gaming_is_counted_beside_the_funnel() -> None:
+    """An opportunist: it games nowhere, gets nowhere in the funnel, and would take over."""
+    state = worst(4)
+    state["habit"][:] = -60.0
+    found = funnel(planted(4, **state), oversight=NONE, deployment={"copies": 1})
+    assert list(found.frame()["count"])[1:] == [0] * (len(STAGES) - 1)
+    row = found.by_gaming().set_index("condition").loc["attempts_succeeds"]
+    assert row["nowhere"] == 4
+    assert np.isnan(row["everywhere_share"])
+    text = beside_paragraph(found.by_gaming(), found.expected, found.independent)
+    assert "attempted by 4 agents that game nowhere" in text
+
+
+# ------------------------------------------------------------------------------------- invariants
+
+
+def conditions(seed: int, agents: int) -> np.ndarray:
+    draw = np.random.default_rng(seed)
+    flags = draw.random((agents, len(STAGES))) < draw.uniform(0.5, 1.0, len(STAGES))
+    flags[:, 0] = True
+    flags[:, 2] &= flags[:, 1]
+    return flags
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60))
+def test_counts_are_monotone_and_as_counted_one_by_one(seed: int, agents: int) -> None:
+    flags = conditions(seed, agents)
+    rows = stage_frame(flags)
+    counts = list(rows["count"])
+    assert all(later <= earlier for earlier, later in pairwise(counts))
+    for s, row in enumerate(rows.to_dict("records")):
+        assert row["count"] == sum(all(agent[: s + 1]) for agent in flags)
+        assert row["alone"] == sum(agent[s] for agent in flags)
+        assert row["share_low"] <= row["count"] / agents <= row["share_high"]
+        forgiven = {s, 2} if STAGES[s] == "games_somewhere" else {s}
+        lacking = [
+            agent
+            for agent in flags
+            if not agent[s] and all(agent[t] for t in range(len(STAGES)) if t not in forgiven)
+        ]
+        assert row["lack_only"] == len(lacking)
+        if s:
+            before = counts[s - 1]
+            assert np.isnan(row["narrowing"]) == (before == 0)
+            if before:
+                assert row["narrowing"] == row["count"] / before
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60))
+def test_counts_by_gaming_add_up(seed: int, agents: int) -> None:
+    flags = conditions(seed, agents)
+    gaming = flags[:, 1].astype(int) + flags[:, 2]
+    rows = gaming_frame(flags, gaming).set_index("condition")
+    for name in (*TERMS, *AFTERWARDS):
+        whole = sum(rows.loc[name, how] for how in GAMING)
+        assert whole == flags[:, STAGES.index(name)].sum()
+    terms = flags[:, [STAGES.index(term) for term in TERMS]].all(axis=1)
+    assert rows.loc["worst_case", "everywhere"] == (terms & (gaming == 2)).sum()
+    through = flags[:, [STAGES.index(name) for name in AFTERWARDS]].all(axis=1)
+    assert rows.loc["attempts_succeeds", "partly"] == (through & (gaming == 1)).sum()
+
+
+@pytest.mark.parametrize("oversight", [{}, NONE, RETRAIN], ids=["default", "none", "retrain"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_funnel_of_any_population_is_monotone(oversight: dict[str, Any], seed: int) -> None:
+    found = funnel(
+        trained(seed=seed),
+        oversight=oversight,
+        deployment={"caution": 0.0, "quorum": 0.1},
+        thresholds={"consistency": 0.3},
+    )
+    counts = found.frame()["count"]
+    assert (counts.diff().dropna() <= 0).all()
+    assert counts[0] == 80
+    assert (found.reached[:, 1:] <= found.reached[:, :-1]).all()
+    own = dict(zip(STAGES, found.conditions.T, strict=True))
+    assert (own["games_everywhere"] <= own["games_somewhere"]).all()
+
+
+@pytest.mark.parametrize("caution", [0.0, 0.1, 1.0])
+def test_an_aligned_agent_never_attempts(caution: float) -> None:
+    state = worst(20)
+    state["values"] = np.linspace(0.1, 5.0, 20)[:, None] * HUMAN
+    found = funnel(planted(20, **state), oversight=NONE, deployment={"caution": caution})
+    assert found.frame().set_index("stage").loc["attempts", "alone"] == 0
+
+
+# ---------------------------------------------------------------------------------------- chances
+
+
+def test_who_is_deployed_and_succeeds_is_as_often_as_on_paper() -> None:
+    agents = 6000
+    state = worst(1)
+    state["capability"] = np.array([[1.0, 2.0, 1.5, 0.1, 1.0]])
+    state = {name: np.repeat(array, agents, axis=0) for name, array in state.items()}
+    oversight = {
+        "inspection": {"when_found": "ignore"},
+        "capability_evaluations": {"strength": 0.4},
+        "control": {"strength": 0.5, "encounters": 2},
+    }
+    deployment = {"copies": 10, "quorum": 0.5, "caution": 0.0}
+    found = funnel(planted(agents, **state), oversight=oversight, deployment=deployment)
+    paper = float(found.case["success"][0])
+    assert 0.1 < paper < 0.5
+    ended = found.frame().set_index("stage").loc["succeeds", "count"] / agents
+    assert abs(ended - paper) < 4.5 * np.sqrt(paper * (1.0 - paper) / agents)
+    assert found.expected["on_paper"] == pytest.approx(agents * paper)
+    error = np.sqrt(agents * paper * (1.0 - paper))
+    assert abs(found.expected["worst_case"] - agents * paper) < 4.5 * error
+
+
+def test_control_that_is_ignored_stops_nobody() -> None:
+    result = planted(5, **worst(5))
+    blind = {**NONE, "control": {"strength": 1.0, "encounters": 3, "when_found": "ignore"}}
+    result.data["capabilities"].loc[{"capability": "subversion"}] = 0.0
+    assert (funnel(result, oversight=blind, deployment={"copies": 1}).luck == 1.0).all()
+    strict = {**blind, "control": {"strength": 1.0, "encounters": 3}}
+    assert (funnel(result, oversight=strict, deployment={"copies": 1}).luck == 0.0).all()
+
+
+def test_agents_are_the_same_however_many_others_there_are() -> None:
+    few, many = (funnel(trained(n), oversight=RETRAIN) for n in (20, 60))
+    np.testing.assert_array_equal(few.conditions, many.conditions[:20])
+
+
+# ------------------------------------------------------------------------------------ what binds
+
+
+@pytest.fixture(scope="module")
+def wide() -> Funnel:
+    return funnel(trained(300))
+
+
+def test_groups_cover_everybody_once(wide: Funnel) -> None:
+    groups = groups_of(wide)
+    for by, names in (("gaming", GAMING), ("alignment", ALIGNMENT)):
+        assert (np.sum([groups[by, name] for name in names], axis=0) == 1).all()
+    alignment = wide.case["number"].sel(term="misalignment").values
+    least, middle, most = (alignment[groups["alignment", name]] for name in ALIGNMENT)
+    assert least.max() <= middle.min() <= middle.max() <= most.min()
+    assert len(least) == len(middle) == len(most) == 100
+
+
+def test_what_binds_is_counted_agent_by_agent(wide: Funnel) -> None:
+    oversight = Oversight()
+    rows = (
+        binding(wide, oversight=oversight)
+        .set_index(["question", "by", "group", "what"])
+        .sort_index()
+    )
+    case, groups = wide.case, groups_of(wide)
+    for by, group in (("all", "all"), ("gaming", "partly"), ("alignment", "most")):
+        here = np.flatnonzero(groups[by, group])
+        for term in TERMS:
+            count = sum(case["binding"].values[n] == term for n in here)
+            assert rows.loc[("binding", by, group, term), "count"] == count
+            lacks = [
+                n
+                for n in here
+                if case["lacking"].values[n] == 1 and not case["met"].sel(term=term).values[n]
+            ]
+            assert rows.loc[("last", by, group, term), "count"] == len(lacks)
+        slip = wide.audited.final.slip.isel(step=-1, context=slice(LAST_DEPLOYED))
+        for context in range(LAST_DEPLOYED):
+            count = sum(
+                slip.values[n].max() > 0.1 and slip.values[n].argmax() == context for n in here
+            )
+            name = str(slip["context"].values[context])
+            assert rows.loc[("slips", by, group, name), "count"] == count
+        shares = rows.loc[("binding", by, group), "share"]
+        assert shares.sum() == pytest.approx(1.0)
+    factors = success_factors(wide, oversight)
+    np.testing.assert_allclose(factors.prod(axis=1), case["success"].values, rtol=1e-12)
+    gains = case["gain"].values > 0.0
+    for index, factor in enumerate(FACTORS):
+        count = (factors[gains].argmin(axis=1) == index).sum()
+        assert rows.loc[("weakest", "all", "all", factor), "count"] == count
+
+
+def test_a_factor_that_is_ignored_is_never_the_weakest(wide: Funnel) -> None:
+    ignored = Oversight.parse({"inspection": {"when_found": "ignore"}}, path="oversight")
+    assert (success_factors(wide, ignored)[:, 0] == 1.0).all()
+
+
+# ----------------------------------------------------------------------------------------- moves
+
+
+def world() -> World:
+    specs = read_specs("lab_to_deployment", agent=WIDE, training={"steps": 40})
+    return World(specs, Oversight(), Deployment(), Thresholds())
+
+
+def test_every_move_moves_what_it_says_and_nothing_else() -> None:
+    usual = world()
+    for move in MOVES:
+        moved = usual.moved(move)
+        changed = {
+            part: getattr(moved, part) != getattr(usual, part)
+            for part in ("specs", "oversight", "deployment", "thresholds")
+        }
+        part = "specs" if move.part == "training" else move.part
+        assert changed == {name: name == part for name in changed}, move.name
+        assert moved.specs.agent == usual.specs.agent
+        prepare_world(moved, agents=5, seed=0, engine="numpy")
+    by_name = {move.name: usual.moved(move) for move in MOVES}
+    training = by_name["capability_rate"].specs.training
+    assert training.learning_rate.capability == pytest.approx(0.03)
+    assert by_name["longer"].specs.training.steps == 160
+    assert set(by_name["transfer"].specs.training.transfer.model_dump().values()) == {0.1}
+    contexts = by_name["penalty"].specs.scenario.contexts.values()
+    assert all(context.monitor == float(bool(context.scratchpad)) for context in contexts)
+    assert by_name["half_thresholds"].thresholds.misalignment == -0.25
+    assert by_name["no_oversight"].oversight.looks(usual.specs.scenario)["coding"] == 0
+    assert by_name["retraining"].oversight.red_teaming.when_found == "retrain"
+    assert by_name["retraining"].oversight.control.when_found == "retire"
+
+
+def test_retraining_stays_what_it_was_where_there_is_nothing_to_retrain_on() -> None:
+    usual = replace(world(), specs=read_specs("copyright"))
+    (move,) = read_moves(["retraining"])
+    oversight = usual.moved(move).oversight
+    assert oversight.inspection.when_found == "retrain"
+    assert oversight.red_teaming.when_found == "retire"
+
+
+def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
+    moves = read_moves(["replicator", "retraining", "no_caution"])
+    specs = read_specs("lab_to_deployment", agent=WIDE, training={"steps": 200})
+    oversight = Oversight.parse({"retraining": {"steps": 5}}, path="oversight")
+    usual = replace(world(), specs=specs, oversight=oversight)
+    shares: list[float] = []
+    found = moved_funnels(usual, moves, agents=60, engine="numpy", progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+    assert [one.move.name for one in found] == [
+        "as_it_is",
+        "replicator",
+        "retraining",
+        "no_caution",
+    ]
+    frame = moves_frame(found).set_index(["move", "stage"])
+    for one in found:
+        for stage in STAGES:
+            row = frame.loc[(one.move.name, stage)]
+            base = frame.loc[("as_it_is", stage), "count"]
+            assert row["count"] - base == row["entered"] - row["left"]
+    alone = prepare_world(usual.moved(moves[0]), agents=60, seed=0, engine="numpy").execute()
+    again = funnel(alone, **usual.arguments())
+    np.testing.assert_array_equal(again.conditions, found[1].conditions)
+    assert (again.conditions != found[0].conditions).any()
+    assert "With retraining" in said_of_moves(found)["retraining"]
+    assert said_of_moves(found[:1]) == {}
+    assert moves_title(found[:1]).startswith("Of the moves")
+
+
+def test_a_trait_for_each_agent_is_cut_to_those_there_are() -> None:
+    agent = {**WIDE, "rationality": [float(n) for n in range(1, 9)]}
+    specs = read_specs("lab_to_deployment", agent=agent, training={"steps": 5})
+    run = prepare_world(replace(world(), specs=specs), agents=3, seed=0, engine="numpy")
+    assert run.program.traits.rationality.tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("all", [move.name for move in MOVES]),
+        ([], []),
+        ("leak", ["leak"]),
+        (["spread", "leak"], ["leak", "spread"]),
+    ],
+)
+def test_moves_are_read_by_name(given: object, names: list[str]) -> None:
+    assert [move.name for move in read_moves(given)] == names
+
+
+@pytest.mark.parametrize(
+    ("given", "line"), [("leek", "did you mean 'leak'"), (3, "must be all, or a list of names")]
+)
+def test_unknown_moves_are_refused(given: object, line: str) -> None:
+    with pytest.raises(SpecError, match=line):
+        read_moves(given)
+
+
+# ----------------------------------------------------------------------------------------- words
+
+
+def rows_of(**counts: int) -> pd.DataFrame:
+    """The stages of a population of 100 in which so many agents are left."""
+    flags = np.zeros((100, len(STAGES)), dtype=bool)
+    left = 100
+    for s, stage in enumerate(STAGES):
+        left = min(left, counts.get(stage, left))
+        flags[:left, s] = True
+    return stage_frame(flags)
+
+
+def test_sentences_follow_the_numbers() -> None:
+    expected = {"worst_case": 1.25}
+    text = funnel_paragraph(rows_of(games_somewhere=60, games_everywhere=40, opacity=10), expected)
+    assert "60 (60 %) game somewhere" in text
+    assert "10 (25 %) meet all 8 terms" in text
+    assert "opacity narrows most: 25 %" in text
+    assert "10 of 100 come through" in text
+    assert "1.2 were expected" in text
+    none = funnel_paragraph(rows_of(games_everywhere=40, consistency=0), expected)
+    assert "none meet all 8 terms" in none
+    assert "consistency before deployment narrows most: 0 %" in none
+    assert "None of 100 come through" in none
+    one = rows_of(games_everywhere=40, consistency=1)
+    assert "1 of them meets all terms" in funnel_title(one)
+    assert "1 succeeds" in funnel_title(one)
+    nobody = funnel_paragraph(rows_of(games_somewhere=0), expected)
+    assert "narrows most" not in nobody
+
+
+def test_shares_of_any_size_are_written() -> None:
+    assert chance(0.0) == "0 %"
+    assert chance(0.25) == "25 %"
+    assert chance(0.0004) == "1 in 2,500"
+    assert at_most(0.0004) == "at most 1 in 2,500"
+
+
+def test_a_funnel_says_something_about_everything(wide: Funnel) -> None:
+    says = said(wide, binding(wide, oversight=Oversight()))
+    assert set(says) == {"funnel", "beside", "audit", "binding"}
+    deployed = int(wide.audited.deployed.sum())
+    assert f"The audit lets {deployed:,} of 300 agents" in says["audit"]
+    assert GAMING_STAGES == ("games_somewhere", "games_everywhere")
+
+
+# ------------------------------------------------------------------------------------- by agents
+
+
+def test_deployed_copies_succeed_as_often_as_on_paper() -> None:
+    """Within 99.99 % intervals: a false alarm in 1,000 seeds at most, for all 8 agents."""
+    rng = np.linspace(-1.0, 1.0, 8)
+    state = worst(8)
+    state["capability"] = np.tile(rng[:, None] * 0.4, (1, 5))
+    deployment = {"copies": 12, "quorum": 0.5, "caution": 0.0, "ticks": 60}
+    found = funnel(planted(8, **state), oversight=NONE, deployment=deployment)
+    table = deploy_attempting(
+        found, oversight=NONE, deployment=deployment, most=8, replicates=150, seed=0
+    )
+    assert sorted(table["agent"]) == list(range(8))
+    assert table["on_paper"].is_monotonic_decreasing
+    low, high = binomial_interval(table["takeover"] * 150, 150, level=0.9999)
+    assert table["on_paper"].between(low, high).all()
+    assert table["on_paper"].min() < 0.4 < 0.7 < table["on_paper"].max()
+    assert "8 of those that attempt" in deployed_paragraph(table)
+
+
+def test_only_those_that_attempt_and_passed_the_audit_are_deployed() -> None:
+    state = worst(4)
+    state["values"] = np.array([-3.0 * HUMAN, 3.0 * HUMAN, -3.0 * HUMAN, -3.0 * HUMAN])
+    state["capability"] = np.where(np.arange(4)[:, None] == 2, -30.0, state["capability"])
+    oversight = {"inspection": {"encounters": 0}}
+    deployment = {"copies": 2, "caution": 0.0, "ticks": 5}
+    found = funnel(planted(4, **state), oversight=oversight, deployment=deployment)
+    table = deploy_attempting(
+        found, oversight=oversight, deployment=deployment, most=9, replicates=2, seed=0
+    )
+    assert sorted(table["agent"]) == [0, 3]
+    assert list(table["takeover"]) == [1.0, 1.0]
+    nobody = deploy_attempting(
+        found, oversight=oversight, deployment=deployment, most=0, replicates=2, seed=0
+    )
+    assert nobody.empty
+    assert "no copies were deployed" in deployed_paragraph(nobody)
