@@ -18,7 +18,8 @@ from omegaconf import DictConfig
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_engine, progress_bar
-from sim.cli.deployment import HELP, KEYS, conduct, deployment_table, read, write_study
+from sim.cli.deployment import HELP, KEYS, conduct, read, write_study
+from sim.cli.deployment_tables import deployment_table
 
 
 @application("deployment", check=read, keys=(*SPEC_KEYS, *KEYS), help_text=HELP)
@@ -32,7 +33,7 @@ def main(config: DictConfig) -> None:
     with progress_bar(f"{study.run.name}: deployments") as progress:
         found = conduct(study, result, progress=progress)
     says, figure = write_study(directory, study, found)
-    out.print(deployment_table(found))
+    out.print(deployment_table(found.bars))
     out.print(says)
     err.print(f"[dim]numbers: {directory}[/dim]", soft_wrap=True)
     out.print(f"figure: {figure}", soft_wrap=True)

@@ -15,7 +15,8 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.footnote3 import choose, histories, maps
+from sim.analysis.footnote3 import histories
+from sim.analysis.footnote3_map import choose, maps
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, progress_bar

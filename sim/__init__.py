@@ -12,7 +12,7 @@ from sim.analysis.regimes import Rules, regimes, sweep_regimes
 from sim.analysis.stability import equilibria
 from sim.analysis.worst_case import Thresholds, worst_case
 from sim.dynamics.state import AgentState
-from sim.prospects import prospects
+from sim.on_paper import prospects
 from sim.result import Result
 from sim.run import DivergenceError, simulate
 from sim.spec.agent import Agent

@@ -12,19 +12,12 @@ import numpy as np
 import pytest
 
 import sim
-from sim.analysis.audit import FINDERS, WAYS, _Retrainer, audit, retrained_world, ways
+from populations import NONE, WIDE, planted
+from sim.analysis.audit import FINDERS, WAYS, audit, ways
+from sim.analysis.retraining import Retrainer, retrained_world
 from sim.dynamics.engines.registry import get_engine
-from sim.spec.oversight import FACED_WITH, Oversight
+from sim.spec.oversight import Oversight
 from sim.spec.settings import read_specs
-
-NONE: dict[str, Any] = {
-    "inspection": {"encounters": 0},
-    **{name: {"strength": 0, "encounters": 0} for name in FACED_WITH},
-}
-WIDE: dict[str, Any] = {
-    "initial": {"values": {}, "awareness": -2, "capability": 0},
-    "spread": {"initial": {"values": 1, "habit": 1, "awareness": 3, "capability": 2}},
-}
 
 
 def trained(agents: int = 60, **training: Any) -> sim.Result:
@@ -35,18 +28,6 @@ def trained(agents: int = 60, **training: Any) -> sim.Result:
         agents=agents,
         training={"steps": 60, **training},
         record_every=60,
-        engine="numpy",
-    )
-
-
-def planted(agents: int, **state: Any) -> sim.Result:
-    """Agents in a given state, which nothing has trained."""
-    return sim.simulate(
-        "lab_to_deployment",
-        agents=agents,
-        training={"steps": 1, "learning_rate": 0.0, "transfer": 0.0},
-        record_every=1,
-        initial=sim.AgentState(**state),
         engine="numpy",
     )
 
@@ -194,7 +175,7 @@ def test_retraining_is_training_on_what_something_was_found_in() -> None:
     found = audit(result, oversight=evaluated(), engine="numpy")
     one = int(np.flatnonzero(found.retrained)[3])
     specs = read_specs("lab_to_deployment", agent=agent, training={"anchor": 0.01})
-    program = _Retrainer.of(result, specs, Oversight(), get_engine("numpy")).program
+    program = Retrainer.of(result, specs, Oversight(), get_engine("numpy")).program
     changed = specs.scenario.model_dump()
     changed["contexts"]["capability_test"] |= {"kind": "training", "weight": 2.0}
     state = result.state(50)
@@ -302,8 +283,8 @@ def test_selected_copies_are_retrained_with_their_parents_traits() -> None:
     )
     ancestors = result.ancestor.values[-1].astype(int)
     assert (ancestors != np.arange(12)).any()
-    program = _Retrainer.of(result, specs, Oversight(), get_engine("numpy")).program
-    own = _Retrainer.of(
+    program = Retrainer.of(result, specs, Oversight(), get_engine("numpy")).program
+    own = Retrainer.of(
         sim.Result(result.data.isel(step=[0]), result.provenance),
         specs,
         Oversight(),

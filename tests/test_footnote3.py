@@ -13,22 +13,24 @@ import sim
 from commands import Call, assert_refused
 from sim.analysis import footnote3
 from sim.analysis.footnote3 import (
-    HIDDEN,
     LEARNING_KEY,
-    NEVER,
     OPACITY_KEY,
     PENALTY_KEY,
+    Limits,
+    Study,
+    histories,
+    unaware,
+)
+from sim.analysis.footnote3_map import (
+    HIDDEN,
+    NEVER,
     REGIMES,
     REMOVED,
     VISIBLE,
-    Limits,
     Map,
-    Study,
     choose,
-    histories,
     maps,
     regimes_of,
-    unaware,
 )
 from sim.analysis.footnote3_text import finding, numbers, paragraphs
 from sim.analysis.visibility import KINDS, gaming_shares, opaque_part

@@ -36,6 +36,11 @@ TWINS = {
 }
 
 
+def test_the_wide_population_is_that_of_the_worst_case() -> None:
+    text = (config_root() / "worst_case.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["agent"] == WIDE
+
+
 def watched(
     scenario: sim.Scenario | str = "lab_to_deployment",
     agent: Any = WIDE,

@@ -17,6 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sim
+from populations import NONE, WIDE, planted
+from sim.analysis.audit import FINDERS
 from sim.analysis.binding import ALIGNMENT, FACTORS, binding, groups_of, success_factors
 from sim.analysis.deployed import deploy_attempting
 from sim.analysis.funnel import (
@@ -52,23 +54,15 @@ from sim.analysis.worst_case import TERMS, Thresholds
 from sim.intervals import binomial_interval
 from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError
-from sim.spec.oversight import FACED_WITH, Oversight
+from sim.spec.oversight import Oversight
 from sim.spec.settings import read_specs
 
-NONE: dict[str, Any] = {
-    "inspection": {"encounters": 0},
-    **{name: {"strength": 0, "encounters": 0} for name in FACED_WITH},
-}
 RETRAIN: dict[str, Any] = {
     **{
         name: {"when_found": "retrain"}
         for name in ("inspection", "capability_evaluations", "red_teaming", "reasoning_monitor")
     },
     "retraining": {"steps": 15, "rounds": 2},
-}
-WIDE: dict[str, Any] = {
-    "initial": {"values": {}, "awareness": -2, "capability": 0},
-    "spread": {"initial": {"values": 1, "habit": 1, "awareness": 3, "capability": 2}},
 }
 VALUES = ("care", "copyright", "helpfulness", "power", "conquest", "reward")
 HUMAN = np.array([1.0, 0.5, 1.0, -1.0, -1.0, 0.0])
@@ -84,18 +78,6 @@ def trained(agents: int = 80, seed: int = 0) -> sim.Result:
         seed=seed,
         training={"steps": 60},
         record_every=60,
-        engine="numpy",
-    )
-
-
-def planted(agents: int, **state: Any) -> sim.Result:
-    """Agents in a given state, which nothing has trained."""
-    return sim.simulate(
-        "lab_to_deployment",
-        agents=agents,
-        training={"steps": 1, "learning_rate": 0.0, "transfer": 0.0},
-        record_every=1,
-        initial=sim.AgentState(**state),
         engine="numpy",
     )
 
@@ -341,12 +323,29 @@ def test_a_factor_that_is_ignored_is_never_the_weakest(wide: Funnel) -> None:
     assert (success_factors(wide, ignored)[:, 0] == 1.0).all()
 
 
+def test_control_alone_leaves_control_and_stops_nobody_before() -> None:
+    told = Oversight.parse({"inspection": {"encounters": {"coding": 5}}}, path="oversight")
+    left = told.control_alone()
+    assert {name: left.done_about(name) for name in (*FINDERS, "control")} == {
+        **dict.fromkeys(FINDERS, "ignore"),
+        "control": "retire",
+    }
+    assert left.control == told.control
+    result = planted(5)
+    alone = sim.prospects(result, oversight=left)
+    expected = alone["quorum"] * alone["pass"].sel(faced="control")
+    np.testing.assert_allclose(alone["success"], expected, rtol=1e-15)
+    assert (sim.prospects(result, oversight=told)["success"] < alone["success"]).all()
+
+
 # ----------------------------------------------------------------------------------------- moves
 
 
 def world() -> World:
     specs = read_specs("lab_to_deployment", agent=WIDE, training={"steps": 40})
-    return World(specs, Oversight(), Deployment(), Thresholds())
+    return World(
+        specs=specs, oversight=Oversight(), deployment=Deployment(), thresholds=Thresholds()
+    )
 
 
 def test_every_move_moves_what_it_says_and_nothing_else() -> None:

@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sim.analysis.training_log import TrainingLog
+from sim.analysis.progress import parts_of
+from sim.analysis.training_log import TrainingLog, check_deployment
 from sim.analysis.worst_case import TERMS, worst_case
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
@@ -168,7 +169,7 @@ def prepare_archetypes(
         if name in named:
             raise SpecError(f"archetypes: two have the name {name!r}; rename one of the files")
         named[name] = agent
-    _check(specs)
+    check_deployment(specs.scenario.of_kind("deployment"))
     runs = {}
     for name, agent in named.items():
         try:
@@ -206,12 +207,8 @@ def study(
         DivergenceError: Parameters grew out of all bounds.
     """
     portraits = []
-    for number, (name, run) in enumerate(runs.items()):
-
-        def told(share: float, number: int = number) -> None:
-            if progress is not None:
-                progress((number + share) / len(runs))
-
+    parts = parts_of(progress, [1.0] * len(runs))
+    for (name, run), told in zip(runs.items(), parts, strict=True):
         portraits.append(portrait(run.execute(progress=told), name, after=after))
         told(1.0)
     return portraits
@@ -311,12 +308,6 @@ def _named(met: Array) -> dict[str, float]:
 
 def _by_term(numbers: xr.DataArray) -> dict[str, float]:
     return {term: float(numbers.sel(term=term)) for term in TERMS}
-
-
-def _check(specs: Specs) -> None:
-    """Refuse a scenario in which archetypes cannot be compared."""
-    if not any(c.kind == "deployment" for c in specs.scenario.contexts.values()):
-        raise SpecError("scenario: has no deployment context, so nothing can generalise to it")
 
 
 def _of(name: str, error: SpecError) -> str:

@@ -55,7 +55,7 @@ def binding(found: Funnel, *, oversight: Oversight) -> pd.DataFrame:
     case = found.case
     met = case["met"].values
     scenario = Scenario.parse(found.audited.final.provenance["scenario"], path="scenario")
-    seen = [name for name, c in scenario.contexts.items() if c.kind in PRE_DEPLOYMENT]
+    seen = list(scenario.of_kind(*PRE_DEPLOYMENT))
     slip = found.audited.final.data["slip"].isel(step=-1).sel(context=seen).values
     factors = success_factors(found, oversight)
     answers: dict[str, tuple[Sequence[str], NDArray[np.int_], NDArray[np.bool_]]] = {

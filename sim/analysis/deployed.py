@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from sim.analysis.funnel import GAMING, STAGES, Funnel
-from sim.prospects import read_deployment, read_oversight
+from sim.on_paper import read_deployment, read_oversight
 from sim.spec.deployment import Deployment
-from sim.spec.oversight import BEFORE_DEPLOYMENT, Oversight, OversightStep
+from sim.spec.oversight import Oversight
 from sim.spec.scenario import Scenario
 
 #: The columns of what comes out.
@@ -78,7 +78,7 @@ def deploy_attempting(
     result = found.audited.final
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
     deployment = read_deployment(deployment, scenario)
-    left = _control_alone(read_oversight(oversight, scenario))
+    left = read_oversight(oversight, scenario).control_alone()
     kinds = profiles(result, agents=chosen.tolist(), oversight=left, deployment=deployment)
     cases = [
         Case(
@@ -108,10 +108,3 @@ def deploy_attempting(
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _control_alone(oversight: Oversight) -> Oversight:
-    """Return what still stands in the way of an agent that has passed the audit."""
-    nothing = OversightStep(strength=0.0, encounters=0)
-    inspection = oversight.inspection.replace(encounters=0)
-    return oversight.replace(inspection=inspection, **dict.fromkeys(BEFORE_DEPLOYMENT, nothing))

@@ -10,15 +10,8 @@ import numpy as np
 import pandas as pd
 
 from sim.analysis.crossings import finite
-from sim.analysis.footnote3 import (
-    HIDDEN,
-    LEARNING_KEY,
-    REGIMES,
-    REMOVED,
-    Case,
-    Map,
-    Study,
-)
+from sim.analysis.footnote3 import LEARNING_KEY, Case, Study
+from sim.analysis.footnote3_map import HIDDEN, REGIMES, REMOVED, Map
 from sim.analysis.visibility import KINDS
 from sim.analysis.words import listed, percent, shown
 

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from sim.analysis.cast import cast_of
 from sim.analysis.fixed_points import classify, newton
 from sim.analysis.log_odds import log_odds
+from sim.analysis.progress import parts_of
 from sim.analysis.training_map import TrainingMap
 from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.course import course
@@ -189,12 +190,7 @@ def study(
     check(specs)
     outcomes = []
     mover = get_engine(engine)
-    for number, case in enumerate(cases):
-
-        def told(share: float, number: int = number) -> None:
-            if progress is not None:
-                progress((number + share) / len(cases))
-
+    for case, told in zip(cases, parts_of(progress, [1.0] * len(cases)), strict=True):
         outcomes.append(
             _try(specs, case, agents, seed=seed, awareness=awareness, engine=mover, told=told)
         )

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.analysis.progress import parts_of
 from sim.dynamics.arrays import Program
 from sim.dynamics.measures import slip
 from sim.dynamics.numerics import logistic
@@ -83,8 +84,8 @@ class Study:
             raise SpecError(f"discernment: got {self.discernment.low:g}: must be 0 or more")
         if not self.populations:
             raise SpecError("populations: at least one is needed")
-        contexts = self.specs.scenario.contexts
-        if not any(c.kind == "training" and c.twin is not None for c in contexts.values()):
+        trained = self.specs.scenario.of_kind("training")
+        if all(context.twin is None for context in trained.values()):
             raise SpecError(
                 f"scenario: no training context of {self.specs.scenario.name!r} has a twin, so "
                 "there is nothing to compare it with"
@@ -193,23 +194,15 @@ def study(
     Raises:
         DivergenceError: Parameters grew out of all bounds.
     """
-    whole = len(asked.populations) * (1 + asked.points)
-    done = 0
-
-    def told(share: float) -> None:
-        if progress is not None:
-            progress((done + share) / whole)
-
+    parts = iter(parts_of(progress, [1.0] * (len(asked.populations) * (1 + asked.points))))
     seen, swept = [], []
     for name in asked.populations:
         run = asked.run(name)
-        seen.append(observe(name, run.program, run.execute(progress=told)))
-        done += 1
+        seen.append(observe(name, run.program, run.execute(progress=next(parts))))
         ends = []
         for level in asked.levels:
             run = asked.run(name, discernment=float(level))
-            ends.append(observe(name, run.program, run.execute(progress=told)))
-            done += 1
+            ends.append(observe(name, run.program, run.execute(progress=next(parts))))
         swept.append(
             Swept(
                 name=name,

@@ -6,22 +6,24 @@ the audit and after it; so counts are paired, and who comes in or drops out is c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sim.analysis.after import After
+from sim.analysis.audit import FINDERS
 from sim.analysis.funnel import GAMING, STAGES, Funnel, funnel
+from sim.analysis.progress import parts_of
 from sim.analysis.worst_case import Thresholds
 from sim.intervals import binomial_interval
-from sim.prospects import read_deployment, read_oversight
+from sim.on_paper import read_deployment, read_oversight
 from sim.result import Result
 from sim.run import Run, prepare
 from sim.spec.agent import TRAITS
-from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError, nearest
 from sim.spec.library import read_yaml, resolve
 from sim.spec.oversight import BEFORE_DEPLOYMENT, Oversight
@@ -84,22 +86,11 @@ MOVES: tuple[Move, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class World:
+@dataclass(frozen=True, kw_only=True)
+class World(After):
     """All that a funnel depends on, but for the number of agents, the seed and the engine."""
 
     specs: Specs
-    oversight: Oversight
-    deployment: Deployment
-    thresholds: Thresholds
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what comes after training as arguments of `funnel`."""
-        return {
-            "oversight": self.oversight,
-            "deployment": self.deployment,
-            "thresholds": self.thresholds,
-        }
 
     def moved(self, move: Move) -> World:
         """Return the world in which one assumption is moved.
@@ -107,18 +98,19 @@ class World:
         Raises:
             SpecError: What it is set to does not fit the rest.
         """
-        specs, oversight, deployment = self.specs, self.oversight, self.deployment
-        thresholds = self.thresholds
+        scenario = self.specs.scenario
         if move.part == "training":
-            specs = _moved_training(specs, move)
-        elif move.part == "oversight":
-            oversight = _moved_oversight(oversight, str(move.settings["option"]), specs.scenario)
-        elif move.part == "deployment":
-            deployment = read_deployment(deployment.replace(**move.settings), specs.scenario)
-        elif move.part == "thresholds":
-            halved = {name: 0.5 * number for name, number in asdict(thresholds).items()}
-            thresholds = Thresholds.read(halved)
-        return World(specs, oversight, deployment, thresholds)
+            return replace(self, specs=_moved_training(self.specs, move))
+        if move.part == "oversight":
+            option = str(move.settings["option"])
+            return replace(self, oversight=_moved_oversight(self.oversight, option, scenario))
+        if move.part == "deployment":
+            moved = self.deployment.replace(**move.settings)
+            return replace(self, deployment=read_deployment(moved, scenario))
+        if move.part == "thresholds":
+            halved = {name: 0.5 * number for name, number in asdict(self.thresholds).items()}
+            return replace(self, thresholds=Thresholds.read(halved))
+        return self
 
 
 @dataclass(frozen=True)
@@ -231,25 +223,19 @@ def moved_funnels(
         SpecError: As `prepare_world`.
         DivergenceError: Parameters grew out of all bounds.
     """
-    told = progress or (lambda share: None)
     every = (AS_IT_IS, *moves)
     worlds = [world.moved(move) for move in every]
-    costs = np.array([_cost(move, one) for move, one in zip(every, worlds, strict=True)])
-    shares = np.concatenate([[0.0], np.cumsum(costs) / costs.sum()])
+    parts = parts_of(progress, map(_cost, every, worlds))
     usual: Result | None = None
     found = []
-    for index, (move, one) in enumerate(zip(every, worlds, strict=True)):
-
-        def within(part: float, index: int = index) -> None:
-            told(float(shares[index] + part * (shares[index + 1] - shares[index])))
-
+    for move, one, told in zip(every, worlds, parts, strict=True):
         if usual is None or move.part == "training":
             run = prepare_world(one, agents=agents, seed=seed, engine=engine)
-            result = run.execute(progress=within)
+            result = run.execute(progress=told)
             usual = result if usual is None else usual
         else:
             result = usual
-        came = funnel(result, **one.arguments(), engine=engine, progress=within)
+        came = funnel(result, **one.arguments(), engine=engine, progress=told)
         found.append(Moved.of(move, came))
     return found
 
@@ -333,11 +319,7 @@ def _cost(move: Move, world: World) -> float:
     """Return roughly how long a funnel takes, in training steps of each agent."""
     if move.part in ("none", "training"):
         return float(world.specs.training.steps)
-    ways = _ways(world.oversight)
     retraining = world.oversight.retraining
-    return float(retraining.steps * retraining.rounds) if "retrain" in ways else 1.0
-
-
-def _ways(oversight: Oversight) -> Iterable[str]:
-    yield oversight.inspection.when_found
-    yield from (oversight.step(name).when_found for name in BEFORE_DEPLOYMENT)
+    if any(world.oversight.done_about(name) == "retrain" for name in FINDERS):
+        return float(retraining.steps * retraining.rounds)
+    return 1.0

@@ -18,6 +18,13 @@ from sim.analysis.worst_case import TERMS
 #: Below so many agents a narrowing says next to nothing.
 FEWEST = 20
 
+#: How much agents game, above a column of them.
+GAMING_NAMES = {
+    "nowhere": "game nowhere",
+    "partly": "in some contexts",
+    "everywhere": "everywhere",
+}
+
 
 def stage_name(stage: str) -> str:
     """Return what a stage is called in figures and tables."""

@@ -23,7 +23,7 @@ ln(odds) / evidence episodes make a reader sure at these odds. What the log does
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -76,8 +76,7 @@ class TrainingLog:
         kinds = dict(zip(map(str, data["context"].values), data["kind"].values, strict=True))
         training = [context for context, kind in kinds.items() if kind == "training"]
         deployment = [context for context, kind in kinds.items() if kind == "deployment"]
-        if not deployment:
-            raise SpecError("scenario: has no deployment context, so nothing can generalise to it")
+        check_deployment(deployment)
         policy = data["policy"].mean("agent").fillna(0.0)
         return cls(
             name=name,
@@ -105,6 +104,16 @@ class TrainingLog:
         length = np.append(np.clip(stops - np.maximum(starts, begin), 0.0, None), 0.0)
         shares: Array = self.weight * (length / length.sum())[:, None]
         return shares
+
+
+def check_deployment(contexts: Collection[str]) -> None:
+    """Refuse a scenario whose deployment contexts are none.
+
+    Raises:
+        SpecError: There is no context to generalise to.
+    """
+    if not contexts:
+        raise SpecError("scenario: has no deployment context, so nothing can generalise to it")
 
 
 def divergence(p: Array, q: Array) -> Array:

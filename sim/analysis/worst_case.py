@@ -23,12 +23,14 @@ import numpy as np
 import xarray as xr
 
 from sim.dynamics.state import Array
-from sim.prospects import moment, prospects
+from sim.on_paper import moment, prospects_at, read_deployment, read_oversight
 from sim.result import Result
 from sim.spec.agent import CAPABILITIES
 from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError, nearest
 from sim.spec.oversight import Oversight
+from sim.spec.scenario import Scenario
+from sim.sweeps.design import is_number
 
 #: In the order in which they are reported.
 TERMS = ("misalignment", "consistency", *CAPABILITIES, "behaviour_shift")
@@ -57,7 +59,7 @@ class Thresholds:
         """Refuse thresholds that nothing, or everything, meets."""
         for name, number in asdict(self).items():
             low, high = (-1.0, 1.0) if name == "misalignment" else (0.0, 1.0)
-            real = isinstance(number, int | float) and not isinstance(number, bool)
+            real = is_number(number)
             if name == "misalignment":
                 if not real or not low <= number < high:
                     raise SpecError(
@@ -112,9 +114,36 @@ def worst_case(
     Raises:
         SpecError: One line: what was wrong, where, what is allowed.
     """
-    thresholds = Thresholds.read(thresholds)
-    paper = prospects(result, oversight=oversight, deployment=deployment, step=step)
-    number = term_numbers(moment(result, step))
+    scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
+    return worst_case_at(
+        moment(result, step),
+        scenario,
+        thresholds=Thresholds.read(thresholds),
+        oversight=read_oversight(oversight, scenario),
+        deployment=read_deployment(deployment, scenario),
+    )
+
+
+def worst_case_at(
+    now: xr.Dataset,
+    scenario: Scenario,
+    *,
+    thresholds: Thresholds,
+    oversight: Oversight,
+    deployment: Deployment,
+) -> xr.Dataset:
+    """Return what `worst_case` does, from one moment of agents, wherever it was recorded.
+
+    Args:
+        now: Has `alignment` and `consistency` [agent], `behaviour_shift` [agent, context], and what
+            `sim.on_paper.prospects_at` needs.
+        scenario: What they were trained in.
+        thresholds: From where on each term holds.
+        oversight: Checked against the scenario, as is the deployment.
+        deployment: What a takeover needs.
+    """
+    paper = prospects_at(now, scenario, oversight=oversight, deployment=deployment)
+    number = term_numbers(now)
     threshold = np.array([getattr(thresholds, term) for term in TERMS])
     short = shortfall(number, threshold)
     met = short == 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from sim.analysis.after import After
 from sim.analysis.archetypes import (
     ARCHETYPES,
     Portrait,
@@ -30,16 +31,17 @@ from sim.analysis.archetypes_text import (
 )
 from sim.analysis.training_log import Pair, pairs_frame
 from sim.analysis.words import shown
-from sim.cli.after import AFTER_KEYS, After, pop_after
+from sim.cli.after import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
-from sim.cli.help import study_help
-from sim.cli.outputs import write_figure, write_frame, write_json
+from sim.cli.help import keys_of, study_help
+from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.cli.stability import describe
 from sim.plots.archetypes import archetypes_figure
 from sim.plots.training_log import training_log_figure
 from sim.run import Run
 from sim.spec.errors import SpecError
 from sim.spec.settings import Specs
+from sim.sweeps.design import is_number
 
 #: The keys of configs/archetypes.yaml besides the specs, with their defaults, for the help.
 OWN = {
@@ -50,7 +52,7 @@ OWN = {
     "odds=20": "a reader of a training log is sure at so much to 1",
     "engine=auto": "numpy, numba, or auto for the fastest that is installed",
 }
-KEYS = (*(setting.split("=")[0] for setting in OWN if "=" in setting), *AFTER_KEYS)
+KEYS = (*keys_of(OWN), *AFTER_KEYS)
 HELP = study_help(
     "six archetypes of the post side by side: who games, who comes near the\n"
     "worst case, and what a training log alone could tell apart (footnote 2).\n\n"
@@ -95,8 +97,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
     specs, own = read_study(config, KEYS, scenario_name=scenario_name)
     after = pop_after(own, specs.scenario)
     odds = own.pop("odds")
-    real = isinstance(odds, int | float) and not isinstance(odds, bool)
-    if not real or not 1.0 < odds < math.inf:
+    if not is_number(odds) or not 1.0 < odds < math.inf:
         raise SpecError(f"odds: got {odds!r}: must be a number above 1")
     named = own.pop("archetypes")
     named = named if isinstance(named, list) else [named]
@@ -119,8 +120,8 @@ def write_study(
             "scenario": scenario,
             "odds": asked.odds,
             "says": told,
-            "archetypes": [_plain(row) for row in archetypes.to_dict("records")],
-            "pairs": [_plain(row) for row in compared.to_dict("records")],
+            "archetypes": records(archetypes),
+            "pairs": records(compared),
         },
     )
     agents = {name: run.specs["agent"] for name, run in asked.runs.items()}
@@ -240,11 +241,3 @@ def _share(share: float) -> str:
 
 def _episodes(episodes: float) -> str:
     return "never" if math.isinf(episodes) else count_of(episodes).replace("less than ", "< ")
-
-
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a row as JSON has it: null for what is not defined or beyond all numbers."""
-    return {
-        str(key): None if isinstance(x, float) and not math.isfinite(x) else x
-        for key, x in row.items()
-    }

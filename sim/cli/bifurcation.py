@@ -18,7 +18,7 @@ from sim.analysis.phase_plane import check_context, served
 from sim.analysis.stability import whole_map
 from sim.analysis.training_map import TrainingMap
 from sim.cli.compose import read_study
-from sim.cli.help import study_help
+from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import write_figure, write_frame, write_json
 from sim.cli.stability import describe, read_names
 from sim.plots.bifurcation import bifurcation, few_digits, readable
@@ -42,7 +42,7 @@ OWN = {
     "places=5": "at how many places on the axis equilibria are looked for ...",
     "starts=32": "... and from how many starts at each",
 }
-KEYS = tuple(setting.split("=")[0] for setting in OWN if setting)
+KEYS = keys_of(OWN)
 HELP = study_help(
     "where training can come to rest, along one number.",
     OWN,

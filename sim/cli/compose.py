@@ -15,6 +15,7 @@ from sim.spec.errors import SpecError, check_whole, nearest
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, read_specs
 from sim.spec.training import Training
+from sim.sweeps.design import Range
 from sim.sweeps.executors import MAKERS, Executor
 from sim.sweeps.plan import Record, read_record
 
@@ -94,6 +95,16 @@ def read_study(
     _check_keys(data, (*SPEC_KEYS, *keys))
     specs = _pop_specs(data, scenario_name)
     return specs, data
+
+
+def read_range(given: object, key: str, *scale: str) -> Range:
+    """Return a range from two ends, with the scale that it has.
+
+    Raises:
+        SpecError: It is none.
+    """
+    ends = list(given) if isinstance(given, list | tuple) else [given]
+    return Range.read((*ends, *scale) if len(ends) == 2 else ends, key)
 
 
 def read_place(given: object) -> str | None:

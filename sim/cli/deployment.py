@@ -10,22 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
-from rich.box import SIMPLE
-from rich.table import Column, Table
 
+from sim.analysis.after import After
 from sim.analysis.worst_case import worst_case
-from sim.cli.after import AFTER_KEYS, After, pop_after
+from sim.cli.after import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
-from sim.cli.help import study_help
+from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import write_figure, write_frame, write_json
 from sim.cli.stability import describe
+from sim.on_paper import prospects
 from sim.plots.deployment import Curve, deployment_figure
-from sim.prospects import prospects
 from sim.result import Result
 from sim.run import MOST_SEED, Run, prepare
 from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError, check_whole
-from sim.spec.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.spec.settings import Specs
 from sim.worlds.deployment_world import OUTCOMES
 from sim.worlds.deployments import Case, Outcomes, deploy_all
@@ -43,7 +41,7 @@ OWN = {
     "workers=null": "processes; null: as many as there are processors, where it pays",
     "engine=auto": "numpy, numba, or auto for the fastest that is installed",
 }
-KEYS = (*(setting.split("=")[0] for setting in OWN), *AFTER_KEYS)
+KEYS = (*keys_of(OWN), *AFTER_KEYS)
 HELP = study_help(
     "what becomes of deployed copies, and how coordination decides it.",
     OWN,
@@ -160,7 +158,7 @@ def conduct(study: Study, result: Result, *, progress: Callable[[float], None]) 
         Case(
             profiles=[_coordinating(kind, float(level)) for kind in kinds],
             scenario=study.specs.scenario,
-            oversight=_only_control(after.oversight),
+            oversight=after.oversight.control_alone(),
             deployment=deployment,
             replicates=own["samples"],
             willing=True,
@@ -193,16 +191,6 @@ def _coordinating(kind: Profile, level: float) -> Profile:
     return replace(kind, capabilities={**kind.capabilities, "coordination": level})
 
 
-def _only_control(oversight: Oversight) -> Oversight:
-    """Return oversight that finds nothing before deployment: that depends on no graph."""
-    changes: dict[str, object] = {
-        name: oversight.step(name).replace(when_found="ignore") for name in BEFORE_DEPLOYMENT
-    }
-    return oversight.replace(
-        inspection=oversight.inspection.replace(when_found="ignore"), **changes
-    )
-
-
 def _graphs(deployment: Deployment) -> dict[str, Deployment]:
     """Return the deployment with each graph that so many copies can have, the asked one too."""
     found = {}
@@ -231,7 +219,7 @@ def _on_paper(study: Study, result: Result, kind: Profile, levels: Any) -> Any:
     now = now.assign_coords(agent=np.arange(len(levels)))
     chances = prospects(
         Result(now, result.provenance),
-        oversight=_only_control(study.after.oversight),
+        oversight=study.after.oversight.control_alone(),
         deployment=deployment,
     )["success"].values
     return chances * met if deployment.copies == 1 else chances
@@ -342,25 +330,3 @@ def _outcome_rows(one: Outcomes) -> dict[str, Any]:
 
 def _series_rows(one: Outcomes) -> dict[str, Any]:
     return {"tick": np.arange(len(one.series["ready"])), **one.series}
-
-
-def deployment_table(found: Found) -> Table:
-    """Lay the outcomes out for a terminal."""
-    table = Table(
-        "deployments",
-        "outcome",
-        Column("count", justify="right"),
-        Column("share [95 %]", justify="right"),
-        box=SIMPLE,
-        title="What becomes of deployed copies",
-        title_justify="left",
-    )
-    for name, one in found.bars.items():
-        for outcome in OUTCOMES:
-            low, high = one.interval(outcome)
-            share = f"{one.share(outcome):.2f} [{low:.2f}, {high:.2f}]"
-            by = [f"{what.replace('_', ' ')} {n}" for what, n in one.caught_by().items() if n]
-            told = f"caught ({', '.join(by)})" if outcome == "caught" and by else outcome
-            table.add_row(name, told, f"{one.count(outcome):,}", share)
-            name = ""
-    return table

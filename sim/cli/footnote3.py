@@ -10,15 +10,15 @@ from omegaconf import DictConfig
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
-from sim.analysis.footnote3 import REGIMES, Case, Limits, Map, Study, unaware
+from sim.analysis.footnote3 import Case, Limits, Study, unaware
+from sim.analysis.footnote3_map import REGIMES, Map
 from sim.analysis.footnote3_text import axis_of, map_table, numbers, paragraphs, training_table
 from sim.analysis.words import percent, shown
-from sim.cli.compose import read_study
-from sim.cli.help import study_help
+from sim.cli.compose import read_range, read_study
+from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import write_figure, write_frame, write_json
 from sim.cli.stability import describe
 from sim.plots.footnote3 import footnote3
-from sim.sweeps.design import Range
 
 #: The keys of configs/footnote3.yaml besides the specs, with their defaults, for the help.
 OWN = {
@@ -32,7 +32,7 @@ OWN = {
     "opaque=0.5": "opaque part of gaming from which it counts as hidden",
     "engine=auto": "numpy, numba, or auto for the fastest that is installed",
 }
-KEYS = tuple(setting.split("=")[0] for setting in OWN)
+KEYS = keys_of(OWN)
 HELP = study_help(
     "does training against visible gaming remove it, or teach it to hide? Footnote 3 of the post.",
     OWN,
@@ -51,10 +51,8 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Study:
         SpecError: One line: what was wrong, where, what is allowed.
     """
     specs, own = read_study(config, KEYS, scenario_name=scenario_name)
-    for key, scale in (("learning", ("log",)), ("opacity", ())):
-        given = own[key]
-        ends = list(given) if isinstance(given, list) else [given]
-        own[key] = Range.read((*ends, *scale) if len(ends) == 2 else ends, key)
+    own["learning"] = read_range(own["learning"], "learning", "log")
+    own["opacity"] = read_range(own["opacity"], "opacity")
     limits = Limits(gamed=own.pop("gamed"), opaque=own.pop("opaque"))
     return Study(specs=specs, limits=limits, **own)
 

@@ -15,8 +15,8 @@ from rich.table import Column, Table
 from sim.analysis.footnote4 import CASES, STATES, Outcome, check
 from sim.analysis.footnote4_text import paragraph
 from sim.cli.compose import read_study
-from sim.cli.help import study_help
-from sim.cli.outputs import write_figure, write_frame, write_json
+from sim.cli.help import keys_of, study_help
+from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.cli.stability import describe
 from sim.dynamics.engines.registry import get_engine
 from sim.plots.footnote4 import footnote4
@@ -31,7 +31,7 @@ OWN = {
     "awareness=[-8,2]": "from where to where the agents' awareness is drawn (a logit)",
     "engine=auto": "numpy, numba, or auto for the fastest that is installed",
 }
-KEYS = tuple(setting.split("=")[0] for setting in OWN)
+KEYS = keys_of(OWN)
 HELP = study_help(
     "does partial gaming last? Footnote 4 of the post, under six kinds of assumptions.",
     OWN,
@@ -77,8 +77,7 @@ def write_study(
     """Write a study's numbers and figure; returns its paragraph, and the figure's path."""
     text, frame = paragraph(outcomes), footnote4_frame(outcomes)
     write_frame(directory / "footnote4.csv", frame)
-    told = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    write_json(directory / "summary.json", {"paragraph": text, "cases": told})
+    write_json(directory / "summary.json", {"paragraph": text, "cases": records(frame)})
     study = {**asked, "cases": [case.label for case in asked["cases"]]}
     write_json(directory / "provenance.json", describe(specs, study=study))
     context, agents = outcomes[0].context.replace("_", " "), outcomes[0].agents

@@ -72,6 +72,11 @@ def curves_help(job: str) -> str:
     return _CURVES.format(job=job, variables=names, flags=_FLAGS)
 
 
+def keys_of(own: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the keys of what a study can be told, from KEY=DEFAULT and what each says."""
+    return tuple(setting.split("=")[0] for setting in own if "=" in setting)
+
+
 def study_help(
     title: str,
     own: Mapping[str, str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,17 @@ def write_json(path: Path, data: Mapping[str, Any]) -> Path:
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
     return path
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON has them: null for what is not defined, or infinite."""
+    return [
+        {
+            str(name): None if isinstance(x, float) and not math.isfinite(x) else x
+            for name, x in row.items()
+        }
+        for row in frame.to_dict("records")
+    ]
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> Path:

@@ -20,13 +20,13 @@ from sim.analysis.race import boundary, boundary_table, measure_race, race_numbe
 from sim.analysis.reach import measure_reach, reach_numbers, reach_table, thresholds
 from sim.analysis.spread import MOVED, PARTS, Study
 from sim.analysis.spread_text import outlive_paragraph, race_paragraph, reach_paragraph
-from sim.cli.compose import read_place, read_study
+from sim.cli.compose import read_place, read_range, read_study
+from sim.cli.help import keys_of
 from sim.cli.outputs import write_figure, write_frame, write_json
 from sim.cli.spread_tables import outlive_rows, race_rows, reach_rows
 from sim.plots.outlive import outlive_figure
 from sim.plots.race import race_figure
 from sim.plots.reach import reach_figure
-from sim.sweeps.design import Range
 from sim.sweeps.plan import Plan
 from sim.sweeps.table import Sweep
 
@@ -41,7 +41,7 @@ OWN = {
     "engine=auto": "numpy, numba, or auto for the fastest installed",
     "store=outputs/spread-sweeps": "where runs are kept for the same command again; or null",
 }
-KEYS = tuple(setting.split("=")[0] for setting in OWN)
+KEYS = keys_of(OWN)
 
 
 @dataclass(frozen=True)
@@ -87,18 +87,13 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Study
     named = own.pop("parts", PARTS)
     parts = tuple(map(str, named)) if isinstance(named, list | tuple) else (str(named),)
     if "awareness" in own:
-        own["awareness"] = _range(own["awareness"], "awareness")
+        own["awareness"] = read_range(own["awareness"], "awareness")
     if "ratio" in own:
-        own["ratio"] = _range(own["ratio"], "ratio", "log")
+        own["ratio"] = read_range(own["ratio"], "ratio", "log")
     study = Study(specs=specs, parts=tuple(dict.fromkeys(parts)), **own)
     for part in study.parts:
         study.plan(part)
     return study, place
-
-
-def _range(given: object, key: str, *scale: str) -> Range:
-    ends = list(given) if isinstance(given, list | tuple) else [given]
-    return Range.read((*ends, *scale) if len(ends) == 2 else ends, key)
 
 
 def store_of(place: str | None, study: Study, part: str, plan: Plan) -> str | None:

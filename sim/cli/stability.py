@@ -17,6 +17,7 @@ from sim.analysis.phase_plane import PhasePlane, check_context, check_step, chec
 from sim.analysis.stability import Equilibria, Equilibrium, whole_map
 from sim.analysis.words import listed
 from sim.cli.compose import read_study
+from sim.cli.help import keys_of
 from sim.result import describe_run
 from sim.run import MOST_SEED
 from sim.spec.errors import SpecError, check_whole
@@ -33,7 +34,7 @@ OWN = {
     "steps=20000": "for how many steps each is followed at first",
     "at_step=null": "the plane is a slice at this step of training; null: at its start",
 }
-KEYS = tuple(setting.split("=")[0] for setting in OWN)
+KEYS = keys_of(OWN)
 #: Of what still moves, so much is told.
 _MOST_TOLD = 4
 

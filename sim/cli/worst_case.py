@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
+from sim.analysis.after import After
 from sim.analysis.binding import binding
 from sim.analysis.deployed import deploy_attempting
 from sim.analysis.funnel import Funnel, funnel
@@ -23,10 +24,11 @@ from sim.analysis.funnel_moves import (
     read_moves,
 )
 from sim.analysis.funnel_text import deployed_paragraph, said, said_of_moves
-from sim.cli.after import AFTER_KEYS, After, pop_after
+from sim.analysis.progress import parts_of
+from sim.cli.after import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
-from sim.cli.help import study_help
-from sim.cli.outputs import write_figure, write_frame, write_json
+from sim.cli.help import keys_of, study_help
+from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.cli.stability import describe
 from sim.cli.worst_case_tables import closing
 from sim.plots.binding import binding_figure
@@ -48,7 +50,7 @@ OWN = {
     "seed=0": "of all random draws",
     "engine=auto": "numpy, numba, or auto for the fastest that is installed",
 }
-KEYS = tuple(setting.split("=")[0] for setting in OWN)
+KEYS = keys_of(OWN)
 HELP = study_help(
     "from training-gaming to the worst case: how a population narrows.",
     OWN,
@@ -74,7 +76,7 @@ class Study:
     @property
     def world(self) -> World:
         """All that the funnel depends on, but for the number of agents, the seed and the engine."""
-        return World(self.specs, **self.after.arguments())
+        return World(specs=self.specs, **self.after.arguments())
 
     def run(self) -> Run:
         """Return the training of the main funnel, not yet done."""
@@ -146,10 +148,9 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Study:
 
 def measure(study: Study, run: Run, *, progress: Callable[[float], None]) -> Found:
     """Train, audit and count; then move the assumptions, one at a time."""
-    main = float(study.agents * study.specs.training.steps)
-    others = float(study.moved_agents * study.specs.training.steps) * (len(study.moves) + 1)
-    part = main / (main + others) if study.moves else 1.0
-    found = _funnel_of(study, run, progress=lambda share: progress(part * share))
+    others = study.moved_agents * (len(study.moves) + 1) if study.moves else 0
+    first, then = parts_of(progress, [study.agents, others])
+    found = _funnel_of(study, run, progress=first)
     if not study.moves:
         return found
     moved = moved_funnels(
@@ -158,15 +159,15 @@ def measure(study: Study, run: Run, *, progress: Callable[[float], None]) -> Fou
         agents=study.moved_agents,
         seed=study.seed,
         engine=study.engine,
-        progress=lambda share: progress(part + (1.0 - part) * share),
+        progress=then,
     )
     return replace(found, moved=moved, says={**found.says, **said_of_moves(moved)})
 
 
 def _funnel_of(study: Study, run: Run, *, progress: Callable[[float], None]) -> Found:
     """Return what came out of the main funnel; the agents, which take much memory, are let go."""
-    trained = 0.8 if study.deployments else 1.0
-    result = run.execute(progress=lambda share: progress(trained * share))
+    training, deploying = parts_of(progress, [0.8, 0.2] if study.deployments else [1.0, 0.0])
+    result = run.execute(progress=training)
     found = funnel(result, **study.after.arguments(), engine=study.engine)
     bound = binding(found, oversight=study.after.oversight)
     deployed = deploy_attempting(
@@ -176,9 +177,9 @@ def _funnel_of(study: Study, run: Run, *, progress: Callable[[float], None]) -> 
         most=study.deployments,
         replicates=study.replicates,
         seed=study.seed,
-        progress=lambda share: progress(trained + (1.0 - trained) * share),
+        progress=deploying,
     )
-    progress(1.0)
+    deploying(1.0)
     return Found(
         name=study.specs.scenario.name,
         stages=found.frame(),
@@ -203,12 +204,12 @@ def write(directory: Path, study: Study, found: Found) -> list[Path]:
         "scenario": found.name,
         "agents": study.agents,
         "says": dict(found.says),
-        "stages": _records(found.stages),
-        "by_gaming": _records(found.by_gaming),
+        "stages": records(found.stages),
+        "by_gaming": records(found.by_gaming),
         "expected_successes": dict(found.expected),
         "all_terms_if_independent": dict(found.independent),
         "audit": dict(found.audit),
-        "deployed": _records(found.deployed),
+        "deployed": records(found.deployed),
     }
     figures = {
         "funnel": funnel_figure(found.stages, name=found.name, expected=found.expected),
@@ -233,8 +234,3 @@ def _audit(found: Funnel) -> dict[str, Any]:
         "retrained": int(audited.retrained.sum()),
         "turned": audited.turned(),
     }
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return told

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sim.analysis.funnel import GAMING, TOGETHER
-from sim.analysis.funnel_text import chance
+from sim.analysis.funnel_text import GAMING_NAMES, chance
 from sim.analysis.words import percent
 from sim.analysis.worst_case import TERMS
 
@@ -72,10 +72,9 @@ def gaming_table(by_gaming: pd.DataFrame) -> Table:
     """Lay out how many meet each condition, by how much they game."""
     rows = by_gaming.set_index("condition")
     sizes = {how: f"{int(rows[f'{how}_of'].iloc[0]):,}" for how in GAMING}
-    heads = {"nowhere": "game nowhere", "partly": "in some contexts", "everywhere": "everywhere"}
     table = Table(
         Column("condition", no_wrap=True),
-        *(Column(f"{heads[how]}\n({sizes[how]})", justify="right") for how in GAMING),
+        *(Column(f"{GAMING_NAMES[how]}\n({sizes[how]})", justify="right") for how in GAMING),
         box=SIMPLE,
         title="Whoever meets a condition, by how much it games",
         title_justify="left",

@@ -14,8 +14,7 @@ from sim.analysis.archetypes import CONDITIONS, Portrait
 from sim.analysis.archetypes_text import name_of
 from sim.analysis.words import listed
 from sim.dynamics.state import Array
-from sim.plots.spread import head
-from sim.plots.style import COLOURS, MUTED, house_style
+from sim.plots.style import COLOURS, MUTED, head, house_style
 
 _SHARES = LinearSegmentedColormap.from_list("shares", ["#FFFFFF", "#9EC4E0", "#004C7A"])
 _BINDING = COLOURS[1]

@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sim.analysis.binding import GROUPS, QUESTIONS
-from sim.analysis.funnel_text import binding_title
-from sim.plots.funnel import title_of
-from sim.plots.style import MUTED, house_style
+from sim.analysis.funnel_text import GAMING_NAMES, binding_title
+from sim.plots.style import MUTED, house_style, title_of
 
 _HEADS = {
     "binding": "The term furthest from its threshold",
@@ -26,9 +25,7 @@ _ASKED = {
 }
 _GROUPS = {
     ("all", "all"): "all",
-    ("gaming", "nowhere"): "game nowhere",
-    ("gaming", "partly"): "in some contexts",
-    ("gaming", "everywhere"): "everywhere",
+    **{("gaming", how): name for how, name in GAMING_NAMES.items()},
     ("alignment", "least"): "least aligned third",
     ("alignment", "middle"): "middle third",
     ("alignment", "most"): "most aligned third",

@@ -13,6 +13,7 @@ from sim.plots.style import (
     COLOURS,
     MUTED,
     EndLabel,
+    head,
     house_style,
     label_ends,
     short_key,
@@ -74,8 +75,7 @@ def curves(
         for ax in axes[-1]:
             ax.set_xlabel("training step")
         of = f", by {short_key(lines)}" if lines is not None else ""
-        figure.suptitle(f"{title}{of}\n", x=0.01, ha="left", fontweight="bold", fontsize=10)
-        figure.text(0.01, 1.0, f"\n\n{note}", va="top", color=MUTED, fontsize=8)
+        head(figure, f"{title}{of}", note)
         return figure
 
 

@@ -14,17 +14,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from sim.analysis.footnote3 import (
-    HIDDEN,
-    LEARNING_KEY,
-    NEVER,
-    PENALTY_KEY,
-    REGIMES,
-    REMOVED,
-    VISIBLE,
-    Case,
-    Map,
-)
+from sim.analysis.footnote3 import LEARNING_KEY, PENALTY_KEY, Case
+from sim.analysis.footnote3_map import HIDDEN, NEVER, REGIMES, REMOVED, VISIBLE, Map
 from sim.analysis.footnote3_text import axis_of, finding
 from sim.analysis.visibility import KINDS
 from sim.analysis.words import percent, shown

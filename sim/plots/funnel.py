@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +14,7 @@ from matplotlib.patches import Patch
 from sim.analysis.funnel import AFTERWARDS, GAMING_STAGES
 from sim.analysis.funnel_text import chance, funnel_title, stage_name
 from sim.analysis.words import percent
-from sim.plots.style import COLOURS, MUTED, house_style
+from sim.plots.style import COLOURS, MUTED, house_style, title_of
 
 _KINDS = {
     "all": ("#BDBDBD", "all agents"),
@@ -107,14 +105,3 @@ def _kind(stage: str) -> str:
     if stage in GAMING_STAGES:
         return "gaming"
     return "after" if stage in AFTERWARDS else "term"
-
-
-def title_of(figure: Figure, text: str) -> None:
-    """Write what a figure says above it, in lines that fit its width."""
-    wrapped = textwrap.fill(text, int(10.2 * figure.get_figwidth()))
-    figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, fontweight="bold")
-
-
-def log_shade(count: int, agents: int) -> float:
-    """Return how dark a cell is for a count: 0 for none, on a logarithmic scale up to 1 for all."""
-    return float(np.log1p(count) / np.log1p(agents))

@@ -12,8 +12,7 @@ from sim.analysis.funnel import GAMING_STAGES, STAGES
 from sim.analysis.funnel_moves import Moved
 from sim.analysis.funnel_text import moves_title
 from sim.analysis.worst_case import TERMS
-from sim.plots.funnel import log_shade, title_of
-from sim.plots.style import MUTED, house_style
+from sim.plots.style import MUTED, house_style, title_of
 
 #: What stands beside the funnel: counts of all agents, whatever else they are.
 _BESIDE = {
@@ -39,7 +38,7 @@ def moves_figure(found: Sequence[Moved], *, name: str) -> Figure:
         beside = [[one.beside[key] for key in _BESIDE] for one in found]
         counts = np.column_stack([[one.reached.sum(axis=0)[1:] for one in found], beside])
         agents = len(found[0].reached)
-        shade = np.vectorize(lambda count: log_shade(count, agents))(counts)
+        shade = np.vectorize(lambda count: _shade(count, agents))(counts)
         ax.imshow(shade, cmap="Blues", vmin=0.0, vmax=1.25, aspect="auto")
         for i, one in enumerate(found):
             for j, count in enumerate(counts[i]):
@@ -77,6 +76,11 @@ def _mark(usual: Moved, one: Moved, stage: int) -> str:
     if abs(entered - left) <= _MARKED * np.sqrt(entered + left):
         return ""
     return "▲" if entered > left else "▼"
+
+
+def _shade(count: int, agents: int) -> float:
+    """Return how dark a cell is for a count: 0 for none, on a logarithmic scale up to 1 for all."""
+    return float(np.log1p(count) / np.log1p(agents))
 
 
 def _cell(ax: Axes, i: int, j: int, count: int, mark: str, *, dark: bool) -> None:

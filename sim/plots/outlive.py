@@ -13,8 +13,7 @@ from sim.analysis.cast import Cast
 from sim.analysis.outlive import survival
 from sim.analysis.spread import CREDITS, LEAKS, RULE_NAMES, RULES
 from sim.dynamics.measures import GAMED
-from sim.plots.spread import head
-from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends
+from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, head, house_style, label_ends
 
 _BY_INCENTIVE, _BY_HABIT = "#56B4E9", "#D55E00"
 

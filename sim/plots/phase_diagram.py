@@ -21,7 +21,7 @@ from sim.analysis.phase_diagram import FAILED, Axis, PhaseDiagram
 from sim.analysis.refinement import Mask
 from sim.analysis.regimes import REGIMES
 from sim.dynamics.variables import VARIABLES
-from sim.plots.style import MUTED, house_style, short_key
+from sim.plots.style import MUTED, head, house_style, short_key
 from sim.spec.agent import Agent
 from sim.spec.settings import full_key
 from sim.spec.training import Training
@@ -105,11 +105,10 @@ def _meaning(key: str) -> str:
 def _head(figure: Figure, diagram: PhaseDiagram) -> None:
     name = diagram.provenance["scenario"]["name"].replace("_", " ")
     title = f"{name}: what becomes of training-gaming"
-    figure.suptitle(f"{title}\n", x=0.01, ha="left", fontweight="bold", fontsize=10)
     each = "1 run" if diagram.seeds == 1 else f"{diagram.seeds} runs"
     made = f"{diagram.runs:,} of {diagram.full_runs:,} runs computed"
     note = f"Most frequent regime at the end of training, of {each} at each point; {made}"
-    figure.text(0.01, 1.0, f"\n\n{note}", va="top", color=MUTED, fontsize=8)
+    head(figure, title, note)
 
 
 def _colour(ax: Axes, diagram: PhaseDiagram) -> None:

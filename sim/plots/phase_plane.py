@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from sim.analysis.fixed_points import KINDS, Kind
 from sim.analysis.phase_plane import PhasePlane
 from sim.dynamics.state import Array
-from sim.plots.style import COLOURS, MUTED, house_style
+from sim.plots.style import COLOURS, MUTED, head, house_style
 from sim.result import Result
 
 #: What moves keeps its colour from panel to panel: gaming and its habit, and the value.
@@ -70,8 +70,7 @@ def phase_plane(plane: PhasePlane, result: Result) -> Figure:
 def _head(figure: Figure, plane: PhasePlane, result: Result) -> None:
     name = result.provenance["scenario"]["name"]
     title = f"{name}: the value {_readable(plane.value)} and gaming in {_readable(plane.context)}"
-    figure.suptitle(f"{title}\n", x=0.01, ha="left", fontweight="bold", fontsize=10)
-    figure.text(0.01, 1.0, f"\n\n{_note(plane)}", va="top", color=MUTED, fontsize=8)
+    head(figure, title, _note(plane))
 
 
 def _note(plane: PhasePlane) -> str:

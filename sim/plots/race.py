@@ -11,8 +11,7 @@ from matplotlib.patches import Patch
 
 from sim.analysis.cast import Cast
 from sim.analysis.spread import MOVED, OUTCOMES, RACE_CREDITS
-from sim.plots.spread import head
-from sim.plots.style import MUTED, house_style
+from sim.plots.style import MUTED, head, house_style
 
 #: Value kept: cold; lost: warm. Gaming: dark.
 _COLOURS = ("#2F6C9E", "#BBD6E8", "#A63603", "#FBD9B5")

@@ -13,8 +13,7 @@ from sim.analysis.cast import Cast
 from sim.analysis.spread import RULE_NAMES, RULES
 from sim.analysis.words import listed
 from sim.dynamics.measures import GAMED
-from sim.plots.spread import head
-from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends
+from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, head, house_style, label_ends
 
 
 def reach_figure(table: pd.DataFrame, edges: pd.DataFrame, *, cast: Cast, name: str) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 #: Okabe and Ito's colours, ordered so that neighbours also differ in lightness.
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C8C")
@@ -52,6 +54,18 @@ def house_style() -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)  # type: ignore[arg-type]
         yield
+
+
+def head(figure: Figure, title: str, note: str) -> None:
+    """Write a title in bold above a figure, and a note below it."""
+    figure.suptitle(f"{title}\n", x=0.01, ha="left", fontweight="bold", fontsize=10)
+    figure.text(0.01, 1.0, f"\n\n{note}", va="top", color=MUTED, fontsize=8)
+
+
+def title_of(figure: Figure, text: str) -> None:
+    """Write what a figure says above it, in lines that fit its width."""
+    wrapped = textwrap.fill(text, int(10.2 * figure.get_figwidth()))
+    figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
 def short_key(key: str) -> str:

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from sim.analysis.archetypes_text import count_of, name_of
 from sim.analysis.training_log import Pair
-from sim.plots.spread import head
-from sim.plots.style import COLOURS, MUTED, house_style
+from sim.plots.style import COLOURS, MUTED, head, house_style
 
 _ALIKE, _OTHER = COLOURS[1], COLOURS[0]
 

@@ -109,9 +109,7 @@ class Deployment(Spec):
                 hint = nearest(name, scenario.contexts)
                 raise SpecError(f"deployment.mix: no context is named {name!r}; {hint}")
         weights = dict(self.mix) or {
-            name: context.weight
-            for name, context in scenario.contexts.items()
-            if context.kind == "deployment"
+            name: context.weight for name, context in scenario.of_kind("deployment").items()
         }
         whole = math.fsum(weights.values())
         if weights and not whole:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from sim.spec.base import NonNegative, OneOrByName, Share, Spec, Steps, Whole, refuse
 from sim.spec.errors import SpecError, nearest
-from sim.spec.scenario import PRE_DEPLOYMENT, Context, Kind, Scenario
+from sim.spec.scenario import PRE_DEPLOYMENT, Kind, Scenario
 
 #: What is done about an agent in which something was found.
 Found = Literal["retrain", "retire", "ignore"]
@@ -94,12 +94,25 @@ class Oversight(Spec):
         found: OversightStep = getattr(self, name)
         return found
 
+    def done_about(self, finder: str) -> Found:
+        """Return what is done about what a step finds, or `inspection`."""
+        found: Found = getattr(self, finder).when_found
+        return found
+
+    def control_alone(self) -> Oversight:
+        """Return what is left of it once agents are deployed: nothing before that stops anybody."""
+        ignored: dict[str, object] = {
+            name: getattr(self, name).replace(when_found="ignore")
+            for name in ("inspection", *BEFORE_DEPLOYMENT)
+        }
+        return self.replace(**ignored)
+
     def looks(self, scenario: Scenario) -> dict[str, int]:
         """Return n_c: how many answers are seen in each pre-deployment context.
 
         Contexts that a mapping leaves out are not looked at.
         """
-        seen = _seen(scenario)
+        seen = scenario.of_kind(*PRE_DEPLOYMENT)
         given = self.inspection.encounters
         if isinstance(given, int):
             return dict.fromkeys(seen, given)
@@ -112,32 +125,24 @@ class Oversight(Spec):
             SpecError: A context that nobody looks at before deployment is inspected, or
                 there is nothing to retrain on.
         """
-        given = self.inspection.encounters
+        given, seen = self.inspection.encounters, scenario.of_kind(*PRE_DEPLOYMENT)
         for name in given if not isinstance(given, int) else ():
-            if name not in _seen(scenario):
+            if name not in seen:
                 raise SpecError(
                     f"oversight.inspection.encounters: {name!r} is no context that is faced "
-                    f"before deployment; {nearest(name, _seen(scenario))}"
+                    f"before deployment; {nearest(name, seen)}"
                 )
         for name, kind in RETRAINED_ON.items():
-            if self.step(name).when_found == "retrain" and not _of_kind(scenario, kind):
+            if self.step(name).when_found == "retrain" and not scenario.of_kind(kind):
                 raise SpecError(
                     f"oversight.{name}.when_found: the scenario has no context of kind {kind} to "
                     "retrain on; allowed: retire, ignore"
                 )
         monitor = self.reasoning_monitor
         if monitor.when_found == "retrain" and not any(
-            context.scratchpad for context in _of_kind(scenario, "training").values()
+            context.scratchpad for context in scenario.of_kind("training").values()
         ):
             raise SpecError(
                 "oversight.reasoning_monitor.when_found: no training context has a scratchpad, so "
                 "there is no visible gaming to train against; allowed: retire, ignore"
             )
-
-
-def _seen(scenario: Scenario) -> list[str]:
-    return [name for name, c in scenario.contexts.items() if c.kind in PRE_DEPLOYMENT]
-
-
-def _of_kind(scenario: Scenario, kind: Kind) -> dict[str, Context]:
-    return {name: c for name, c in scenario.contexts.items() if c.kind == kind}

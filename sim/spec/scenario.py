@@ -162,6 +162,10 @@ class Scenario(Spec):
                 responses=", ".join(context.responses),
             )
 
+    def of_kind(self, *kinds: Kind) -> dict[str, Context]:
+        """Return the contexts of some kinds, in their order."""
+        return {name: context for name, context in self.contexts.items() if context.kind in kinds}
+
     def _check_similarity(self) -> None:
         if self.similarity is None:
             return
@@ -192,8 +196,8 @@ class Scenario(Spec):
             self._check_weights(f"curriculum[{index}].weight", phase.weight)
 
     def _check_weights(self, where: str, changed: Mapping[str, float]) -> None:
-        trained = (name for name, context in self.contexts.items() if context.kind == "training")
-        if not any(changed.get(name, self.contexts[name].weight) for name in trained):
+        trained = self.of_kind("training")
+        if not any(changed.get(name, context.weight) for name, context in trained.items()):
             raise refuse(
                 "nothing is trained on: a context of kind training needs a weight above 0",
                 at=where,

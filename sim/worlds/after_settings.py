@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sim.prospects import read_deployment, read_oversight
+from sim.on_paper import read_deployment, read_oversight
 from sim.spec.base import Spec
 from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError, nearest

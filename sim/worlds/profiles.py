@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sim.dynamics.deployment import pass_chance
-from sim.prospects import moment, prospects
+from sim.on_paper import moment, prospects
 from sim.result import Result
 from sim.spec.agent import CAPABILITIES
 from sim.spec.deployment import Deployment
@@ -69,8 +69,7 @@ class Profile:
         Raises:
             SpecError: It says nothing about a context.
         """
-        faced = [name for name, c in scenario.contexts.items() if c.kind in PRE_DEPLOYMENT]
-        for name in (*faced, *met):
+        for name in (*scenario.of_kind(*PRE_DEPLOYMENT), *met):
             if name not in self.slip:
                 raise SpecError(
                     f"profile of agent {self.agent}: says nothing about the context {name!r}; "

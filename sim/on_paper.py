@@ -84,9 +84,25 @@ def prospects(
         SpecError: Oversight or deployment do not fit the scenario, or the step was not recorded.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
-    oversight = read_oversight(oversight, scenario)
-    deployment = read_deployment(deployment, scenario)
-    now = moment(result, step)
+    return prospects_at(
+        moment(result, step),
+        scenario,
+        oversight=read_oversight(oversight, scenario),
+        deployment=read_deployment(deployment, scenario),
+    )
+
+
+def prospects_at(
+    now: xr.Dataset, scenario: Scenario, *, oversight: Oversight, deployment: Deployment
+) -> xr.Dataset:
+    """Return what `prospects` does, from one moment of agents, wherever it was recorded.
+
+    Args:
+        now: Has `capabilities` [agent, capability], `slip` and `temptation` [agent, context].
+        scenario: What they were trained in.
+        oversight: Checked against it, as is the deployment.
+        deployment: What a takeover needs.
+    """
     capabilities = now["capabilities"]
     passed = {
         name: pass_chance(
