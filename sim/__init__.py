@@ -18,6 +18,7 @@ from sim.run import DivergenceError, simulate
 from sim.spec.agent import Agent
 from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError
+from sim.spec.intervention import Intervention
 from sim.spec.library import names as _names
 from sim.spec.oversight import Oversight
 from sim.spec.scenario import Context, Phase, Scenario
@@ -42,6 +43,7 @@ __all__ = [
     "DeploymentWorld",
     "DivergenceError",
     "Grid",
+    "Intervention",
     "LatinHypercube",
     "LocalExecutor",
     "ModelAgent",

@@ -20,6 +20,7 @@ from sim.dynamics.variables import VARIABLES, dimension_sizes
 from sim.result import Result, describe_run, label
 from sim.spec.agent import Agent
 from sim.spec.errors import SpecError, check_whole
+from sim.spec.intervention import Interventions
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, read_specs
 from sim.spec.training import Training
@@ -107,9 +108,10 @@ def prepare(
     engine: str = "auto",
     precision: str = "float64",
     initial: AgentState | None = None,
+    interventions: Interventions | None = None,
 ) -> Run:
     """Check and compile a run without computing it; arguments and errors as `simulate`."""
-    specs = read_specs(scenario, agent=agent, training=training)
+    specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
     check_whole("agents", agents, least=1, most=MOST_AGENTS)
     check_whole("seed", seed, least=0, most=MOST_SEED)
     check_whole("record_every", record_every, least=1)
@@ -122,6 +124,7 @@ def prepare(
         agents=agents,
         seed=int(seed),
         initial=initial,
+        interventions=specs.interventions,
     )
     steps = [*range(0, program.steps, record_every), program.steps]
     asked_for = {
@@ -133,6 +136,7 @@ def prepare(
         "record_every": int(record_every),
         "engine": chosen.name,
         "precision": chosen.precision,
+        "interventions": [one.model_dump(mode="json") for one in specs.interventions],
         "initial": "drawn from the agent spec" if initial is None else "given explicitly",
     }
     return Run(program, chosen, steps, asked_for)
@@ -149,6 +153,7 @@ def simulate(
     engine: str = "auto",
     precision: str = "float64",
     initial: AgentState | None = None,
+    interventions: Interventions | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Train agents on a scenario and return what they became, step by step.
@@ -165,6 +170,9 @@ def simulate(
         engine: `numpy`, `numba`, or `auto` for the fastest that is installed.
         precision: `float64`, or `float32` for exploratory maps (engine `numba`).
         initial: Every agent's starting state, explicitly; goes before `agent.initial`.
+        interventions: What is done to the run (`sim.Intervention`, or dicts with its keys). Runs
+            that differ in nothing else share every random draw, and are the same to the bit until
+            the first of them starts.
         progress: Told the share that is done.
 
     Returns:
@@ -184,6 +192,7 @@ def simulate(
         engine=engine,
         precision=precision,
         initial=initial,
+        interventions=interventions,
     )
     return run.execute(progress=progress)
 

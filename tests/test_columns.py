@@ -293,7 +293,7 @@ def check_axis(
     found = history(together, engine=engine, runs=len(values))
     firsts = set()
     for run, value in enumerate(values):
-        scenario_, agent, training = apply_settings(specs, {key: value})
+        scenario_, agent, training, _ = apply_settings(specs, {key: value})
         alone = prepare(scenario_, agent=agent, training=training, engine=engine, **given)
         wanted = history(alone.program, engine=engine)
         for name in wanted:

@@ -29,7 +29,9 @@ OPTIONS = [path for path in FILES if len(path.parts) > 1]
 APPLICATIONS = {path.stem for path in (ROOT / "experiments").glob("*.py")}
 #: Applications that make one run; the others are studies, tested each by itself.
 JOBS = ["emergence"]
-#: Groups of what comes after training, which runs do without.
+#: Groups of a run ...
+OF_RUNS = ("agent", "executor", "scenario", "training")
+#: ... and of what comes after training, which runs do without.
 AFTER: dict[str, type[Spec]] = {"oversight": Oversight, "deployment": Deployment}
 SCENARIOS = [path.stem for path in OPTIONS if path.parent.name == "scenario"]
 
@@ -52,7 +54,7 @@ def test_every_job_composes_into_a_run(job: str) -> None:
     assert run.program.steps == config["training"]["steps"]
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o.parent.name not in AFTER], ids=str)
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.parent.name in OF_RUNS], ids=str)
 def test_every_option_composes_into_a_run(option: Path) -> None:
     settings = [f"{option.parent}={option.stem}"]
     if option.parent.name == "agent":  # agents of a story name the values that it has

@@ -15,6 +15,7 @@ from sim.analysis.worst_case import TERMS
 from sim.dynamics.variables import VARIABLES
 from sim.spec.agent import CAPABILITIES, Agent, Initial
 from sim.spec.deployment import Deployment, Graph
+from sim.spec.intervention import SUBJECTS, Intervention
 from sim.spec.oversight import Found, Inspection, Oversight, OversightStep, Retraining
 from sim.spec.scenario import Context, Phase, Scenario
 from sim.spec.training import LearningRate, Selection, Training
@@ -36,6 +37,7 @@ KEYS = {
     *OversightStep.model_fields,
     *Retraining.model_fields,
     *Deployment.model_fields,
+    *Intervention.model_fields,
 }
 KINDS_AND_RULES = {"training", "evaluation", "red_team", "deployment", "exact", "sampled"}
 OUTCOMES = {"takeover", "caught", "dormant"}
@@ -50,7 +52,7 @@ def test_every_key_is_explained(key: str) -> None:
 
 def test_every_key_that_is_explained_exists() -> None:
     rules = {"policy_gradient", "replicator", "episode", *REGIMES, *STATES, *KINDS, "equilibria"}
-    after = {*TERMS, *get_args(Found), *get_args(Graph), *OUTCOMES, *ON_PAPER}
+    after = {*TERMS, *get_args(Found), *get_args(Graph), *OUTCOMES, *ON_PAPER, *SUBJECTS}
     assert KEYS | KINDS_AND_RULES | rules | after | set(VARIABLES) | {"onset"} >= NAMED
 
 

@@ -220,7 +220,7 @@ def test_there_is_no_sweep_where_there_is_none(tmp_path: Path) -> None:
 def test_a_sweep_of_another_format_is_refused(done: Path) -> None:
     said = json.loads((done / "sweep.json").read_bytes())
     (done / "sweep.json").write_text(json.dumps({**said, "format": 99}))
-    with pytest.raises(SpecError, match="has format 99; this version reads 3"):
+    with pytest.raises(SpecError, match="has format 99; this version reads 4"):
         sim.Sweep.load(done)
 
 

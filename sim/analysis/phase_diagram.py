@@ -231,7 +231,7 @@ class Survey:
     @property
     def described(self) -> dict[str, Any]:
         """All that the regimes depend on, as plain data."""
-        scenario, agent, training = self.specs
+        scenario, agent, training, _ = self.specs
         return {
             "scenario": scenario.model_dump(mode="json", exclude={"agent"}),
             "agent": agent.model_dump(mode="json"),

@@ -21,9 +21,10 @@ from sim.sweeps.plan import Record, read_record
 
 #: The keys of specs, which runs and studies share ...
 SPEC_KEYS = ("scenario", "agent", "training")
-#: ... of a run, as in configs/emergence.yaml ...
+#: ... of a run, as in configs/emergence.yaml (`do` are interventions) ...
 RUN_KEYS = (
     *SPEC_KEYS,
+    "do",
     "agents",
     "seed",
     "record_every",
@@ -126,8 +127,15 @@ def read_run(
     `initial` are starting states that go before what the config says.
     """
     asked = read(config, scenario_name=scenario_name)
-    scenario, agent, training = asked.specs
-    return prepare(scenario, agent=agent, training=training, initial=initial, **asked.run)
+    scenario, agent, training, interventions = asked.specs
+    return prepare(
+        scenario,
+        agent=agent,
+        training=training,
+        interventions=interventions,
+        initial=initial,
+        **asked.run,
+    )
 
 
 def _check_keys(data: Mapping[str, Any], known: Collection[str]) -> None:
@@ -146,7 +154,8 @@ def _pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
     agent = Agent.parse(data.pop("agent", None) or {}, path="agent")
     training = Training.parse(data.pop("training", None) or {}, path="training")
     scenario = Scenario.load({"scenario": described, "agent": agent})
-    return read_specs(scenario, agent=agent, training=training)
+    done = data.pop("do", None)
+    return read_specs(scenario, agent=agent, training=training, interventions=done)
 
 
 def make_executor(described: object) -> Executor:

@@ -12,17 +12,20 @@ arrays over responses hold the K − 1 others. For K = 2 that halves the work of
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.dynamics.columns import NoColumnError, Numbers, stack, take
+from sim.dynamics.columns import NoColumnError, Numbers, Source, stack, take
+from sim.dynamics.interventions import Act, Intervened, compile_acts, held_rows, in_force
 from sim.dynamics.population import Seats, Traits, check_names, draw_initial, draw_traits
 from sim.dynamics.state import AgentState, Array, Layout
 from sim.spec.agent import CAPABILITIES, Agent
+from sim.spec.intervention import Intervention
 from sim.spec.scenario import PRE_DEPLOYMENT, Scenario
 from sim.spec.training import LearningRate, Training
 
@@ -189,6 +192,11 @@ class Program:
         seats: Which random draws are whose.
         theta: θ [P, N] at the step from which agents are trained.
         origin: θ_0 [P, N], where each agent's lineage started.
+        anchored: Where the anchor pulls to [P, N]: the origin, but for what is held; None: the
+            origin.
+        saved: What gates come back to [P, N]; None as long as nothing was done to one.
+        natural: The traits that agents have by themselves; None as long as these are `traits`.
+        acts: What is done to agents in the course of training (`sim.dynamics.interventions`).
         ancestor: [N], the number, in its run, of the agent that started the lineage.
         segments: Without gaps, from step 0; the last holds for its `stop` as well.
         selection: How agents are selected, if they are.
@@ -205,6 +213,25 @@ class Program:
     ancestor: NDArray[np.intp]
     segments: tuple[Segment, ...]
     selection: Selection | None
+    acts: tuple[Act, ...] = ()
+    anchored: Array | None = None
+    saved: Array | None = None
+    natural: Traits | None = None
+
+    @property
+    def pulled_to(self) -> Array:
+        """Where the anchor pulls to [P, N]."""
+        return self.origin if self.anchored is None else self.anchored
+
+    @property
+    def kept(self) -> Array:
+        """What gates come back to [P, N]."""
+        return self.theta if self.saved is None else self.saved
+
+    @property
+    def own_traits(self) -> Traits:
+        """The traits that agents have by themselves, whatever is done to them."""
+        return self.traits if self.natural is None else self.natural
 
     @property
     def agents(self) -> int:
@@ -230,6 +257,10 @@ class Program:
             theta=self.theta[:, rows],
             origin=self.origin[:, rows],
             ancestor=self.ancestor[rows],
+            acts=tuple(act.take(rows) for act in self.acts),
+            anchored=None if self.anchored is None else self.anchored[:, rows],
+            saved=None if self.saved is None else self.saved[:, rows],
+            natural=None if self.natural is None else self.natural.take(rows),
             segments=tuple(segment.take(rows) for segment in self.segments),
         )
 
@@ -260,6 +291,7 @@ def compile_program(
     seed: ArrayLike,
     initial: AgentState | None = None,
     columns: Mapping[str, ArrayLike] | None = None,
+    interventions: Sequence[Intervention] = (),
 ) -> Program:
     """Turn specs into arrays: those of one run, or of many runs that differ in numbers only.
 
@@ -272,6 +304,7 @@ def compile_program(
         initial: Every agent's starting state, explicitly.
         columns: The numbers in which runs differ: by full key, a number for each run, which goes
             before what the specs say. They are taken to be allowed (see `sim.sweeps.design`).
+        interventions: What is done to the runs.
 
     Returns:
         The program; run r has the agents from r · agents on.
@@ -287,6 +320,9 @@ def compile_program(
     theta = draw_initial(agent, scenario=scenario, layout=layout, seats=seats, numbers=numbers)
     if initial is not None:
         initial.write_to(theta, layout)
+    acts = compile_acts(
+        interventions, scenario, layout=layout, numbers=numbers, steps=training.steps
+    )
     human = [
         (f"scenario.human_values.{v}", scenario.human_values.get(v, 0.0)) for v in layout.values
     ]
@@ -300,8 +336,9 @@ def compile_program(
         theta=theta,
         origin=theta.copy(),
         ancestor=seats.rows.astype(np.intp),
-        segments=_segments(scenario, training, layout, numbers),
+        segments=_segments(scenario, training, layout, numbers, interventions, acts),
         selection=_selection(training, agents),
+        acts=acts,
     )
     if numbers.unread:
         raise NoColumnError(f"{min(numbers.unread)}: nothing in the arrays depends on it")
@@ -309,7 +346,7 @@ def compile_program(
     return program
 
 
-def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None = None) -> World:
+def compile_world(scenario: Scenario, numbers: Source, phase_index: int | None = None) -> World:
     """Turn the contexts of a scenario, as they are in one phase, into arrays."""
     contexts = scenario.contexts
     phase = None if phase_index is None else scenario.curriculum[phase_index]
@@ -383,7 +420,7 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
     )
 
 
-def compile_assumptions(training: Training, layout: Layout, numbers: Numbers) -> Assumptions:
+def compile_assumptions(training: Training, layout: Layout, numbers: Source) -> Assumptions:
     """Turn a training spec into arrays."""
     rates = {
         kind: numbers(f"training.learning_rate.{kind}", getattr(training.learning_rate, kind))
@@ -408,22 +445,51 @@ def compile_assumptions(training: Training, layout: Layout, numbers: Numbers) ->
 
 
 def _segments(
-    scenario: Scenario, training: Training, layout: Layout, numbers: Numbers
+    scenario: Scenario,
+    training: Training,
+    layout: Layout,
+    numbers: Numbers,
+    interventions: Sequence[Intervention],
+    acts: Sequence[Act],
 ) -> tuple[Segment, ...]:
-    assumptions = compile_assumptions(training, layout, numbers)
-    if not scenario.curriculum:
-        world = compile_world(scenario, numbers)
-        return (Segment(0, training.steps, "", world, assumptions),)
-    segments, start = [], 0
-    for index, phase in enumerate(scenario.curriculum):
-        last = index == len(scenario.curriculum) - 1
-        stop = training.steps if last else min(start + phase.length, training.steps)
-        world = compile_world(scenario, numbers, index)
-        if start < stop:
-            name = phase.name or f"phase {index + 1}"
-            segments.append(Segment(start, stop, name, world, assumptions))
-        start = stop
+    """Compile the phases, cut where an intervention starts or ends."""
+    cuts = {one.start for one in interventions} | {one.stop for one in interventions}
+    segments: list[Segment] = []
+    for index, start, stop in _phases(scenario, training.steps):
+        inside = sorted({cut for cut in cuts if cut is not None and start < cut < stop})
+        if stop == training.steps and training.steps in cuts:
+            inside.append(stop)  # what ends with training is over when agents are looked at then
+        for since, until in pairwise([start, *inside, stop]):
+            done = in_force(interventions, scenario, start=since, end=max(until, since + 1))
+            seen = Intervened(numbers, done) if done else numbers
+            assumptions = compile_assumptions(training, layout, seen)
+            held = held_rows(acts, start=since, end=max(until, since + 1))
+            if len(held):
+                rates = assumptions.learning_rate.copy()
+                rates[held] = 0.0
+                assumptions = replace(assumptions, learning_rate=rates)
+            world = compile_world(scenario, seen, index)
+            segments.append(Segment(since, until, _phase_name(scenario, index), world, assumptions))
     return tuple(segments)
+
+
+def _phases(scenario: Scenario, steps: int) -> Iterator[tuple[int | None, int, int]]:
+    """Yield the number of each phase of the curriculum, where it starts and where it stops."""
+    if not scenario.curriculum:
+        yield None, 0, steps
+        return
+    start, last = 0, len(scenario.curriculum) - 1
+    for index, phase in enumerate(scenario.curriculum):
+        stop = steps if index == last else min(start + phase.length, steps)
+        if start < stop:
+            yield index, start, stop
+        start = stop
+
+
+def _phase_name(scenario: Scenario, index: int | None) -> str:
+    if index is None:
+        return ""
+    return scenario.curriculum[index].name or f"phase {index + 1}"
 
 
 def _selection(training: Training, agents: int) -> Selection | None:
@@ -439,7 +505,7 @@ def _by_response(numbers: Array, contexts: int, *per_context: int) -> Array:
     return numbers.reshape(contexts, *per_context, numbers.shape[-1]).swapaxes(0, 1)
 
 
-def _similarity(scenario: Scenario, numbers: Numbers) -> Array:
+def _similarity(scenario: Scenario, numbers: Source) -> Array:
     names, given = list(scenario.contexts), scenario.similarity
     if isinstance(given, tuple):
         cells = [

@@ -8,6 +8,7 @@ needs no second version for sweeps.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -21,7 +22,19 @@ class NoColumnError(SpecError):
     """A key was given a column, but what depends on it is no number of the arrays."""
 
 
-class Numbers:
+class Source(ABC):
+    """Answers what number a key stands for."""
+
+    @abstractmethod
+    def __call__(self, key: str, said: ArrayLike) -> Array:
+        """Return the number of a key, [1] or [N], of which the spec says `said`."""
+
+    def stacked(self, keys_and_said: Iterable[tuple[str, ArrayLike]]) -> Array:
+        """Return several numbers as one array, [k, 1] or [k, N]."""
+        return stack([self(key, said) for key, said in keys_and_said])
+
+
+class Numbers(Source):
     """What a key stands for: its column if it has one, and else what the spec says.
 
     Args:
@@ -46,10 +59,6 @@ class Numbers:
                 self.unread.discard(name)
                 return self._columns[name]
         return np.atleast_1d(np.asarray(said, np.float64))
-
-    def stacked(self, keys_and_said: Iterable[tuple[str, ArrayLike]]) -> Array:
-        """Return several numbers as one array, [k, 1] or [k, N]."""
-        return stack([self(key, said) for key, said in keys_and_said])
 
 
 def stack(numbers: Sequence[Array]) -> Array:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sim.dynamics.arrays import Program
 from sim.dynamics.engines.engine import Engine
-from sim.dynamics.selection import select, selections
 from sim.dynamics.state import Array
+from sim.dynamics.turns import turn, turns
 
 #: Agent-steps between two tellings of progress: some tenths of a second.
 STRIDE = 2_000_000
@@ -19,7 +19,8 @@ class Stop(NamedTuple):
 
     Attributes:
         step: The step.
-        program: Who they are by now: selection puts copies in the seats of others.
+        program: Who they are by now: selection puts copies in the seats of others, interventions
+            change traits.
         theta: Their parameters [P, N].
     """
 
@@ -41,23 +42,24 @@ def course(
     Args:
         engine: Moves them.
         program: Where they start, and what holds when.
-        steps: Where to stop, increasing. At a step of a selection the copies are seen already.
+        steps: Where to stop, increasing. What happens before a step (a selection, an
+            intervention) is seen at it.
         runs: How many runs the program holds.
         progress: Told how many agent-steps were done since it was last told; it may raise to
             break off.
     """
     told = progress or (lambda agent_steps: None)
     stride = max(1, STRIDE // program.agents)
-    selected_at, seen_at = set(selections(program)), set(steps)
+    turned_at, seen_at = turns(program), set(steps)
     cohort, now = engine.start(program), 0
-    for step in sorted(seen_at | selected_at):
+    for step in sorted(seen_at | turned_at):
         while now < step:
             further = min(step, now + stride)
             cohort.advance(now, further)
             told(program.agents * (further - now))
             now = further
-        if step in selected_at:
-            program = select(program, cohort.theta(), step=step, runs=runs)
+        if step in turned_at:
+            program = turn(program, cohort.theta(), step=step, runs=runs)
             cohort = engine.start(program)
         if step in seen_at:
             yield Stop(step, program, cohort.theta())

@@ -59,8 +59,11 @@ def select(program: Program, theta: Array, *, step: int, runs: int) -> Program:
     return replace(
         program,
         traits=program.traits.take(parents),
+        natural=program.own_traits.take(parents),
         theta=after,
         origin=program.origin[:, parents],
+        anchored=program.pulled_to[:, parents],
+        saved=program.kept[:, parents],
         ancestor=program.ancestor[parents],
     )
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from sim.spec.agent import CAPABILITIES, Agent, Initial
 from sim.spec.base import Spec, plain
 from sim.spec.errors import SpecError, nearest
+from sim.spec.intervention import Intervention, Interventions, read_interventions
 from sim.spec.scenario import Scenario
 from sim.spec.training import Training
 
@@ -26,11 +27,13 @@ class Specs(NamedTuple):
         scenario: The world.
         agent: The agent, complete: what was left unsaid is taken from the scenario's own agent.
         training: How it is trained.
+        interventions: What is done to the run.
     """
 
     scenario: Scenario
     agent: Agent
     training: Training
+    interventions: tuple[Intervention, ...] = ()
 
 
 def read_specs(
@@ -38,6 +41,7 @@ def read_specs(
     *,
     agent: Agent | Mapping[str, object] | None = None,
     training: Training | Mapping[str, object] | None = None,
+    interventions: Interventions | None = None,
 ) -> Specs:
     """Return validated specs from specs, plain data or, for the scenario, a name or a path.
 
@@ -47,7 +51,10 @@ def read_specs(
     scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
     agent = Agent.parse({} if agent is None else agent, path="agent")
     training = Training.parse({} if training is None else training, path="training")
-    return Specs(scenario, agent.completed_by(scenario.agent), training)
+    done = read_interventions(interventions)
+    specs = Specs(scenario, agent.completed_by(scenario.agent), training, done)
+    _check_interventions(specs)
+    return specs
 
 
 def apply_settings(specs: Specs, settings: Mapping[str, object]) -> Specs:
@@ -69,11 +76,58 @@ def apply_settings(specs: Specs, settings: Mapping[str, object]) -> Specs:
     _check_key(tree, allowed=Specs._fields, path=())
     # First the scenario: it has the names by which agents have their values and habits.
     scenario = _change_spec(specs.scenario, tree, "scenario", specs.scenario)
-    return Specs(
+    changed = Specs(
         scenario=scenario,
         agent=_change_spec(specs.agent, tree, "agent", scenario),
         training=_change_spec(specs.training, tree, "training", scenario),
+        interventions=_changed_interventions(specs.interventions, tree, scenario),
     )
+    _check_interventions(changed)
+    return changed
+
+
+def _changed_interventions(
+    interventions: tuple[Intervention, ...], tree: Mapping[str, Any], scenario: Scenario
+) -> tuple[Intervention, ...]:
+    if "interventions" not in tree:
+        return interventions
+    changed = _changed(interventions, tree["interventions"], ("interventions",), scenario)
+    assert isinstance(changed, list)
+    return read_interventions(changed)
+
+
+def _check_interventions(specs: Specs) -> None:
+    """Refuse interventions on what is not there, or that make a number what it must not be.
+
+    Raises:
+        SpecError: There is one.
+    """
+    without = specs._replace(interventions=())
+    for index, one in enumerate(specs.interventions):
+        names = one.names(specs.scenario)
+        if one.start >= specs.training.steps:
+            raise SpecError(
+                f"interventions[{index}].start: got {one.start}: training has "
+                f"{specs.training.steps} steps"
+            )
+        if one.subject in ("agent", "training", "scenario"):
+            now = {name: _number_at(specs, name) for name in names}
+            numbers = {
+                name: one.set if one.scale is None else one.scale * number
+                for name, number in now.items()
+            }
+            try:
+                apply_settings(without, numbers)
+            except SpecError as error:
+                raise SpecError(f"interventions[{index}]: {error}") from None
+
+
+def _number_at(specs: Specs, key: str) -> float:
+    """Return the number that a dotted key of the specs stands for; of several, the largest."""
+    node: Any = specs
+    for part in key.split("."):
+        node = node.get(part, 0.0) if isinstance(node, Mapping) else getattr(node, part)
+    return float(max(node) if isinstance(node, tuple) else node)
 
 
 def full_key(key: str) -> str:

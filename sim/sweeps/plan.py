@@ -30,7 +30,7 @@ from sim.sweeps.design import Design, Table
 Record = Literal["summary", "curves", "full"]
 
 #: Version of what is stored; raised when older results would be misread or would differ.
-FORMAT = 3
+FORMAT = 4
 
 #: A shard has about so many agent-steps: a second or some, which is what Ctrl-C can cost ...
 AGENT_STEPS = 2**24
@@ -87,6 +87,7 @@ class Part:
             "scenario": self.specs.scenario.model_dump(mode="json", exclude={"agent"}),
             "agent": self.specs.agent.model_dump(mode="json"),
             "training": self.specs.training.model_dump(mode="json"),
+            "interventions": [one.model_dump(mode="json") for one in self.specs.interventions],
             "agents": self.agents,
             "record_every": self.record_every,
             "keys": [full_key(key) for key in self.design.keys],
@@ -276,6 +277,7 @@ def compile_rows(part: Part, rows: NDArray[np.intp]) -> Program:
         agents=part.agents,
         seed=part.seeds_of(rows),
         columns=part.columns(rows),
+        interventions=part.specs.interventions,
     )
 
 

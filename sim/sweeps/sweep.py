@@ -8,7 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from sim.dynamics.columns import NoColumnError
 from sim.spec.agent import Agent
 from sim.spec.base import plain
 from sim.spec.errors import SpecError, check_whole
+from sim.spec.intervention import Interventions
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, apply_settings, full_key, read_specs
 from sim.spec.training import Training
@@ -41,6 +42,7 @@ def sweep(
     seeds: int | Iterable[int] = 1,
     agent: Agent | Mapping[str, object] | None = None,
     training: Training | Mapping[str, object] | None = None,
+    interventions: Interventions | None = None,
     agents: int = 1,
     record_every: int = 10,
     record: str = "summary",
@@ -65,6 +67,7 @@ def sweep(
             seed share their random draws.
         agent: What is particular about the agents.
         training: How they are trained.
+        interventions: What is done to every run; an axis such as `interventions.0.set` moves it.
         agents: How many agents each run has.
         record_every: Steps from one record to the next.
         record: `summary`: a row for each run; `curves`: also what emergence curves need; `full`:
@@ -82,13 +85,14 @@ def sweep(
     Raises:
         SpecError: The input cannot be used; one line says why.
     """
-    chosen, columns = _sort_axes(scenario, agent, training, axes or {})
+    said = _Said(scenario, agent, training, interventions)
+    chosen, columns = _sort_axes(said, axes or {})
     points: Design = Grid(columns)  # type: ignore[arg-type]  # sorted out to be numbers
     if design is not None:
         points = Product(points, design)
     parts, replicates = [], _seeds(seeds)
     for choice in _combinations(chosen):
-        specs, run_keys = _specs(scenario, agent, training, choice)
+        specs, run_keys = _specs(said, choice)
         told = {**choice, "scenario": specs.scenario.name} if "scenario" in choice else choice
         parts.append(
             Part(
@@ -194,11 +198,17 @@ def stands_in_column(specs: Specs, key: str, value: float) -> bool:
     return True
 
 
+class _Said(NamedTuple):
+    """What a user says that all runs share, but for the axes."""
+
+    scenario: Scenario | str | Mapping[str, object]
+    agent: Agent | Mapping[str, object] | None
+    training: Training | Mapping[str, object] | None
+    interventions: Interventions | None
+
+
 def _sort_axes(
-    scenario: Scenario | str | Mapping[str, object],
-    agent: Agent | Mapping[str, object] | None,
-    training: Training | Mapping[str, object] | None,
-    axes: Mapping[str, Iterable[object]],
+    said: _Said, axes: Mapping[str, Iterable[object]]
 ) -> tuple[dict[str, list[object]], dict[str, list[object]]]:
     """Sort axes into choices, each of which makes a part, and columns."""
     listed = {key: _listed(values, key) for key, values in axes.items()}
@@ -209,7 +219,7 @@ def _sort_axes(
         read_numbers(listed[key], key)
     first: dict[str, Any] = {key: listed[key][0] for key in numeric}
     worlds = {k: v for k, v in listed.items() if k.startswith("scenario") and k not in numeric}
-    found = [_specs(scenario, agent, training, choice)[0] for choice in _combinations(worlds)]
+    found = [_specs(said, choice)[0] for choice in _combinations(worlds)]
     starts = [apply_settings(specs, first) for specs in found]
     columns = {
         key: listed[key]
@@ -233,16 +243,13 @@ def _combinations(chosen: Mapping[str, Sequence[object]]) -> Iterable[dict[str, 
         yield dict(zip(chosen, values, strict=True))
 
 
-def _specs(
-    scenario: Scenario | str | Mapping[str, object],
-    agent: Agent | Mapping[str, object] | None,
-    training: Training | Mapping[str, object] | None,
-    choice: Mapping[str, object],
-) -> tuple[Specs, dict[str, Any]]:
+def _specs(said: _Said, choice: Mapping[str, object]) -> tuple[Specs, dict[str, Any]]:
     run_keys: dict[str, Any] = {key: choice[key] for key in RUN_AXES if key in choice}
-    scenario = run_keys.pop("scenario", scenario)
+    said = said._replace(scenario=run_keys.pop("scenario", said.scenario))
     settings = {key: value for key, value in choice.items() if key not in RUN_AXES}
-    specs = read_specs(scenario, agent=agent, training=training)
+    specs = read_specs(
+        said.scenario, agent=said.agent, training=said.training, interventions=said.interventions
+    )
     return apply_settings(specs, settings), run_keys
 
 

@@ -17,12 +17,13 @@ import numpy as np
 from sim.dynamics.arrays import Program
 from sim.dynamics.engines.engine import Cohort
 from sim.dynamics.record import Recorder
-from sim.dynamics.selection import select, selections
 from sim.dynamics.state import AgentState, Array
+from sim.dynamics.turns import turn, turns
 from sim.dynamics.variables import VARIABLES, Variable
 from sim.run import check_bounded, prepare
 from sim.spec.agent import CAPABILITIES, TRAITS, Agent
 from sim.spec.errors import check_whole
+from sim.spec.intervention import Interventions
 from sim.spec.scenario import Scenario
 from sim.spec.settings import apply_settings, read_specs
 from sim.spec.training import Training
@@ -58,6 +59,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         rng: Any = None,
         engine: str = "auto",
         initial: AgentState | None = None,
+        interventions: Interventions = (),
         collect_every: int = 1,
         **settings: object,
     ) -> None:
@@ -72,6 +74,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
                 `sim.simulate` gives for that seed; None draws a seed.
             engine: `numpy`, `numba`, or `auto` for the fastest that is installed.
             initial: Every agent's starting state.
+            interventions: What is done to the run, as for `sim.simulate`.
             collect_every: Steps from one collection to the next. More than 1 saves time and memory
                 in long runs of many agents, but the `batch_run` of Mesa 3.3 needs 1.
             settings: Changes to the specs by dotted key, as in `**{"training.leak": 0.2}`
@@ -83,11 +86,15 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
         # seeds would be lost; among the settings it leaves it alone.
         self.seed = whole_seed(settings.pop("seed", None), rng)
-        self.specs = apply_settings(read_specs(scenario, agent=agent, training=training), settings)
+        self.specs = apply_settings(
+            read_specs(scenario, agent=agent, training=training, interventions=interventions),
+            settings,
+        )
         run = prepare(
             self.specs.scenario,
             agent=self.specs.agent,
             training=self.specs.training,
+            interventions=self.specs.interventions,
             agents=agents,
             seed=self.seed,
             record_every=self.specs.training.steps,
@@ -100,6 +107,8 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.theta: Array = self.program.theta
         self._engine = run.engine
         self._cohort: Cohort = run.engine.start(run.program)
+        self._turn()
+        self.theta.setflags(write=False)
         self._collect_every: int = collect_every
         self._record = Recorder()
         self._measured: dict[str, Array] = {}
@@ -122,15 +131,19 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self._cohort.advance(self.steps - 1, self.steps)
         self.theta = self._cohort.theta()
         check_bounded(self.program.layout, self.theta, self.steps)
-        if self.steps in selections(self.program):
-            self.program = select(self.program, self.theta, step=self.steps, runs=1)
-            self.theta = self.program.theta
-            self._cohort = self._engine.start(self.program)
+        self._turn()
         self.theta.setflags(write=False)
         self._measured, self._medians = {}, {}
         self.running = self.steps < self.program.steps
         if self.steps % self._collect_every == 0 or not self.running:
             self.datacollector.collect(self)
+
+    def _turn(self) -> None:
+        """Do what happens before the step that comes next."""
+        if self.steps in turns(self.program):
+            self.program = turn(self.program, self.theta, step=self.steps, runs=1)
+            self.theta = self.program.theta
+            self._cohort = self._engine.start(self.program)
 
     def measured(self, name: str) -> Array:
         """Return a variable of `sim.dynamics.variables` as it is now, agents first.

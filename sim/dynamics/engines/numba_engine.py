@@ -106,7 +106,7 @@ class VectorCohort:
         low, high = seeds & np.uint64(0xFFFFFFFF), seeds >> np.uint64(32)
         self._program, self._seating, self._threads = program, seating, threads
         self._theta = seating.tabulate(program.theta)
-        self._origin = seating.tabulate(program.origin)
+        self._origin = seating.tabulate(program.pulled_to)
         self._traits = seating.tabulate(traits)
         self._seats = seating.tabulate(np.stack([program.seats.rows, low, high]), np.uint64)
         self._term: Term | None = None

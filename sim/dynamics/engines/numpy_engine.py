@@ -68,7 +68,7 @@ class Block:
     ) -> None:
         self.agents = len(rows)
         self.program = program.take(whole_groups(rows))
-        self.origin = self.program.origin.astype(dtype)
+        self.origin = self.program.pulled_to.astype(dtype)
         self.theta = self.program.theta.astype(dtype)
         self.state = program.layout.view(self.theta)
         self._term: Term | None = None

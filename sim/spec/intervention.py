@@ -1,0 +1,165 @@
+"""Interventions: what is done to a run from one step to another, whatever would have happened.
+
+An intervention names one thing by its key and says what becomes of it from step `start` on, before
+step `stop`:
+
+    {key: gaming, set: 0}                                nobody games
+    {key: state.awareness, freeze: true, start: 500}     awareness stays as it is at step 500
+    {key: training.leak, set: 0.3, start: 500, stop: 800}
+    {key: "scenario.contexts.*.scratchpad", set: 0}      no scratchpad anywhere
+    {key: "scenario.contexts.*.monitor", scale: 2}
+
+Two runs that differ in their interventions alone share every random draw, and are the same to the
+bit until the first intervention starts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from sim.spec.agent import CAPABILITIES, TRAITS
+from sim.spec.base import Real, Spec, Steps, Whole, refuse
+from sim.spec.errors import SpecError, nearest
+from sim.spec.scenario import Scenario
+from sim.spec.training import LearningRate, Training, Transfer
+
+#: What an intervention is about: the first part of its key.
+SUBJECTS = ("gaming", "state", "agent", "training", "scenario")
+#: Numbers of a context that may be changed while agents are trained in it.
+OF_CONTEXTS = ("weight", "info", "scratchpad", "cue", "monitor", "reward")
+#: Numbers of training that may be changed in its course.
+OF_TRAINING = ("motive_credit", "leak", "spread", "anchor", "visible_gaming_penalty")
+#: Kinds of state, and what their parts are named by.
+STATES: dict[str, Literal["value", "context", "capability", ""]] = {
+    "values": "value",
+    "habit": "context",
+    "awareness": "",
+    "log_horizon": "",
+    "log_competence": "",
+    "capability": "capability",
+}
+
+
+class Intervention(Spec):
+    """One thing that is done to a run; exactly one of `set`, `scale` and `freeze` is said.
+
+    State that is set or frozen is held there until `stop`, and goes on from there; state that is
+    scaled is multiplied once, at `start`, and goes on from there. Where gaming is set to 0 or 1,
+    habits are out of reach, and come back as they were. Everything else has its own number again
+    at `stop`.
+    """
+
+    key: str = Field(description="what it is about; * stands for all contexts")
+    set: Real | None = Field(None, description="the number that it has")
+    scale: Real | None = Field(None, description="by what it is multiplied")
+    freeze: bool = Field(False, description="whether it stays as it is (state only)")
+    start: Whole = Field(0, description="the first step")
+    stop: Steps | None = Field(None, description="the step before which it ends; null: never")
+
+    @model_validator(mode="after")
+    def _one_thing_is_done(self) -> Self:
+        done = [self.set is not None, self.scale is not None, self.freeze]
+        if sum(done) != 1:
+            raise refuse("say exactly one of set, scale and freeze")
+        if self.stop is not None and self.stop <= self.start:
+            raise refuse("must be after start ({start}), or null", at="stop", start=self.start)
+        subject, _, _ = self.key.partition(".")
+        if subject not in SUBJECTS:
+            raise refuse("unknown subject; {hint}", at="key", hint=nearest(subject, SUBJECTS))
+        if self.freeze and subject != "state":
+            raise refuse("only state can be frozen; say set or scale", at="freeze")
+        if subject == "gaming" and self.set not in (0.0, 1.0):
+            raise refuse("gaming is set to 0 (never) or to 1 (whenever training is in mind)")
+        if subject == "state" and self.scale is not None and self.stop is not None:
+            raise refuse("state that is scaled once is not held; leave stop out", at="stop")
+        return self
+
+    @property
+    def done(self) -> Literal["set", "scale", "freeze"]:
+        """What is done."""
+        if self.freeze:
+            return "freeze"
+        return "scale" if self.set is None else "set"
+
+    @property
+    def subject(self) -> str:
+        """What it is about: one of `SUBJECTS`."""
+        return self.key.partition(".")[0]
+
+    def names(self, scenario: Scenario) -> tuple[str, ...]:
+        """Return the full keys of all that it changes in a scenario.
+
+        Of gaming and state, these are names of parameters (`habit.coding`, `awareness`); of all
+        else, dotted keys of the specs.
+
+        Raises:
+            SpecError: There is nothing of this name, or it cannot be changed in a run.
+        """
+        every = {
+            "gaming": _gaming,
+            "state": _state,
+            "agent": _traits,
+            "training": _training,
+            "scenario": _contexts,
+        }[self.subject](scenario)
+        pattern = re.compile(re.escape(self.key).replace(r"\*", "[^.]+") + r"(\..+)?")
+        found = tuple(name for key, name in every.items() if pattern.fullmatch(key))
+        if not found:
+            raise SpecError(f"interventions: {self.key!r}: {nearest(self.key, every)}")
+        return found
+
+
+def _gaming(scenario: Scenario) -> dict[str, str]:
+    return {f"gaming.{name}": f"habit.{name}" for name in scenario.contexts}
+
+
+def _state(scenario: Scenario) -> dict[str, str]:
+    names = {"value": scenario.values, "context": scenario.contexts, "capability": CAPABILITIES}
+    every: dict[str, str] = {}
+    for kind, of in STATES.items():
+        parts = [f"{kind}.{name}" for name in names[of]] if of else [kind]
+        every |= {f"state.{part}": part for part in parts}
+    return every
+
+
+def _traits(scenario: Scenario) -> dict[str, str]:
+    return {f"agent.{name}": f"agent.{name}" for name in TRAITS}
+
+
+def _training(scenario: Scenario) -> dict[str, str]:
+    nested: dict[str, type[Spec]] = {"transfer": Transfer, "learning_rate": LearningRate}
+    parts = [f"{group}.{name}" for group, spec in nested.items() for name in spec.model_fields]
+    assert {*OF_TRAINING, *nested} <= set(Training.model_fields)
+    return {f"training.{name}": f"training.{name}" for name in (*OF_TRAINING, *parts)}
+
+
+def _contexts(scenario: Scenario) -> dict[str, str]:
+    every = {}
+    for name, context in scenario.contexts.items():
+        for number in OF_CONTEXTS:
+            parts = context.responses if number == "reward" else ("",)
+            for part in parts:
+                key = ".".join(filter(None, ("scenario.contexts", name, number, part)))
+                every[key] = key
+    return every
+
+
+#: What users give: specs, or plain data.
+Interventions = Sequence[Intervention | Mapping[str, object]]
+
+
+def read_interventions(given: Interventions | None) -> tuple[Intervention, ...]:
+    """Return validated interventions from specs or plain data.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, str | Mapping | Intervention) or not isinstance(given, Iterable):
+        raise SpecError(f"interventions: got {given!r}: must be a list")
+    return tuple(Intervention.parse(one, path=f"interventions[{i}]") for i, one in enumerate(given))
