@@ -21,9 +21,11 @@ from sim.spec.errors import SpecError
 from sim.spec.intervention import Intervention
 from sim.spec.library import names as _names
 from sim.spec.oversight import Oversight
+from sim.spec.prior import Prior
 from sim.spec.scenario import Context, Phase, Scenario
 from sim.spec.training import Training
 from sim.sweeps.design import Grid, LatinHypercube, Product, Range, Sobol, Zip
+from sim.sweeps.draws import Draws
 from sim.sweeps.executors import DaskExecutor, LocalExecutor
 from sim.sweeps.sweep import sweep
 from sim.sweeps.table import Sweep
@@ -42,6 +44,7 @@ __all__ = [
     "Deployment",
     "DeploymentWorld",
     "DivergenceError",
+    "Draws",
     "Grid",
     "Intervention",
     "LatinHypercube",
@@ -50,6 +53,7 @@ __all__ = [
     "Outcomes",
     "Oversight",
     "Phase",
+    "Prior",
     "Product",
     "Profile",
     "Range",

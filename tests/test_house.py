@@ -94,6 +94,7 @@ KEPT = {
     "fsspec": {"sweeps"},
     "scipy": {"dynamics", "run", "sweeps", "analysis"},
     "distributed": {"sweeps"},
+    "SALib": {"analysis"},
     "numba": {"dynamics"},
     "llvmlite": {"dynamics"},
 }

@@ -77,7 +77,7 @@ class Grid(Design):
     def extremes(self, key: str) -> Index:
         """Return points in which a key has its least and its greatest number."""
         later = list(self._axes)[list(self._axes).index(key) + 1 :]
-        return _extremes(self._axes[key]) * prod(len(self._axes[k]) for k in later)
+        return extreme_rows(self._axes[key]) * prod(len(self._axes[k]) for k in later)
 
 
 class Table(Design):
@@ -101,7 +101,7 @@ class Table(Design):
 
     def extremes(self, key: str) -> Index:
         """Return points in which a key has its least and its greatest number."""
-        return _extremes(self._columns[key])
+        return extreme_rows(self._columns[key])
 
 
 class Zip(Table):
@@ -269,7 +269,8 @@ def _is_finite(value: object) -> bool:
         return False
 
 
-def _extremes(numbers: Numbers) -> Index:
+def extreme_rows(numbers: Numbers) -> Index:
+    """Return where a column has its least and its greatest number."""
     return np.unique([numbers.argmin(), numbers.argmax()])
 
 

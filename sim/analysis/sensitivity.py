@@ -1,0 +1,362 @@
+"""Which inputs matter for which outcomes: Morris screening and Sobol indices, of any function.
+
+Nothing here knows of training. A `Sample` says where in the unit cube a function is to be asked;
+whoever asks brings the answers back, and `analyse` returns indices with intervals.
+
+    morris   trajectories in which one input moves at a time. mu_star, the mean size of an input's
+             effect over its whole range, in units of the outcome; mu, with its sign; sigma, how
+             far the effect depends on where the others stand (Morris 1991; Campolongo et al. 2007)
+    sobol    `first`, the share of an outcome's variance that an input explains by itself, and
+             `total`, by itself and together with others (Saltelli et al. 2010); `second`, what a
+             pair explains beyond its two inputs
+
+Samples, estimates and their bootstrap are those of SALib. This is the one place of the project
+where random draws are a library's: the scrambling of the sequence, the trajectories and the
+resamples belong to published procedures, and drawing them anew would only make them another thing
+than the one cited. They come from NumPy generators that get the study's seed, so the same seed
+gives the same bits.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sim.analysis.progress import parts_of
+from sim.dynamics.state import Array
+from sim.spec.errors import SpecError, check_whole, nearest
+
+Method = Literal["morris", "sobol"]
+METHODS: tuple[Method, ...] = get_args(Method)
+#: The index by which inputs are ranked.
+MAIN: dict[Method, str] = {"morris": "mu_star", "sobol": "total"}
+#: Of the bootstrap: how many resamples, and how much of them an interval holds.
+RESAMPLES, LEVEL = 200, 0.95
+#: Half an interval is called wide above this share: of 1 (sobol), of the largest mu_star (morris).
+WIDE: dict[Method, float] = {"morris": 0.25, "sobol": 0.1}
+#: Fewer base points, or trajectories, than this say nothing; most are for memory's sake.
+FEWEST, MOST = 8, 2**16
+
+State = Literal["varies", "constant", "undefined"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Where a function is to be asked.
+
+    Attributes:
+        method: Whose sample it is.
+        names: Of the inputs.
+        shares: Points of the unit cube [R, D].
+        block: So many points belong together: to a trajectory, or to a base point.
+        levels: Of the grid on which trajectories walk.
+        second_order: Whether pairs can be told apart.
+    """
+
+    method: Method
+    names: tuple[str, ...]
+    shares: Array
+    block: int
+    levels: int = 4
+    second_order: bool = False
+
+    @property
+    def blocks(self) -> int:
+        """How many trajectories, or base points, there are."""
+        return len(self.shares) // self.block
+
+    def only(self, kept: NDArray[np.bool_]) -> Sample:
+        """Return the sample with some of its blocks [blocks]."""
+        return replace(self, shares=self.shares[np.repeat(kept, self.block)])
+
+
+@dataclass(frozen=True)
+class Indices:
+    """What came out.
+
+    Attributes:
+        sample: Where the function was asked.
+        frame: A row for each outcome, input and index: `outcome`, `input`, `index`, `value`, `low`
+            and `high` (the interval), `wide`, `blocks` (how many it rests on). What has no interval
+            has nan there; an outcome that is constant or undefined has no rows.
+        states: By outcome, whether it varies, is constant, or is not defined (often enough).
+        left_out: By outcome, how many blocks were left out, as the outcome was not finite there.
+        resampled: By outcome, the main index in each resample [B, D]; outcomes with as many blocks
+            share their resamples. Sobol only.
+    """
+
+    sample: Sample
+    frame: pd.DataFrame
+    states: Mapping[str, State]
+    left_out: Mapping[str, int]
+    resampled: Mapping[str, Array]
+
+    def main(self, outcome: str) -> Array:
+        """Return the index by which inputs are ranked [D]; nan where the outcome has none."""
+        frame = self.frame
+        wanted = (frame["outcome"] == outcome) & (frame["index"] == MAIN[self.sample.method])
+        found = frame[wanted].set_index("input")["value"].reindex(self.sample.names)
+        return np.asarray(found, np.float64)
+
+
+def read_methods(given: object) -> tuple[Method, ...]:
+    """Return methods from a name or a list of names.
+
+    Raises:
+        SpecError: One does not exist, or there are none.
+    """
+    listed: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
+    for name in listed:
+        if name not in METHODS:
+            raise SpecError(f"method: got {name!r}: {nearest(str(name), METHODS)}")
+    if not listed:
+        raise SpecError(f"method: at least one is needed; allowed: {', '.join(METHODS)}")
+    return tuple(dict.fromkeys(listed))
+
+
+def morris_sample(
+    names: Sequence[str], *, trajectories: int, levels: int = 4, seed: int = 0
+) -> Sample:
+    """Return trajectories through the unit cube, D + 1 points each.
+
+    Args:
+        names: Of the inputs.
+        trajectories: How many.
+        levels: Of the grid; even.
+        seed: Of the draw.
+
+    Raises:
+        SpecError: One line: what was wrong, what is allowed.
+    """
+    check_whole("trajectories", trajectories, least=FEWEST, most=MOST)
+    check_whole("levels", levels, least=4, most=100)
+    if levels % 2:
+        raise SpecError(f"levels: got {levels}: must be even, or the grid has no middle to step by")
+    from SALib.sample import morris  # takes more than a second to import
+
+    shares = morris.sample(
+        _problem(names), trajectories, num_levels=levels, seed=_library_seed(seed)
+    )
+    return Sample(
+        method="morris",
+        names=tuple(names),
+        shares=np.asarray(shares, np.float64),
+        block=len(names) + 1,
+        levels=levels,
+    )
+
+
+def sobol_sample(
+    names: Sequence[str], *, points: int, second_order: bool = False, seed: int = 0
+) -> Sample:
+    """Return Saltelli's sample: N (D + 2) points of a scrambled Sobol sequence, or N (2 D + 2).
+
+    Args:
+        names: Of the inputs.
+        points: N, how many base points; a power of 2.
+        second_order: Whether pairs are to be told apart, which takes twice as many points.
+        seed: Of the scrambling.
+
+    Raises:
+        SpecError: One line: what was wrong, what is allowed.
+    """
+    check_whole("points", points, least=FEWEST, most=MOST)
+    if points & (points - 1):
+        below = 1 << (points.bit_length() - 1)
+        raise SpecError(
+            f"points: got {points}: must be a power of 2, such as {below} or {2 * below}, or the "
+            "Sobol sequence loses its balance"
+        )
+    if not isinstance(second_order, bool):
+        raise SpecError(f"second_order: got {second_order!r}: must be true or false")
+    from SALib.sample import sobol
+
+    shares = sobol.sample(
+        _problem(names), points, calc_second_order=second_order, seed=_library_seed(seed)
+    )
+    return Sample(
+        method="sobol",
+        names=tuple(names),
+        shares=np.asarray(shares, np.float64),
+        block=(2 if second_order else 1) * len(names) + 2,
+        second_order=second_order,
+    )
+
+
+def analyse(
+    sample: Sample,
+    outcomes: Mapping[str, Array],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    progress: Callable[[float], None] | None = None,
+) -> Indices:
+    """Return indices of every outcome.
+
+    A block in which an outcome is not finite somewhere is left out for that outcome.
+
+    Args:
+        sample: Where the function was asked.
+        outcomes: By name, what it answered [R].
+        seed: Of the bootstrap.
+        resamples: How many.
+        progress: Told the share that is done.
+    """
+    rows: list[pd.DataFrame] = []
+    states: dict[str, State] = {}
+    left_out: dict[str, int] = {}
+    resampled: dict[str, Array] = {}
+    for (name, answers), told in zip(
+        outcomes.items(), parts_of(progress, [1.0] * len(outcomes)), strict=True
+    ):
+        by_block = np.asarray(answers, np.float64).reshape(sample.blocks, sample.block)
+        kept = np.asarray(np.isfinite(by_block).all(axis=1), np.bool_)
+        left_out[name] = int((~kept).sum())
+        states[name] = state = _state(by_block[kept])
+        if state == "varies":
+            estimate = _of_morris if sample.method == "morris" else _of_sobol
+            frame, again = estimate(sample.only(kept), by_block[kept].ravel(), seed, resamples)
+            frame.insert(0, "outcome", name)
+            frame["blocks"] = int(kept.sum())
+            rows.append(frame)
+            if again is not None:
+                resampled[name] = again
+        told(1.0)
+    columns = ["outcome", "input", "index", "value", "low", "high", "wide", "blocks"]
+    whole = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
+    return Indices(sample, whole, states, left_out, resampled)
+
+
+def convergence(
+    sample: Sample,
+    outcomes: Mapping[str, Array],
+    found: Indices,
+    *,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> pd.DataFrame:
+    """Return the main index from a quarter, half and all of the blocks.
+
+    Columns as of `Indices.frame`, and `settled`: whether the value from all of the blocks lies in
+    the interval that half of them gave.
+    """
+    frames = []
+    parts = [b for b in (sample.blocks // 4, sample.blocks // 2) if b >= 2]
+    for blocks, told in zip(parts, parts_of(progress, parts or [1.0]), strict=False):
+        first = sample.only(np.repeat([True, False], [blocks, sample.blocks - blocks]))
+        answers = {name: y[: len(first.shares)] for name, y in outcomes.items()}
+        frames.append(analyse(first, answers, seed=seed, progress=told).frame)
+    whole = pd.concat([*frames, found.frame], ignore_index=True)
+    whole = whole[whole["index"] == MAIN[sample.method]].reset_index(drop=True)
+    place = ["outcome", "input"]
+    if frames:
+        half = frames[-1][frames[-1]["index"] == MAIN[sample.method]]
+        last = found.frame[found.frame["index"] == MAIN[sample.method]]
+        both = last.merge(half, on=place, suffixes=("", "_half"))
+        inside = (both["value"] >= both["low_half"]) & (both["value"] <= both["high_half"])
+        whole = whole.merge(both[place].assign(settled=inside), on=place, how="left")
+    return whole
+
+
+def _of_sobol(
+    sample: Sample, answers: Array, seed: int, resamples: int
+) -> tuple[pd.DataFrame, Array | None]:
+    from SALib.analyze import sobol
+
+    with _quiet():
+        found = sobol.analyze(
+            _problem(sample.names),
+            answers,
+            calc_second_order=sample.second_order,
+            num_resamples=resamples,
+            conf_level=LEVEL,
+            keep_resamples=True,
+            seed=_library_seed(seed),
+        )
+    frames = [
+        _rows(sample.names, index, found[key], found[f"{key}_conf"], WIDE["sobol"])
+        for index, key in (("total", "ST"), ("first", "S1"))
+    ]
+    if sample.second_order:
+        one, other = np.triu_indices(len(sample.names), 1)
+        pairs = [f"{sample.names[i]} × {sample.names[j]}" for i, j in zip(one, other, strict=True)]
+        pair = (one, other)
+        frames.append(
+            _rows(pairs, "second", found["S2"][pair], found["S2_conf"][pair], WIDE["sobol"])
+        )
+    return pd.concat(frames, ignore_index=True), np.asarray(found["ST_conf_all"], np.float64)
+
+
+def _of_morris(
+    sample: Sample, answers: Array, seed: int, resamples: int
+) -> tuple[pd.DataFrame, Array | None]:
+    from SALib.analyze import morris
+
+    with _quiet():
+        found = morris.analyze(
+            _problem(sample.names),
+            sample.shares,
+            answers,
+            num_levels=sample.levels,
+            num_resamples=resamples,
+            conf_level=LEVEL,
+            seed=_library_seed(seed),
+        )
+    size, sign, sigma, half = (
+        np.ma.filled(np.ma.asarray(found[key], np.float64), np.nan)
+        for key in ("mu_star", "mu", "sigma", "mu_star_conf")
+    )
+    none = np.full(len(size), np.nan)
+    limit = WIDE["morris"] * float(size.max())
+    frames = [
+        _rows(sample.names, "mu_star", size, half, limit),
+        _rows(sample.names, "mu", sign, none, limit),
+        _rows(sample.names, "sigma", sigma, none, limit),
+    ]
+    return pd.concat(frames, ignore_index=True), None
+
+
+def _rows(
+    names: Sequence[str], index: str, value: Array, half: Array, limit: float
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "input": list(names),
+            "index": index,
+            "value": value,
+            "low": value - half,
+            "high": value + half,
+            "wide": half > limit,
+        }
+    )
+
+
+def _state(by_block: Array) -> State:
+    if len(by_block) < 2:
+        return "undefined"
+    size = max(1.0, float(np.abs(by_block).max()))
+    return "varies" if float(np.ptp(by_block)) > 1e-12 * size else "constant"
+
+
+def _problem(names: Sequence[str]) -> dict[str, Any]:
+    return {"num_vars": len(names), "names": list(names), "bounds": [[0.0, 1.0]] * len(names)}
+
+
+def _library_seed(seed: int) -> int:
+    """Return a seed for SALib, whose Sobol analysis takes 0 for none."""
+    return int(seed) + 1
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Say nothing of resamples in which an outcome happens to be constant: their index is 0."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
