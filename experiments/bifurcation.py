@@ -27,7 +27,7 @@ from sim.plots.style import short_key
 def main(config: DictConfig) -> None:
     """Follow equilibria along a number, and draw them."""
     study = read(config, scenario_name=scenario_choice())
-    scenario, agent, training = study.specs
+    scenario, agent, training, _ = study.specs
     directory = Path(HydraConfig.get().runtime.output_dir)
     with progress_bar(f"{scenario.name}: along {short_key(study.key)}") as progress:
         found = bifurcations(

@@ -40,7 +40,7 @@ RECORDS = 200
 def main(config: DictConfig) -> None:
     """Find equilibria, and draw a phase plane."""
     study = read(config, scenario_name=scenario_choice())
-    scenario, agent, training = study.specs
+    scenario, agent, training, _ = study.specs
     directory = Path(HydraConfig.get().runtime.output_dir)
     with err.status(f"{scenario.name}: following training from {study.starts} starts"):
         found = equilibria(

@@ -134,7 +134,7 @@ def run_help(job: str) -> str:
             "  record_every=10   steps from one record to the next",
             "  engine=auto       numpy, numba, or auto for the fastest that is installed",
             "  precision=float64 or float32, for exploratory maps (engine numba)",
-            '  "do=[{key: gaming, set: 0, start: 500}]"   interventions: what is done to the run',
+            "  do=[]             interventions: 'do=[{key: gaming, set: 0, start: 500}]'",
             "     key: gaming, state.NAME, agent.TRAIT, training.NAME, scenario.contexts.*.NAME",
             "     set: NUMBER, scale: NUMBER or freeze: true; start: STEP, stop: STEP or null",
             "",
