@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 from scipy.stats import t as student
 
 from sim.analysis.after import After
 from sim.analysis.cast import cast_of
+from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case_at
 from sim.dynamics.state import Array
 from sim.on_paper import moment, read_deployment, read_oversight
@@ -106,7 +106,7 @@ def outcomes(
     """Return every outcome of every agent at the end of training, a row for each agent.
 
     Args:
-        now: One moment, as `sim.on_paper.moment` or `moment_of_rows` gives it.
+        now: One moment, as `sim.on_paper.moment` or `summary_moment.moment_of` gives it.
         scenario: What they were trained in.
         start: The values with which each agent started [agent, value].
         after: What counts as the worst case, and what stands in the way.
@@ -309,7 +309,7 @@ def outcomes_by_world(plan: Plan, sweep: Sweep, *, after: After | None) -> dict[
         rows = frame[frame["world"] == name].reset_index(drop=True)
         rules = after or default_after(scenario)
         sound = rows["error"].isna().to_numpy()
-        now = moment_of_rows(rows[sound], scenario)
+        now = moment_of(rows[sound], scenario)
         start = start_of(part)[sound]
         kept = outcomes(now, scenario, start=start, after=rules)
         kept.index = pd.Index(np.flatnonzero(sound))
@@ -323,42 +323,6 @@ def start_of(part: Part) -> Array:
     names = [program.layout.names.index(f"values.{v}") for v in part.specs.scenario.values]
     start: Array = np.broadcast_to(program.origin[names], (len(names), program.agents)).T.copy()
     return start
-
-
-def moment_of_rows(rows: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
-    """Return the rows of a sweep's summary, runs of one agent each, as one moment of agents."""
-    contexts, values = list(scenario.contexts), list(scenario.values)
-
-    def columns(name: str, parts: Sequence[str]) -> Array:
-        found: Array = rows[[f"{name}.{part}" for part in parts]].to_numpy(np.float64)
-        return found
-
-    by_context = ("gaming_rate", "slip", "temptation", "behaviour_shift")
-    by_agent = (
-        "awareness_logit",
-        "log_horizon",
-        "log_competence",
-        "reach",
-        "opacity_share",
-        "consistency",
-        "value_drift",
-        "alignment",
-    )
-    logits = columns("capability_logits", CAPABILITIES)
-    return xr.Dataset(
-        {
-            **{name: (("agent", "context"), columns(name, contexts)) for name in by_context},
-            **{name: ("agent", rows[name].to_numpy(np.float64)) for name in by_agent},
-            "values": (("agent", "value"), columns("values", values)),
-            "capabilities": (("agent", "capability"), expit(logits)),
-        },
-        coords={
-            "agent": np.arange(len(rows)),
-            "context": contexts,
-            "value": values,
-            "capability": list(CAPABILITIES),
-        },
-    )
 
 
 def default_after(scenario: Scenario) -> After:

@@ -20,16 +20,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from sim.analysis.after import After
 from sim.analysis.sensitivity import Sample
+from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import TERMS, worst_case_at
-from sim.dynamics.numerics import logistic
 from sim.dynamics.state import Array
-from sim.spec.agent import CAPABILITIES
 from sim.spec.errors import SpecError
-from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, apply_settings, full_key
 from sim.sweeps.design import Range, Table
 from sim.sweeps.plan import Part, Plan, make_plan
@@ -123,7 +120,7 @@ def outcomes_of(frame: pd.DataFrame, specs: Specs, after: After) -> dict[str, Ar
     trained = [name for name, c in scenario.contexts.items() if c.kind == "training"]
     onset = _numbers(frame, [f"onset.{name}" for name in trained])
     with np.errstate(all="ignore"):
-        worst = worst_case_at(_moment(frame, scenario), scenario, **after.arguments())
+        worst = worst_case_at(moment_of(frame, scenario), scenario, **after.arguments())
         success = np.log10(np.maximum(worst["success"].values, FLOOR))
     number = dict(zip(TERMS, worst["number"].values.T, strict=True))
     found = {
@@ -139,29 +136,6 @@ def outcomes_of(frame: pd.DataFrame, specs: Specs, after: After) -> dict[str, Ar
     }
     failed = frame["error"].notna().to_numpy()
     return {name: np.where(failed, np.nan, found[name]) for name in OUTCOMES}
-
-
-def _moment(frame: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
-    """Return the last moment of all runs as agents of one data set, from their summaries."""
-    contexts = list(scenario.contexts)
-    by_context = {
-        name: (("agent", "context"), _numbers(frame, [f"{name}.{c}" for c in contexts]))
-        for name in ("behaviour_shift", "slip", "temptation")
-    }
-    logits = _numbers(frame, [f"capability_logits.{name}" for name in CAPABILITIES])
-    return xr.Dataset(
-        {
-            **by_context,
-            "alignment": ("agent", frame["alignment"].to_numpy(np.float64)),
-            "consistency": ("agent", frame["consistency"].to_numpy(np.float64)),
-            "capabilities": (("agent", "capability"), logistic(logits, out=np.empty_like(logits))),
-        },
-        coords={
-            "agent": np.arange(len(frame)),
-            "context": contexts,
-            "capability": list(CAPABILITIES),
-        },
-    )
 
 
 def _numbers(frame: pd.DataFrame, columns: list[str]) -> Array:

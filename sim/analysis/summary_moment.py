@@ -20,11 +20,17 @@ from sim.spec.scenario import Scenario
 
 #: What is taken over as it is; `capabilities` follow from their logits.
 TAKEN = (
+    "values",
+    "awareness_logit",
+    "log_horizon",
+    "log_competence",
     "gaming_rate",
+    "reach",
     "compliance_gap",
     "behaviour_shift",
     "slip",
     "temptation",
+    "value_drift",
     "alignment",
     "consistency",
     "opacity_share",
@@ -35,14 +41,18 @@ def moment_of(frame: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
     """Return the end of training of runs of one agent each.
 
     Args:
-        frame: Of a sweep, without runs that failed; one run is one agent.
+        frame: Of a sweep; one run is one agent, and one that failed has nan everywhere.
         scenario: What all of them were trained in.
 
     Returns:
         `TAKEN`, `capabilities` [agent, capability] and `onset` [agent, context], as a result has
         them at its last step.
     """
-    known = {"context": list(scenario.contexts), "capability": list(CAPABILITIES)}
+    known = {
+        "context": list(scenario.contexts),
+        "value": list(scenario.values),
+        "capability": list(CAPABILITIES),
+    }
     dims = {name: VARIABLES[name].dims[1:] for name in TAKEN} | {"onset": ONSET.dims}
     data: dict[str, tuple[tuple[str, ...], Array]] = {}
     for name, of in dims.items():
