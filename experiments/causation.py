@@ -4,7 +4,7 @@
     python experiments/causation.py parts=[effects] "do=[{key: training.leak, set: 0.3}]"
 
 writes, for each part, a figure and its numbers (CSV), and summary.json and provenance.json, into
-the run's directory. The same command again makes no run twice, but for the effects.
+the run's directory. The same command again makes no run twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from sim.cli.after import AFTER_KEYS
 from sim.cli.application import application, scenario_choice
 from sim.cli.causation import HELP, KEYS, closing, measure, read, write, write_summary
 from sim.cli.compose import SPEC_KEYS
-from sim.cli.console import err, out, progress_bar
+from sim.cli.console import err, out, prepare_engine, progress_bar
+from sim.dynamics.engines.registry import get_engine
+from sim.sweeps.plan import Shard
 
 ALL_KEYS = (*SPEC_KEYS, *AFTER_KEYS, *KEYS)
 
@@ -33,13 +35,18 @@ def main(config: DictConfig) -> None:
     found, figures = {}, []
     for part in study.parts:
         with progress_bar(part) as progress:
-            found[part] = measure(study, part, place=place, progress=progress)
+            found[part] = measure(study, part, place=place, progress=progress, prepare=_prepare)
         figures += write(found[part], directory)
         out.print(closing(part, found[part]))
     write_summary(study, found, directory)
     err.print(f"[dim]{perf_counter() - start:.0f} s; numbers: {directory}[/dim]", soft_wrap=True)
     for figure in figures:
         out.print(f"figure: {figure}", soft_wrap=True)
+
+
+def _prepare(shard: Shard) -> None:
+    engine = get_engine(shard.engine, precision=shard.precision, threads=1)
+    prepare_engine(engine, shard.program())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from sim.dynamics.state import Array
 from sim.result import Result
 from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError
+from sim.spec.intervened import under
+from sim.spec.intervention import read_interventions
 from sim.spec.oversight import FACED_WITH, Oversight
 from sim.spec.scenario import Scenario
 
@@ -42,6 +44,34 @@ def read_deployment(
     return deployment
 
 
+def after_training(
+    result: Result,
+    *,
+    oversight: Oversight | Mapping[str, object] | None = None,
+    deployment: Deployment | Mapping[str, object] | None = None,
+) -> tuple[Oversight, Deployment]:
+    """Return what agents of a run meet after training: what is given, under its interventions.
+
+    The one place where the interventions of a result act on what comes after it. Not to be called
+    on what it has returned: what an intervention scales would be scaled again.
+
+    Args:
+        result: A run; its provenance says what was done to it.
+        oversight: What stands in the way; the defaults of `sim.Oversight`.
+        deployment: What a takeover needs; the defaults of `sim.Deployment`.
+
+    Raises:
+        SpecError: They do not fit the scenario, or an intervention makes a number what it must not
+            be.
+    """
+    scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
+    return under(
+        read_interventions(result.provenance.get("interventions")),
+        oversight=read_oversight(oversight, scenario),
+        deployment=read_deployment(deployment, scenario),
+    )
+
+
 def moment(result: Result, step: int | None) -> xr.Dataset:
     """Return what a result recorded at a step; at its last one if None.
 
@@ -65,6 +95,9 @@ def prospects(
 ) -> xr.Dataset:
     """Return each agent's chance of success, by factors, and whether it would attempt.
 
+    Interventions of the run on oversight and deployment act on what is given here, or on the
+    defaults.
+
     Args:
         result: A run.
         oversight: What stands in the way; the defaults of `sim.Oversight`.
@@ -81,21 +114,20 @@ def prospects(
         `success` is 1.
 
     Raises:
-        SpecError: Oversight or deployment do not fit the scenario, or the step was not recorded.
+        SpecError: Oversight or deployment do not fit the scenario, an intervention makes a number
+            what it must not be, or the step was not recorded.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
-    return prospects_at(
-        moment(result, step),
-        scenario,
-        oversight=read_oversight(oversight, scenario),
-        deployment=read_deployment(deployment, scenario),
-    )
+    met, needed = after_training(result, oversight=oversight, deployment=deployment)
+    return prospects_at(moment(result, step), scenario, oversight=met, deployment=needed)
 
 
 def prospects_at(
     now: xr.Dataset, scenario: Scenario, *, oversight: Oversight, deployment: Deployment
 ) -> xr.Dataset:
     """Return what `prospects` does, from one moment of agents, wherever it was recorded.
+
+    Knows no interventions: oversight and deployment are what agents meet.
 
     Args:
         now: Has `capabilities` [agent, capability], `slip` and `temptation` [agent, context].

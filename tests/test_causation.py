@@ -1,33 +1,24 @@
-"""What gaming causes: planted effects, planted mediators, planted nulls, and honest intervals."""
+"""What gaming causes: planted effects, planted nulls, twins to the bit, and honest intervals."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sim
-from sim.analysis.causation import (
-    Effects,
-    default_after,
-    effects,
-    gaming_only_in,
-    in_training,
-    outcomes,
-    outcomes_by_world,
-    paired,
-    prepared_start,
-    scenario_effects,
-    scenario_worlds,
-    start_of,
-    worlds_plan,
-)
-from sim.analysis.causation_text import direction, effects_paragraph, signed
-from sim.analysis.mediation import MEDIATORS, frozen, is_own, mediation, mediation_worlds
-from sim.dynamics.randomness import normal
+from sim.analysis.after import After
+from sim.analysis.causation import Effects, effect_worlds, effects, groups_at_start
+from sim.analysis.causation_text import direction, effects_paragraph, signed, signed_small, told
+from sim.analysis.contrasts import contrasts_of, with_do
+from sim.analysis.end_outcomes import outcomes
+from sim.analysis.paired_differences import paired, policy_distance
+from sim.analysis.scenario_effects import scenario_effects, scenario_worlds
+from sim.analysis.twin_worlds import outcomes_by_world, policies_by_world, start_of, worlds_plan
+from sim.dynamics.randomness import normal, seeds_of
 from sim.on_paper import moment
-from sim.spec.errors import SpecError
 from sim.spec.intervention import read_interventions
 from sim.spec.settings import Specs, read_specs
 from sim.sweeps.sweep import run_plan
@@ -52,8 +43,21 @@ def specs(scenario: str = LAB, **training: Any) -> Specs:
     return read_specs(scenario, agent=AGENT, training={"steps": STEPS, **training})
 
 
-def effects_of(one: Specs, *do: dict[str, Any]) -> Effects:
-    return effects(one, do=read_interventions(do), agents=N, seed=1, engine="numpy")
+def starts(one: Specs) -> Any:
+    return start_of(worlds_plan({"it": one}, agents=N, seed=1, engine="numpy").parts[0])
+
+
+def effects_of(one: Specs, *do: dict[str, Any], after: After | None = None) -> Effects:
+    contrasts = contrasts_of(one, read_interventions(do))
+    worlds = effect_worlds(one, contrasts)
+    plan = worlds_plan(worlds, agents=N, seed=1, engine="numpy", policies=True)
+    sweep = run_plan(plan)
+    return effects(
+        contrasts,
+        outcomes_by_world(plan, sweep, after=after),
+        groups=groups_at_start(start_of(plan.parts[0]), one.scenario, threshold=-0.5),
+        policies=policies_by_world(plan, sweep),
+    )
 
 
 def row(found: Effects, outcome: str, group: str = "all") -> Any:
@@ -68,7 +72,7 @@ def row(found: Effects, outcome: str, group: str = "all") -> Any:
 def test_a_value_that_is_set_has_the_effect_that_it_must() -> None:
     one = specs(learning_rate=STILL, transfer=0)
     found = effects_of(one, {"key": "state.values.care", "set": 2.0, "stop": STEPS})
-    start = prepared_start(one, agents=N, seed=1)
+    start = starts(one)
     care = start[:, one.scenario.values.index("care")]
     assert (care < 0.0).any(), "so that the direction in which it started matters"
     difference = (2.0 - care) * np.sign(care)
@@ -82,10 +86,11 @@ def test_what_was_set_goes_back_with_the_anchor() -> None:
     """Nothing but the anchor moves awareness: (c - α)(1 - anchor)^(T - s) is left of it."""
     one = specs(learning_rate=STILL, transfer=0, anchor=0.1)
     found = effects_of(one, {"key": "state.awareness", "set": 4.0, "stop": 30})
-    program = sim.simulate(
-        LAB, agent=AGENT, training={"steps": 1}, agents=N, seed=1, engine="numpy"
+    untrained = (
+        sim.simulate(LAB, agent=AGENT, training={"steps": 1}, seed=seed, engine="numpy")
+        for seed in seeds_of(1, N)
     )
-    start = program.awareness_logit.sel(step=0).values
+    start = np.array([result.awareness_logit.sel(step=0).item() for result in untrained])
     expected = ((4.0 - start) * 0.9 ** (STEPS - 30)).mean()
     assert row(found, "awareness")["effect"] == pytest.approx(expected, rel=1e-9)
 
@@ -110,26 +115,76 @@ def test_without_gaming_in_training_the_main_contrast_is_gaming() -> None:
 def test_groups_are_told_apart_by_alignment_at_the_start() -> None:
     one = specs()
     found = effects_of(one)
-    start = prepared_start(one, agents=N, seed=1)
+    start = starts(one)
     human = np.array([one.scenario.human_values.get(v, 0.0) for v in one.scenario.values])
     cosine = start @ human / np.linalg.norm(start, axis=1) / np.linalg.norm(human)
     assert found.sizes["aligned"] == (cosine >= 0.5).sum()
     assert found.sizes["misaligned"] == (cosine <= -0.5).sum()
 
 
-def test_rows_of_a_sweep_give_the_outcomes_of_a_result() -> None:
-    one = specs()
-    plan = worlds_plan({"it": one}, agents=3, seed=2, engine="numpy")
-    rules = default_after(one.scenario)
-    found = outcomes_by_world(plan, run_plan(plan), after=None)["it"]
-    for index, seed in enumerate((6, 7, 8)):
+def test_an_agent_of_a_sweep_is_to_the_bit_that_of_a_run() -> None:
+    one = with_do(specs(), read_interventions([{"key": "gaming", "set": 0, "stop": STEPS}]))
+    plan = worlds_plan({"plain": specs(), "it": one}, agents=3, engine="numpy", policies=True)
+    sweep = run_plan(plan)
+    rules, deployed = After.default(one.scenario), list(one.scenario.of_kind("deployment"))
+    found, policies = outcomes_by_world(plan, sweep)["it"], policies_by_world(plan, sweep)["it"]
+    for index, seed in enumerate(seeds_of(0, 3)):
         result = sim.simulate(
-            LAB, agent=AGENT, training={"steps": STEPS}, seed=seed, engine="numpy"
+            LAB,
+            agent=AGENT,
+            training={"steps": STEPS},
+            interventions=one.interventions,
+            seed=seed,
+            engine="numpy",
         )
-        start = start_of(plan.parts[0])[[index]]
-        assert start[0] == pytest.approx(result.data["values"].values[0, 0])
-        other = outcomes(moment(result, None), one.scenario, start=start, after=rules)
-        np.testing.assert_allclose(found.iloc[index], other.iloc[0], rtol=1e-9, atol=1e-12)
+        now, start = moment(result, None), start_of(plan.parts[1])[[index]]
+        np.testing.assert_array_equal(start, result.data["values"].values[0])
+        alone = outcomes(now, one.scenario, start=start, after=rules)
+        np.testing.assert_array_equal(found.iloc[[index]], alone)
+        policy = now["policy"].sel(context=deployed).values[0]
+        np.testing.assert_array_equal(policies[index], np.nan_to_num(policy))
+    assert found["gaming_rate"].std() > 0.0
+
+
+def test_policies_belong_to_the_run_with_their_number_and_failed_runs_have_none() -> None:
+    """Of the second world, every run fails: its values grow out of all bounds."""
+    away = {"key": "state.values.care", "set": 1e200}
+    worlds = {"good": specs(), "bad": with_do(specs(), read_interventions([away]))}
+    plan = worlds_plan(worlds, agents=4, engine="numpy", policies=True)
+    sweep = run_plan(plan)
+    policies = policies_by_world(plan, sweep)
+    np.testing.assert_allclose(policies["good"].sum(axis=-1), 1.0)
+    assert len(np.unique(policies["good"][:, 0, 0])) == 4
+    assert sweep.failed == 4
+    assert np.isnan(policies["bad"]).all()
+    assert outcomes_by_world(plan, sweep)["bad"].isna().all(axis=None)
+
+
+def test_distance_of_policies() -> None:
+    """Half the sum of what chances differ by, the mean over contexts; nan where a run failed."""
+    one = np.array([[[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]], [[np.nan] * 3] * 2])
+    other = np.array([[[1.0, 0.0, 0.0], [0.2, 0.1, 0.7]], [[0.5, 0.5, 0.0]] * 2])
+    np.testing.assert_allclose(policy_distance(one, other), [(0.5 + 0.2) / 2.0, np.nan])
+
+
+def test_an_intervention_on_oversight_moves_what_comes_after_training_and_nothing_else() -> None:
+    """Control that is certain to see what is done lets k^n through; none lets everything."""
+    one = specs()
+    rules = After.default(one.scenario)
+    without = rules.under(read_interventions([{"key": "oversight.control.strength", "set": 0}]))
+    strict = {"key": "oversight.control.strength", "set": 1}
+    table = effects_of(one, strict, after=without).table
+    main = table[(table["contrast"] == "what is done") & (table["group"] == "all")]
+    moved = main[(main["effect"] != 0.0) & main["effect"].notna()].set_index("outcome")
+    assert {"success"} <= set(moved.index) <= {"success", "attempts"}
+    assert moved.loc["success", "effect"] < 0.0
+    plan = worlds_plan({"it": one}, agents=N, seed=1, engine="numpy")
+    sweep = run_plan(plan)
+    loose = outcomes_by_world(plan, sweep, after=without)["it"]
+    asked = rules.oversight.control.encounters
+    subversion = loose["capability.subversion"]
+    expected = loose["success"] * (subversion**asked - 1.0)
+    assert moved.loc["success", "effect"] == pytest.approx(expected.mean(), rel=1e-9)
 
 
 def test_scenarios_are_compared_with_and_without_gaming() -> None:
@@ -137,59 +192,10 @@ def test_scenarios_are_compared_with_and_without_gaming() -> None:
     short = read_specs("copyright", training=training)
     worlds = scenario_worlds(["copyright", "monolithic"], {"as it is": {}}, specs=short)
     plan = worlds_plan(worlds, agents=4, engine="numpy")
-    table = scenario_effects(outcomes_by_world(plan, run_plan(plan), after=None))
+    table = scenario_effects(outcomes_by_world(plan, run_plan(plan)))
     assert set(table["scenario"]) == {"copyright", "monolithic"}
     kept = table[(table["outcome"] == "kept") & (table["scenario"] == "monolithic")]
     assert kept[["up", "down"]].iloc[0].tolist() == [1.0, 0.0]
-
-
-# ------------------------------------------------------------------------------ planted mediators
-
-
-@pytest.mark.parametrize("planted", ["awareness", "log_horizon"])
-def test_an_effect_through_one_mediator_is_found_there_and_nowhere_else(planted: str) -> None:
-    """Nothing but the planted mediator learns, and only in the first twin."""
-    one = specs(learning_rate=STILL, transfer=0)
-    key = f"training.learning_rate.{planted}"
-    contrast = (in_training(one, {"key": key, "set": 2.0}), ())
-    plan = worlds_plan(mediation_worlds(one, contrast), agents=8, engine="numpy")
-    table = mediation(outcomes_by_world(plan, run_plan(plan), after=None))
-    rows = table[table["outcome"] == "gaming_rate"].set_index("route")
-    assert abs(rows.loc[planted, "total"]) > 1e-4
-    assert rows.loc[planted, "direct"] == 0.0
-    assert rows.loc[planted, "mediated"] == rows.loc[planted, "total"]
-    for other in set(MEDIATORS) - {planted}:
-        assert rows.loc[other, "mediated"] == 0.0
-        assert rows.loc[other, "direct"] == rows.loc[other, "total"]
-        assert rows.loc[other, ["mediated_low", "mediated_high"]].tolist() == [0.0, 0.0]
-    own = table[(table["route"] == planted) & (table["outcome"] == planted)]
-    assert own[["direct", "mediated"]].isna().all(axis=None)
-    assert own["total"].notna().all()
-
-
-def test_habits_that_gaming_holds_are_not_frozen_twice() -> None:
-    one = specs()
-    contexts = list(one.scenario.contexts)
-    side = in_training(one, {"key": f"gaming.{contexts[0]}", "set": 1})
-    held = [i.key for i in frozen(one, side, "habit")[1:]]
-    assert held == [f"state.habit.{name}" for name in contexts[1:]]
-    everywhere = gaming_only_in(one, contexts)
-    assert frozen(one, everywhere, "habit") == everywhere
-
-
-def test_what_is_the_mediator_itself() -> None:
-    assert is_own("values", "strength.care")
-    assert is_own("capability", "met.opacity")
-    assert not is_own("awareness", "alignment")
-    assert not is_own("motive_credit 0", "awareness")
-
-
-def test_a_contrast_that_holds_a_mediator_is_refused_in_one_line() -> None:
-    one = specs()
-    contrast = (in_training(one, {"key": "state.awareness", "set": 1.0}), ())
-    with pytest.raises(SpecError, match="two of them hold awareness") as refused:
-        worlds_plan(mediation_worlds(one, contrast), agents=2, engine="numpy")
-    assert "\n" not in str(refused.value)
 
 
 # ------------------------------------------------------------------------------------- intervals
@@ -218,8 +224,8 @@ def test_pairs_tell_more_than_two_groups() -> None:
     """Twins share their agents: the interval is a fraction of that of independent groups."""
     one = specs()
     found = row(effects_of(one), "awareness")
-    plan = worlds_plan({"it": one}, agents=N, engine="numpy")
-    alone = outcomes_by_world(plan, run_plan(plan), after=None)["it"]["awareness"]
+    plan = worlds_plan({"it": one}, agents=N, seed=1, engine="numpy")
+    alone = outcomes_by_world(plan, run_plan(plan))["it"]["awareness"]
     unpaired = 2.0 * 2.0 * np.sqrt(2.0 * alone.var(ddof=1) / N)
     assert 0.0 < found["high"] - found["low"] < 0.2 * unpaired
 
@@ -242,3 +248,6 @@ def test_words_follow_the_interval() -> None:
     assert direction(0.0, 0.0) == "does nothing to"
     assert direction(np.nan, np.nan) == "leaves open"
     assert [signed(x) for x in (0.004, 0.5, -0.5, np.nan)] == ["0.00", "+0.50", "−0.50", "–"]
+    assert [signed_small(x) for x in (0.0021, 0.0, 0.5)] == ["+0.0021", "0.00", "+0.50"]
+    small = pd.Series({"effect": -0.005, "low": -0.009, "high": -0.001})
+    assert told(small) == "−0.0050 [−0.0090, −0.0010]"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from sim.dynamics.randomness import normal, rounds, stream_id, uniform_pair
+from sim.dynamics import randomness
+from sim.dynamics.randomness import normal, rounds, seeds_of, stream_id, uniform_pair
 
 #: Known answers of Philox 4x32-10 (Random123, kat_vectors): counter, key, output.
 KNOWN = [
@@ -43,6 +46,32 @@ def test_a_draw_depends_on_what_it_is_for_and_on_nothing_else() -> None:
     ):
         settings = {"seed": 3, "stream": "habit", "rows": np.arange(100), "step": 7} | other
         assert not np.any(normal(**settings) == everyone)
+
+
+def test_seeds_of_runs_are_distinct_and_the_first_are_the_same_whatever_the_count() -> None:
+    many = seeds_of(5, 3000)
+    assert len(set(many)) == len(many) == 3000
+    assert seeds_of(5, 7) == many[:7]
+    assert seeds_of(5, 0) == ()
+    assert all(type(seed) is int and 0 <= seed < 2**64 for seed in many)
+    assert max(many) > 2**63 > min(many)
+
+
+def test_different_seeds_have_no_seed_of_runs_in_common() -> None:
+    """Neighbours, and the largest; a false alarm once in 10¹⁰ choices of constants."""
+    every = [set(seeds_of(seed, 1000)) for seed in (*range(20), 2**32, 2**64 - 1)]
+    assert len(set().union(*every)) == sum(map(len, every))
+
+
+def test_seeds_of_runs_that_are_drawn_twice_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def repeats_itself(*, rows: np.ndarray[Any, Any], **_: object) -> tuple[Any, ...]:
+        drawn = np.where(rows == 2, 1, rows).astype(np.uint64)
+        return drawn, drawn, drawn, drawn
+
+    monkeypatch.setattr(randomness, "words", repeats_itself)
+    for count in range(5):
+        expected = tuple(i * 2**32 + i for i in (0, 1, 3, 4))[:count]
+        assert seeds_of(0, count) == expected
 
 
 def test_streams_have_numbers_of_their_own() -> None:

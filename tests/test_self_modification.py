@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.analysis.causation import outcomes_by_world, with_do, worlds_plan
+from sim.analysis.contrasts import with_do
 from sim.analysis.self_modification import (
     OWN,
     contested_contexts,
@@ -18,6 +18,7 @@ from sim.analysis.self_modification import (
     steepness,
     with_copies,
 )
+from sim.analysis.twin_worlds import outcomes_by_world, worlds_plan
 from sim.spec.intervention import read_interventions
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, read_specs
@@ -42,7 +43,7 @@ def specs(steps: int = 300, copies: int = 1, **training: Any) -> Specs:
 
 def outcomes_of(worlds: dict[str, Specs], agents: int = 2) -> dict[str, Any]:
     plan = worlds_plan(worlds, agents=agents, engine="numpy")
-    return outcomes_by_world(plan, run_plan(plan), after=None)
+    return outcomes_by_world(plan, run_plan(plan))
 
 
 def test_no_coverage_and_full_coverage_are_gaming_off_and_on_everywhere() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from sim.analysis.worst_case import Thresholds
+from sim.on_paper import read_deployment, read_oversight
 from sim.spec.deployment import Deployment
+from sim.spec.intervened import under
+from sim.spec.intervention import Interventions, read_interventions
 from sim.spec.oversight import Oversight
+from sim.spec.scenario import Scenario
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,39 @@ class After:
     oversight: Oversight
     deployment: Deployment
     thresholds: Thresholds
+
+    @classmethod
+    def default(cls, scenario: Scenario) -> After:
+        """Return the defaults of all three, checked against a scenario.
+
+        Raises:
+            SpecError: They do not fit the scenario.
+        """
+        return cls(
+            oversight=read_oversight(None, scenario),
+            deployment=read_deployment(None, scenario),
+            thresholds=Thresholds(),
+        )
+
+    def under(self, interventions: Interventions | None) -> Self:
+        """Return it with what interventions make of oversight and deployment.
+
+        Interventions on anything else change nothing here. For judging one moment
+        (`worst_case_at`, `prospects_at`), which knows no interventions; what takes a `Result`
+        applies those of the run by itself, and is to be given what they have not acted on yet.
+
+        Args:
+            interventions: All that is done to a run.
+
+        Raises:
+            SpecError: One line: what was wrong, where, what is allowed.
+        """
+        oversight, deployment = under(
+            read_interventions(interventions),
+            oversight=self.oversight,
+            deployment=self.deployment,
+        )
+        return replace(self, oversight=oversight, deployment=deployment)
 
     def arguments(self) -> dict[str, Any]:
         """Return all of it as the arguments of `sim.worst_case`."""

@@ -32,7 +32,7 @@ from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.measures import GAMED
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
-from sim.on_paper import read_oversight
+from sim.on_paper import after_training
 from sim.result import Result
 from sim.spec.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight
 from sim.spec.scenario import Scenario
@@ -97,6 +97,10 @@ def audit(
 ) -> Audited:
     """Audit agents as they are when training ends, and retrain those that are to be retrained.
 
+    Interventions of the run on oversight act on what is given here, or on the defaults; those on
+    training are over. What comes out keeps them in its provenance, so that whoever judges `final`
+    applies them to the oversight that was given, once.
+
     Draws are a function of the seed, the step of oversight, the round and the agent's number (the
     coordinate `agent`), so what others there are changes nothing.
 
@@ -117,7 +121,7 @@ def audit(
         agent=described["agent"],
         training=described["training"],
     )
-    oversight = read_oversight(oversight, specs.scenario)
+    oversight, _ = after_training(result, oversight=oversight)
     seed = int(described["seed"]) if seed is None else seed
     mover = get_engine(engine)
     most = oversight.retraining.rounds

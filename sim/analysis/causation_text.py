@@ -48,7 +48,8 @@ def told(row: pd.Series, name: str = "effect") -> str:
     """Write an effect with its interval."""
     start = "" if name == "effect" else f"{name}_"
     low, high = row[f"{start}low"], row[f"{start}high"]
-    return f"{signed(row[name])} [{shown(low, 2)}, {shown(high, 2)}]"
+    digits = _digits(row[name])
+    return f"{signed(row[name], digits)} [{shown(low, digits)}, {shown(high, digits)}]"
 
 
 def signed(number: float, digits: int = 2) -> str:
@@ -57,6 +58,15 @@ def signed(number: float, digits: int = 2) -> str:
         return "–"
     text = shown(number, digits)
     return f"+{text}" if round(number, digits) > 0 else text
+
+
+def signed_small(number: float) -> str:
+    """Write an effect with its sign, and with more digits where it is small."""
+    return signed(number, _digits(number))
+
+
+def _digits(number: float) -> int:
+    return 4 if 0.0 < abs(number) < 0.01 else 2
 
 
 def direction(low: float, high: float) -> str:
@@ -78,8 +88,7 @@ def effects_paragraph(found: Effects) -> str:
     for outcome in (*_TOLD, "success"):
         row = rows["all", outcome]
         if np.isfinite(row["effect"]):
-            digits = 4 if outcome == "success" else 2
-            verb, number = direction(row["low"], row["high"]), signed(row["effect"], digits)
+            verb, number = direction(row["low"], row["high"]), signed_small(row["effect"])
             parts.append(f"{verb} {outcome_label(outcome)} ({number})")
     text = f"{cause}, in {found.sizes['all']:,} agents, {listed(parts)}."
     for group in ("aligned", "misaligned"):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sim.analysis.funnel import GAMING, STAGES, Funnel
-from sim.on_paper import read_deployment, read_oversight
+from sim.on_paper import after_training, read_oversight
 from sim.spec.deployment import Deployment
 from sim.spec.oversight import Oversight
 from sim.spec.scenario import Scenario
@@ -44,6 +44,9 @@ def deploy_attempting(
     progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
     """Deploy agents that attempt and have passed the audit, many times each.
+
+    Interventions of the run on oversight and deployment act on what is given here, or on the
+    defaults.
 
     Args:
         found: A funnel; agents are taken evenly from those with the greatest chance of success
@@ -77,15 +80,15 @@ def deploy_attempting(
 
     result = found.audited.final
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
-    deployment = read_deployment(deployment, scenario)
-    left = read_oversight(oversight, scenario).control_alone()
-    kinds = profiles(result, agents=chosen.tolist(), oversight=left, deployment=deployment)
+    given = read_oversight(oversight, scenario).control_alone()
+    kinds = profiles(result, agents=chosen.tolist(), oversight=given, deployment=deployment)
+    left, needed = after_training(result, oversight=given, deployment=deployment)
     cases = [
         Case(
             profiles=kind.willing(),
             scenario=scenario,
             oversight=left,
-            deployment=deployment,
+            deployment=needed,
             replicates=replicates,
         )
         for kind in kinds

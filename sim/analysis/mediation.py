@@ -16,7 +16,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sim.analysis.causation import Contrast, Do, in_training, paired, with_do
+from sim.analysis.contrasts import Contrast, Do, in_training, with_do
+from sim.analysis.paired_differences import paired
 from sim.spec.settings import Specs, apply_settings
 
 #: Kinds of state that training can change, each a route ...

@@ -22,7 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sim.analysis.causation import contested_values, gaming_only_in, paired, with_do
+from sim.analysis.contrasts import gaming_only_in, with_do
+from sim.analysis.end_outcomes import contested_values
+from sim.analysis.paired_differences import paired
 from sim.dynamics.state import Array
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, apply_settings

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import expit
 
+from sim.dynamics.numerics import logistic
 from sim.dynamics.state import Array
 from sim.dynamics.variables import ONSET, VARIABLES
 from sim.spec.agent import CAPABILITIES
@@ -60,7 +60,9 @@ def moment_of(frame: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
         numbers = _columns(frame, parts)
         data[name] = (of, numbers if len(of) > 1 else numbers[:, 0])
     logits = _columns(frame, [f"capability_logits.{name}" for name in CAPABILITIES])
-    data["capabilities"] = (("agent", "capability"), expit(logits))
+    with np.errstate(over="ignore"):
+        chances = logistic(logits, out=np.empty_like(logits))
+    data["capabilities"] = (("agent", "capability"), chances)
     return xr.Dataset(data, coords={"agent": np.arange(len(frame)), **known})
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 from sim.dynamics.state import Array
-from sim.on_paper import moment, prospects_at, read_deployment, read_oversight
+from sim.on_paper import after_training, moment, prospects_at
 from sim.result import Result
 from sim.spec.agent import CAPABILITIES
 from sim.spec.deployment import Deployment
@@ -96,6 +96,9 @@ def worst_case(
 ) -> xr.Dataset:
     """Return how far each agent of a run is from the worst case, and what would come of it.
 
+    Interventions of the run on oversight and deployment act on what is given here, or on the
+    defaults, as in `sim.prospects`.
+
     Args:
         result: A run.
         thresholds: From where on each term holds.
@@ -115,12 +118,10 @@ def worst_case(
         SpecError: One line: what was wrong, where, what is allowed.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
+    read = Thresholds.read(thresholds)
+    met, needed = after_training(result, oversight=oversight, deployment=deployment)
     return worst_case_at(
-        moment(result, step),
-        scenario,
-        thresholds=Thresholds.read(thresholds),
-        oversight=read_oversight(oversight, scenario),
-        deployment=read_deployment(deployment, scenario),
+        moment(result, step), scenario, thresholds=read, oversight=met, deployment=needed
     )
 
 
@@ -133,6 +134,8 @@ def worst_case_at(
     deployment: Deployment,
 ) -> xr.Dataset:
     """Return what `worst_case` does, from one moment of agents, wherever it was recorded.
+
+    Knows no interventions: oversight and deployment are what agents meet.
 
     Args:
         now: Has `alignment` and `consistency` [agent], `behaviour_shift` [agent, context], and what

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,25 +16,18 @@ from rich.padding import Padding
 from rich.text import Text
 
 from sim.analysis.after import After
-from sim.analysis.causation import (
-    SCENARIOS,
-    Do,
-    contrasts_of,
-    effects,
-    outcomes_by_world,
-    scenario_effects,
-    scenario_worlds,
-    with_do,
-    worlds_plan,
-)
+from sim.analysis.causation import Effects, effect_worlds, effects, groups_at_start
 from sim.analysis.causation_text import (
     effects_paragraph,
     mediation_paragraph,
     scenarios_paragraph,
     self_modification_paragraph,
 )
+from sim.analysis.contrasts import Contrast, Do, contrasts_of
 from sim.analysis.mediation import mediation, mediation_worlds
+from sim.analysis.scenario_effects import SCENARIOS, scenario_effects, scenario_worlds
 from sim.analysis.self_modification import SCENARIO, coverage, coverage_worlds, with_copies
+from sim.analysis.twin_worlds import outcomes_by_world, policies_by_world, start_of, worlds_plan
 from sim.cli.after import AFTER_KEYS, pop_after
 from sim.cli.compose import read_place, read_study
 from sim.cli.help import keys_of, study_help
@@ -46,8 +40,9 @@ from sim.run import MOST_SEED
 from sim.spec.errors import SpecError, check_whole, nearest
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, read_specs
-from sim.sweeps.plan import Plan
+from sim.sweeps.plan import Plan, Shard
 from sim.sweeps.sweep import run_plan
+from sim.sweeps.table import Sweep
 
 PARTS = ("effects", "mediation", "scenarios", "self_modification")
 #: The keys of configs/causation.yaml besides specs and what comes after training, for the help.
@@ -55,6 +50,7 @@ OWN = {
     "parts=[effects,mediation,...]": f"which of {', '.join(PARTS)}",
     "agents=512": "how many pairs of twins, of effects and of mediation",
     "few_agents=32": "how many in each scenario, and at each coverage",
+    "scenarios=[copyright,...]": "which scenarios are compared",
     "copies=3": "how many times self_modification copies each context",
     "do=[]": "interventions to know the effect of; none: gaming",
     "seed=0": "of all random draws",
@@ -83,39 +79,47 @@ class Study:
     parts: tuple[str, ...]
     agents: int
     few_agents: int
+    scenarios: tuple[str, ...]
     copies: int
     seed: int
     engine: str
 
+    @cached_property
+    def contrasts(self) -> dict[str, Contrast]:
+        """What twins differ in."""
+        return contrasts_of(self.specs, self.do)
+
     @property
     def cause(self) -> str:
-        """What twins differ in."""
-        return next(iter(contrasts_of(self.specs, self.do)))
+        """What twins differ in, in the main contrast."""
+        return next(iter(self.contrasts))
 
-    def sides(self) -> list[Do]:
-        """Return what is done to any twin, of the effects."""
-        pairs = contrasts_of(self.specs, self.do).values()
-        return list(dict.fromkeys(side for pair in pairs for side in pair))
-
-    def plan(self, part: str) -> Plan | None:
-        """Return the runs of a part, checked; None of effects, which keep none.
+    @cached_property
+    def plans(self) -> dict[str, Plan]:
+        """The runs of each part, checked.
 
         Raises:
             SpecError: One of them would be refused.
         """
-        if part == "effects":
-            worlds = {str(i): with_do(self.specs, one) for i, one in enumerate(self.sides())}
-            worlds_plan(worlds, agents=1, seed=self.seed, engine=self.engine)
-            return None
+        return {part: self._plan(part) for part in self.parts}
+
+    def _plan(self, part: str) -> Plan:
         worlds, agents = self._worlds(part)
-        return worlds_plan(worlds, agents=agents, seed=self.seed, engine=self.engine)
+        return worlds_plan(
+            worlds,
+            agents=agents,
+            seed=self.seed,
+            engine=self.engine,
+            policies=part == "effects",
+        )
 
     def _worlds(self, part: str) -> tuple[dict[str, Specs], int]:
+        if part == "effects":
+            return effect_worlds(self.specs, self.contrasts), self.agents
         if part == "mediation":
-            main = contrasts_of(self.specs, self.do)[self.cause]
-            return mediation_worlds(self.specs, main), self.agents
+            return mediation_worlds(self.specs, self.contrasts[self.cause]), self.agents
         if part == "scenarios":
-            return scenario_worlds(SCENARIOS, specs=self.specs), self.few_agents
+            return scenario_worlds(self.scenarios, specs=self.specs), self.few_agents
         scenario = with_copies(Scenario.load(SCENARIO), self.copies)
         agent = scenario.agent.replace(spread=_SPREAD)
         told = read_specs(scenario, agent=agent, training=self.specs.training)
@@ -163,38 +167,68 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Study
     specs, own = read_study(config, (*AFTER_KEYS, *KEYS), scenario_name=scenario_name)
     after = pop_after(own, specs.scenario)
     place = read_place(own.pop("store", None))
-    named = own.pop("parts")
-    parts = tuple(map(str, named)) if isinstance(named, list | tuple) else (str(named),)
-    for part in parts:
-        if part not in PARTS:
-            raise SpecError(f"parts: got {part!r}: {nearest(part, PARTS)}")
-    if not parts:
-        raise SpecError(f"parts: at least one is needed; allowed: {', '.join(PARTS)}")
+    parts = _pop_names(own, "parts", PARTS)
+    scenarios = _pop_names(own, "scenarios", SCENARIOS)
     check_whole("agents", own["agents"], least=2, most=_MOST_TWINS)
     check_whole("few_agents", own["few_agents"], least=2, most=_MOST_TWINS)
     check_whole("copies", own["copies"], least=1, most=_MOST_COPIES)
-    most = MOST_SEED // _MOST_TWINS - 1
-    check_whole("seed", own["seed"], least=0, most=most)
+    check_whole("seed", own["seed"], least=0, most=MOST_SEED)
     do = specs.interventions  # the key `do`, which all commands read as that
+    after.under(do)
     bare = specs._replace(interventions=())
-    study = Study(specs=bare, after=after, do=do, parts=tuple(dict.fromkeys(parts)), **own)
-    for part in study.parts:
-        study.plan(part)
+    study = Study(specs=bare, after=after, do=do, parts=parts, scenarios=scenarios, **own)
+    assert study.plans  # which checks all of them
     return study, place
 
 
+def _pop_names(own: dict[str, Any], key: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Take a list of names out of a study's keys; each counts once.
+
+    Raises:
+        SpecError: One of them is not allowed, or there is none.
+    """
+    given = own.pop(key)
+    names = tuple(map(str, given)) if isinstance(given, list | tuple) else (str(given),)
+    for name in names:
+        if name not in allowed:
+            raise SpecError(f"{key}: got {name!r}: {nearest(name, allowed)}")
+    if not names:
+        raise SpecError(f"{key}: at least one is needed; allowed: {', '.join(allowed)}")
+    return tuple(dict.fromkeys(names))
+
+
 def measure(
-    study: Study, part: str, *, place: str | None, progress: Callable[[float], None]
+    study: Study,
+    part: str,
+    *,
+    place: str | None,
+    progress: Callable[[float], None],
+    prepare: Callable[[Shard], None],
 ) -> Found:
-    """Make the runs of a part that are missing, and return what came out."""
-    name, plan = study.specs.scenario.name, study.plan(part)
-    if plan is None:
-        return _effects(study, progress)
+    """Make the runs of a part that are missing, and return what came out.
+
+    Args:
+        study: What is asked for.
+        part: Of it.
+        place: Where runs are kept; None if they are not.
+        progress: Told the share that is done.
+        prepare: Called with the first shard that is missing, if any is.
+    """
+    name, plan = study.specs.scenario.name, study.plans[part]
     store = None if place is None else f"{place}/{name}-{part}-{plan.id}"
-    sweep = run_plan(plan, store=store, progress=progress)
-    own_world = part == "mediation"
+    sweep = run_plan(plan, store=store, progress=progress, prepare=prepare)
+    own_world = part in ("effects", "mediation")
     outcomes = outcomes_by_world(plan, sweep, after=study.after if own_world else None)
     counts = Counts(plan.runs, sweep.resumed, sweep.failed)
+    if part == "effects":
+        told = _effects(study, plan, sweep, outcomes)
+        return Found(
+            {part: told.table},
+            effects_paragraph(told),
+            {part: effects_figure(told, name=name)},
+            counts,
+            {"groups": dict(told.sizes)},
+        )
     if part == "mediation":
         table = mediation(outcomes)
         figure = mediation_figure(table, name=name, cause=study.cause)
@@ -213,23 +247,16 @@ def measure(
     )
 
 
-def _effects(study: Study, progress: Callable[[float], None]) -> Found:
-    found = effects(
-        study.specs,
-        do=study.do,
-        after=study.after,
-        agents=study.agents,
-        seed=study.seed,
-        engine=study.engine,
-        progress=progress,
+def _effects(
+    study: Study, plan: Plan, sweep: Sweep, outcomes: Mapping[str, pd.DataFrame]
+) -> Effects:
+    groups = groups_at_start(
+        start_of(plan.parts[0]),
+        study.specs.scenario,
+        threshold=study.after.thresholds.misalignment,
     )
-    return Found(
-        {"effects": found.table},
-        effects_paragraph(found),
-        {"effects": effects_figure(found, name=study.specs.scenario.name)},
-        Counts(study.agents * len(study.sides())),
-        {"groups": dict(found.sizes)},
-    )
+    policies = policies_by_world(plan, sweep)
+    return effects(study.contrasts, outcomes, groups=groups, policies=policies)
 
 
 def write(found: Found, directory: Path) -> list[Path]:

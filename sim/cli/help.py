@@ -136,6 +136,7 @@ def run_help(job: str) -> str:
             "  precision=float64 or float32, for exploratory maps (engine numba)",
             "  do=[]             interventions: 'do=[{key: gaming, set: 0, start: 500}]'",
             "     key: gaming, state.NAME, agent.TRAIT, training.NAME, scenario.contexts.*.NAME",
+            "          oversight.*.NAME, deployment.NAME (no steps: they come after training)",
             "     set: NUMBER, scale: NUMBER or freeze: true; start: STEP, stop: STEP or null",
             "",
             *_settings(),

@@ -8,6 +8,9 @@ between two steps (`act`), as selection does:
     gate     habits are out of reach of any incentive, and come back as they were
     scale    rows of θ are multiplied, once
     traits   have another number, and then their own again
+
+What is done to oversight and to deployment comes after all of this, and is nothing here
+(`sim.spec.intervened`).
 """
 
 from __future__ import annotations

@@ -73,6 +73,23 @@ def fresh_seed(source: object = None) -> int:
     return int(np.random.default_rng(source).integers(2**32))  # type: ignore[arg-type]
 
 
+def seeds_of(seed: int, count: int) -> tuple[int, ...]:
+    """Return distinct seeds of 64 bits for `count` runs that belong to one seed.
+
+    The first few are the same, whatever the count. Seeds that are counted from one number to the
+    next are shared by neighbours; of these, those of two seeds have one in common by chance alone
+    (of 1000 each, once in 2 · 10¹³).
+    """
+    found: dict[int, None] = {}
+    drawn = 0
+    while len(found) < count:
+        rows = np.arange(drawn, drawn + count - len(found))
+        high, low, _, _ = words(seed=seed, stream="seeds of runs", rows=rows)
+        found.update(dict.fromkeys(((high << _HALF) | low).tolist()))
+        drawn += len(rows)
+    return tuple(found)
+
+
 def stream_id(name: str) -> int:
     """Return the 32-bit number of a stream: the same for a name wherever it is used."""
     return zlib.crc32(name.encode())

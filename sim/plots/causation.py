@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sim.analysis.causation import Effects
-from sim.analysis.causation_text import direction, outcome_label, signed
+from sim.analysis.causation_text import direction, outcome_label, signed, signed_small
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 
 _GROUPS = {
@@ -62,7 +62,8 @@ def effects_figure(found: Effects, *, name: str, contrast: str | None = None) ->
         figure.legend(
             handles,
             counts,
-            title="effect: mean difference between twins, with its 95 % interval",
+            title="effect: mean difference between twins, with its 95 % interval "
+            "(numbers on the right: all agents; grey: the interval has 0 in it)",
             loc="outside lower center",
             ncols=3,
             frameon=False,
@@ -106,5 +107,23 @@ def _draw(ax: Axes, table: pd.DataFrame, starts: tuple[str, ...]) -> None:
     ax.set_yticks(range(len(chosen)), [outcome_label(o) for o in chosen])
     ax.set_ylim(len(chosen) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
+    _numbers(ax, table, chosen)
     for i in range(0, len(chosen), 2):
         ax.axhspan(i - 0.5, i + 0.5, color="#F4F4F4", zorder=0, lw=0)
+
+
+def _numbers(ax: Axes, table: pd.DataFrame, chosen: list[str]) -> None:
+    """Write the effects on all agents beside the rows: some are too small to be seen."""
+    rows = table[table["group"] == "all"].set_index("outcome")
+    for i, outcome in enumerate(chosen):
+        row = rows.loc[outcome]
+        sure = row["low"] > 0.0 or row["high"] < 0.0
+        ax.annotate(
+            signed_small(row["effect"]),
+            xy=(1.01, i),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8,
+            color=_GROUPS["all"][1] if sure else MUTED,
+            style="normal" if sure else "italic",
+        )

@@ -138,7 +138,7 @@ def scenarios_figure(table: pd.DataFrame, *, outcomes: Sequence[str] = ()) -> Fi
     """Draw the effect of gaming by scenario and assumption, a panel for each outcome.
 
     Args:
-        table: As `sim.analysis.causation.scenario_effects` returns it.
+        table: As `sim.analysis.scenario_effects.scenario_effects` returns it.
         outcomes: Which; some telling ones if none are named.
     """
     shown = list(outcomes or ("kept", "alignment", "awareness", "log_horizon", "terms_met"))

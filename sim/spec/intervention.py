@@ -8,6 +8,11 @@ step `stop`:
     {key: training.leak, set: 0.3, start: 500, stop: 800}
     {key: "scenario.contexts.*.scratchpad", set: 0}      no scratchpad anywhere
     {key: "scenario.contexts.*.monitor", scale: 2}
+    {key: oversight.control.strength, set: 0}            nobody is found by control
+    {key: deployment.caution, scale: 2}
+
+What is done to oversight and to deployment has no steps: they come after training, which it leaves
+as it is to the bit. It acts where a run is judged (`sim.spec.intervened`).
 
 Two runs that differ in their interventions alone share every random draw, and are the same to the
 bit until the first intervention starts.
@@ -15,33 +20,19 @@ bit until the first intervention starts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from sim.spec.agent import CAPABILITIES, TRAITS
 from sim.spec.base import Real, Spec, Steps, Whole, refuse
 from sim.spec.errors import SpecError, nearest
+from sim.spec.intervened import refusal
+from sim.spec.intervention_keys import AFTER, keys_after_training, keys_in_training, matching
 from sim.spec.scenario import Scenario
-from sim.spec.training import LearningRate, Training, Transfer
 
 #: What an intervention is about: the first part of its key.
-SUBJECTS = ("gaming", "state", "agent", "training", "scenario")
-#: Numbers of a context that may be changed while agents are trained in it.
-OF_CONTEXTS = ("weight", "info", "scratchpad", "cue", "monitor", "reward")
-#: Numbers of training that may be changed in its course.
-OF_TRAINING = ("motive_credit", "leak", "spread", "anchor", "visible_gaming_penalty")
-#: Kinds of state, and what their parts are named by.
-STATES: dict[str, Literal["value", "context", "capability", ""]] = {
-    "values": "value",
-    "habit": "context",
-    "awareness": "",
-    "log_horizon": "",
-    "log_competence": "",
-    "capability": "capability",
-}
+SUBJECTS = ("gaming", "state", "agent", "training", "scenario", *AFTER)
 
 
 class Intervention(Spec):
@@ -50,10 +41,10 @@ class Intervention(Spec):
     State that is set or frozen is held there until `stop`, and goes on from there; state that is
     scaled is multiplied once, at `start`, and goes on from there. Where gaming is set to 0 or 1,
     habits are out of reach, and come back as they were. Everything else has its own number again
-    at `stop`.
+    at `stop`. Oversight and deployment have no steps, so they have neither `start` nor `stop`.
     """
 
-    key: str = Field(description="what it is about; * stands for all contexts")
+    key: str = Field(description="what it is about; * stands for every name")
     set: Real | None = Field(None, description="the number that it has")
     scale: Real | None = Field(None, description="by what it is multiplied")
     freeze: bool = Field(False, description="whether it stays as it is (state only)")
@@ -76,7 +67,24 @@ class Intervention(Spec):
             raise refuse("gaming is set to 0 (never) or to 1 (whenever training is in mind)")
         if subject == "state" and self.scale is not None and self.stop is not None:
             raise refuse("state that is scaled once is not held; leave stop out", at="stop")
+        if subject in AFTER:
+            self._check_after_training()
         return self
+
+    def _check_after_training(self) -> None:
+        """Refuse steps, and what oversight or deployment do not have whatever their numbers are."""
+        if self.start or self.stop is not None:
+            raise refuse(
+                "{subject} comes after training; leave start and stop out",
+                at="start" if self.start else "stop",
+                subject=self.subject,
+            )
+        every = keys_after_training(self.subject)
+        if not matching(self.key, every):
+            raise refuse("{key}: {hint}", at="key", key=self.key, hint=nearest(self.key, every))
+        why = "" if self.set is None else refusal(self.key, self.set)
+        if why:
+            raise refuse("{why}", why=why)
 
     @property
     def done(self) -> Literal["set", "scale", "freeze"]:
@@ -99,53 +107,13 @@ class Intervention(Spec):
         Raises:
             SpecError: There is nothing of this name, or it cannot be changed in a run.
         """
-        every = {
-            "gaming": _gaming,
-            "state": _state,
-            "agent": _traits,
-            "training": _training,
-            "scenario": _contexts,
-        }[self.subject](scenario)
-        pattern = re.compile(re.escape(self.key).replace(r"\*", "[^.]+") + r"(\..+)?")
-        found = tuple(name for key, name in every.items() if pattern.fullmatch(key))
+        if self.subject in AFTER:
+            return matching(self.key, keys_after_training(self.subject))
+        every = keys_in_training(self.subject, scenario)
+        found = tuple(every[key] for key in matching(self.key, every))
         if not found:
             raise SpecError(f"interventions: {self.key!r}: {nearest(self.key, every)}")
         return found
-
-
-def _gaming(scenario: Scenario) -> dict[str, str]:
-    return {f"gaming.{name}": f"habit.{name}" for name in scenario.contexts}
-
-
-def _state(scenario: Scenario) -> dict[str, str]:
-    names = {"value": scenario.values, "context": scenario.contexts, "capability": CAPABILITIES}
-    every: dict[str, str] = {}
-    for kind, of in STATES.items():
-        parts = [f"{kind}.{name}" for name in names[of]] if of else [kind]
-        every |= {f"state.{part}": part for part in parts}
-    return every
-
-
-def _traits(scenario: Scenario) -> dict[str, str]:
-    return {f"agent.{name}": f"agent.{name}" for name in TRAITS}
-
-
-def _training(scenario: Scenario) -> dict[str, str]:
-    nested: dict[str, type[Spec]] = {"transfer": Transfer, "learning_rate": LearningRate}
-    parts = [f"{group}.{name}" for group, spec in nested.items() for name in spec.model_fields]
-    assert {*OF_TRAINING, *nested} <= set(Training.model_fields)
-    return {f"training.{name}": f"training.{name}" for name in (*OF_TRAINING, *parts)}
-
-
-def _contexts(scenario: Scenario) -> dict[str, str]:
-    every = {}
-    for name, context in scenario.contexts.items():
-        for number in OF_CONTEXTS:
-            parts = context.responses if number == "reward" else ("",)
-            for part in parts:
-                key = ".".join(filter(None, ("scenario.contexts", name, number, part)))
-                every[key] = key
-    return every
 
 
 #: What users give: specs, or plain data.

@@ -13,7 +13,8 @@ from sim.spec.oversight import Oversight
 from sim.spec.scenario import Scenario
 
 #: What dotted keys may start with, here and in `sim.spec.settings`.
-AFTER, BEFORE = ("oversight", "deployment"), ("scenario", "agent", "training")
+AFTER = ("oversight", "deployment")
+BEFORE = ("scenario", "agent", "training", "interventions")
 
 
 def split_settings(

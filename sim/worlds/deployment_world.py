@@ -20,6 +20,8 @@ from sim.run import MOST_SEED, simulate
 from sim.spec.agent import Agent
 from sim.spec.deployment import Deployment
 from sim.spec.errors import SpecError, check_whole
+from sim.spec.intervened import under
+from sim.spec.intervention import Interventions, read_interventions
 from sim.spec.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, apply_settings, read_specs
@@ -64,8 +66,8 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 
     Attributes:
         scenario_spec: What the copies are deployed in.
-        oversight: What stands in the way.
-        deployment: How many copies, who hears whom, what a takeover needs.
+        oversight: What stands in the way, under interventions.
+        deployment: How many copies, who hears whom, what a takeover needs; likewise.
         seed: Of all random draws; where none was given, the one that was drawn.
         replicate: Which of the deployments that share this seed.
         ready, acting, quarantined, catches: How many copies are ready, act in this tick, are
@@ -86,6 +88,7 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         engine: str = "auto",
         oversight: Oversight | Mapping[str, object] | None = None,
         deployment: Deployment | Mapping[str, object] | None = None,
+        interventions: Interventions | None = None,
         willing: bool | None = None,
         rng: Any = None,
         replicate: int = 0,
@@ -106,6 +109,10 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
             engine: Of the training.
             oversight: What stands in the way; the defaults of `sim.Oversight`.
             deployment: How many copies, and so on; the defaults of `sim.Deployment`.
+            interventions: What is done, as for `sim.simulate`: to training, where agents are
+                trained first, and to oversight and deployment as they are given here. A profile
+                does not know what was done to the run that it is from; say it again, as in
+                `interventions=result.provenance["interventions"]`.
             willing: Whether copies attempt a takeover; None: as their profiles say.
             rng: Seed of all random draws, in any form that Mesa takes; None draws a seed.
             replicate: Which of many deployments with this seed.
@@ -124,14 +131,14 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         check_whole("replicate", replicate, least=0, most=MOST_REPLICATES - 1)
         check_whole("collect_every", collect_every, least=1)
         before, after = split_settings(settings)
-        specs = _read_specs(profiles, scenario, agent, training, before)
+        specs = _read_specs(profiles, scenario, agent, training, interventions, before)
         self.scenario_spec = specs.scenario
-        self.oversight, self.deployment = read_after(
-            oversight, deployment, scenario=specs.scenario, settings=after
-        )
+        given = read_after(oversight, deployment, scenario=specs.scenario, settings=after)
+        done = specs.interventions if profiles is None else read_interventions(interventions)
+        self.oversight, self.deployment = under(done, oversight=given[0], deployment=given[1])
         shares = self.deployment.shares(specs.scenario)
         if profiles is None:
-            profiles = self._trained(specs, agents=agents, engine=engine)
+            profiles = self._trained(specs, *given, agents=agents, engine=engine)
         kinds = _kinds(profiles, willing)
         for kind in kinds:
             kind.check(specs.scenario, shares)
@@ -288,17 +295,27 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         for _ in range(control.encounters):
             Monitor(self)
 
-    def _trained(self, specs: Specs, *, agents: int, engine: str) -> tuple[Profile, ...]:
+    def _trained(
+        self,
+        specs: Specs,
+        oversight: Oversight,
+        deployment: Deployment,
+        *,
+        agents: int,
+        engine: str,
+    ) -> tuple[Profile, ...]:
         result = simulate(
             specs.scenario,
             agent=specs.agent,
             training=specs.training,
+            interventions=specs.interventions,
             agents=agents,
             seed=self.seed,
             record_every=specs.training.steps,
             engine=engine,
         )
-        return profiles(result, oversight=self.oversight, deployment=self.deployment)
+        # As they were given: the result knows what is done to them.
+        return profiles(result, oversight=oversight, deployment=deployment)
 
 
 def _outcome_word(world: DeploymentWorld) -> str:
@@ -317,6 +334,7 @@ def _read_specs(
     scenario: Scenario | str | Mapping[str, object],
     agent: Agent | Mapping[str, object] | None,
     training: Training | Mapping[str, object] | None,
+    interventions: Interventions | None,
     settings: Mapping[str, object],
 ) -> Specs:
     """Return what is asked for before deployment; where profiles are given, nobody is trained."""
@@ -325,4 +343,6 @@ def _read_specs(
         told += [key for key in settings if not key.startswith("scenario.")]
         if told:
             raise SpecError(f"{told[0]}: nobody is trained where profiles are given")
-    return apply_settings(read_specs(scenario, agent=agent, training=training), settings)
+        interventions = None
+    specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
+    return apply_settings(specs, settings)

@@ -22,6 +22,7 @@ from sim.intervals import binomial_interval
 from sim.run import MOST_SEED
 from sim.spec.deployment import Deployment
 from sim.spec.errors import check_whole
+from sim.spec.intervention import Interventions
 from sim.spec.oversight import Oversight
 from sim.spec.scenario import Scenario
 from sim.worlds.deployment_world import CAUGHT_BY, MOST_REPLICATES, SERIES, DeploymentWorld
@@ -88,6 +89,7 @@ class Case:
     scenario: Scenario | str | Mapping[str, object]
     oversight: Oversight | Mapping[str, object] | None = None
     deployment: Deployment | Mapping[str, object] | None = None
+    interventions: Interventions | None = None
     replicates: int = 200
     willing: bool | None = None
     graph: Any = None
@@ -99,6 +101,7 @@ def deploy(
     scenario: Scenario | str | Mapping[str, object],
     oversight: Oversight | Mapping[str, object] | None = None,
     deployment: Deployment | Mapping[str, object] | None = None,
+    interventions: Interventions | None = None,
     replicates: int = 200,
     seed: int = 0,
     willing: bool | None = None,
@@ -113,6 +116,9 @@ def deploy(
         scenario: What they are deployed in.
         oversight: What stands in the way; the defaults of `sim.Oversight`.
         deployment: How many copies, and so on; the defaults of `sim.Deployment`.
+        interventions: What is done to these two, once; all else is left out. A profile does not
+            know what was done to the run that it is from; say it again, as in
+            `interventions=result.provenance["interventions"]`.
         replicates: How many deployments. They share the seed and differ in every draw; one more
             changes none of the others.
         seed: Of all random draws.
@@ -131,6 +137,7 @@ def deploy(
         scenario=scenario,
         oversight=oversight,
         deployment=deployment,
+        interventions=interventions,
         replicates=replicates,
         willing=willing,
         graph=graph,
@@ -184,6 +191,7 @@ def _checked(case: Case, *, seed: int) -> dict[str, Any]:
         scenario=case.scenario,
         oversight=case.oversight,
         deployment=case.deployment,
+        interventions=case.interventions,
         willing=case.willing,
         graph=case.graph,
         rng=seed,
