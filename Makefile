@@ -43,9 +43,13 @@ figures: environment
 	@$(BIN)/python experiments/archetypes.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/footnote3.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/footnote6.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/causation.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/evidence.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/sensitivity.py hydra.run.dir=outputs/figures
 	@cd outputs/figures && cp emergence.svg bifurcation.svg phase_diagram.png phase_plane.png \
 	  footnote3.png footnote4.png footnote6.png funnel.png moves.png binding.png deployment.png \
-	  archetypes.png training_log.png ../../docs/images
+	  archetypes.png training_log.png effects.png mediation.png scenarios.png \
+	  self_modification.png evidence.png contexts.png sensitivity.png ../../docs/images
 
 # Newer versions within the bounds of pyproject.toml; needs uv.
 lock:

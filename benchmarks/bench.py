@@ -1,7 +1,7 @@
 """How fast the engines are and what sweeps cost; writes docs/benchmarks.md and the README's table.
 
 make bench                         everything, some minutes
-make bench ARGS="--only engines"   or sweeps, analysis, worst_case; then nothing is written
+make bench ARGS="--only engines"   or one of `PARTS`; then nothing is written
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ import analysis
 import c_kernel
 import deployments
 import engines
+import evidence
 import funnel
+import sensitivity
 import sweeps
 from sim.dynamics.engines.engine import usable_processors
 from sim.result import versions
 
 ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
+PARTS = ("engines", "sweeps", "analysis", "worst_case", "evidence", "sensitivity")
 
 
 def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("engines", "sweeps", "analysis", "worst_case"))
+    parser.add_argument("--only", choices=PARTS)
     only = parser.parse_args().only
     console, rounds, found = Console(), None, None
     tables: list[Table] = []
@@ -59,6 +62,14 @@ def main() -> None:
             tables.append(funnel.funnels_table(funnel.measure(Path(folder))))
             console.print(tables[-1])
             tables.append(deployments.deployments_table(deployments.measure(Path(folder))))
+        console.print(tables[-1])
+    if only in (None, "evidence"):
+        with tempfile.TemporaryDirectory() as folder:
+            tables.append(evidence.evidence_costs(evidence.measure(Path(folder))))
+        console.print(tables[-1])
+    if only in (None, "sensitivity"):
+        with tempfile.TemporaryDirectory() as folder:
+            tables.append(sensitivity.sensitivity_costs(sensitivity.measure(Path(folder))))
         console.print(tables[-1])
     if only in (None, "engines"):
         with Progress(console=Console(stderr=True)) as progress:

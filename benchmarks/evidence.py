@@ -1,29 +1,59 @@
-"""What it costs to draw agents from a prior and train them."""
+"""What the study of evidence costs: drawing agents, and 100,000 of them through the command."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 
 import numpy as np
+from rich.table import Column, Table
 
 from sim.spec.prior import Prior
 from sim.spec.scenario import Scenario
 from sim.sweeps.draws import Draws
-from sim.sweeps.sweep import sweep
+from sweeps import Cost, cost_of
 
-AGENTS = 100_000
+AGENTS, PRIOR = 100_000, "capable"
 
 
-def evidence(agents: int = AGENTS, prior: str = "capable") -> dict[str, float]:
-    """Return seconds: `draw`, to draw agents, and `train`, to draw and train them."""
-    scenario = Scenario.load("lab_to_deployment")
-    draws = Draws(Prior.load(prior), points=agents, scenario=scenario)
+@dataclass(frozen=True)
+class Evidence:
+    """The figures.
+
+    Attributes:
+        draw: Seconds to draw `AGENTS` agents from a prior whose numbers go together.
+        once: The command, which trains each agent once.
+        cut: The command, which trains each agent twice more, to tell evidence from cause.
+    """
+
+    draw: float
+    once: Cost
+    cut: Cost
+
+
+def measure(folder: Path) -> Evidence:
+    """Run the commands once, nothing being kept from before; draw five times."""
+    asked = (f"priors=[{PRIOR}]", f"agents={AGENTS}", "store=null")
+    once = cost_of(folder, *asked, "cut=false", name="evidence")
+    cut = cost_of(folder, *asked, name="evidence")
+    return Evidence(draw=median(drawing() for _ in range(5)), once=once, cut=cut)
+
+
+def drawing() -> float:
+    """Return the seconds, on the wall, to draw `AGENTS` agents."""
+    draws = Draws(Prior.load(PRIOR), points=AGENTS, scenario=Scenario.load("lab_to_deployment"))
     start = time.perf_counter()
-    draws.at(np.arange(agents))
-    drawn = time.perf_counter()
-    sweep(scenario, design=draws, record_every=50)
-    return {"draw": drawn - start, "train": time.perf_counter() - drawn}
+    draws.at(np.arange(AGENTS))
+    return time.perf_counter() - start
 
 
-if __name__ == "__main__":
-    print(evidence())
+def evidence_costs(found: Evidence) -> Table:
+    """Lay the figures out."""
+    table = Table("what", Column("cost", justify="right"), title="Evidence", title_justify="left")
+    table.add_row(f"drawing {AGENTS:,} agents from {PRIOR}", f"{found.draw:.2f} s")
+    told = f"the command, {AGENTS:,} agents of one prior"
+    for what, cost in (("trained once", found.once), ("and twice more, cut", found.cut)):
+        table.add_row(f"{told}, {what}", f"{cost.seconds:.0f} s, {cost.memory / 2**30:.2f} GiB")
+    return table

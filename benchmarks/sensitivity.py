@@ -1,8 +1,12 @@
-"""How long a sensitivity study takes: runs, outcomes and indices, by base points."""
+"""What the study of sensitivity costs: Sobol indices of 14 assumptions, by part and in all."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
+
+from rich.table import Column, Table
 
 from sim.analysis.after import After
 from sim.analysis.sensitivity import analyse, convergence, sobol_sample
@@ -12,26 +16,57 @@ from sim.on_paper import read_deployment, read_oversight
 from sim.spec.library import config_root, read_yaml
 from sim.spec.settings import read_specs
 from sim.sweeps.sweep import run_plan
+from sweeps import Cost, cost_of
+
+POINTS, ASSUMPTIONS = 1024, 14
+CONFIG = read_yaml(config_root() / "sensitivity.yaml")
+#: The last of the list are left out, so that so many stay.
+LEFT_OUT = tuple(CONFIG["assumptions"])[ASSUMPTIONS:]
 
 
-def sensitivity(points: int = 1024, *, engine: str = "auto") -> dict[str, float]:
-    """Return seconds for each part of the study's Sobol indices, and how many runs there are.
+@dataclass(frozen=True)
+class Sensitivity:
+    """The figures.
 
-    Args:
-        points: Base points.
-        engine: What trains.
+    Attributes:
+        runs: How many there are.
+        parts: Seconds on the wall, by part of the work.
+        command: All of it, from the command line.
     """
-    config = read_yaml(config_root() / "sensitivity.yaml")
-    specs = read_specs("lab_to_deployment", agent=config["agent"])
+
+    runs: int
+    parts: dict[str, float]
+    command: Cost
+
+
+def measure(folder: Path) -> Sensitivity:
+    """Run the command, and its parts by themselves, once each; nothing is kept from before."""
+    without = ", ".join(f"{key}: null" for key in LEFT_OUT)
+    command = cost_of(
+        folder,
+        "method=[sobol]",
+        f"points={POINTS}",
+        f"++assumptions={{{without}}}",
+        "store=null",
+        name="sensitivity",
+    )
+    runs, parts = in_parts()
+    return Sensitivity(runs, parts, command)
+
+
+def in_parts() -> tuple[int, dict[str, float]]:
+    """Return how many runs there are, and the seconds of each part of the work."""
+    specs = read_specs("lab_to_deployment", agent=CONFIG["agent"])
     after = After(
         oversight=read_oversight(None, specs.scenario),
         deployment=read_deployment(None, specs.scenario),
         thresholds=Thresholds(),
     )
-    assumptions = read_assumptions(config["assumptions"], specs)
+    kept = {key: CONFIG["assumptions"][key] for key in CONFIG["assumptions"] if key not in LEFT_OUT}
+    assumptions = read_assumptions(kept, specs)
     times = [perf_counter()]
-    sample = sobol_sample(list(assumptions), points=points)
-    plan = plan_of(sample, assumptions, specs, seed=0, engine=engine)
+    sample = sobol_sample(list(assumptions), points=POINTS)
+    plan = plan_of(sample, assumptions, specs, seed=0, engine="auto")
     times.append(perf_counter())
     sweep = run_plan(plan)
     times.append(perf_counter())
@@ -40,11 +75,18 @@ def sensitivity(points: int = 1024, *, engine: str = "auto") -> dict[str, float]
     found = analyse(sample, outcomes)
     convergence(sample, outcomes, found)
     times.append(perf_counter())
-    names = ("sample and plan", "runs", "outcomes", "indices")
-    spent = {name: b - a for name, a, b in zip(names, times, times[1:], strict=False)}
-    return {"number of runs": float(plan.runs), **spent}
+    names = ("sample and plan", "runs", "outcomes", "indices, intervals and convergence")
+    return plan.runs, {name: b - a for name, a, b in zip(names, times, times[1:], strict=False)}
 
 
-if __name__ == "__main__":
-    for name, number in sensitivity().items():
-        print(f"{name:16s} {number:10,.1f}")
+def sensitivity_costs(found: Sensitivity) -> Table:
+    """Lay the figures out."""
+    table = Table(
+        "what", Column("cost", justify="right"), title="Sensitivity", title_justify="left"
+    )
+    told = f"Sobol indices, {ASSUMPTIONS} assumptions, {POINTS:,} base points ({found.runs:,} runs)"
+    cost = found.command
+    table.add_row(f"{told}: the command", f"{cost.seconds:.0f} s, {cost.memory / 2**30:.2f} GiB")
+    for name, seconds in found.parts.items():
+        table.add_row(f"  of this, {name}", f"{seconds:.1f} s")
+    return table

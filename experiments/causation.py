@@ -19,9 +19,7 @@ from sim.cli.after import AFTER_KEYS
 from sim.cli.application import application, scenario_choice
 from sim.cli.causation import HELP, KEYS, closing, measure, read, write, write_summary
 from sim.cli.compose import SPEC_KEYS
-from sim.cli.console import err, out, prepare_engine, progress_bar
-from sim.dynamics.engines.registry import get_engine
-from sim.sweeps.plan import Shard
+from sim.cli.console import err, out, prepare_shard, progress_bar
 
 ALL_KEYS = (*SPEC_KEYS, *AFTER_KEYS, *KEYS)
 
@@ -35,18 +33,15 @@ def main(config: DictConfig) -> None:
     found, figures = {}, []
     for part in study.parts:
         with progress_bar(part) as progress:
-            found[part] = measure(study, part, place=place, progress=progress, prepare=_prepare)
+            found[part] = measure(
+                study, part, place=place, progress=progress, prepare=prepare_shard
+            )
         figures += write(found[part], directory)
         out.print(closing(part, found[part]))
     write_summary(study, found, directory)
     err.print(f"[dim]{perf_counter() - start:.0f} s; numbers: {directory}[/dim]", soft_wrap=True)
     for figure in figures:
         out.print(f"figure: {figure}", soft_wrap=True)
-
-
-def _prepare(shard: Shard) -> None:
-    engine = get_engine(shard.engine, precision=shard.precision, threads=1)
-    prepare_engine(engine, shard.program())
 
 
 if __name__ == "__main__":

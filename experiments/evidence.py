@@ -20,10 +20,8 @@ from omegaconf import DictConfig
 from sim.cli.after import AFTER_KEYS
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
-from sim.cli.console import err, out, prepare_engine, progress_bar
+from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.evidence import HELP, KEYS, closing, measure, read, write
-from sim.dynamics.engines.registry import get_engine
-from sim.sweeps.plan import Shard
 
 ALL_KEYS = (*SPEC_KEYS, *AFTER_KEYS, *KEYS)
 
@@ -36,17 +34,12 @@ def main(config: DictConfig) -> None:
     start = perf_counter()
     title = f"{len(study.priors)} priors, {study.agents:,} agents, trained {len(study.worlds)} ways"
     with progress_bar(title) as progress:
-        found = measure(study, progress=progress, prepare=_prepare)
+        found = measure(study, progress=progress, prepare=prepare_shard)
     figures = write(directory, study, found)
     out.print(closing(found.evidence, found.cause, found.says))
     err.print(f"[dim]{perf_counter() - start:.0f} s; numbers: {directory}[/dim]", soft_wrap=True)
     for figure in figures:
         out.print(f"figure: {figure}", soft_wrap=True)
-
-
-def _prepare(shard: Shard) -> None:
-    engine = get_engine(shard.engine, precision=shard.precision, threads=1)
-    prepare_engine(engine, shard.program())
 
 
 if __name__ == "__main__":

@@ -21,9 +21,8 @@ from omegaconf import DictConfig
 from sim.cli.after import AFTER_KEYS
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
-from sim.cli.console import err, out, prepare_engine, progress_bar
+from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.sensitivity import HELP, KEYS, closing, measure, read, write
-from sim.dynamics.engines.registry import get_engine
 from sim.sweeps.sweep import run_plan
 
 ALL_KEYS = (*SPEC_KEYS, *AFTER_KEYS, *KEYS)
@@ -45,10 +44,7 @@ def main(config: DictConfig) -> None:
                 store=study.store(sample, plan),
                 executor=study.executor,
                 progress=progress,
-                prepare=lambda shard: prepare_engine(
-                    get_engine(shard.engine, precision=shard.precision, threads=1),
-                    shard.program(),
-                ),
+                prepare=prepare_shard,
             )
         with progress_bar(f"{method}: indices") as progress:
             found[method] = measure(study, sample, sweeps[method], progress=progress)

@@ -17,11 +17,10 @@ from omegaconf import DictConfig
 
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
-from sim.cli.console import err, out, prepare_engine, progress_bar
+from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.help import study_help
 from sim.cli.outputs import write_json
 from sim.cli.spread import KEYS, OWN, closing, measure, read, store_of, write, write_summary
-from sim.dynamics.engines.registry import get_engine
 from sim.sweeps.sweep import run_plan
 
 HELP = study_help(
@@ -45,10 +44,7 @@ def main(config: DictConfig) -> None:
                 plan,
                 store=store_of(place, study, part, plan),
                 progress=progress,
-                prepare=lambda shard: prepare_engine(
-                    get_engine(shard.engine, precision=shard.precision, threads=1),
-                    shard.program(),
-                ),
+                prepare=prepare_shard,
             )
         found[part] = measure(study, part, plan, sweep)
         provenance[part] = sweep.described

@@ -58,17 +58,19 @@ def contexts_sentence(contexts: pd.DataFrame, hypothesis: str, prior: str) -> st
     if rows.empty or not rows["share"].max() > 0.0:
         return ""
     top, last = rows.loc[rows["share"].idxmax()], rows.iloc[-1]
-    at = f"{percent(top['share'])} of those that game in {top['contexts']} contexts"
+    share = percent(top["share"])
     if top["contexts"] == last["contexts"]:
         return (
-            f"the more contexts an agent games in, up to all seen, the likelier: {at}"
-            if (rows["share"].is_monotonic_increasing)
-            else f"the likeliest are {at}"
+            "the more contexts an agent games in, up to all seen, the likelier: "
+            f"{share} of those that game in {top['contexts']} contexts"
+            if rows["share"].is_monotonic_increasing
+            else f"most often true of those that game in {top['contexts']} contexts ({share})"
         )
     clear = "" if last["high"] < top["low"] else " (the intervals overlap)"
     return (
-        f"the likeliest are {at}, and of those that game in {last['contexts']} it is true of "
-        f"{percent(last['share'])}{clear}"
+        f"most often true of those that game in {top['contexts']} contexts "
+        f"({share}), and of {percent(last['share'])} of those that game in "
+        f"{last['contexts']}{clear}"
     )
 
 

@@ -29,7 +29,7 @@ from sim.analysis.scenario_effects import SCENARIOS, scenario_effects, scenario_
 from sim.analysis.self_modification import SCENARIO, coverage, coverage_worlds, with_copies
 from sim.analysis.twin_worlds import outcomes_by_world, policies_by_world, start_of, worlds_plan
 from sim.cli.after import AFTER_KEYS, pop_after
-from sim.cli.compose import read_place, read_study
+from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.cli.stability import describe
@@ -40,6 +40,7 @@ from sim.run import MOST_SEED
 from sim.spec.errors import SpecError, check_whole, nearest
 from sim.spec.scenario import Scenario
 from sim.spec.settings import Specs, read_specs
+from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan, Shard
 from sim.sweeps.sweep import run_plan
 from sim.sweeps.table import Sweep
@@ -54,6 +55,7 @@ OWN = {
     "copies=3": "how many times self_modification copies each context",
     "do=[]": "interventions to know the effect of; none: gaming",
     "seed=0": "of all random draws",
+    "executor=local": "threads of this process; or dask",
     "engine=auto": "numpy, numba, or auto for the fastest that is installed",
     "store=outputs/causation-sweeps": "where runs are kept for the same command again; or null",
 }
@@ -83,6 +85,7 @@ class Study:
     copies: int
     seed: int
     engine: str
+    executor: Executor
 
     @cached_property
     def contrasts(self) -> dict[str, Contrast]:
@@ -127,7 +130,7 @@ class Study:
 
     def described(self) -> dict[str, Any]:
         """Return what is asked for, as plain data, for the provenance."""
-        own = {key: getattr(self, key) for key in KEYS if key not in ("store", "do")}
+        own = {key: getattr(self, key) for key in KEYS if key not in ("store", "do", "executor")}
         study = {**own, "do": [one.model_dump(mode="json") for one in self.do]}
         return describe(self.specs, **self.after.described(), study=study)
 
@@ -169,6 +172,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Study
     place = read_place(own.pop("store", None))
     parts = _pop_names(own, "parts", PARTS)
     scenarios = _pop_names(own, "scenarios", SCENARIOS)
+    executor = make_executor(own.pop("executor", None))
     check_whole("agents", own["agents"], least=2, most=_MOST_TWINS)
     check_whole("few_agents", own["few_agents"], least=2, most=_MOST_TWINS)
     check_whole("copies", own["copies"], least=1, most=_MOST_COPIES)
@@ -176,7 +180,15 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Study
     do = specs.interventions  # the key `do`, which all commands read as that
     after.under(do)
     bare = specs._replace(interventions=())
-    study = Study(specs=bare, after=after, do=do, parts=parts, scenarios=scenarios, **own)
+    study = Study(
+        specs=bare,
+        after=after,
+        do=do,
+        parts=parts,
+        scenarios=scenarios,
+        executor=executor,
+        **own,
+    )
     assert study.plans  # which checks all of them
     return study, place
 
@@ -216,7 +228,7 @@ def measure(
     """
     name, plan = study.specs.scenario.name, study.plans[part]
     store = None if place is None else f"{place}/{name}-{part}-{plan.id}"
-    sweep = run_plan(plan, store=store, progress=progress, prepare=prepare)
+    sweep = run_plan(plan, store=store, executor=study.executor, progress=progress, prepare=prepare)
     own_world = part in ("effects", "mediation")
     outcomes = outcomes_by_world(plan, sweep, after=study.after if own_world else None)
     counts = Counts(plan.runs, sweep.resumed, sweep.failed)

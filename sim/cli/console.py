@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from sim.dynamics.arrays import Program
 from sim.dynamics.engines.engine import Engine
+from sim.dynamics.engines.registry import get_engine
+from sim.sweeps.plan import Shard
 
 
 class _Named(Console):
@@ -42,6 +44,12 @@ def prepare_engine(engine: Engine, program: Program) -> None:
         program = program.take(np.arange(2))
     with err.status(f"preparing the {engine.name} engine (it may compile, once)"):
         engine.start(program).advance(0, 1)
+
+
+def prepare_shard(shard: Shard) -> None:
+    """Prepare the engine of a sweep's shard, as `sim.sweeps.sweep.run_plan` asks for it."""
+    engine = get_engine(shard.engine, precision=shard.precision, threads=1)
+    prepare_engine(engine, shard.program())
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from sim.analysis.observations import Flags, Seeing, contexts_gamed, observation
 from sim.analysis.progress import parts_of
 from sim.analysis.summary_moment import moment_of
 from sim.cli.after import AFTER_KEYS, pop_after
-from sim.cli.compose import read_place, read_study
+from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.evidence_tables import closing
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
@@ -33,6 +33,7 @@ from sim.spec.prior import Prior
 from sim.spec.settings import Specs, read_specs
 from sim.sweeps.design import is_number
 from sim.sweeps.draws import Draws
+from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.sweep import run_plan, with_first_point
 
@@ -46,6 +47,7 @@ OWN = {
     "lacking=2": "terms that an agent near the worst case may lack",
     "aligned=0.5": "alignment from which an agent is aligned",
     "seed=0": "of all random draws",
+    "executor=local": "threads of this process; or dask",
     "engine=auto": "numpy, numba, or auto for the fastest that is installed",
     "store=outputs/evidence-sweeps": "where populations are kept; null: nowhere",
     "seeing={}": "from where on something counts as seen; its keys:",
@@ -83,6 +85,7 @@ class Study:
     seed: int
     engine: str
     store: str | None
+    executor: Executor
 
     @property
     def worlds(self) -> tuple[str, ...]:
@@ -113,7 +116,9 @@ class Study:
 
     def described(self) -> dict[str, Any]:
         """Return what is asked for, as plain data, for the provenance."""
-        own = {key: getattr(self, key) for key in KEYS if key not in ("seeing", "priors")}
+        own = {
+            key: getattr(self, key) for key in KEYS if key not in ("seeing", "priors", "executor")
+        }
         study = {
             **own,
             "seeing": vars(self.seeing),
@@ -175,6 +180,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Study:
     if not is_number(own["aligned"]) or not -1.0 < own["aligned"] <= 1.0:
         raise SpecError(f"aligned: got {own['aligned']!r}: must be an alignment above -1")
     own["store"] = read_place(own["store"])
+    own["executor"] = make_executor(own.get("executor"))
     own["seeing"] = Seeing.read(own["seeing"], specs.scenario)
     given = own["priors"]
     if not isinstance(given, list) or not given or len(set(map(str, given))) < len(given):
@@ -206,7 +212,11 @@ def measure(
             plan = study.plan(name, world)
             kept = None if study.store is None else f"{study.store}/{name}-{world}-{plan.id}"
             frames[world] = run_plan(
-                plan, store=kept, progress=next(told), prepare=prepare
+                plan,
+                store=kept,
+                executor=study.executor,
+                progress=next(told),
+                prepare=prepare,
             ).frame.set_index("run")
         sound = np.logical_and.reduce([frame["error"].isna() for frame in frames.values()])
         if sound.sum() < 2:

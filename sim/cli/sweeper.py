@@ -27,15 +27,14 @@ from omegaconf import DictConfig
 
 from hydra_plugins.array_sweeper import SETTINGS
 from sim.cli.compose import Asked, read
-from sim.cli.console import err, out, prepare_engine, progress_bar
+from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.curves import draw_curves
 from sim.cli.report import FAILED, INTERRUPTED, Stopped, stopping
 from sim.cli.tables import sweep_table
-from sim.dynamics.engines.registry import get_engine
 from sim.spec.errors import SpecError, check_whole, nearest
 from sim.sweeps.design import Design, Grid, LatinHypercube, Product, Range, Sobol, Zip, is_number
 from sim.sweeps.executors import LocalExecutor
-from sim.sweeps.plan import Part, Plan, Shard, make_plan
+from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.sweep import run_plan, stands_in_column, with_first_point
 from sim.sweeps.table import Sweep
 
@@ -106,7 +105,7 @@ def sweep(
                     executor=executor,
                     progress=progress,
                     asked_for={"overrides": list(arguments)},
-                    prepare=_prepare if isinstance(executor, LocalExecutor) else None,
+                    prepare=prepare_shard if isinstance(executor, LocalExecutor) else None,
                 )
             _show(found, directory)
         except KeyboardInterrupt:
@@ -332,11 +331,6 @@ def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> P
 
 def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def _prepare(shard: Shard) -> None:
-    engine = get_engine(shard.engine, precision=shard.precision, threads=1)
-    prepare_engine(engine, shard.program())
 
 
 def _first_error(found: Sweep) -> str:

@@ -55,7 +55,8 @@ def calibration_figure(
                     text = f"{prior} {shown(one.auc, 2)} {ends_text}"
                 lower.text(
                     0.98, 0.03 + 0.085 * (len(scores) - 1 - i), text, transform=lower.transAxes,
-                    ha="right", color=colour, fontsize=7.5,
+                    ha="right", color=colour, fontsize=7.5, zorder=5,
+                    bbox={"facecolor": "white", "alpha": 0.85, "lw": 0, "pad": 1.0},
                 )  # fmt: skip
             top = min(1.05, max(1.15 * most, 0.01))
             upper.plot([0, top], [0, top], color=MUTED, lw=0.8, ls=":")

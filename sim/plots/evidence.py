@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sim.analysis.evidence import FEWEST
-from sim.analysis.evidence_text import contexts_sentence
 from sim.analysis.hypotheses import HYPOTHESES
-from sim.analysis.words import listed, shown
+from sim.analysis.words import listed, percent, shown
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 
 MARKERS = "osD^v*PX"
@@ -54,7 +53,7 @@ def ratios_figure(evidence: pd.DataFrame, cause: pd.DataFrame, *, name: str) -> 
             marks.append(
                 Line2D(
                     [], [], color=MUTED, marker="o", ls="", ms=7, mfc="none",
-                    label="with what gaming feeds back cut",
+                    label="open: with what gaming feeds back cut",
                 )
             )  # fmt: skip
         note = "95 % intervals; right of 1: evidence for, left of it: against"
@@ -109,13 +108,7 @@ def by_contexts_figure(contexts: pd.DataFrame, *, name: str) -> Figure:
             frameon=False,
             title=note,
         )
-        parts = [
-            f"under {prior}, {text}"
-            for prior in priors
-            if (text := contexts_sentence(contexts, "misalignment", prior))
-        ]
-        title = f"{name}, egregious misalignment: {'; '.join(parts) or 'nobody has it'}."
-        title_of(figure, title.replace(" %", "\u00a0%"))
+        title_of(figure, f"{name}: {_contexts_title(contexts, priors)}".replace(" %", "\u00a0%"))
         return figure
 
 
@@ -183,4 +176,25 @@ def _ratios_title(evidence: pd.DataFrame, priors: list[str]) -> str:
     return (
         f"an agent that {evidence['observation'].iloc[0]} has its odds of egregious misalignment "
         f"multiplied by {listed(told)}"
+    )
+
+
+def _contexts_title(contexts: pd.DataFrame, priors: list[str]) -> str:
+    """Say in how many contexts those game that are misaligned most often, and of all contexts."""
+    told = []
+    for prior in priors:
+        rows = _of(contexts, "misalignment")
+        rows = rows[(rows["prior_name"] == prior) & (rows["agents"] >= FEWEST)]
+        if rows.empty or not rows["share"].max() > 0.0:
+            continue
+        top, last = rows.loc[rows["share"].idxmax()], rows.iloc[-1]
+        told.append(
+            f"{top['contexts']} under {prior} ({percent(top['share'])}; of those that game in "
+            f"{last['contexts']}, {percent(last['share'])})"
+        )
+    if not told:
+        return "nobody is egregiously misaligned"
+    return (
+        "the share of egregiously misaligned agents is largest among those that game in this many "
+        f"contexts: {listed(told)}"
     )

@@ -179,8 +179,9 @@ def _plane(ax: Axes, found: Indices, outcome: str) -> None:
         elinewidth=1.0,
     )
     most = max(float(size["high"].max()), float(sigma.max()) / 1.3)
-    ax.set(xlim=(0.0, 1.3 * most), ylim=(0.0, 1.12 * float(sigma.max())))
-    end = min(1.3 * most, 1.12 * float(sigma.max()))
+    right = 1.3 * most
+    ax.set(xlim=(0.0, right), ylim=(0.0, 1.12 * float(sigma.max())))
+    end = min(right, 1.12 * float(sigma.max()))
     ax.plot([0.0, end], [0.0, end], color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=0)
     named = across.sort_values(ascending=False).index[:_NAMED]
     height = 0.055 * 1.12 * float(sigma.max())
@@ -190,11 +191,12 @@ def _plane(ax: Axes, found: Indices, outcome: str) -> None:
         last = at
         ax.annotate(
             label(name),
-            (float(size["high"][name]), at),
-            xytext=(4, 0),
-            textcoords="offset points",
+            (float(size["high"][name]), float(sigma[name])),
+            xytext=(float(size["high"][name]) + 0.025 * right, at),
             va="center",
             fontsize=8,
+            bbox={"facecolor": "white", "alpha": 0.85, "lw": 0, "pad": 0.5},
+            arrowprops={"arrowstyle": "-", "lw": 0.6, "color": MUTED, "relpos": (0.0, 0.5)},
         )
     ax.set(
         title=outcome.replace("_", " "),

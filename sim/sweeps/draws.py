@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy.special import betaincinv, expit, logit, ndtr, ndtri
 
@@ -91,7 +93,13 @@ class Draws(Design):
 
     def extremes(self, key: str) -> Index:
         """Return points in which a key has its least and its greatest number."""
-        return extreme_rows(self.at(np.arange(self._points))[key])
+        return self._extremes[key]
+
+    @cached_property
+    def _extremes(self) -> dict[str, Index]:
+        """The points in which keys have their least and their greatest numbers, by key."""
+        drawn = self.at(np.arange(self._points))
+        return {key: extreme_rows(numbers) for key, numbers in drawn.items()}
 
     def _normal(self, key: str, rows: Index) -> Numbers:
         return normal(seed=self._seed, stream=f"prior {key}", rows=rows)
