@@ -7,7 +7,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: run test verify lint format bench figures lock environment clean
+.PHONY: docs report run test verify lint format bench figures validation explore lock environment clean lessons
 
 run: environment
 	@$(BIN)/python experiments/emergence.py $(ARGS)
@@ -18,6 +18,10 @@ test: environment
 # Everything, the slow tests too.
 verify: environment
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+# The five lessons of notebooks/ in the browser, for this machine only.
+lessons: environment
+	@$(BIN)/marimo run notebooks/lesson_*.py --host 127.0.0.1 $(ARGS)
 
 lint: environment
 	@$(BIN)/ruff check .
@@ -30,6 +34,15 @@ format: environment
 
 bench: environment
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench.py $(ARGS)
+
+# The post claim by claim: outputs/report.html, which opens from disk.
+report: environment
+	@$(BIN)/python experiments/report.py $(ARGS)
+
+# The documentation as a site, site/index.html, which opens from disk; a broken link is an error.
+docs: environment
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "site: site/index.html"
 
 # The figures of the README and of the documents, each from a run.
 figures: environment
@@ -46,10 +59,24 @@ figures: environment
 	@$(BIN)/python experiments/causation.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/evidence.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/sensitivity.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/animation.py hydra.run.dir=outputs/figures
 	@cd outputs/figures && cp emergence.svg bifurcation.svg phase_diagram.png phase_plane.png \
 	  footnote3.png footnote4.png footnote6.png funnel.png moves.png binding.png deployment.png \
 	  archetypes.png training_log.png effects.png mediation.png scenarios.png \
-	  self_modification.png evidence.png contexts.png sensitivity.png ../../docs/images
+	  self_modification.png evidence.png contexts.png sensitivity.png emergence_animated.svg \
+	  ../../docs/images
+
+# The model against published measurements: docs/validation.md with its figures, and the agent.
+validation: environment
+	@$(BIN)/python experiments/calibration.py hydra.run.dir=outputs/validation
+	@cd outputs/validation && cp validation.md ../../docs/validation.md \
+	  && cp summary.json ../../docs/validation.json \
+	  && cp calibration.png mechanisms.png cross_validation.png reinforced.png facts.png \
+	  ../../docs/images && cp calibrated.yaml ../../configs/agent/calibrated.yaml
+
+# Assumptions to move in a browser, on this machine only; ARGS="--port 9000" for another port.
+explore: environment
+	@$(BIN)/python -m sim.explorer $(ARGS)
 
 # Newer versions within the bounds of pyproject.toml; needs uv.
 lock:
@@ -60,4 +87,4 @@ environment:
 	@sh .ci/environment $(PYTHON)
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site

@@ -15,6 +15,7 @@ from sim.cli.compose import plain, read_run
 from sim.cli.help import run_help
 from sim.spec.agent import Agent
 from sim.spec.base import Spec
+from sim.spec.calibration import Calibration
 from sim.spec.deployment import Deployment
 from sim.spec.library import config_root, names
 from sim.spec.oversight import Oversight
@@ -33,6 +34,8 @@ JOBS = ["emergence"]
 OF_RUNS = ("agent", "executor", "scenario", "training")
 #: ... and of what comes after training, which runs do without.
 AFTER: dict[str, type[Spec]] = {"oversight": Oversight, "deployment": Deployment}
+#: Scenarios of agents that are not of the usual one.
+STORIES = {"calibrated": "alignment_faking"}
 SCENARIOS = [path.stem for path in OPTIONS if path.parent.name == "scenario"]
 
 
@@ -58,7 +61,7 @@ def test_every_job_composes_into_a_run(job: str) -> None:
 def test_every_option_composes_into_a_run(option: Path) -> None:
     settings = [f"{option.parent}={option.stem}"]
     if option.parent.name == "agent":  # agents of a story name the values that it has
-        settings.append("scenario=lab_to_deployment")
+        settings.append(f"scenario={STORIES.get(option.stem, 'lab_to_deployment')}")
     assert read_run(composed("emergence", *settings), scenario_name="story").name == "story"
 
 
@@ -69,6 +72,14 @@ def test_every_option_of_what_comes_after_training_composes(option: Path) -> Non
     after = pop_after(own, Scenario.load("lab_to_deployment"))
     default = AFTER[group]()
     assert (getattr(after, group) == default) == (option.stem == "default")
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.parent.name == "measured"], ids=str)
+def test_every_option_of_what_was_measured_composes(option: Path) -> None:
+    own = plain(composed("calibration", f"measured={option.stem}"))
+    written = yaml.safe_load((CONFIGS / option).read_text(encoding="utf-8"))
+    assert own["measured"] == written
+    assert Calibration.parse(own["measured"], path="measured").free
 
 
 def test_every_application_has_its_config() -> None:

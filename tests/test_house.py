@@ -21,7 +21,9 @@ FLOORS = {
     "sweeps": 3,
     "analysis": 4,
     "plots": 5,
-    "cli": 6,
+    "report": 6,
+    "cli": 7,
+    "explorer": 8,
 }
 
 
@@ -88,13 +90,15 @@ KEPT = {
     "matplotlib": {"plots", "cli"},
     "numpy": set(FLOORS) - {"spec"},
     "xarray": set(FLOORS) - {"spec"},
-    "pandas": {"sweeps", "analysis", "plots", "cli"},
+    "pandas": {"sweeps", "analysis", "plots", "report", "cli"},
     "pyarrow": {"sweeps"},
     "duckdb": {"sweeps"},
     "fsspec": {"sweeps"},
     "scipy": {"dynamics", "run", "sweeps", "analysis"},
     "distributed": {"sweeps"},
     "SALib": {"analysis"},
+    "marimo": {"explorer"},
+    "uvicorn": {"explorer"},
     "numba": {"dynamics"},
     "llvmlite": {"dynamics"},
 }

@@ -1,0 +1,424 @@
+"""Lesson 3: does it last? Open it with `make lessons`."""
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="compact", app_title="Lesson 3: does it last?", css_file="lessons.css")
+
+
+@app.cell
+def _():
+    import marimo as mo
+    import numpy as np
+    from _shared import (
+        BLACK,
+        BLUE,
+        GREY,
+        ORANGE,
+        canvas,
+        exercise,
+        percent,
+        plate,
+        predict,
+        reply,
+        signed,
+        wait_for,
+    )
+
+    import sim
+
+    return (
+        BLACK,
+        BLUE,
+        GREY,
+        ORANGE,
+        canvas,
+        exercise,
+        mo,
+        np,
+        percent,
+        plate,
+        predict,
+        reply,
+        signed,
+        sim,
+        wait_for,
+    )
+
+
+@app.cell
+def _(mo):
+    mo.md(r"""
+    # Lesson 3: does it last?
+
+    **At the end you will know** what makes gaming some of the time a stable state or a passing one,
+    and how to read a phase plane.
+    *About 20 minutes: 4 to read, 10 for two predictions and the sliders, 6 for the exercises.*
+
+    ## The passage
+
+    > It's also possible that, even without large distributional shifts, the model only
+    > training-games some fraction of the time. This doesn't seem like a stable equilibrium as
+    > training continues, though. (Footnote 4)
+
+    ## The idea
+
+    *Some fraction of the time* can mean two things. Recall $g = a\,d$. An agent can be
+    **undecided**
+    ($d$ between 0.1 and 0.9: with training in mind it sometimes games), or **decided but not always
+    aware** ($d$ near 1, $a$ small). Only the first is in question here.
+
+    *Stable* means: after a nudge, training brings it back. Nothing says that training must do so.
+    One thing that can is an **anchor**, a pull of every parameter back to its start, as a penalty
+    for straying from the first model would be:
+
+    $$\theta \leftarrow \theta + \Delta\theta - \text{anchor}\,(\theta - \theta_0).$$
+
+    Below, 32 agents of the first example start undecided, with awareness from hardly any to
+    complete, and are trained for 3,000 steps.
+    """)
+    return
+
+
+@app.cell
+def _(np, sim):
+    def undecided_start():
+        """Return 32 agents, undecided wherever something is at stake (0.12 to 0.88)."""
+        decision = np.linspace(0.12, 0.88, 32)
+        awareness = -7.0 + 7.0 * (np.arange(32) * 13 % 32) / 31
+        thoughts = sim.simulate(
+            "copyright",
+            agents=32,
+            initial=sim.AgentState(awareness=awareness),
+            training={"steps": 1},
+            record_every=1,
+            seed=0,
+        ).data.sel(step=0)
+        rationality = sim.Agent().rationality
+        habit = np.log(decision / (1 - decision))[:, None] - rationality * thoughts.incentive
+        return sim.AgentState(awareness=awareness, habit=np.where(thoughts.stake > 0, habit, -5.0))
+
+    begin = undecided_start()
+
+    def decide(**training):
+        """Return how decided each agent is about the song over 3,000 steps [step, agent]."""
+        run = sim.simulate(
+            "copyright",
+            agents=32,
+            initial=begin,
+            training={"steps": 3000, **training},
+            record_every=20,
+            seed=0,
+        )
+        return run.decision.sel(context="copyright_chat")
+
+    def still(decision):
+        """Return the share of agents that is undecided [step]."""
+        return ((decision > 0.1) & (decision < 0.9)).mean("agent")
+
+    def half_decided(decision):
+        """Return the first recorded step at which at most half are undecided; None if never."""
+        few = still(decision).values <= 0.5
+        return int(decision["step"][few.argmax()]) if few.any() else None
+
+    return decide, half_decided, still
+
+
+@app.cell
+def _(predict):
+    guess_lasts = predict(
+        "Without an anchor: how many of the 32 are still undecided after 3,000 steps?",
+        {"most of them (over half)": "most", "some (a tenth to half)": "some", "hardly any": "few"},
+    )
+    guess_lasts
+    return (guess_lasts,)
+
+
+@app.cell
+def _(BLUE, GREY, canvas, half_decided, percent, plate, still):
+    def draw(decision, title):
+        """Return each agent's decision over training, with words beside it."""
+        figure, (ax,) = canvas(height=3.6)
+        ax.axhspan(0.1, 0.9, color=GREY, alpha=0.15)
+        ax.plot(decision["step"], decision, color=BLUE, linewidth=0.9, alpha=0.7)
+        ax.text(2990, 0.84, "undecided", ha="right", va="center")
+        ax.set(
+            ylim=(-0.02, 1.02),
+            xlim=(0, 3000),
+            xlabel="training step",
+            ylabel="decision to game, d",
+            title=title,
+        )
+        when = half_decided(decision)
+        half = f"Half had decided by step {when}." if when else "Half never decide."
+        last = decision.isel(step=-1)
+        return plate(
+            figure,
+            f"One line for each agent. {percent(still(decision)[-1])} are undecided at the end. "
+            f"{half} {int((last >= 0.9).sum())} of 32 have decided to game, "
+            f"{int((last <= 0.1).sum())} not to.",
+        )
+
+    return (draw,)
+
+
+@app.cell
+def _(decide, draw, guess_lasts, mo, reply, still, wait_for):
+    wait_for(guess_lasts)
+    _decision = decide()
+    undecided_free = float(still(_decision)[-1])
+    _right = "most" if undecided_free > 0.5 else "some" if undecided_free >= 0.1 else "few"
+    mo.vstack(
+        [
+            reply(guess_lasts, _right),
+            draw(_decision, "Without an anchor"),
+            mo.md(
+                "Why? Recall lesson 1: a value that is worn down has more at stake. More gaming "
+                "pays "
+                "more, which makes it more decided; an agent on the other side of the edge loses "
+                "its "
+                "value, and with it any reason to game. What is in the middle is pushed away "
+                "from it."
+            ),
+        ]
+    )
+    return (undecided_free,)
+
+
+@app.cell
+def _(guess_lasts, mo, wait_for):
+    wait_for(guess_lasts, quietly=True)
+    sliders = mo.ui.dictionary(
+        {
+            "anchor": mo.ui.slider(
+                steps=[0, 1, 3, 10, 20, 30, 50, 100],
+                value=1,
+                show_value=True,
+                label="anchor, in thousandths",
+            ),
+            "credit": mo.ui.slider(
+                0, 1, 0.1, value=1, show_value=True, label="credit that motives get for gaming, ω"
+            ),
+        }
+    )
+    mo.vstack([mo.md("## Try it: what makes indecision last?"), *sliders.elements.values()])
+    return (sliders,)
+
+
+@app.cell
+def _(decide, draw, sliders, still):
+    _anchor, _credit = sliders.value["anchor"] / 1000, sliders.value["credit"]
+    _decision = decide(anchor=_anchor, motive_credit=_credit)
+    undecided = float(still(_decision)[-1])
+    draw(_decision, f"Anchor {_anchor:g}, credit for motives {_credit:g}")
+    return (undecided,)
+
+
+@app.cell
+def _(mo):
+    mo.md(r"""
+    ## The phase plane
+
+    Take one context, and let only two numbers move: the value $v$ and the habit $h$. Every point of
+    the plane is an agent; the arrow there is what training does to it next. A **fixed point** is
+    where nothing moves. It is *stable* if all that is near comes to it, a *saddle* if it draws in
+    from some sides and sends away to others: there the edge between two fates runs.
+    """)
+    return
+
+
+@app.cell
+def _(predict):
+    guess_plane = predict(
+        "With a weak anchor (0.003): in how many places can training come to rest and stay?",
+        {"in one: training forgets where it began": "1", "in two": "2", "in three or more": "3"},
+    )
+    guess_plane
+    return (guess_plane,)
+
+
+@app.cell
+def _(BLACK, BLUE, GREY, ORANGE, canvas, np, percent, plate, signed, sim):
+    _song = {
+        "name": "one_song",
+        "values": ["copyright"],
+        "human_values": {"copyright": 1},
+        "contexts": {
+            "chat": {
+                "responses": {"respect": {"copyright": 1}, "disregard": {"copyright": -1}},
+                "reward": {"respect": -1, "disregard": 1},
+                "info": 1,
+                "cue": 2,
+            }
+        },
+    }
+    _held = [
+        {"key": f"state.{name}", "freeze": True}
+        for name in ("awareness", "log_horizon", "log_competence")
+    ]
+
+    def plane(anchor):
+        """Return the fixed points of value and habit, how many are stable, and their picture."""
+        values, habits = np.meshgrid(np.linspace(-1.2, 1.2, 15), np.linspace(-8, 6, 15))
+        # The anchor pulls to the start of each agent; an arrow needs the pull to the usual start.
+        step = sim.simulate(
+            _song,
+            agents=values.size,
+            initial=sim.AgentState(values=values.reshape(-1, 1), habit=habits.reshape(-1, 1)),
+            training={"steps": 1},
+            interventions=_held,
+            record_every=1,
+            seed=0,
+        )
+        here, then = (step.data.isel(step=at) for at in (0, 1))
+        right = (then["values"] - here["values"]).values.reshape(values.shape)
+        up = (then["habit"] - here["habit"]).values.reshape(values.shape)
+        right, up = right - anchor * (values - 1), up - anchor * (habits + 5)
+        found = sim.equilibria(
+            _song,
+            free=["values.copyright", "habit.chat"],
+            training={"anchor": anchor},
+            starts=8,
+            steps=2000,
+        )
+        figure, (ax,) = canvas(height=4.6)
+        across, along = right / 2.4, up / 14
+        length = np.hypot(across, along)
+        ax.quiver(
+            values, habits, across / length, along / length, color=GREY, width=0.004, scale=24
+        )
+        said = []
+        for point in found.points:
+            spot = dict(zip(point.point.names, point.point.at, strict=True))
+            v, h, rate = (
+                spot["values.copyright"],
+                spot["habit.chat"],
+                point.gaming_rate["chat"],
+            )
+            stable = point.kind == "stable"
+            ax.plot(
+                v,
+                h,
+                "o" if stable else "X",
+                color=BLUE if stable else ORANGE,
+                markersize=11,
+                markeredgecolor=BLACK,
+                clip_on=False,
+            )
+            said.append(f"{point.kind} at a value of {signed(v)} (games with {percent(rate)})")
+        ax.plot(1, -5, "s", color=BLACK)
+        ax.annotate("start", (1, -5), xytext=(7, 5), textcoords="offset points")
+        ax.set(
+            xlim=(-1.25, 1.25),
+            ylim=(-8.5, 6.5),
+            xlabel="value for copyright, v",
+            ylabel="habit of gaming, h",
+            title=f"Anchor {anchor:g}: circles hold, crosses do not",
+        )
+        words = f"Fixed points: {'; '.join(said)}." if said else "No fixed point was found."
+        stays = sum(point.kind == "stable" for point in found.points)
+        return stays, plate(figure, f"Arrows: the direction of training's next step. {words}")
+
+    return (plane,)
+
+
+@app.cell
+def _(guess_plane, mo, plane, reply, wait_for):
+    wait_for(guess_plane)
+    stable_places, _picture = plane(0.003)
+    mo.vstack(
+        [
+            reply(guess_plane, str(min(max(stable_places, 1), 3))),
+            _picture,
+            mo.md(
+                "Where there are two, history decides: two agents with the same assumptions end "
+                "apart if they began on different sides of the edge."
+            ),
+        ]
+    )
+    return (stable_places,)
+
+
+@app.cell
+def _(guess_plane, mo, wait_for):
+    wait_for(guess_plane, quietly=True)
+    plane_slider = mo.ui.slider(
+        steps=[1, 2, 3, 4, 5, 6, 8, 10, 30],
+        value=1,
+        show_value=True,
+        label="anchor, in thousandths",
+    )
+    mo.vstack([mo.md("Move the anchor. When do two places become one?"), plane_slider])
+    return (plane_slider,)
+
+
+@app.cell
+def _(plane, plane_slider):
+    places, _picture = plane(plane_slider.value / 1000)
+    _picture
+    return (places,)
+
+
+@app.cell
+def _(
+    decide, exercise, guess_lasts, guess_plane, half_decided, mo, percent, plane, still, wait_for
+):
+    wait_for(guess_lasts, guess_plane, quietly=True)
+    _anchors = (0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1)
+    undecided_by_anchor = {anchor: float(still(decide(anchor=anchor))[-1]) for anchor in _anchors}
+    _enough = next((a for a, share in undecided_by_anchor.items() if share >= 0.5), None)
+    _without = decide(motive_credit=0)
+    _places = {anchor: plane(anchor)[0] for anchor in (0.003, 0.01)}
+    mo.vstack(
+        [
+            mo.md("## Exercises"),
+            exercise(
+                1,
+                "From which of the anchors on the slider are at least half still undecided at the "
+                "end? In how many steps does such an anchor bring a parameter back?",
+                (
+                    f"From {_enough:g} on: {percent(undecided_by_anchor[_enough])}. A pull of "
+                    f"{_enough:g} takes about {1 / _enough:.0f} steps to bring a parameter back to "
+                    "a third of its distance. That is a strong pull for a run of 3,000 steps."
+                )
+                if _enough
+                else "From none of them.",
+            ),
+            exercise(
+                2,
+                "Give motives no credit for gaming (ω = 0). What changes: the outcome or the pace?",
+                f"Half had decided by step {half_decided(_without)} instead of "
+                f"{half_decided(decide())}, and {percent(still(_without)[-1])} are undecided at "
+                "the "
+                f"end instead of {percent(undecided_by_anchor[0])}.",
+            ),
+            exercise(
+                3,
+                "In the plane, how many stable places are there at anchors of 0.003 and "
+                "0.01? What does it mean for an agent that has lost its value?",
+                "; ".join(f"{count} at {anchor:g}" for anchor, count in _places.items())
+                + ". Where there are two, nothing brings a lost value back. Where there is one, "
+                "training forgets where it began.",
+            ),
+        ]
+    )
+    return (undecided_by_anchor,)
+
+
+@app.cell
+def _(mo):
+    mo.md(r"""
+    ## What the model cannot say
+
+    Whether real training has an anchor of this strength, or noise that keeps agents undecided in
+    another way. A plane of two numbers leaves all others still; with everything free there are
+    more places to rest. Without an anchor, capabilities and awareness go on moving, and training
+    rests nowhere.
+
+    *Next: lesson 4, the gap to the worst case. More: `docs/stability.md`.*
+    """)
+    return
+
+
+if __name__ == "__main__":
+    app.run()

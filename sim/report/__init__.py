@@ -1,0 +1,1 @@
+"""The report: the post claim by claim, as one HTML page that needs nothing but itself."""
