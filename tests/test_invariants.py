@@ -100,11 +100,15 @@ def scratchpads(world: dict[str, Any], result: sim.Result) -> Any:
 @settings(max_examples=60)
 @given(world=worlds(), agent=agents, scale=st.floats(0, 3))
 def test_no_conflict_no_stake(world: dict[str, Any], agent: dict[str, Any], scale: float) -> None:
-    """Where the reward is what the agent values anyway, it has nothing to protect."""
+    """Where the reward is what the agent values anyway, it has nothing to protect.
+
+    At the start: a step of training also moves values that go with those it started with.
+    """
     liked = agent["initial"]["values"]["v0"]
     for context in world["contexts"].values():
         context["reward"] = {r: scale * liked * f["v0"] for r, f in context["responses"].items()}
-    assert (sim.simulate(world, agent=agent, training={"steps": 1}).stake <= 1e-12).all()
+    result = sim.simulate(world, agent=agent, training={"steps": 1})
+    assert (result.stake.sel(step=0) <= 1e-12).all()
 
 
 @settings(max_examples=60)
