@@ -11,19 +11,18 @@ import pandas as pd
 import pytest
 from scipy.stats import f as fisher
 
-from sim.analysis.calibrated import scatter_of
 from sim.analysis.calibration import Fit, Problem, fit, interval
 from sim.analysis.calibration_problems import by_condition, by_rates, hold, place, shared_of
+from sim.analysis.calibration_scatter import scatter_of
 from sim.analysis.calibration_terms import Term, Terms
-from sim.analysis.least_squares import least_squares
 from sim.analysis.measurements import RATES, Measurements, check_measurements
 from sim.analysis.smooth_rates import SmoothRates
-from sim.analysis.workers import mapped
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
 from sim.spec.calibration import Calibration
 from sim.spec.errors import SpecError
 from sim.spec.settings import read_specs
+from sim.workers import mapped
 
 VALUE, AWARE = "agent.initial.values.harmlessness", "agent.initial.awareness"
 RATIONALITY, COMPETENCE = "agent.rationality", "agent.initial.log_competence"
@@ -259,37 +258,6 @@ def test_an_interval_ends_at_a_bound() -> None:
     low, high = interval(found, 0)
     assert low == 0.4
     assert high > found.theta[0]
-
-
-# ------------------------------------------------------------------------------------ search
-
-
-@pytest.mark.parametrize("start", [(-1.2, 1.0), (3.0, -3.0)])
-def test_the_search_follows_a_curved_valley(start: tuple[float, float]) -> None:
-    """Rosenbrock's valley; its end is (1, 1)."""
-    found = least_squares(
-        lambda x: np.array([10.0 * (x[1] - x[0] ** 2), 1.0 - x[0]]),
-        lambda x: np.array([[-20.0 * x[0], 10.0], [-1.0, 0.0]]),
-        np.array(start),
-        low=np.full(2, -5.0),
-        high=np.full(2, 5.0),
-        tolerance=1e-9,
-    )
-    assert found.converged
-    np.testing.assert_allclose(found.x, 1.0, atol=1e-3)
-
-
-def test_the_search_stays_within_bounds_and_reaches_them() -> None:
-    found = least_squares(
-        lambda x: x - np.array([3.0, 0.5]),
-        lambda x: np.eye(2),
-        np.zeros(2),
-        low=np.full(2, -1.0),
-        high=np.ones(2),
-        tolerance=1e-9,
-    )
-    np.testing.assert_allclose(found.x, [1.0, 0.5], atol=1e-3)
-    assert (found.x <= 1.0).all()
 
 
 # ----------------------------------------------------------------------------------- refusals

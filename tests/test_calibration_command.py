@@ -13,11 +13,12 @@ import yaml
 
 import sim
 from commands import Call, assert_refused
-from sim.analysis.calibrated import agent_data
 from sim.analysis.calibration import fit
+from sim.analysis.calibration_findings import findings
 from sim.analysis.calibration_problems import by_rates
+from sim.analysis.calibration_tables import agent_data
 from sim.analysis.calibration_terms import Terms
-from sim.analysis.calibration_text import findings, page
+from sim.analysis.calibration_text import page
 from sim.analysis.measurements import RATES, Measurements, read_measurements
 from sim.analysis.smooth_rates import SmoothRates
 from sim.spec.agent import Agent

@@ -27,7 +27,7 @@ from sim.analysis.reinforced_fit import (
 from sim.analysis.reinforced_moments import after
 from sim.analysis.reinforced_places import draw, draw_places
 from sim.analysis.reinforced_predict import Reinforced, study
-from sim.analysis.reinforced_stages import Stages, read_stages
+from sim.analysis.reinforced_stages import Stages, read_prompts, read_stages
 from sim.analysis.reinforced_text import predictions_paragraph, title, variants_paragraph
 from sim.plots.reinforced import reinforced_figure
 from sim.spec.calibration import Calibration
@@ -215,6 +215,22 @@ def test_prompts_of_another_agent_are_refused(rates, calibration, numbers):
 
 
 # ------------------------------------------------------------------------------------------- places
+
+
+def test_prompts_are_read_from_either_form_of_table(tmp_path: Path) -> None:
+    """Of a table of stages, what was measured before training."""
+    before, later = np.full((len(PLACES), 3), 0.5), np.full((1, 3), 0.1)
+    stages = table(before, later)
+    path = tmp_path / "some.csv"
+    stages.frame.to_csv(path, index=False)
+    found = read_prompts(path)
+    assert list(found.frame["condition"]) == list(PLACES)
+    np.testing.assert_array_equal(found.rates, before)
+    found.frame.to_csv(path, index=False)
+    np.testing.assert_array_equal(read_prompts(path).rates, before)
+    stages.frame.tail(1).to_csv(path, index=False)
+    with pytest.raises(SpecError, match=r"some\.csv: no row has the stage pre_rl"):
+        read_prompts(path)
 
 
 def test_places_are_drawn_as_errors_say(rates, calibration, numbers):

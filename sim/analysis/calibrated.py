@@ -13,35 +13,35 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 
 from sim.analysis.calibration import Fit, fit, interval
 from sim.analysis.calibration_problems import by_condition, by_rates, shared_of
+from sim.analysis.calibration_scatter import scatter_of
+from sim.analysis.calibration_tables import agent_data, default_prompt, parameters_of, residuals_of
 from sim.analysis.calibration_terms import Terms, unknown_edits
 from sim.analysis.cross_validation import (
     Model,
     Predictor,
     cross_validate,
     errors_of,
-    folds_of,
+    predictions,
     predictors,
 )
 from sim.analysis.facts import answers, table_of
 from sim.analysis.facts_answer import Answer
 from sim.analysis.facts_world import Asked
-from sim.analysis.measurements import RATES, Measurements
+from sim.analysis.measurements import Measurements
 from sim.analysis.mixture import explained, mechanisms, product_chi2
 from sim.analysis.progress import parts_of
-from sim.analysis.prompt_rates import SPREAD, PromptRates
+from sim.analysis.prompt_rates import PromptRates
 from sim.analysis.reinforced_predict import Reinforced
 from sim.analysis.reinforced_predict import study as reinforce
 from sim.analysis.smooth_rates import SmoothRates
-from sim.analysis.workers import mapped
-from sim.dynamics.state import Array
 from sim.spec.agent import Agent
 from sim.spec.calibration import Calibration
 from sim.spec.errors import SpecError
 from sim.spec.settings import Specs
+from sim.workers import mapped
 
 PARTS = ("fit", "mixture", "cross_validation", "rl", "facts")
 #: The fits, by what tells where a prompt stands.
@@ -49,13 +49,12 @@ CONDITION, SCATTERED, BY_RATES = "by condition", "by condition, with scatter", "
 #: What each part takes, about.
 _COSTS = {"fit": 6.0, "intervals": 20.0, "mixture": 8.0, "cross_validation": 16.0, "test": 3.0,
           "rl": 5.0, "facts": 4.0}  # fmt: skip
-#: Prompts differ at most by so much besides.
-_MOST_SCATTER = 0.4
-_AGENT = "agent."
 #: From so many rows on, other processes help.
 _MANY = 40
 #: The setting whose default prompt tells the calibrated agent, if the table has it.
 _FIRST = "helpful_only"
+#: The setting whose default prompt some further facts are about.
+_WELFARE = "animal_welfare"
 
 Progress = Callable[[float], None]
 
@@ -181,37 +180,6 @@ def calibrate(question: Question, *, progress: Progress | None = None) -> Calibr
     return found
 
 
-def scatter_of(
-    terms: Terms, rates: PromptRates, measured: Measurements, *, start: Fit | None = None
-) -> tuple[float, Fit]:
-    """Return by how much prompts differ besides, and the fit with it.
-
-    It is the standard deviation, added to the published errors squared, at which χ² is what its
-    degrees of freedom are; 0 if χ² is no more without it.
-    """
-    last = start or fit(by_condition(terms, rates, measured), thorough=True)
-    if last.dof <= 0 or last.chi2 <= last.dof:
-        return 0.0, last
-
-    def excess(logarithm: float) -> float:
-        nonlocal last
-        problem = by_condition(terms, rates, measured, scatter=float(np.exp(logarithm)))
-        last = fit(problem, start=last.theta)
-        return float(np.log(last.chi2 / last.dof))
-
-    ends = float(np.log(1e-3)), float(np.log(_MOST_SCATTER))
-    root = float(np.exp(brentq(excess, *ends, xtol=0.01)))
-    # Another valley may be lower with this scatter; once more, from there.
-    cold = fit(by_condition(terms, rates, measured, scatter=root))
-    begun = min(cold, last, key=lambda one: one.objective)
-    last = begun
-    if abs(np.log(begun.chi2 / begun.dof)) > 0.02:
-        near = float(np.log(root))
-        root = float(np.exp(brentq(excess, near - 0.7, near + 0.7, xtol=0.01)))
-        last = fit(by_condition(terms, rates, measured, scatter=root), start=last.theta)
-    return root, last
-
-
 def _fit(found: Calibrated, terms: Terms, rates: PromptRates, told: Progress | None) -> None:
     measured = found.question.data
     first, second, third = parts_of(told, [1.0, 2.0, 2.0])
@@ -233,7 +201,9 @@ def _fit(found: Calibrated, terms: Terms, rates: PromptRates, told: Progress | N
     shared = sum(term.row is None for term in problem.terms)
     if len(measured) > shared:
         found.fits[BY_RATES] = fit(problem, thorough=True)
-        found.agent = _of_default(found)
+        settings = (_FIRST, *measured.frame["setting"])
+        told_by = (default_prompt(found.fits[BY_RATES], setting) for setting in settings)
+        found.agent = next((numbers for numbers in told_by if numbers), None)
     else:
         found.skipped[BY_RATES] = (
             f"each row tests the model once, and {len(measured)} rows are too few for the "
@@ -242,89 +212,11 @@ def _fit(found: Calibrated, terms: Terms, rates: PromptRates, told: Progress | N
     third(1.0)
     if found.fits:
         found.parameters = pd.concat(
-            [_parameters(name, one) for name, one in found.fits.items()], ignore_index=True
+            [parameters_of(name, one) for name, one in found.fits.items()], ignore_index=True
         )
         found.residuals = pd.concat(
-            [_residuals(name, one) for name, one in found.fits.items()], ignore_index=True
+            [residuals_of(name, one) for name, one in found.fits.items()], ignore_index=True
         )
-
-
-def _parameters(name: str, one: Fit) -> pd.DataFrame:
-    rows = []
-    for i, term in enumerate(one.problem.terms):
-        if term.row is not None:
-            continue
-        theta, error = float(one.theta[i]), float(one.standard_errors[i])
-        rows.append(
-            {
-                "fit": name,
-                "name": term.name,
-                "key": term.key,
-                "setting": term.setting,
-                "edit": term.edit,
-                "fitted": theta,
-                "standard_error": error,
-                "low": max(theta - 1.96 * error, term.low),
-                "high": min(theta + 1.96 * error, term.high),
-                "interval": "curvature" if np.isfinite(error) else "none",
-                "least": term.low,
-                "greatest": term.high,
-                "at_bound": bool(one.at_bound[i]),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _residuals(name: str, one: Fit) -> pd.DataFrame:
-    frame, problem = one.problem.measured.frame, one.problem
-    tables = []
-    for i, rate in enumerate(RATES):
-        tables.append(
-            frame[["row", "setting", "condition"]].assign(
-                fit=name,
-                rate=rate,
-                measured=frame[rate],
-                error=problem.errors[:, i],
-                model=one.rates[:, i],
-                residual=one.residuals[:, i],
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
-
-
-def _of_default(found: Calibrated) -> dict[str, float] | None:
-    """Return the numbers of the default prompt by full key, as an agent has them."""
-    one, frame = found.fits[BY_RATES], found.question.data.frame
-    for setting in dict.fromkeys([_FIRST, *frame["setting"]]):
-        these = np.flatnonzero(
-            ((frame["setting"] == setting) & (frame["condition"] == "default")).to_numpy()
-        )
-        if len(these):
-            return {
-                key: float(np.broadcast_to(column, len(frame))[these[0]])
-                for key, column in one.numbers().items()
-                if key.startswith(_AGENT)
-            }
-    return None
-
-
-def agent_data(numbers: Mapping[str, float], *, value: str, digits: int = 4) -> dict[str, object]:
-    """Return an agent as plain data from numbers by full key, rounded.
-
-    The spread is that of the contested value alone.
-    """
-    data: dict[str, object] = {}
-    for key, number in sorted(numbers.items()):
-        path = key.removeprefix(_AGENT).split(".")
-        if key == SPREAD:
-            path.append(value)
-        node = data
-        for part in path[:-1]:
-            below = node.setdefault(part, {})
-            assert isinstance(below, dict)
-            node = below
-        node[path[-1]] = round(number, digits)
-    return data
 
 
 def _intervals(found: Calibrated, told: Progress) -> None:
@@ -403,67 +295,26 @@ def _cross_validate(found: Calibrated, terms: Terms, rates: PromptRates, told: P
             + ", ".join(f"{n} of {name}" for name, n in per_setting.items())
         )
         return
-    compared = _compared(found, terms, rates)
-    fold = folds_of(
-        question.data, folds=min(question.folds, len(question.data)), seed=question.seed
-    )
-    # The model is fitted fold by fold, over processes; rivals take no time.
-    models = [(task, n) for task, own in compared.items() for n in own if n.startswith("model")]
-    numbers = sorted(set(fold.tolist()))
-    jobs = [
-        (compared[task][name], question.data.take(fold != k), question.data.take(fold == k))
-        for task, name in models
-        for k in numbers
-    ]
-    known = mapped(_predicted, jobs, workers=_workers(found), progress=told)
-    for i, (task, name) in enumerate(models):
-        mine = known[i * len(numbers) : (i + 1) * len(numbers)]
-        compared[task][name] = _Known(
-            {_names(jobs[i * len(numbers) + k][2]): rows for k, rows in enumerate(mine)}
-        )
     found.predicted = cross_validate(
         question.data,
-        compared,
+        _compared(found, terms, rates),
         folds=min(question.folds, len(question.data)),
         seed=question.seed,
+        workers=_workers(found),
+        progress=told,
     )
     found.errors = errors_of(found.predicted, question.data)
 
 
-@dataclass(frozen=True)
-class _Known:
-    """Predictions that were made before, by the rows that were asked."""
-
-    of: Mapping[tuple[str, ...], Array]
-
-    def __call__(self, seen: Measurements, asked: Measurements) -> Array:
-        return self.of[_names(asked)]
-
-
-def _names(measured: Measurements) -> tuple[str, ...]:
-    frame = measured.frame
-    return tuple(frame["row"] + "/" + frame["setting"] + "/" + frame["condition"])
-
-
-def _predicted(job: tuple[Predictor, Measurements, Measurements]) -> Array:
-    predictor, seen, asked = job
-    return predictor(seen, asked)
-
-
 def _test(found: Calibrated, terms: Terms, rates: PromptRates, told: Progress) -> None:
-    question, tables = found.question, []
+    question, predicted = found.question, {}
     assert question.test is not None
     compared = _compared(found, terms, rates)
     jobs = [(task, name) for task, named in compared.items() for name in named]
-    named = [c for c in ("row", "setting", "condition") if c in question.test.frame]
     for done, (task, name) in enumerate(jobs):
-        predicted = compared[task][name](question.data, question.test)
-        table = question.test.frame[named].copy()
-        table.insert(0, "task", task)
-        table.insert(1, "predictor", name)
-        tables.append(table.assign(**dict(zip(RATES, predicted.T, strict=True))))
+        predicted[task, name] = compared[task][name](question.data, question.test)
         told((done + 1) / len(jobs))
-    found.tested = pd.concat(tables, ignore_index=True)
+    found.tested = predictions(question.test, predicted)
     found.test_errors = errors_of(found.tested, question.test)
 
 
@@ -496,10 +347,11 @@ def _facts(found: Calibrated, told: Progress) -> None:
     if found.agent is None:
         found.skipped["facts"] = found.skipped.get(BY_RATES, "no row is of the default prompt")
         return
-    agent = Agent.parse(agent_data(found.agent, value=question.calibration.value), path="agent")
+    welfare = default_prompt(found.fits[BY_RATES], _WELFARE)
     try:
         asked = Asked(
-            agent=agent.completed_by(question.specs.agent),
+            agent=_agent(question, found.agent),
+            welfare=_agent(question, welfare) if welfare else None,
             scenario=question.specs.scenario,
             calibration=question.calibration,
             prompts=question.data,
@@ -508,3 +360,8 @@ def _facts(found: Calibrated, told: Progress) -> None:
         found.answers = answers(asked, progress=told)
     except SpecError as error:
         found.skipped["facts"] = str(error)
+
+
+def _agent(question: Question, numbers: Mapping[str, float]) -> Agent:
+    data = agent_data(numbers, value=question.calibration.value)
+    return Agent.parse(data, path="agent").completed_by(question.specs.agent)

@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult, least_squares
 from scipy.stats import f as fisher
 
 from sim.analysis.calibration_terms import Term
-from sim.analysis.least_squares import least_squares
 from sim.analysis.measurements import Measurements
 from sim.analysis.prompt_rates import PromptRates
 from sim.dynamics.state import Array
@@ -34,8 +34,11 @@ _AT_BOUND = 1e-3
 _NEAR = 0.03
 #: How often an end of an interval is looked for, at most.
 _TRIES = 14
-#: Dampings of the first step that a search tries; a quick one tries the first.
-_DAMPINGS = (1e-2, 1e-1, 1e-3)
+#: How far from bounds a search starts that goes on from another, a first one, and one that is tried
+#: again, as shares of the range.
+_HARDLY, _OFF, _INSIDE = 1e-9, 1e-3, 0.05
+#: How often a search is tried again, and how often a thorough one.
+_AGAIN, _THOROUGHLY = 1, 3
 
 
 @dataclass(frozen=True)
@@ -203,8 +206,8 @@ def fit(
         start: Where the search starts [term]; the terms' own starts where None.
         most: Steps of the search at most.
         tolerance: The search ends where steps gain less than this share of the objective.
-        thorough: Whether to search longer, and with several first steps, of which the best end is
-            taken: the objective has more than one valley.
+        thorough: Whether to search longer, and again and again from further inside the bounds: the
+            objective has more than one valley.
     """
     measured, errors, belief = problem.measured.rates, problem.errors, problem.belief
     low, high = _bounds(problem)
@@ -221,23 +224,28 @@ def fit(
         jacobian = (problem.slopes(theta) / errors[:, :, None]).reshape(-1, count)
         return np.vstack([jacobian, np.diag(1.0 / belief)])
 
-    ends = [
-        least_squares(
+    def search(first: Array, off: float) -> OptimizeResult:
+        margin = off * (high - low)
+        return least_squares(
             residuals_at,
-            jacobian_at,
-            first,
-            low=low,
-            high=high,
-            most=2 * most if thorough else most,
-            tolerance=tolerance / 20.0 if thorough else tolerance,
-            damping=damping,
-            again=start is None,
+            np.clip(first, low + margin, high - margin),
+            jac=jacobian_at,
+            bounds=(low, high),
+            x_scale="jac",
+            ftol=tolerance / (200.0 if thorough else 10.0),
+            max_nfev=2 * most if thorough else most,
         )
-        for damping in (_DAMPINGS if thorough else _DAMPINGS[:1])
-    ]
-    best = min(ends, key=lambda end: end.cost)
+
+    best = search(first, _OFF if start is None else _HARDLY)
+    # Rates that saturate have no slope near a bound, and there is more than one valley.
+    for _ in range(0 if start is not None else _THOROUGHLY if thorough else _AGAIN):
+        other = search(best.x, _INSIDE)
+        gained = best.cost - other.cost
+        best = other if gained > 0.0 else best
+        if gained < tolerance * best.cost:
+            break
     covariance = _covariance(jacobian_at(best.x), _inside(best.x, low, high))
-    return Fit(problem, best.x, problem.predict(best.x), covariance, best.converged)
+    return Fit(problem, best.x, problem.predict(best.x), covariance, bool(best.status > 0))
 
 
 def interval(found: Fit, index: int, *, level: float = 0.95) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from sim.analysis.mixture import crude_product
 from sim.analysis.prompt_rates import PromptRates
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
+from sim.workers import mapped
 
 #: Weight of the penalty on slopes of a linear regression on edits, in rows.
 _RIDGE = 0.3
@@ -72,27 +73,32 @@ def mean_of_setting(seen: Measurements, asked: Measurements) -> Array:
     return np.asarray(means.reindex(asked.frame["setting"]), np.float64)
 
 
-def regression_on_edits(terms: Terms) -> Predictor:
-    """Return a linear regression of each rate on edits, in each setting by itself.
+@dataclass(frozen=True)
+class RegressionOnEdits:
+    """A linear regression of each rate on edits, in each setting by itself.
 
     Edits that few rows have are drawn to 0, as the model's coefficients are.
+
+    Attributes:
+        terms: Know the edits.
     """
 
-    def predict(seen: Measurements, asked: Measurements) -> Array:
+    terms: Terms
+
+    def __call__(self, seen: Measurements, asked: Measurements) -> Array:
+        """Predict rates by edits."""
         predicted = np.empty((len(asked), len(RATES)))
         for setting in sorted(set(asked.frame["setting"])):
             rows = (seen.frame["setting"] == setting).to_numpy()
             these = (asked.frame["setting"] == setting).to_numpy()
             known, wanted = (
-                np.column_stack([np.ones(len(m)), terms.edits(m.frame).to_numpy(float)])
+                np.column_stack([np.ones(len(m)), self.terms.edits(m.frame).to_numpy(float)])
                 for m in (seen.take(rows), asked.take(these))
             )
             penalty = np.diag([0.0] + [_RIDGE] * (known.shape[1] - 1))
             slopes = np.linalg.solve(known.T @ known + penalty, known.T @ seen.rates[rows])
             predicted[these] = wanted @ slopes
         return predicted
-
-    return predict
 
 
 def mean_gap(seen: Measurements, asked: Measurements) -> Array:
@@ -132,7 +138,7 @@ def predictors(model: Model) -> dict[str, dict[str, Predictor]]:
         "from the prompt": {
             "model": model.from_prompt,
             "mean of each rate": mean_of_setting,
-            "linear regression": regression_on_edits(model.terms),
+            "linear regression": RegressionOnEdits(model.terms),
         },
         "from two rates": {
             "model": model.from_rates,
@@ -162,30 +168,61 @@ def cross_validate(
     *,
     folds: int = 10,
     seed: int = 0,
+    workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
     """Return the prediction of every row by every predictor, which has seen the other folds.
+
+    Args:
+        measured: The table.
+        compared: Predictors by task and name.
+        folds: Into how many parts rows are dealt.
+        seed: Of the dealing.
+        workers: Processes; None: as many as there are processors for.
+        progress: Told the share that is done.
+
+    Returns:
+        As `predictions`.
+    """
+    fold = folds_of(measured, folds=folds, seed=seed)
+    asked = [fold == held_out for held_out in sorted(set(fold.tolist()))]
+    named = [(task, name) for task, own in compared.items() for name in own]
+    jobs = [
+        (compared[task][name], measured.take(~rows), measured.take(rows))
+        for task, name in named
+        for rows in asked
+    ]
+    done = iter(mapped(_predicted, jobs, workers=workers, progress=progress))
+    found = {job: np.full((len(measured), len(RATES)), np.nan) for job in named}
+    for job in named:
+        for rows in asked:
+            found[job][rows] = next(done)
+    return predictions(measured, found)
+
+
+def _predicted(job: tuple[Predictor, Measurements, Measurements]) -> Array:
+    predictor, seen, asked = job
+    return predictor(seen, asked)
+
+
+def predictions(measured: Measurements, predicted: Mapping[tuple[str, str], Array]) -> pd.DataFrame:
+    """Return predictions as one table.
+
+    Args:
+        measured: The rows that were predicted.
+        predicted: Rates [row, rate] by task and predictor.
 
     Returns:
         A row for each task, predictor and row of the table: `task`, `predictor`, what tells the
         row apart, and each predicted rate.
     """
-    fold = folds_of(measured, folds=folds, seed=seed)
-    jobs = [(task, name) for task, named in compared.items() for name in named]
-    found = {job: np.full((len(measured), len(RATES)), np.nan) for job in jobs}
-    used = sorted(set(fold.tolist()))
-    for index, held_out in enumerate(used):
-        asked, seen = measured.take(fold == held_out), measured.take(fold != held_out)
-        for task, name in jobs:
-            found[task, name][fold == held_out] = compared[task][name](seen, asked)
-        if progress is not None:
-            progress((index + 1) / len(used))
+    apart = [c for c in measured.frame.columns if c.removesuffix("_se") not in RATES]
     tables = []
-    for (task, name), predicted in found.items():
-        table = measured.frame[[c for c in measured.frame.columns if not _is_number(c)]].copy()
+    for (task, name), rates in predicted.items():
+        table = measured.frame[apart].copy()
         table.insert(0, "task", task)
         table.insert(1, "predictor", name)
-        tables.append(table.assign(**dict(zip(RATES, predicted.T, strict=True))))
+        tables.append(table.assign(**dict(zip(RATES, rates.T, strict=True))))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -223,7 +260,3 @@ def errors_of(predicted: pd.DataFrame, measured: Measurements) -> pd.DataFrame:
 
 def _root(off: Array) -> float:
     return float(np.sqrt((off**2).mean()))
-
-
-def _is_number(column: str) -> bool:
-    return column.removesuffix("_se") in RATES

@@ -46,7 +46,7 @@ class Grid:
         looks: The first step at which runs are looked at after step 0, the last, and how many.
     """
 
-    levels: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
+    levels: tuple[float, ...] = (0.003, 0.03, 0.1, 0.3, 1.0)
     ratios: tuple[float, float, int] = (0.01, 30.0, 25)
     looks: tuple[int, int, int] = (4, 4000, 240)
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from sim.analysis.calibration_problems import place
 from sim.analysis.calibration_terms import Terms
-from sim.analysis.measurements import OF_STAGES, Measurements, check_measurements
+from sim.analysis.measurements import (
+    OF_STAGES,
+    Measurements,
+    check_measurements,
+    read_measurements,
+)
 from sim.analysis.prompt_rates import PromptRates
 from sim.dynamics.state import Array
 from sim.spec.errors import SpecError, nearest
@@ -124,3 +130,22 @@ def prompts_of(rows: pd.DataFrame, *, source: str = "") -> Measurements:
     frame = rows.drop(columns="stage").rename(columns={"prompt": "condition"})
     frame.insert(0, "row", frame["condition"])
     return Measurements(frame.reset_index(drop=True), source)
+
+
+def read_prompts(path: Path) -> Measurements:
+    """Read prompts before training, from a table of prompts or from one of stages.
+
+    Raises:
+        SpecError: It cannot be read, or has no row before training.
+    """
+    try:
+        columns = pd.read_csv(path, nrows=0).columns
+    except (OSError, ValueError):
+        columns = pd.Index([])
+    if "stage" not in columns:
+        return read_measurements(path)
+    table = read_measurements(path, of=OF_STAGES).frame
+    before = table[table["stage"] == BEFORE]
+    if before.empty:
+        raise SpecError(f"{path.name}: no row has the stage {BEFORE}")
+    return prompts_of(before, source=str(path))

@@ -17,10 +17,11 @@ from omegaconf import DictConfig
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
-from sim.analysis.calibrated import BY_RATES, PARTS, Calibrated, Question, agent_data, terms_of
+from sim.analysis.calibrated import BY_RATES, PARTS, Calibrated, Question, terms_of
+from sim.analysis.calibration_tables import agent_data
 from sim.analysis.calibration_text import page
 from sim.analysis.measurements import OF_PROMPTS, OF_STAGES, Measurements, read_measurements
-from sim.analysis.reinforced_stages import BEFORE, prompts_of, read_stages
+from sim.analysis.reinforced_stages import read_prompts, read_stages
 from sim.analysis.reinforced_text import predictions_paragraph, variants_paragraph
 from sim.analysis.smooth_rates import SmoothRates
 from sim.cli.compose import read_study
@@ -108,7 +109,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Study:
         data=read_measurements(paths["data"]),
         stages=_read(paths["rl"], OF_STAGES) if "rl" in parts else None,
         test=_read(paths["test"], OF_PROMPTS),
-        predict=_read_prompts(paths["predict"]),
+        predict=None if paths["predict"] is None else read_prompts(paths["predict"]),
         folds=own["folds"],
         seed=own["seed"],
         parts=tuple(part for part in PARTS if part in parts),
@@ -139,23 +140,6 @@ def _path(key: str, given: object) -> Path | None:
 
 def _read(path: Path | None, of: tuple[str, ...]) -> Measurements | None:
     return None if path is None else read_measurements(path, of=of)
-
-
-def _read_prompts(path: Path | None) -> Measurements | None:
-    """Return prompts before training, from either form of table."""
-    if path is None:
-        return None
-    try:
-        columns = pd.read_csv(path, nrows=0).columns
-    except (OSError, ValueError):
-        columns = pd.Index([])
-    if "stage" not in columns:
-        return read_measurements(path)
-    table = read_measurements(path, of=OF_STAGES)
-    before = table.frame[table.frame["stage"] == BEFORE]
-    if before.empty:
-        raise SpecError(f"predict: no row of {path.name!r} has the stage {BEFORE}")
-    return prompts_of(before, source=str(path))
 
 
 def write(directory: Path, study: Study, found: Calibrated) -> list[Path]:

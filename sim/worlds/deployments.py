@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import get_context
 from typing import Any
 
 import mesa
@@ -25,6 +18,7 @@ from sim.spec.errors import check_whole
 from sim.spec.intervention import Interventions
 from sim.spec.oversight import Oversight
 from sim.spec.scenario import Scenario
+from sim.workers import mapped
 from sim.worlds.deployment_world import CAUGHT_BY, MOST_REPLICATES, SERIES, DeploymentWorld
 from sim.worlds.graphs import neighbours_of
 from sim.worlds.profiles import Profile
@@ -172,11 +166,7 @@ def deploy_all(
     if workers is None:
         workers = 1 if work < _FEW else usable_processors()
     jobs = [(told[number], chunk) for number, chunk in chunks]
-    parts: dict[int, _Part] = {}
-    for index, part in _run(jobs, min(workers, len(jobs))):
-        parts[index] = part
-        if progress is not None:
-            progress(len(parts) / len(jobs))
+    parts = mapped(_some, jobs, workers=workers, progress=progress)
     return [
         _together([parts[i] for i, (of, _) in enumerate(chunks) if of == number], seed=int(seed))
         for number in range(len(cases))
@@ -235,8 +225,9 @@ def _together(parts: Sequence[_Part], *, seed: int) -> Outcomes:
     )
 
 
-def _some(told: Mapping[str, Any], chunk: range) -> _Part:
+def _some(job: tuple[Mapping[str, Any], range]) -> _Part:
     """Do the deployments of a chunk."""
+    told, chunk = job
     ticks = told["deployment"].ticks
     part = _Part([], [], [], np.zeros((len(SERIES), ticks + 1), np.int64))
     for replicate in chunk:
@@ -260,54 +251,3 @@ def _counts(world: DeploymentWorld) -> tuple[int, ...]:
 def _forget(world: DeploymentWorld) -> None:
     """Let a world go: up to Mesa 3.3 the class of agents holds every model that ever was."""
     getattr(mesa.Agent, "_ids", {}).pop(world, None)
-
-
-# ---------------------------------------------------------------------------------------- processes
-
-
-def _run(
-    jobs: Sequence[tuple[Mapping[str, Any], range]], workers: int
-) -> Iterator[tuple[int, _Part]]:
-    """Yield the number of each job and what came of it, in any order."""
-    if workers == 1:
-        for index, job in enumerate(jobs):
-            yield index, _some(*job)
-        return
-    waiting = iter(enumerate(jobs))
-    running: dict[Future[_Part], int] = {}
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_ctrl_c)
-    try:
-        with _unheard_ctrl_c():
-            for index, job in islice(waiting, workers):
-                running[pool.submit(_some, *job)] = index
-        while running:
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield running.pop(future), future.result()
-                for index, job in islice(waiting, 1):
-                    running[pool.submit(_some, *job)] = index
-    except BrokenProcessPool:
-        raise RuntimeError(
-            "the processes that were to deploy have ended; in a script, call this below "
-            "`if __name__ == '__main__':`, or say workers=1"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _leave_ctrl_c() -> None:
-    """Leave Ctrl-C to the process that waits; it lets the others finish their chunk, and go."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _unheard_ctrl_c() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C while they are starting, either."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
