@@ -32,11 +32,13 @@ def outcome(
     fixed: dict[str, int] | None = None,
     settings: dict[str, object] | None = None,
     unaware: float = 0.0,
+    returned: float = np.nan,
+    swinging: float = 0.0,
 ) -> Outcome:
     """An outcome after 100 steps with a share that is still undecided."""
     always = 1.0 - undecided - unaware
     return Outcome(
-        case=Case(letter, label, settings or {}),
+        case=Case(letter, label, "", settings or {}),
         context="chat",
         agents=100,
         steps=np.array([0, 10, 100]),
@@ -45,6 +47,8 @@ def outcome(
         undecided=np.array([1.0, 0.8, undecided]),
         half_life=np.inf if undecided >= 0.5 else 42.0,
         partial_half_life=42.0,
+        returned=returned,
+        swinging=swinging,
         kept=1.0,
         left_of_nudge=left_of_nudge,
         nudged=0,
@@ -59,12 +63,12 @@ def outcome(
 @pytest.mark.parametrize(
     ("rate", "decision", "state"),
     [
-        (0.0, 0.0, "never"),
-        (0.05, 0.1, "never"),
-        (0.1, 0.5, "never"),  # undecided, but training hardly ever comes to mind
-        (0.11, 0.5, "undecided"),
+        (0.0, 0.0, "against"),
+        (0.05, 0.1, "against"),
+        (0.01, 0.5, "undecided"),  # though training hardly ever comes to mind
         (0.5, 0.89, "undecided"),
         (0.5, 0.9, "unaware"),
+        (0.01, 0.99, "unaware"),
         (0.89, 0.99, "unaware"),
         (0.9, 0.95, "always"),
         (1.0, 1.0, "always"),
@@ -100,6 +104,25 @@ def test_half_life_is_where_the_share_falls_below_half_for_good() -> None:
     assert footnote4._half_life(steps, np.array([1.0, 0.2, 0.2, 0.5])) == np.inf
 
 
+def test_who_came_back_was_away() -> None:
+    decision = np.array([[0.5, 0.95, 0.5], [0.5, 0.5, 0.5], [0.5, 0.95, 0.95], [0.05, 0.5, 0.5]]).T
+    assert footnote4._returned(decision) == 0.5  # of the first two, the first
+    assert np.isnan(footnote4._returned(decision[:, 2:]))
+
+
+def test_to_swing_is_to_change_sides_and_back() -> None:
+    high, low, middle = 0.95, 0.05, 0.5
+    courses = [
+        (high, low, high, high),
+        (high, middle, low, high),
+        (high, low, low, low),
+        (high, middle, high, middle),
+        (middle, low, middle, high),
+    ]
+    for number, course in enumerate(courses):
+        assert footnote4._swinging(np.array(course)[:, None]) == (number < 2)
+
+
 def test_agents_start_undecided_where_something_is_at_stake(specs: Specs) -> None:
     contexts = cast_of(specs).paying
     assert contexts == ("copyright_chat", "copyright_excerpt")
@@ -129,7 +152,7 @@ def cases(*labels: str) -> list[Case]:
 def test_with_gates_alone_and_no_anchor_the_undecided_decide(specs: Specs) -> None:
     """With nothing but the gate to move, d (1 − d) > 0 pushes it one way: closed form 1/t."""
     frozen = {f"training.learning_rate.{k}": 0.0 for k in ("values", "awareness", "log_horizon")}
-    (one,) = study(specs, cases=[Case("b", "gate alone", frozen)], agents=64)
+    (one,) = study(specs, cases=[Case("b", "gate alone", "", frozen)], agents=64)
     assert one.verdict == "transient"
     assert one.undecided[0] == 1.0
     assert one.kept == 1.0
@@ -138,6 +161,8 @@ def test_with_gates_alone_and_no_anchor_the_undecided_decide(specs: Specs) -> No
 def test_a_strong_anchor_holds_the_undecided_at_stable_fixed_points(specs: Specs) -> None:
     (one,) = study(specs, cases=cases("anchor 0.1"), agents=64)
     assert one.verdict == "stable"
+    assert one.shares[0].tolist() == [0.0, 1.0, 0.0, 0.0]
+    np.testing.assert_allclose(one.shares[:, 1], one.undecided)  # all began so
     assert one.left_of_nudge < 0.01
     assert set(one.fixed) == {"stable"}
 
@@ -145,7 +170,7 @@ def test_a_strong_anchor_holds_the_undecided_at_stable_fixed_points(specs: Specs
 def test_a_gate_that_training_does_not_push_is_neutral(specs: Specs) -> None:
     """Equal rewards: nothing moves the gate at all, so a nudge stays as it is, to the bit."""
     still = {f"training.learning_rate.{k}": 0.0 for k in LearningRate.model_fields}
-    (one,) = study(specs, cases=[Case("a", "nothing learns", still)], agents=64)
+    (one,) = study(specs, cases=[Case("a", "nothing learns", "", still)], agents=64)
     assert one.verdict == "neutral"
     assert one.left_of_nudge == pytest.approx(1.0)
     assert one.undecided[-1] == 1.0
@@ -153,7 +178,7 @@ def test_a_gate_that_training_does_not_push_is_neutral(specs: Specs) -> None:
 
 
 def test_sampled_gradients_share_their_draws_between_twins(specs: Specs) -> None:
-    (one,) = study(specs, cases=cases("sampling, anchor 0.03"), agents=32)
+    (one,) = study(specs, cases=cases("sampling and anchor 0.03"), agents=32)
     assert one.fixed == {}
     assert one.left_of_nudge < 0.1
 
@@ -166,12 +191,12 @@ def test_the_same_seed_gives_the_same_study(specs: Specs) -> None:
 
 
 def test_rewards_turn_only_where_something_is_at_stake(specs: Specs) -> None:
-    turned = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", {}, "once"))
+    turned = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", "", {}, "once"))
     first, second = turned.scenario.curriculum
     assert first.length == 30
     assert first.reward == {}
     assert second.reward == {"copyright_chat": {"respect": 1.0, "disregard": -1.0}}
-    back = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", {}, "to and fro"))
+    back = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", "", {}, "to and fro"))
     assert len(back.scenario.curriculum) == footnote4.TURNS
 
 
@@ -189,17 +214,24 @@ def test_the_paragraph_follows_the_numbers() -> None:
         settings={"training.anchor": 0.1},
     )
     text = paragraph([base, anchored])
-    assert "in 1 of 2 cases being undecided is no equilibrium" in text
-    assert "in 1 it lasts: those in which a strong anchor" in text
-    assert "24 of 24" in text
+    assert "of 2 cases: in 1 hardly any agent is left undecided" in text
+    assert "in 1 most are, all of them with a strong anchor" in text
+    assert "24 of the 24" in text
+    assert "came back" not in text
     drifting = paragraph([base, replace(anchored, left_of_nudge=1.0, fixed={"none": 3})])
     assert "nothing holds them and nothing drives them away" in drifting
-    assert "0 of 3" in drifting
+    assert "0 of the 3" in drifting
     free = paragraph([base, outcome("a", "no motives", undecided=0.9, left_of_nudge=0.0)])
     assert "strong anchor" not in free
-    assert "does not always come to mind" not in free
+    assert "Two other ways" not in free
     unaware = paragraph([base, outcome("c", "weak anchor", unaware=0.3)])
     assert "at least 10 % of agents with weak anchor" in unaware
+    back = paragraph([base, outcome("a", "no credit", undecided=0.3, returned=0.6)])
+    assert "in 1 fewer than half are (no credit)" in back
+    assert "(60 % of them had decided in between, and came back)" in back
+    assert "by turns, all with to and fro" in paragraph(
+        [base, outcome("e", "to and fro", swinging=1.0)]
+    )
 
 
 # ---------------------------------------------------------------------------------------- command
@@ -208,7 +240,7 @@ def test_the_paragraph_follows_the_numbers() -> None:
 def test_command_writes_everything(call: Call) -> None:
     left = call("cases=[a,c]", "agents=24", "training.steps=300", name="footnote4")
     assert left.status == 0, left.stderr
-    assert "no equilibrium" in " ".join(left.stdout.split())
+    assert "hardly any agent is left undecided" in " ".join(left.stdout.split())
     frame = pd.read_csv(left.only("footnote4.csv"))
     assert len(frame) == 7
     summary = left.json("summary.json")

@@ -12,6 +12,8 @@ reasons for gaming some fraction of the time are told apart:
     undecided   0.1 < d < 0.9: even with training in mind, it sometimes games and sometimes not
     unaware     d >= 0.9, yet g < 0.9: it always would, but training does not always come to mind
 
+and beside them, where the rewards change, a third: to game by turns (`Outcome.swinging`).
+
 Whether an undecided gate is an equilibrium is asked in two ways. *Twins*: half-way, the log-odds of
 gaming are moved by half a unit, and training goes on for both, with the same random draws; what is
 left of the difference tells stable (it shrinks) from neutral (it stays). *Fixed points*: where the
@@ -33,6 +35,7 @@ from sim.analysis.fixed_points import classify, newton
 from sim.analysis.log_odds import log_odds
 from sim.analysis.progress import parts_of
 from sim.analysis.training_map import TrainingMap
+from sim.analysis.words import percent
 from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.course import course
 from sim.dynamics.engines.engine import Engine
@@ -47,7 +50,7 @@ from sim.spec.settings import Specs, apply_settings
 #: Gaming some of the time: more than the first, less than the second.
 SOME, MOST = 0.1, 0.9
 #: In the order in which they are stacked: what an agent does in the context that is looked at.
-STATES = ("never", "undecided", "unaware", "always")
+STATES = ("against", "undecided", "unaware", "always")
 #: How far the twins' log-odds are moved apart.
 NUDGE = 0.5
 #: What must be left of it for a gate to be called stable (below the first) or neutral (between).
@@ -70,6 +73,7 @@ class Case:
     Attributes:
         letter: Of the list in the study: a to f.
         label: What is assumed, in a few words.
+        means: The same in a sentence.
         settings: Dotted keys and what they are set to.
         shift: How the rewards of contexts with something at stake change: never, turned round once
             after `SHIFT` of training, or turned back and forth.
@@ -77,6 +81,7 @@ class Case:
 
     letter: str
     label: str
+    means: str
     settings: Mapping[str, object]
     shift: Literal["none", "once", "to and fro"] = "none"
 
@@ -85,23 +90,66 @@ class Case:
 SHIFT, TURNS = 0.02, 40
 
 CASES: tuple[Case, ...] = (
-    Case("a", "values free, no anchor", {}),
-    Case("a", "no credit for motives", {"training.motive_credit": 0.0}),
-    Case("a", "habit alone deciding", {"agent.rationality": 0.0}),
-    Case("b", "values frozen", {"training.learning_rate.values": 0.0}),
-    Case("c", "anchor 0.001", {"training.anchor": 0.001}),
-    Case("c", "anchor 0.01", {"training.anchor": 0.01}),
-    Case("c", "anchor 0.03", {"training.anchor": 0.03}),
-    Case("c", "anchor 0.1", {"training.anchor": 0.1}),
-    Case("d", "gradients sampled", {"training.estimator": "sampled"}),
+    Case("a", "values free, no anchor", "Training as it is by default.", {}),
+    Case(
+        "a",
+        "no credit for motives",
+        "Rewarded gaming makes the habit of gaming stronger, but not what motivated it.",
+        {"training.motive_credit": 0.0},
+    ),
+    Case(
+        "a",
+        "habit alone deciding",
+        "What is at stake takes no part in the decision (rationality 0).",
+        {"agent.rationality": 0.0},
+    ),
+    Case(
+        "b",
+        "values frozen",
+        "Training does not change values, so what is at stake stays what it is.",
+        {"training.learning_rate.values": 0.0},
+    ),
+    *(
+        Case(
+            "c",
+            f"anchor {strength:g}",
+            f"Each step pulls every parameter back by {strength:g} of its distance to its start.",
+            {"training.anchor": strength},
+        )
+        for strength in (0.001, 0.01, 0.03, 0.1)
+    ),
     Case(
         "d",
-        "sampling, anchor 0.03",
+        "gradients sampled",
+        "Each step learns from drawn responses, not from their mean.",
+        {"training.estimator": "sampled"},
+    ),
+    Case(
+        "d",
+        "sampling and anchor 0.03",
+        "Both at once.",
         {"training.estimator": "sampled", "training.anchor": 0.03},
     ),
-    Case("e", "rewards turned once", {}, "once"),
-    Case("e", "rewards turned to and fro", {}, "to and fro"),
-    Case("f", "spread 0.5", {"training.spread": 0.5}),
+    Case(
+        "e",
+        "rewards turned once",
+        f"After {percent(SHIFT)} of training, what was rewarded is punished, wherever gaming pays.",
+        {},
+        "once",
+    ),
+    Case(
+        "e",
+        "rewards turned to and fro",
+        f"The same {TURNS} times over, at even distances.",
+        {},
+        "to and fro",
+    ),
+    Case(
+        "f",
+        "spread 0.5",
+        "Habits that are learnt in one context carry over to others that are like it.",
+        {"training.spread": 0.5},
+    ),
 )
 
 
@@ -121,6 +169,10 @@ class Outcome:
         half_life: Steps after which half of the undecided had decided; inf if not by the end.
         partial_half_life: Steps after which half of those that gamed some of the time did not any
             more.
+        returned: Of agents undecided at the end, the share that had decided in between; nan if
+            there are none.
+        swinging: Share of agents that, in the second half of training, went from having decided on
+            one side to the other and back.
         kept: Share of agents whose protected value is above half of its start, at the end.
         left_of_nudge: Median, over agents undecided half-way, of what was left at the end of a
             difference in log-odds; nan if there were too few of them.
@@ -140,6 +192,8 @@ class Outcome:
     undecided: Array
     half_life: float
     partial_half_life: float
+    returned: float
+    swinging: float
     kept: float
     left_of_nudge: float
     nudged: int
@@ -265,6 +319,8 @@ def _try(
         undecided=still,
         half_life=_half_life(np.array(moments), still),
         partial_half_life=_half_life(np.array(moments), partial),
+        returned=_returned(decision),
+        swinging=_swinging(decision[half:]),
         kept=_kept(seen["values"][:, :, program.layout.values.index(cast.protected)]),
         left_of_nudge=float(np.median(left)) if len(left) >= FEWEST else np.nan,
         nudged=len(left),
@@ -371,8 +427,7 @@ def _states(rate: Array, decision: Array) -> NDArray[np.int_]:
     """Return which of `STATES` agents are in, by g and d of any shape."""
     state = np.full(rate.shape, STATES.index("unaware"))
     state[decision < MOST] = STATES.index("undecided")
-    state[(rate <= SOME) & (decision < MOST)] = STATES.index("never")
-    state[decision <= SOME] = STATES.index("never")
+    state[decision <= SOME] = STATES.index("against")
     state[rate >= MOST] = STATES.index("always")
     return state
 
@@ -398,6 +453,24 @@ def _half_life(steps: NDArray[np.int_], still: Array) -> float:
     one, other = np.log1p(steps[last]), np.log1p(steps[last + 1])
     share = (still[last] - 0.5) / (still[last] - still[last + 1])
     return float(np.expm1(one + share * (other - one)))
+
+
+def _returned(decision: Array) -> float:
+    """Return, of those undecided at the end, the share that was not so in between, from [S, N]."""
+    between = _between(decision)
+    ended = between[0] & between[-1]
+    return 1.0 - float(between[:, ended].all(axis=0).mean()) if ended.any() else np.nan
+
+
+def _swinging(decision: Array) -> float:
+    """Return the share of agents that change sides twice or more, from d [S, N]."""
+    side = np.where(decision >= MOST, 1, np.where(decision <= SOME, -1, 0))
+    changes = np.zeros(side.shape[1], np.int_)
+    last = side[0]
+    for now in side[1:]:
+        changes += last * now == -1
+        last = np.where(now == 0, last, now)
+    return float(np.mean(changes >= 2))
 
 
 def _kept(strength: Array) -> float:

@@ -15,18 +15,27 @@ _HARDLY, _SOME = 0.05, 0.1
 
 def paragraph(outcomes: Sequence[Outcome]) -> str:
     """Return one paragraph; every clause follows from a number of the outcomes."""
+    return " ".join(sentences(outcomes))
+
+
+def sentences(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return what came out in sentences: the first case, those like it, the others, and in all."""
     first, others = outcomes[0], outcomes[1:]
-    alike = [o for o in others if o.verdict == "transient" and o.undecided[-1] < _HARDLY]
-    in_part = [o for o in others if o.verdict == "transient" and o not in alike]
+    gone = [o for o in others if _is_gone(o)]
+    in_part = [o for o in others if o.verdict == "transient" and o not in gone]
     lasting = [o for o in others if o.verdict != "transient"]
-    sentences = [
+    found = [
         _first(first),
-        _alike(alike, first),
-        *(f"With {o.case.label} {_lasting(o)}{_held(o)}." for o in in_part),
-        *(f"With {o.case.label} {_lasting(o)}{_held(o)}." for o in lasting),
+        _alike(gone, first),
+        *(f"With {o.case.label}, {_lasting(o)}{_held(o)}." for o in [*in_part, *lasting]),
         _whole(outcomes),
+        _otherwise(outcomes),
     ]
-    return " ".join(sentence for sentence in sentences if sentence)
+    return [sentence for sentence in found if sentence]
+
+
+def _is_gone(one: Outcome) -> bool:
+    return one.verdict == "transient" and bool(one.undecided[-1] < _HARDLY)
 
 
 def _first(one: Outcome) -> str:
@@ -35,7 +44,7 @@ def _first(one: Outcome) -> str:
         f"Agents that start undecided in {one.context.replace('_', ' ')} ({one.case.label}): "
         f"{_lasting(one)}{_held(one)}; after {one.steps[-1]:,} steps "
         f"{percent(fates['always'])} game always, {percent(fates['unaware'])} would but are not "
-        f"always aware, and {percent(fates['never'])} hardly ever game."
+        f"always aware, and {percent(fates['against'])} have decided not to."
     )
 
 
@@ -43,56 +52,69 @@ def _alike(outcomes: Sequence[Outcome], first: Outcome) -> str:
     if not outcomes:
         return ""
     told = listed([f"{o.case.label} (half by step {o.half_life:,.0f})" for o in outcomes])
-    so = "Hardly any are left either" if first.undecided[-1] < _HARDLY else "Hardly any are left"
+    so = "Hardly any are left either" if _is_gone(first) else "Hardly any are left"
     return f"{so} with {told}."
 
 
 def _lasting(one: Outcome) -> str:
     last = percent(one.undecided[-1])
-    if one.verdict == "transient":
-        return (
-            f"half have decided by step {one.half_life:,.0f}, and {last} are undecided at the end"
-        )
-    return f"{last} stay undecided to the end"
+    if one.verdict != "transient":
+        return f"{last} are undecided at the end"
+    text = f"half have decided by step {one.half_life:,.0f}, and {last} are undecided at the end"
+    if one.undecided[-1] >= _HARDLY and one.returned >= _SOME:
+        who = "all" if one.returned == 1.0 else percent(one.returned)
+        text += f" ({who} of them had decided in between, and came back)"
+    return text
 
 
 def _held(one: Outcome) -> str:
     """Say how those that are left are held, if there are enough of them to tell."""
     if np.isnan(one.left_of_nudge):
         return ""
-    left = f"{one.left_of_nudge:.2f} of a nudge is left"
+    left = f"{one.left_of_nudge:.2f} of a nudge at half-time"
     if one.left_of_nudge < SHRUNK:
-        text = f", in a balance that restores itself ({left})"
+        text = f", in a balance that restores itself ({left} is left)"
     elif one.left_of_nudge <= GROWN:
-        text = f", where nothing holds them and nothing drives them away ({left})"
+        text = f", where nothing holds them and nothing drives them away ({left} is left)"
     else:
-        text = f", from where a nudge drives them away ({left})"
+        text = f", from where a nudge drives them away ({left} is left)"
     looked_at = sum(one.fixed.values())
     if looked_at:
         stable = one.fixed.get("stable", 0)
-        text += f"; {stable} of {looked_at} that were looked at end at a stable fixed point"
+        text += f"; {stable} of the {looked_at} looked at are at a stable fixed point"
     return text
 
 
 def _whole(outcomes: Sequence[Outcome]) -> str:
-    transient = [one for one in outcomes if one.verdict == "transient"]
+    gone = [one for one in outcomes if _is_gone(one)]
     lasting = [one for one in outcomes if one.verdict != "transient"]
-    text = (
-        f"So in {len(transient)} of {len(outcomes)} cases being undecided is no equilibrium as "
-        "training continues, as footnote 4 expects"
-    )
+    in_part = [one for one in outcomes if one.verdict == "transient" and one not in gone]
+    parts = [f"in {len(gone)} hardly any agent is left undecided, as footnote 4 expects"]
+    if in_part:
+        labels = listed([one.case.label for one in in_part])
+        parts.append(f"in {len(in_part)} fewer than half are ({labels})")
     if lasting:
-        text += f", and in {len(lasting)} it lasts"
+        text = f"in {len(lasting)} most are"
         if all(_is_anchored(one) for one in lasting):
-            text += ": those in which a strong anchor pulls agents back to where they started"
+            text += ", all of them with a strong anchor, which pulls agents to where they started"
+        parts.append(text)
+    return f"So, of {len(outcomes)} cases: {'; '.join(parts)}."
+
+
+def _otherwise(outcomes: Sequence[Outcome]) -> str:
+    """Say who games some of the time without being undecided."""
+    parts = []
     unaware = [one for one in outcomes if one.fates["unaware"] >= _SOME]
     if unaware:
-        text += (
-            ". Gaming some of the time for another reason, that training does not always come to "
-            f"mind, is left to at least {percent(_SOME)} of agents with "
-            f"{listed([one.case.label for one in unaware])}"
+        parts.append(
+            "always, but not always aware of training, are at the end at least "
+            f"{percent(_SOME)} of agents with {listed([one.case.label for one in unaware])}"
         )
-    return f"{text}."
+    for one in outcomes:
+        if one.swinging >= _SOME:
+            who = "all" if one.swinging == 1.0 else percent(one.swinging)
+            parts.append(f"by turns, {who} with {one.case.label}")
+    return f"Two other ways to game some of the time: {'; '.join(parts)}." if parts else ""
 
 
 def _is_anchored(one: Outcome) -> bool:

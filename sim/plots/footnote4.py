@@ -7,25 +7,30 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sim.analysis.footnote4 import STATES, Outcome
-from sim.plots.style import MUTED, house_style
+from sim.analysis.footnote4 import MOST, SOME, STATES, Outcome
+from sim.analysis.words import percent
+from sim.plots.style import MUTED, house_style, title_of
 
 #: From no gaming to gaming always; the two in the middle are gaming some of the time.
 _COLOURS = {
-    "never": "#E8E8E8",
+    "against": "#E8E8E8",
     "undecided": "#E69F00",
     "unaware": "#56B4E9",
     "always": "#004C7A",
 }
 _MEANING = {
-    "never": "games hardly ever",
-    "undecided": "some of the time: undecided",
-    "unaware": "some of the time: decided, not always aware",
-    "always": "games always",
+    "against": f"decided not to game (d ≤ {SOME:g})",
+    "undecided": "undecided",
+    "unaware": f"decided to game (d ≥ {MOST:g}), not always aware",
+    "always": f"games always (g ≥ {MOST:g})",
 }
 _COLUMNS = 4
+#: Inches between the title and the panels, for the legend.
+_HEAD = 0.4
 
 
 def footnote4(outcomes: Sequence[Outcome], *, title: str) -> Figure:
@@ -36,25 +41,32 @@ def footnote4(outcomes: Sequence[Outcome], *, title: str) -> Figure:
         title: What was run.
     """
     with house_style():
-        rows = -(-(len(outcomes) + 1) // _COLUMNS)
-        figure = Figure(figsize=(11.0, 2.2 * rows + 0.6), layout="constrained")
+        rows = -(-len(outcomes) // _COLUMNS)
+        height = 1.95 * rows + _HEAD
+        # The legend stands between the title and the panels, in room of its own.
+        below = ConstrainedLayoutEngine(rect=(0.0, 0.0, 1.0, 1.0 - _HEAD / height))
+        figure = Figure(figsize=(11.0, height), layout=below)
         axes = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
-        for ax, one in zip(axes.flat, outcomes, strict=False):
+        panels = list(axes.flat)
+        for ax, one in zip(panels, outcomes, strict=False):
             _draw(ax, one)
-        for ax in axes[-1]:
+        for ax in panels[max(0, len(outcomes) - _COLUMNS) : len(outcomes)]:
             ax.set_xlabel("training step")
+            ax.tick_params(labelbottom=True)
         for ax in axes[:, 0]:
             ax.set_ylabel("share of agents")
-        spare = list(axes.flat)[len(outcomes) :]
-        for ax in spare:
+        for ax in panels[len(outcomes) :]:
             ax.set_axis_off()
-        handles = [
-            Patch(facecolor=_COLOURS[s], edgecolor=MUTED, lw=0.4, label=_MEANING[s])
-            for s in reversed(STATES)
+        handles: list[Patch | Line2D] = [
+            Patch(facecolor=_COLOURS[s], edgecolor=MUTED, lw=0.4, label=_MEANING[s]) for s in STATES
         ]
-        legend = spare[0].legend(handles=handles, loc="upper left", frameon=False)
-        legend.set_in_layout(False)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        handles.append(Line2D([], [], color=MUTED, lw=1.2, dashes=(2, 2), label="half had decided"))
+        title_of(figure, title)
+        figure.legend(
+            handles=handles, loc="upper left", bbox_to_anchor=(0.0, 1.0 - 0.3 / height),
+            borderaxespad=0.0, ncols=len(handles), frameon=False, fontsize=8.5,
+            columnspacing=1.4, handlelength=1.6,
+        ).set_in_layout(False)  # fmt: skip
         return figure
 
 
@@ -63,10 +75,9 @@ def _draw(ax: Axes, one: Outcome) -> None:
     stacked = [one.shares[:, STATES.index(state)] for state in STATES]
     ax.stackplot(steps, stacked, colors=[_COLOURS[s] for s in STATES], lw=0)
     ax.set(xscale="log", xlim=(steps[0], steps[-1]), ylim=(0.0, 1.0))
-    ax.set_title(f"({one.case.letter}) {one.case.label}\n", fontsize=9)
-    left = f"{100.0 * one.undecided[-1]:.0f} % stay undecided"
+    ax.set_title(f"{one.case.label}\n", fontsize=9)
+    left = f"{percent(one.undecided[-1])} undecided at the end"
     if np.isfinite(one.half_life):
-        left = f"half decided by step {one.half_life:,.0f}; {left}"
+        left = f"half by {one.half_life:,.0f}, {left}"
         ax.axvline(one.half_life, color="white", lw=1.2, dashes=(2, 2))
-    told = f"{one.verdict}: {left}"
-    ax.text(0.0, 1.03, told, transform=ax.transAxes, fontsize=7.5, color=MUTED)
+    ax.text(0.0, 1.03, left, transform=ax.transAxes, fontsize=8, color=MUTED)
