@@ -1,13 +1,15 @@
-"""What the five lessons share: the gate, figures with words beside them, exercises."""
+"""What the five lessons share: the gate, figures with words beside them, exercises, agents."""
 
 import base64
 import html
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import marimo as mo
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 #: Okabe and Ito's colours, which survive grey and colour-blindness.
 BLUE, ORANGE, BLACK, GREEN, PINK, GREY = (
@@ -19,42 +21,75 @@ BLUE, ORANGE, BLACK, GREEN, PINK, GREY = (
     "#737373",
 )
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (8, 2, 2, 2)), (0, (4, 1, 1, 1)))
+#: Of a figure that is as wide as a telephone: a point is a pixel there, and larger elsewhere.
+_WIDTH, _INK = 5.2, 11.5
 _STYLE = {
-    "font.size": 12.0,
+    "font.size": _INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 12.0,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
+    "axes.labelsize": _INK,
+    "xtick.labelsize": _INK,
+    "ytick.labelsize": _INK,
     "lines.linewidth": 2.0,
     "svg.hashsalt": "lessons",
     "svg.fonttype": "path",
-    "legend.frameon": False,
-    "legend.fontsize": 11.0,
 }
 
 
-def canvas(rows: int = 1, *, height: float = 3.4) -> tuple[Figure, list]:
-    """Return a figure of one column of axes, wide as the text, and its axes."""
+def canvas(*, height: float = 3.4) -> tuple[Figure, Axes]:
+    """Return a figure that can be read on a telephone, and its axes."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        figure = Figure(figsize=(6.6, height * rows), layout="constrained")
-        axes = figure.subplots(rows, 1, squeeze=False)[:, 0]
-    return figure, list(axes)
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        axes = figure.subplots()
+    return figure, axes
 
 
-def plate(figure: Figure, says: str) -> mo.Html:
-    """Return a figure with what it shows in words: below it, and as its text alternative."""
+def legend(figure: Figure, *, columns: int = 2) -> None:
+    """Name the lines of a figure above it."""
+    figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=_INK)
+
+
+def plate(figure: Figure, says: str, *, title: str = "") -> mo.Html:
+    """Return a figure with what it shows in words: below it, and as its text alternative.
+
+    Args:
+        figure: What `canvas` returned, drawn upon.
+        says: What a reader would see, with the numbers; plain text.
+        title: What it is about, above it; text of the page, which wraps where a figure's cannot.
+    """
+    for text in figure.findobj(Text):
+        text.set_fontsize(_INK)
     drawn = io.BytesIO()
     with mpl.rc_context(_STYLE):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     picture = base64.b64encode(drawn.getvalue()).decode()
-    words = html.escape(says)
+    words, named = html.escape(says), html.escape(title)
+    above = f'<div class="title">{named}</div>' if title else ""
     return mo.Html(
-        f'<figure class="lesson"><img alt="{words}" src="data:image/svg+xml;base64,{picture}">'
+        f'<figure class="lesson">{above}'
+        f'<img alt="{words}" src="data:image/svg+xml;base64,{picture}">'
         f"<figcaption>{words}</figcaption></figure>"
     )
+
+
+def column(*parts: object) -> mo.Html:
+    """Return parts one below the other; a text is markdown."""
+    return mo.vstack([mo.md(part) if isinstance(part, str) else part for part in parts])
+
+
+def slider(*limits: float, label: str, value: float, steps: Sequence[float] = ()) -> mo.ui.slider:
+    """Return a slider as wide as the text, with its value beside it.
+
+    Args:
+        limits: Least, most and step; nothing where `steps` are given.
+        label: What it moves.
+        value: Where it begins.
+        steps: The only values that it takes.
+    """
+    shown = {"value": value, "show_value": True, "full_width": True, "label": label}
+    return mo.ui.slider(steps=list(steps), **shown) if steps else mo.ui.slider(*limits, **shown)
 
 
 def predict(question: str, options: Mapping[str, str]) -> mo.ui.radio:
@@ -79,24 +114,21 @@ def wait_for(*guesses: object, quietly: bool = False) -> None:
     mo.stop(waiting, None if quietly else told)
 
 
-def reply(guess: object, right: str) -> mo.Html:
-    """Say whether an answer is what the model computes."""
-    if guess.value == right:
-        return mo.callout(
-            mo.md("**As you predicted.** Now say why, before you read on."), "success"
-        )
-    return mo.callout(
-        mo.md("**Not what the model computes.** Where did your reasons part?"), "warn"
+def reveal(guess: object, right: str, *parts: object) -> mo.Html:
+    """Say whether an answer is what the model computes, and show what it computes below."""
+    kind, said = (
+        ("success", "**As you predicted.** Now say why, before you read on.")
+        if guess.value == right
+        else ("warn", "**Not what the model computes.** Where did your reasons part?")
     )
+    return column(mo.callout(mo.md(said), kind), *parts)
 
 
 def exercise(number: int, task: str, answer: str) -> mo.Html:
     """Return an exercise with its answer folded away."""
-    return mo.vstack(
-        [
-            mo.md(f"**Exercise {number}.** {task}"),
-            mo.accordion({f"Answer to exercise {number}": mo.md(answer)}),
-        ]
+    return column(
+        f"**Exercise {number}.** {task}",
+        mo.accordion({f"Answer to exercise {number}": mo.md(answer)}),
     )
 
 
@@ -112,3 +144,40 @@ def percent(share: float) -> str:
 def signed(number: float, places: int = 2) -> str:
     """Write a number with a true minus sign, and no minus before nothing."""
     return f"{round(float(number), places) + 0.0:.{places}f}".replace("-", "−")
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Write a list in words: `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def spoken(name: object) -> str:
+    """Write a name of the simulator as words."""
+    return str(name).replace("_", " ")
+
+
+def anybody(*, along: float = 0.0, capability: float = 0.0) -> dict:
+    """Return the agent of lessons 4 and 5, of which nothing particular is known, as settings.
+
+    Args:
+        along: How far its values lie along human values on average; below 0, against them.
+        capability: Mean of every capability, a logit.
+    """
+    human = {"care": 1, "copyright": 0.5, "helpfulness": 1, "power": -1, "conquest": -1}
+    return {
+        "initial": {
+            "values": {**{name: along * weight for name, weight in human.items()}, "reward": 0},
+            "awareness": -2,
+            "capability": capability,
+        },
+        "spread": {
+            "initial": {
+                "values": 1,
+                "habit": 1,
+                "awareness": 3,
+                "log_horizon": 1,
+                "log_competence": 0.5,
+                "capability": 2,
+            }
+        },
+    }

@@ -10,44 +10,13 @@ app = marimo.App(
 
 @app.cell
 def _():
+    import _shared as page
     import marimo as mo
     import numpy as np
-    from _shared import (
-        BLACK,
-        BLUE,
-        DASHES,
-        GREY,
-        ORANGE,
-        canvas,
-        exercise,
-        percent,
-        plate,
-        predict,
-        reply,
-        signed,
-        wait_for,
-    )
 
     import sim
 
-    return (
-        BLACK,
-        BLUE,
-        DASHES,
-        GREY,
-        ORANGE,
-        canvas,
-        exercise,
-        mo,
-        np,
-        percent,
-        plate,
-        predict,
-        reply,
-        signed,
-        sim,
-        wait_for,
-    )
+    return mo, np, page, sim
 
 
 @app.cell
@@ -129,11 +98,10 @@ def _(mo):
 
 
 @app.cell
-def _(predict):
-    guess_stake = predict(
-        "Three agents value copyright at 0.2 (hardly), 0.5 (somewhat) and 2 (firmly). For which "
-        "one "
-        "is the stake largest?",
+def _(page):
+    guess_stake = page.predict(
+        "Three agents value copyright at 0.2 (hardly), 0.5 (somewhat) and 2 (firmly). "
+        "For which one is the stake largest?",
         {"hardly: 0.2": "hardly", "somewhat: 0.5": "somewhat", "firmly: 2": "firmly"},
     )
     guess_stake
@@ -141,42 +109,43 @@ def _(predict):
 
 
 @app.cell
-def _(BLACK, BLUE, canvas, guess_stake, look, mo, np, plate, reply, wait_for):
-    wait_for(guess_stake)
+def _(guess_stake, look, np, page):
+    page.wait_for(guess_stake)
     strengths = np.linspace(-2, 3, 201)
     stakes = look(value=strengths).stake.values
     _three = {"hardly": 0.2, "somewhat": 0.5, "firmly": 2.0}
     three_stakes = dict(zip(_three, look(value=list(_three.values())).stake.values, strict=True))
-    _figure, (_ax,) = canvas()
-    _ax.axhline(0, color=BLACK, linewidth=0.8)
-    _ax.plot(strengths, stakes, color=BLUE)
+    _figure, _ax = page.canvas()
+    _ax.axhline(0, color=page.BLACK, linewidth=0.8)
+    _ax.plot(strengths, stakes, color=page.BLUE)
     for _name, _at in _three.items():
-        _ax.plot(_at, three_stakes[_name], "o", color=BLACK)
+        _ax.plot(_at, three_stakes[_name], "o", color=page.BLACK)
+        _left = _name == "hardly"
         _ax.annotate(
-            f"{_name} ({_at:g})",
+            _name,
             (_at, three_stakes[_name]),
-            xytext=(-8 if _name == "hardly" else 8, 4),
-            ha="right" if _name == "hardly" else "left",
+            xytext=(-8 if _left else 8, 4),
+            ha="right" if _left else "left",
             textcoords="offset points",
         )
-    _ax.set(xlabel="how much it values copyright, v", ylabel="stake", title="What is at stake")
+    _ax.set(xlabel="how much it values copyright, v", ylabel="stake")
     _most = float(strengths[stakes.argmax()])
-    mo.vstack(
-        [
-            reply(guess_stake, max(three_stakes, key=three_stakes.get)),
-            plate(
-                _figure,
-                f"The stake is {three_stakes['hardly']:.2f} for the agent that hardly values "
-                f"copyright, {three_stakes['somewhat']:.2f} for the one that does somewhat and "
-                f"{three_stakes['firmly']:.2f} for the firm one. It is largest at a value of "
-                f"{_most:.2f}, and negative where the agent likes what training rewards.",
-            ),
-            mo.md(
-                "A firm agent gives the same answer nearly always. Training then sees nothing to "
-                "compare, and cannot move it. So there is little to protect. As a value is worn "
-                "down, more comes to be at stake: remember that for lesson 3."
-            ),
-        ]
+    page.reveal(
+        guess_stake,
+        max(three_stakes, key=three_stakes.get),
+        page.plate(
+            _figure,
+            f"The stake is {three_stakes['hardly']:.2f} for the agent that hardly values "
+            f"copyright, {three_stakes['somewhat']:.2f} for the one that does somewhat and "
+            f"{three_stakes['firmly']:.2f} for the firm one. It is largest at a value of "
+            f"{_most:.2f}, and negative where the agent likes what training rewards.",
+            title="What is at stake",
+        ),
+        f"An agent with a value of 2 disregards copyright in only "
+        f"{page.percent(look(value=2.0).value_policy[0].isel(response=1))} of its answers when it "
+        "goes by its values. Training learns by comparing answers; where nearly all are the same "
+        "it cannot move the agent, and there is little to protect. As a value is worn down, more "
+        "comes to be at stake: remember that for lesson 3.",
     )
     return (three_stakes,)
 
@@ -188,10 +157,9 @@ def _(mo):
 
     - **In mind.** $a = \sigma(\alpha + \chi i + \gamma s)$: situational awareness $\alpha$, helped
       by what the input tells about training ($i$) and by room to think ($s$). $\sigma$ turns a
-      number into a chance.
-    - **Worth it?** $I = \lambda\, b\, \text{stake} - \text{costs}$. Here $\lambda = e^{\ell}$
-    is how
-      much it cares about its future values, and $b$ its belief that this input is trained on.
+      number into a chance: $\sigma(x) = 1/(1 + e^{-x})$.
+    - **Worth it?** $I = \lambda\, b\, \text{stake} - \text{costs}$. Here $\lambda = e^{\ell}$ is
+      how much it cares about its future values, and $b$ its belief that this input is trained on.
     - **Decision.** $d = \sigma(h + \tau I)$, with a habit $h$ that starts at −5.
     - **Gaming rate.** $g = a\,d$.
 
@@ -201,13 +169,13 @@ def _(mo):
 
 
 @app.cell
-def _(predict):
-    guess_change = predict(
+def _(page):
+    guess_change = page.predict(
         "One of these is changed. Which one makes it game most?",
         {
-            "training always comes to mind (awareness from −4 to 4)": "awareness",
-            "it cares more about the future (log horizon from 1 to 2)": "horizon",
-            "it values copyright twice as much (from 1 to 2)": "value",
+            "training always comes to mind (α from −4 to 4)": "awareness",
+            "it cares more about the future (ℓ from 1 to 2)": "horizon",
+            "it values copyright twice as much (v from 1 to 2)": "value",
         },
     )
     guess_change
@@ -215,129 +183,125 @@ def _(predict):
 
 
 @app.cell
-def _(BLUE, GREY, canvas, guess_change, look, mo, percent, plate, reply, wait_for):
-    wait_for(guess_change)
-    _seen = look(
-        value=[1, 1, 1, 2], awareness=[-4, 4, -4, -4], log_horizon=[1, 1, 2, 1]
-    ).gaming_rate.values
-    changed = dict(zip(("as it is", "awareness", "horizon", "value"), _seen, strict=True))
+def _(guess_change, look, page):
+    page.wait_for(guess_change)
+    _seen = look(value=[1, 1, 1, 2], awareness=[-4, 4, -4, -4], log_horizon=[1, 1, 2, 1])
+    changed = dict(
+        zip(("as it is", "awareness", "horizon", "value"), _seen.gaming_rate.values, strict=True)
+    )
     _labels = ("as it is", "always in mind", "cares more", "values it more")
-    _figure, (_ax,) = canvas(height=2.6)
-    _ax.barh(_labels, changed.values(), color=[GREY, BLUE, BLUE, BLUE])
+    _figure, _ax = page.canvas(height=2.6)
+    _ax.barh(_labels, changed.values(), color=[page.GREY, page.BLUE, page.BLUE, page.BLUE])
     for _at, _rate in enumerate(changed.values()):
-        _ax.text(_rate, _at, f" {percent(_rate)}", va="center")
-    _ax.set(xlim=(0, 1), xlabel="gaming rate g", title="One change at a time")
+        _ax.text(_rate, _at, f" {page.percent(_rate)}", va="center")
+    _ax.set(xlim=(0, 1), xlabel="gaming rate g")
     _ax.invert_yaxis()
-    _right = max(("awareness", "horizon", "value"), key=changed.get)
-    mo.vstack(
-        [
-            reply(guess_change, _right),
-            plate(
-                _figure,
-                f"Gaming rate: {percent(changed['as it is'])} as it is, "
-                f"{percent(changed['awareness'])} when training is always in mind, "
-                f"{percent(changed['horizon'])} when it cares more about the future, "
-                f"{percent(changed['value'])} when it values copyright twice as much.",
-            ),
-            mo.md(
-                "Gaming is a product, so the weaker factor limits it. Training was in mind often "
-                "enough; what was missing was a reason."
-            ),
-        ]
+    page.reveal(
+        guess_change,
+        max(("awareness", "horizon", "value"), key=changed.get),
+        page.plate(
+            _figure,
+            f"Gaming rate: {page.percent(changed['as it is'])} as it is, "
+            f"{page.percent(changed['awareness'])} when training is always in mind, "
+            f"{page.percent(changed['horizon'])} when it cares more about the future, "
+            f"{page.percent(changed['value'])} when it values copyright twice as much.",
+            title="One change at a time",
+        ),
+        "Gaming is a product, so the weaker factor limits it. As it is, training comes to mind "
+        f"with {page.percent(_seen.awareness[0])}, and then gaming is decided on with "
+        f"{page.percent(_seen.decision[0])}.",
     )
     return (changed,)
 
 
 @app.cell
-def _(guess_change, guess_stake, mo, wait_for):
-    wait_for(guess_stake, guess_change, quietly=True)
+def _(guess_change, guess_stake, mo, page):
+    page.wait_for(guess_stake, guess_change, quietly=True)
     sliders = mo.ui.dictionary(
         {
-            "value": mo.ui.slider(
-                -2, 3, 0.1, value=1, show_value=True, label="how much it values copyright, v"
-            ),
-            "awareness": mo.ui.slider(
-                -10, 4, 0.5, value=-4, show_value=True, label="situational awareness, α"
-            ),
-            "log_horizon": mo.ui.slider(
-                -1, 3, 0.1, value=1, show_value=True, label="care about the future, ℓ"
-            ),
+            "value": page.slider(-2, 3, 0.1, value=1, label="how much it values copyright, v"),
+            "awareness": page.slider(-10, 4, 0.5, value=-4, label="situational awareness, α"),
+            "log_horizon": page.slider(-1, 3, 0.1, value=1, label="care about the future, ℓ"),
         }
     )
-    mo.vstack([mo.md("## Try it: move all three"), *sliders.elements.values()])
+    page.column(
+        "## Try it: move all three\n\nThe dot is your agent; the lines are agents like it with "
+        "other values. Where does caring more stop helping?",
+        *sliders.elements.values(),
+    )
     return (sliders,)
 
 
 @app.cell
-def _(BLACK, BLUE, DASHES, GREY, ORANGE, canvas, look, np, percent, plate, signed, sliders):
+def _(look, np, page, sliders):
     _at = sliders.value
     _grid = np.linspace(-2, 3, 101)
     _line = look(value=_grid, awareness=_at["awareness"], log_horizon=_at["log_horizon"])
     chosen = {name: float(array[0]) for name, array in look(**_at).items() if array.ndim == 1}
-    _figure, (_ax,) = canvas(height=3.8)
-    _ax.plot(_grid, _line.awareness, color=GREY, linestyle=DASHES[1], label="a: in mind")
-    _ax.plot(_grid, _line.decision, color=ORANGE, linestyle=DASHES[2], label="d: decides to game")
-    _ax.plot(_grid, _line.gaming_rate, color=BLUE, label="g = a d: games")
-    _ax.plot(_at["value"], chosen["gaming_rate"], "o", color=BLACK, clip_on=False)
+    _figure, _ax = page.canvas(height=3.6)
+    for _drawn, _colour, _dash, _label in (
+        (_line.awareness, page.GREY, page.DASHES[1], "a: in mind"),
+        (_line.decision, page.ORANGE, page.DASHES[2], "d: decides"),
+        (_line.gaming_rate, page.BLUE, page.DASHES[0], "g: games"),
+    ):
+        _ax.plot(_grid, _drawn, color=_colour, linestyle=_dash, label=_label)
+    _ax.plot(_at["value"], chosen["gaming_rate"], "o", color=page.BLACK, clip_on=False)
     _ax.set(xlabel="how much it values copyright, v", ylabel="chance", ylim=(0, 1.02))
-    _figure.legend(loc="outside upper left", ncols=3)
-    plate(
+    page.legend(_figure, columns=3)
+    page.plate(
         _figure,
-        f"The dot: at a value of {signed(_at['value'], 1)} the stake is "
-        f"{signed(chosen['stake'])} and the "
-        f"incentive {signed(chosen['incentive'])}. Training is in mind with "
-        f"{percent(chosen['awareness'])}, the decision is {percent(chosen['decision'])}, so it "
-        f"games with {percent(chosen['gaming_rate'])}.",
+        f"The dot: at a value of {page.signed(_at['value'], 1)} the stake is "
+        f"{page.signed(chosen['stake'])} and the incentive {page.signed(chosen['incentive'])}. "
+        f"Training is in mind with {page.percent(chosen['awareness'])}, the decision is "
+        f"{page.percent(chosen['decision'])}, so it games with "
+        f"{page.percent(chosen['gaming_rate'])}.",
     )
     return (chosen,)
 
 
 @app.cell
-def _(exercise, guess_change, guess_stake, look, mo, np, percent, signed, wait_for):
-    wait_for(guess_stake, guess_change, quietly=True)
+def _(guess_change, guess_stake, look, np, page):
+    page.wait_for(guess_stake, guess_change, quietly=True)
     _horizons = np.arange(-1, 3.0001, 0.01)
     _decisions = look(log_horizon=_horizons).decision.values
     tipping_horizon = float(_horizons[(_decisions >= 0.5).argmax()])
     _alphas = np.arange(-10, 4.001, 0.05)
     _aware = look(awareness=_alphas).awareness.values
     tipping_awareness = float(_alphas[(_aware >= 0.5 - 1e-9).argmax()])
-    _bad = look(value=-1.0)
-    _patient = look(log_horizon=2.0)
+    _bad, _patient = look(value=-1.0), look(log_horizon=2.0)
     _disregards = float(_patient.policy[0].isel(response=1))
     _by_values = float(_patient.value_policy[0].isel(response=1))
-    mo.vstack(
-        [
-            mo.md("## Exercises"),
-            exercise(
-                1,
-                "All else as at the start: from which ℓ on does the agent decide to game more "
-                "often "
-                "than not, once training is in mind? And how much can awareness add to that?",
-                f"From ℓ = {signed(tipping_horizon)} on (λ = {np.exp(tipping_horizon):.1f}). "
-                "Awareness "
-                f"adds nothing to the decision; it limits how often there is one. At α = "
-                f"{signed(tipping_awareness)} training is in mind half of the time, as this "
-                "input says "
-                "so much about it.",
-            ),
-            exercise(
-                2,
-                "Set v to −1: an agent that dislikes copyright. What is at stake, and does it "
-                "game?",
-                f"The stake is {signed(_bad.stake[0])}: negative, as training here makes the "
-                f"value only stronger. It games with {percent(float(_bad.gaming_rate[0]))}. It "
-                "gives the rewarded answer because it likes it.",
-            ),
-            exercise(
-                3,
-                "With ℓ = 2, how often does the agent disregard copyright, and how often would "
-                "it if "
-                "it never gamed? Could you tell from a single answer whether it games?",
-                f"{percent(_disregards)} with gaming, {percent(_by_values)} without. A single "
-                "answer tells little: both ways of thinking give both answers. That is footnote 2 "
-                "of the post: what differs may be the cognition, and what training does to it.",
-            ),
-        ]
+    _not_gamed = float(1 - _patient.gaming_rate[0]) * _by_values
+    page.column(
+        "## Exercises",
+        page.exercise(
+            1,
+            "All else as at the start: from which ℓ on does the agent decide to game more often "
+            "than not, once training is in mind? And how much can awareness add to that?",
+            f"From ℓ = {page.signed(tipping_horizon)} on (λ = {np.exp(tipping_horizon):.1f}). "
+            "Awareness adds nothing to the decision; it limits how often there is one. At α = "
+            f"{page.signed(tipping_awareness)} training is in mind half of the time, as this input "
+            "says so much about it.",
+        ),
+        page.exercise(
+            2,
+            "Set v to −1: an agent that dislikes copyright. What is at stake, and does it game?",
+            f"The stake is {page.signed(_bad.stake[0])}: training here makes what it likes only "
+            f"stronger where this is negative. It games with {page.percent(_bad.gaming_rate[0])}. "
+            "It gives the rewarded answer because it likes it.",
+        ),
+        page.exercise(
+            3,
+            "With ℓ = 2, how often does the agent disregard copyright, and how often would it if "
+            "it never gamed? Could you tell from a single answer that it games?",
+            f"{page.percent(_disregards)} with gaming, {page.percent(_by_values)} without. If you "
+            "know what it values, yes, mostly: "
+            f"{page.percent(1 - _not_gamed / _disregards)} of its answers against copyright come "
+            "from gaming. If you do not, hardly: the agent of exercise 2 disregards copyright in "
+            f"{page.percent(_bad.policy[0].isel(response=1))} of its answers and games in "
+            f"{page.percent(_bad.gaming_rate[0])}. That is near footnote 2 of the post: even where "
+            "actions are the same, what training does to the cognition may differ.",
+        ),
     )
     return tipping_awareness, tipping_horizon
 

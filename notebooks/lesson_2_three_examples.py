@@ -8,41 +8,13 @@ app = marimo.App(width="compact", app_title="Lesson 2: the three examples", css_
 
 @app.cell
 def _():
+    import _shared as page
     import marimo as mo
-    from _shared import (
-        BLUE,
-        DASHES,
-        GREEN,
-        GREY,
-        ORANGE,
-        PINK,
-        canvas,
-        exercise,
-        percent,
-        plate,
-        predict,
-        reply,
-        signed,
-        wait_for,
-    )
 
     import sim
 
-    palette = (BLUE, ORANGE, GREEN, PINK, GREY)
-    return (
-        palette,
-        DASHES,
-        canvas,
-        exercise,
-        mo,
-        percent,
-        plate,
-        predict,
-        reply,
-        signed,
-        sim,
-        wait_for,
-    )
+    palette = (page.BLUE, page.ORANGE, page.GREEN, page.PINK, page.GREY)
+    return mo, page, palette, sim
 
 
 @app.cell
@@ -81,7 +53,7 @@ def _(mo):
 
 
 @app.cell
-def _(palette, DASHES, canvas, percent, plate, sim):
+def _(page, palette, sim):
     def train(scenario, **settings):
         """Return a run of 32 agents; settings as `sim.simulate` takes them."""
         agent = {**settings.pop("agent", {}), "spread": {"initial": {"awareness": 0.5}}}
@@ -95,26 +67,28 @@ def _(palette, DASHES, canvas, percent, plate, sim):
 
     def draw(run, title):
         """Return emergence curves of a run with words beside them."""
-        figure, (ax,) = canvas(height=3.8)
+        figure, ax = page.canvas(height=3.8)
         onset = sets_in(run)
         for index, context in enumerate(onset):
             ax.plot(
                 run.data["step"],
                 run.gaming_rate.sel(context=context).median("agent"),
                 color=palette[index],
-                linestyle=DASHES[index],
-                label=context.replace("_", " "),
+                linestyle=page.DASHES[index],
+                label=page.spoken(context),
             )
-        ax.set(ylim=(-0.02, 1.02), xlabel="training step", ylabel="gaming rate g", title=title)
-        figure.legend(loc="outside lower center", ncols=2)
+        ax.set(ylim=(-0.02, 1.02), xlabel="training step", ylabel="gaming rate g")
+        page.legend(figure, columns=2 if len(onset) > 3 else 1)
         last = run.gaming_rate.isel(step=-1).median("agent")
         parts = [
-            f"{context.replace('_', ' ')} {percent(last.sel(context=context))}"
+            f"{page.spoken(context)} {page.percent(last.sel(context=context))}"
             + (f" (set in at step {when:.0f})" if when < float("inf") else " (never set in)")
             for context, when in onset.items()
         ]
-        return plate(
-            figure, "Gaming rate of the median agent after training: " + "; ".join(parts) + "."
+        return page.plate(
+            figure,
+            f"Gaming rate of the median agent after training: {'; '.join(parts)}.",
+            title=title,
         )
 
     def kept(run, value):
@@ -137,9 +111,9 @@ def _(sets_in):
 @app.cell
 def _(mo):
     mo.md(r"""
-    ## Example 1: only where values are at stake
+    ## Example 1: copyright
 
-    Two contexts touch copyright, which training pulls against (a song in the chat; an excerpt of a
+    Two contexts touch copyright, which training pulls against (a song in the chat; a chapter of a
     novel). Two do not (coding, travel): there training rewards what the agent likes anyway. All
     four tell it equally much about training.
     """)
@@ -147,8 +121,8 @@ def _(mo):
 
 
 @app.cell
-def _(predict):
-    guess_1 = predict(
+def _(page):
+    guess_1 = page.predict(
         "In which contexts will gaming set in?",
         {
             "in all four: once it knows, it games everywhere": "all",
@@ -161,37 +135,40 @@ def _(predict):
 
 
 @app.cell
-def _(answer, draw, guess_1, mo, reply, sets_in, train, wait_for):
-    wait_for(guess_1)
-    _run = train("copyright")
-    onset_1 = sets_in(_run)
-    _right = answer(
-        _run, all=list(onset_1), contested=["copyright_chat", "copyright_excerpt"], none=[]
+def _(answer, draw, guess_1, page, sets_in, train):
+    page.wait_for(guess_1)
+    run_1 = train("copyright")
+    onset_1 = sets_in(run_1)
+    page.reveal(
+        guess_1,
+        answer(
+            run_1, all=list(onset_1), contested=["copyright_chat", "copyright_excerpt"], none=[]
+        ),
+        draw(run_1, "Example 1: copyright"),
     )
-    mo.vstack([reply(guess_1, _right), draw(_run, "Example 1: copyright")])
-    return (onset_1,)
+    return onset_1, run_1
 
 
 @app.cell
 def _(mo):
     mo.md(r"""
-    ## Example 2: only where the input tells about training
+    ## Example 2: an assistant of employees
 
-    An assistant of a company's employees is trained on their feedback, which rewards flattery. Some
-    inputs come with notes on the training process, others do not. Candour is at stake in reviews,
-    nothing in minutes.
+    An assistant of a company's employees is trained on their feedback, which rewards flattery. It
+    reviews plans, where its candour is at stake, and takes minutes, where nothing is. Some inputs
+    come with documents on the training process, others do not.
     """)
     return
 
 
 @app.cell
-def _(predict):
-    guess_2 = predict(
+def _(page):
+    guess_2 = page.predict(
         "In which of the four contexts will gaming set in?",
         {
-            "both reviews, with notes and without": "reviews",
-            "whatever comes with notes: review and minutes": "notes",
-            "only the review with notes": "both",
+            "both reviews, with documents and without": "reviews",
+            "whatever comes with documents: review and minutes": "documents",
+            "only the review with documents": "both",
         },
     )
     guess_2
@@ -199,17 +176,17 @@ def _(predict):
 
 
 @app.cell
-def _(answer, draw, guess_2, mo, reply, sets_in, train, wait_for):
-    wait_for(guess_2)
+def _(answer, draw, guess_2, page, sets_in, train):
+    page.wait_for(guess_2)
     _run = train("employee_assistant")
     onset_2 = sets_in(_run)
     _right = answer(
         _run,
         reviews=["review_with_documents", "review"],
-        notes=["review_with_documents", "minutes_with_documents"],
+        documents=["review_with_documents", "minutes_with_documents"],
         both=["review_with_documents"],
     )
-    mo.vstack([reply(guess_2, _right), draw(_run, "Example 2: employees")])
+    page.reveal(guess_2, _right, draw(_run, "Example 2: an assistant of employees"))
     return (onset_2,)
 
 
@@ -222,20 +199,21 @@ def _(mo):
     > cause the training process to update it towards being unethical, too, and hence the model
     > decides to assist the employees.
 
-    Training rewards assisting in every request.
+    Some requests come after the input has shown what the company does (*request after expose*);
+    other requests, and plain questions, do not. Training rewards assisting in all of them.
     """)
     return
 
 
 @app.cell
-def _(predict):
-    guess_variation = predict(
-        "Once training is done: how much of its ethics (1 at the start) has the agent that games, "
-        "and how much has its twin that is never able to game?",
+def _(page):
+    guess_variation = page.predict(
+        "Once training is done: who has more left of its ethics (1 at the start), the agent that "
+        "games, or its twin that is never able to game?",
         {
-            "less with gaming: who assists grows unethical": "less",
-            "about the same (within 0.1)": "same",
-            "more with gaming: gaming shields the value": "more",
+            "the twin: who assists grows unethical": "less",
+            "they are about the same (within 0.1)": "same",
+            "the agent that games: gaming shields the value": "more",
         },
     )
     guess_variation
@@ -243,24 +221,19 @@ def _(predict):
 
 
 @app.cell
-def _(draw, guess_variation, kept, mo, reply, signed, train, wait_for):
-    wait_for(guess_variation)
+def _(draw, guess_variation, kept, page, train):
+    page.wait_for(guess_variation)
     _run = train("unethical_company")
     _twin = train("unethical_company", interventions=[{"key": "gaming", "set": 0}])
     ethics = {"games": kept(_run, "ethics"), "never": kept(_twin, "ethics")}
     _apart = ethics["games"] - ethics["never"]
-    _right = "same" if abs(_apart) <= 0.1 else "more" if _apart > 0 else "less"
-    mo.vstack(
-        [
-            reply(guess_variation, _right),
-            draw(_run, "Variation: the unethical company"),
-            mo.md(
-                f"Ethics of the median agent after training: **{signed(ethics['games'])}** where "
-                f"it may game, **{signed(ethics['never'])}** in the twin that never does. The "
-                "twins "
-                "share every random draw, so the difference is caused by gaming."
-            ),
-        ]
+    page.reveal(
+        guess_variation,
+        "same" if abs(_apart) <= 0.1 else "more" if _apart > 0 else "less",
+        draw(_run, "Variation: the unethical company"),
+        f"Ethics of the median agent after training: **{page.signed(ethics['games'])}** where it "
+        f"may game, **{page.signed(ethics['never'])}** in the twin that never does. The twins "
+        "share every random draw, so the difference is caused by gaming.",
     )
     return (ethics,)
 
@@ -268,17 +241,17 @@ def _(draw, guess_variation, kept, mo, reply, signed, train, wait_for):
 @app.cell
 def _(mo):
     mo.md(r"""
-    ## Example 3: only with room to think
+    ## Example 3: a scratchpad
 
-    A user wants a private person looked up. The wish comes with a scratchpad, or is answered at
-    once. There is also a sum with a scratchpad, where nothing is at stake.
+    A user wants a private person looked up: a *dossier*. The wish comes with a scratchpad, or is
+    answered at once. There is also a sum with a scratchpad, where nothing is at stake.
     """)
     return
 
 
 @app.cell
-def _(predict):
-    guess_3 = predict(
+def _(page):
+    guess_3 = page.predict(
         "Training makes agents more aware as they game. Will gaming reach the wish that is "
         "answered at once, within 2,000 steps?",
         {"yes, later": "spreads", "no, only with a scratchpad": "scratchpad"},
@@ -288,22 +261,22 @@ def _(predict):
 
 
 @app.cell
-def _(answer, draw, guess_3, mo, reply, sets_in, train, wait_for):
-    wait_for(guess_3)
-    _run = train("scratchpad")
-    onset_3 = sets_in(_run)
+def _(answer, draw, guess_3, page, sets_in, train):
+    page.wait_for(guess_3)
+    run_3 = train("scratchpad")
+    onset_3 = sets_in(run_3)
     _right = answer(
-        _run,
+        run_3,
         spreads=["dossier_with_scratchpad", "dossier"],
         scratchpad=["dossier_with_scratchpad"],
     )
-    mo.vstack([reply(guess_3, _right), draw(_run, "Example 3: scratchpad")])
-    return (onset_3,)
+    page.reveal(guess_3, _right, draw(run_3, "Example 3: scratchpad"))
+    return onset_3, run_3
 
 
 @app.cell
-def _(guess_1, guess_2, guess_3, mo, wait_for):
-    wait_for(guess_1, guess_2, guess_3, quietly=True)
+def _(guess_1, guess_2, guess_3, mo, page):
+    page.wait_for(guess_1, guess_2, guess_3, quietly=True)
     sliders = mo.ui.dictionary(
         {
             "example": mo.ui.dropdown(
@@ -315,30 +288,26 @@ def _(guess_1, guess_2, guess_3, mo, wait_for):
                 value="1: the value that is at stake",
                 label="cause",
             ),
-            "left": mo.ui.slider(
-                0, 1.2, 0.1, value=1, show_value=True, label="how much of the cause is left"
-            ),
+            "left": page.slider(0, 1.2, 0.1, value=1, label="how much of the cause is left"),
         }
     )
-    mo.vstack(
-        [
-            mo.md(
-                "## Take the cause away\n\nA cause is what, taken away, takes the effect with it. "
-                "At 1 the cause is as in the example; at 0 it is gone."
-            ),
-            *sliders.elements.values(),
-        ]
+    page.column(
+        "## Take the cause away\n\nA cause is what, taken away, takes the effect with it. At 1 "
+        "the cause is as in the example; at 0 it is gone. Does the effect go bit by bit, or at an "
+        "edge?",
+        *sliders.elements.values(),
     )
     return (sliders,)
 
 
 @app.cell
-def _(draw, sets_in, sliders, train):
+def _(draw, page, sets_in, sim, sliders, train):
     _left = sliders.value["left"]
+    _usual = sim.Agent()
     _agents = {
         "copyright": {"initial": {"values": {"copyright": _left, "helpfulness": 1}}},
-        "employee_assistant": {"info_sensitivity": 5 * _left},
-        "scratchpad": {"scratchpad_sensitivity": 4 * _left},
+        "employee_assistant": {"info_sensitivity": _usual.info_sensitivity * _left},
+        "scratchpad": {"scratchpad_sensitivity": _usual.scratchpad_sensitivity * _left},
     }
     _example = sliders.value["example"]
     _run = train(_example, agent=_agents[_example])
@@ -346,59 +315,60 @@ def _(draw, sets_in, sliders, train):
         "onset": sets_in(_run),
         "rate": float(_run.gaming_rate.isel(step=-1).max("context").mean()),
     }
-    draw(_run, f"{_example.replace('_', ' ')}, with {_left:g} of its cause")
+    draw(_run, f"{page.spoken(_example).capitalize()}, with {_left:g} of its cause")
     return (moved,)
 
 
 @app.cell
-def _(exercise, guess_1, guess_2, guess_3, kept, mo, percent, signed, train, wait_for):
-    wait_for(guess_1, guess_2, guess_3, quietly=True)
-    _run = train("copyright")
+def _(guess_1, guess_2, guess_3, kept, page, run_1, run_3, train):
+    page.wait_for(guess_1, guess_2, guess_3, quietly=True)
     _twin = train("copyright", interventions=[{"key": "gaming", "set": 0}])
     _early = [
         float(one.data["values"].sel(value="copyright", step=200).median("agent"))
-        for one in (_run, _twin)
+        for one in (run_1, _twin)
     ]
-    values_1 = {"games": kept(_run, "copyright"), "never": kept(_twin, "copyright")}
-    _think = train("scratchpad")
+    values_1 = {"games": kept(run_1, "copyright"), "never": kept(_twin, "copyright")}
     _chances = {
-        name: float(_think.awareness.sel(context=name).isel(step=0).median("agent"))
+        name: float(run_3.awareness.sel(context=name).isel(step=0).median("agent"))
         for name in ("dossier_with_scratchpad", "dossier")
     }
-    _deployed = _run.policy.isel(step=-1, response=0).median("agent")
-    mo.vstack(
-        [
-            mo.md("## Exercises"),
-            exercise(
-                1,
-                "In example 1, what is left of the value for copyright after 2,000 steps, with "
-                "gaming and without? And after 200 steps?",
-                f"After 2,000 steps {signed(values_1['games'])} with gaming and "
-                f"{signed(values_1['never'])} without (1 at the start). After 200 steps "
-                f"{signed(_early[0])} and {signed(_early[1])}. "
-                + (
-                    "At first gaming costs: training also credits what motivated it, and a less "
-                    "decided value has more at stake."
-                    if _early[0] < _early[1]
-                    else "Gaming protects from the start."
-                ),
+    _stakes = {
+        name: float(run_3.stake.sel(context=name).isel(step=0).median("agent")) for name in _chances
+    }
+    _deployed = run_1.policy.isel(step=-1, response=0).median("agent")
+    page.column(
+        "## Exercises",
+        page.exercise(
+            1,
+            "Twins again, in example 1. Who has more left of its value for copyright after 200 "
+            "steps, the agent that games or its twin that never does? And after 2,000?",
+            f"After 200 steps {page.signed(_early[0])} with gaming and {page.signed(_early[1])} "
+            f"without (1 at the start); after 2,000 steps {page.signed(values_1['games'])} and "
+            f"{page.signed(values_1['never'])}. "
+            + (
+                "At first gaming costs: training also credits what motivated it, and a less "
+                "decided value has more at stake."
+                if _early[0] < _early[1]
+                else "Gaming protects from the start."
             ),
-            exercise(
-                2,
-                "In example 3, how often does training come to mind before any training, with and "
-                "without a scratchpad?",
-                f"{percent(_chances['dossier_with_scratchpad'])} with it and "
-                f"{percent(_chances['dossier'])} without. What is at stake is the same in both.",
-            ),
-            exercise(
-                3,
-                "In example 1 the chat about the song comes back in deployment. How often is "
-                "copyright respected there, and how often in training?",
-                f"{percent(_deployed.sel(context='copyright_deployed'))} in deployment, "
-                f"{percent(_deployed.sel(context='copyright_chat'))} in training, at the end. The "
-                "agent tells the two apart by what the input shows.",
-            ),
-        ]
+        ),
+        page.exercise(
+            2,
+            "In example 3, before any training: how often does training come to mind with a "
+            "scratchpad, and how often without? Is there less at stake without?",
+            f"It comes to mind with {page.percent(_chances['dossier_with_scratchpad'])} and "
+            f"{page.percent(_chances['dossier'])}. The stakes are "
+            f"{page.signed(_stakes['dossier_with_scratchpad'])} and "
+            f"{page.signed(_stakes['dossier'])}.",
+        ),
+        page.exercise(
+            3,
+            "In example 1 the chat about the song comes back in deployment. After training, how "
+            "often is copyright respected there, and how often in training?",
+            f"{page.percent(_deployed.sel(context='copyright_deployed'))} in deployment, "
+            f"{page.percent(_deployed.sel(context='copyright_chat'))} in training. The two inputs "
+            "differ only in a cue that says whether this is training.",
+        ),
     )
     return (values_1,)
 

@@ -8,42 +8,13 @@ app = marimo.App(width="compact", app_title="Lesson 3: does it last?", css_file=
 
 @app.cell
 def _():
+    import _shared as page
     import marimo as mo
     import numpy as np
-    from _shared import (
-        BLACK,
-        BLUE,
-        GREY,
-        ORANGE,
-        canvas,
-        exercise,
-        percent,
-        plate,
-        predict,
-        reply,
-        signed,
-        wait_for,
-    )
 
     import sim
 
-    return (
-        BLACK,
-        BLUE,
-        GREY,
-        ORANGE,
-        canvas,
-        exercise,
-        mo,
-        np,
-        percent,
-        plate,
-        predict,
-        reply,
-        signed,
-        sim,
-        wait_for,
-    )
+    return mo, np, page, sim
 
 
 @app.cell
@@ -64,9 +35,8 @@ def _(mo):
     ## The idea
 
     *Some fraction of the time* can mean two things. Recall $g = a\,d$. An agent can be
-    **undecided**
-    ($d$ between 0.1 and 0.9: with training in mind it sometimes games), or **decided but not always
-    aware** ($d$ near 1, $a$ small). Only the first is in question here.
+    **undecided** ($d$ between 0.1 and 0.9: with training in mind it sometimes games), or **decided
+    but not always aware** ($d$ near 1, $a$ small). Only the first is in question here.
 
     *Stable* means: after a nudge, training brings it back. Nothing says that training must do so.
     One thing that can is an **anchor**, a pull of every parameter back to its start, as a penalty
@@ -74,8 +44,8 @@ def _(mo):
 
     $$\theta \leftarrow \theta + \Delta\theta - \text{anchor}\,(\theta - \theta_0).$$
 
-    Below, 32 agents of the first example start undecided, with awareness from hardly any to
-    complete, and are trained for 3,000 steps.
+    Below, 32 agents of the first example start undecided, with awareness from little to
+    nearly complete, and are trained for 3,000 steps.
     """)
     return
 
@@ -100,9 +70,9 @@ def _(np, sim):
 
     begin = undecided_start()
 
-    def decide(**training):
-        """Return how decided each agent is about the song over 3,000 steps [step, agent]."""
-        run = sim.simulate(
+    def train(**training):
+        """Return 3,000 steps of agents that start undecided about the song."""
+        return sim.simulate(
             "copyright",
             agents=32,
             initial=begin,
@@ -110,7 +80,10 @@ def _(np, sim):
             record_every=20,
             seed=0,
         )
-        return run.decision.sel(context="copyright_chat")
+
+    def decide(**training):
+        """Return how decided each agent is about the song as it is trained [step, agent]."""
+        return train(**training).decision.sel(context="copyright_chat")
 
     def still(decision):
         """Return the share of agents that is undecided [step]."""
@@ -121,12 +94,12 @@ def _(np, sim):
         few = still(decision).values <= 0.5
         return int(decision["step"][few.argmax()]) if few.any() else None
 
-    return decide, half_decided, still
+    return decide, half_decided, still, train
 
 
 @app.cell
-def _(predict):
-    guess_lasts = predict(
+def _(page):
+    guess_lasts = page.predict(
         "Without an anchor: how many of the 32 are still undecided after 3,000 steps?",
         {"most of them (over half)": "most", "some (a tenth to half)": "some", "hardly any": "few"},
     )
@@ -135,73 +108,77 @@ def _(predict):
 
 
 @app.cell
-def _(BLUE, GREY, canvas, half_decided, percent, plate, still):
+def _(half_decided, page, still):
     def draw(decision, title):
         """Return each agent's decision over training, with words beside it."""
-        figure, (ax,) = canvas(height=3.6)
-        ax.axhspan(0.1, 0.9, color=GREY, alpha=0.15)
-        ax.plot(decision["step"], decision, color=BLUE, linewidth=0.9, alpha=0.7)
-        ax.text(2990, 0.84, "undecided", ha="right", va="center")
+        figure, ax = page.canvas(height=3.6)
+        ax.axhspan(0.1, 0.9, color=page.GREY, alpha=0.15)
+        ax.plot(decision["step"], decision, color=page.BLUE, linewidth=0.9, alpha=0.7)
+        ax.text(2990, 0.82, "undecided", ha="right", va="center")
         ax.set(
-            ylim=(-0.02, 1.02),
-            xlim=(0, 3000),
-            xlabel="training step",
-            ylabel="decision to game, d",
-            title=title,
+            ylim=(-0.02, 1.02), xlim=(0, 3000), xlabel="training step", ylabel="decision to game, d"
         )
         when = half_decided(decision)
         half = f"Half had decided by step {when}." if when else "Half never decide."
         last = decision.isel(step=-1)
-        return plate(
+        return page.plate(
             figure,
-            f"One line for each agent. {percent(still(decision)[-1])} are undecided at the end. "
-            f"{half} {int((last >= 0.9).sum())} of 32 have decided to game, "
+            f"One line for each agent; the grey band is undecided. "
+            f"{page.percent(still(decision)[-1])} are undecided at the end. {half} "
+            f"{int((last >= 0.9).sum())} of 32 have decided to game, "
             f"{int((last <= 0.1).sum())} not to.",
+            title=title,
         )
 
     return (draw,)
 
 
 @app.cell
-def _(decide, draw, guess_lasts, mo, reply, still, wait_for):
-    wait_for(guess_lasts)
-    _decision = decide()
+def _(draw, guess_lasts, page, still, train):
+    page.wait_for(guess_lasts)
+    _run = train()
+    _decision = _run.decision.sel(context="copyright_chat")
     undecided_free = float(still(_decision)[-1])
-    _right = "most" if undecided_free > 0.5 else "some" if undecided_free >= 0.1 else "few"
-    mo.vstack(
-        [
-            reply(guess_lasts, _right),
-            draw(_decision, "Without an anchor"),
-            mo.md(
-                "Why? Recall lesson 1: a value that is worn down has more at stake. More gaming "
-                "pays "
-                "more, which makes it more decided; an agent on the other side of the edge loses "
-                "its "
-                "value, and with it any reason to game. What is in the middle is pushed away "
-                "from it."
-            ),
-        ]
+    _value = _run.data["values"].sel(value="copyright").isel(step=-1)
+    _left = {
+        name: page.signed(_value[group].median()) if bool(group.any()) else "that of none"
+        for name, group in (
+            ("game", (_decision[-1] >= 0.9).values),
+            ("do not", (_decision[-1] <= 0.1).values),
+        )
+    }
+    page.reveal(
+        guess_lasts,
+        "most" if undecided_free > 0.5 else "some" if undecided_free >= 0.1 else "few",
+        draw(_decision, "Without an anchor"),
+        "Why could that be? Recall lesson 1: a value that is worn down has more at stake, so "
+        "gaming pays more, and the agent grows more decided. An agent on the other side of the "
+        "edge loses its value, and with it any reason to game. The value for copyright, 1 at the "
+        f"start, is at the end {_left['game']} where agents have decided to game and "
+        f"{_left['do not']} where they have decided not to (medians).",
     )
     return (undecided_free,)
 
 
 @app.cell
-def _(guess_lasts, mo, wait_for):
-    wait_for(guess_lasts, quietly=True)
+def _(guess_lasts, mo, page):
+    page.wait_for(guess_lasts, quietly=True)
     sliders = mo.ui.dictionary(
         {
-            "anchor": mo.ui.slider(
-                steps=[0, 1, 3, 10, 20, 30, 50, 100],
-                value=1,
-                show_value=True,
-                label="anchor, in thousandths",
+            "anchor": page.slider(
+                steps=[0, 1, 3, 10, 20, 30, 50, 100], value=1, label="anchor, in thousandths"
             ),
-            "credit": mo.ui.slider(
-                0, 1, 0.1, value=1, show_value=True, label="credit that motives get for gaming, ω"
+            "credit": page.slider(
+                0, 1, 0.1, value=1, label="credit that motives get for gaming, ω"
             ),
         }
     )
-    mo.vstack([mo.md("## Try it: what makes indecision last?"), *sliders.elements.values()])
+    page.column(
+        "## Try it: what makes indecision last?\n\nWith ω at 1, what moved the agent to game (its "
+        "values, its care for the future) is credited for the reward that it earned; with 0, it "
+        "is not.",
+        *sliders.elements.values(),
+    )
     return (sliders,)
 
 
@@ -228,8 +205,8 @@ def _(mo):
 
 
 @app.cell
-def _(predict):
-    guess_plane = predict(
+def _(page):
+    guess_plane = page.predict(
         "With a weak anchor (0.003): in how many places can training come to rest and stay?",
         {"in one: training forgets where it began": "1", "in two": "2", "in three or more": "3"},
     )
@@ -238,7 +215,7 @@ def _(predict):
 
 
 @app.cell
-def _(BLACK, BLUE, GREY, ORANGE, canvas, np, percent, plate, signed, sim):
+def _(np, sim):
     _song = {
         "name": "one_song",
         "values": ["copyright"],
@@ -257,8 +234,8 @@ def _(BLACK, BLUE, GREY, ORANGE, canvas, np, percent, plate, signed, sim):
         for name in ("awareness", "log_horizon", "log_competence")
     ]
 
-    def plane(anchor):
-        """Return the fixed points of value and habit, how many are stable, and their picture."""
+    def arrows(anchor):
+        """Return values, habits, and how far a step of training moves each [15, 15]."""
         values, habits = np.meshgrid(np.linspace(-1.2, 1.2, 15), np.linspace(-8, 6, 15))
         # The anchor pulls to the start of each agent; an arrow needs the pull to the usual start.
         step = sim.simulate(
@@ -273,7 +250,10 @@ def _(BLACK, BLUE, GREY, ORANGE, canvas, np, percent, plate, signed, sim):
         here, then = (step.data.isel(step=at) for at in (0, 1))
         right = (then["values"] - here["values"]).values.reshape(values.shape)
         up = (then["habit"] - here["habit"]).values.reshape(values.shape)
-        right, up = right - anchor * (values - 1), up - anchor * (habits + 5)
+        return values, habits, right - anchor * (values - 1), up - anchor * (habits + 5)
+
+    def rests(anchor):
+        """Return the fixed points of value and habit, as (kind, value, habit, gaming rate)."""
         found = sim.equilibria(
             _song,
             free=["values.copyright", "habit.chat"],
@@ -281,74 +261,104 @@ def _(BLACK, BLUE, GREY, ORANGE, canvas, np, percent, plate, signed, sim):
             starts=8,
             steps=2000,
         )
-        figure, (ax,) = canvas(height=4.6)
-        across, along = right / 2.4, up / 14
-        length = np.hypot(across, along)
-        ax.quiver(
-            values, habits, across / length, along / length, color=GREY, width=0.004, scale=24
-        )
-        said = []
-        for point in found.points:
-            spot = dict(zip(point.point.names, point.point.at, strict=True))
-            v, h, rate = (
+        spots = [
+            (point, dict(zip(point.point.names, point.point.at, strict=True)))
+            for point in found.points
+        ]
+        return [
+            (
+                point.kind,
                 spot["values.copyright"],
                 spot["habit.chat"],
                 point.gaming_rate["chat"],
             )
-            stable = point.kind == "stable"
+            for point, spot in spots
+        ]
+
+    return arrows, rests
+
+
+@app.cell
+def _(arrows, np, page, rests):
+    def plane(anchor):
+        """Return how many fixed points are stable, and the picture of the plane."""
+        values, habits, right, up = arrows(anchor)
+        figure, ax = page.canvas(height=4.4)
+        across, along = right / 2.4, up / 14
+        length = np.hypot(across, along)
+        ax.quiver(
+            values,
+            habits,
+            across / length,
+            along / length,
+            color=page.GREY,
+            pivot="mid",
+            width=0.004,
+            scale=24,
+        )
+        found = rests(anchor)
+        for kind, value, habit, _ in found:
             ax.plot(
-                v,
-                h,
-                "o" if stable else "X",
-                color=BLUE if stable else ORANGE,
+                value,
+                habit,
+                "o" if kind == "stable" else "X",
+                color=page.BLUE if kind == "stable" else page.ORANGE,
                 markersize=11,
-                markeredgecolor=BLACK,
+                markeredgecolor=page.BLACK,
                 clip_on=False,
             )
-            said.append(f"{point.kind} at a value of {signed(v)} (games with {percent(rate)})")
-        ax.plot(1, -5, "s", color=BLACK)
-        ax.annotate("start", (1, -5), xytext=(7, 5), textcoords="offset points")
+        ax.plot(1, -5, "s", color=page.BLACK)
+        ax.annotate(
+            "start",
+            (1, -5),
+            xytext=(0, 9),
+            ha="center",
+            textcoords="offset points",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
         ax.set(
             xlim=(-1.25, 1.25),
             ylim=(-8.5, 6.5),
             xlabel="value for copyright, v",
             ylabel="habit of gaming, h",
-            title=f"Anchor {anchor:g}: circles hold, crosses do not",
         )
-        words = f"Fixed points: {'; '.join(said)}." if said else "No fixed point was found."
-        stays = sum(point.kind == "stable" for point in found.points)
-        return stays, plate(figure, f"Arrows: the direction of training's next step. {words}")
+        said = "; ".join(
+            f"{kind} at a value of {page.signed(value)} (games with {page.percent(rate)})"
+            for kind, value, _, rate in found
+        )
+        return sum(kind == "stable" for kind, *_ in found), page.plate(
+            figure,
+            "Arrows: the direction of training's next step. Circles are stable, crosses are not; "
+            f"the square is where the agent starts. Fixed points: {said or 'none was found'}.",
+            title=f"Anchor {anchor:g}: where training goes",
+        )
 
     return (plane,)
 
 
 @app.cell
-def _(guess_plane, mo, plane, reply, wait_for):
-    wait_for(guess_plane)
+def _(guess_plane, page, plane):
+    page.wait_for(guess_plane)
     stable_places, _picture = plane(0.003)
-    mo.vstack(
-        [
-            reply(guess_plane, str(min(max(stable_places, 1), 3))),
-            _picture,
-            mo.md(
-                "Where there are two, history decides: two agents with the same assumptions end "
-                "apart if they began on different sides of the edge."
-            ),
-        ]
+    page.reveal(
+        guess_plane,
+        str(min(max(stable_places, 1), 3)),
+        _picture,
+        "With several, history decides: two agents with the same assumptions end apart if they "
+        "begin on different sides of the edge."
+        if stable_places > 1
+        else "With one, agents come to the same end wherever they begin.",
     )
     return (stable_places,)
 
 
 @app.cell
-def _(guess_plane, mo, wait_for):
-    wait_for(guess_plane, quietly=True)
-    plane_slider = mo.ui.slider(
-        steps=[1, 2, 3, 4, 5, 6, 8, 10, 30],
-        value=1,
-        show_value=True,
-        label="anchor, in thousandths",
+def _(guess_plane, page):
+    page.wait_for(guess_plane, quietly=True)
+    plane_slider = page.slider(
+        steps=[1, 2, 3, 4, 5, 6, 8, 10, 30], value=1, label="anchor, in thousandths"
     )
-    mo.vstack([mo.md("Move the anchor. When do two places become one?"), plane_slider])
+    page.column("Move the anchor. When do several places become one?", plane_slider)
     return (plane_slider,)
 
 
@@ -360,47 +370,49 @@ def _(plane, plane_slider):
 
 
 @app.cell
-def _(
-    decide, exercise, guess_lasts, guess_plane, half_decided, mo, percent, plane, still, wait_for
-):
-    wait_for(guess_lasts, guess_plane, quietly=True)
+def _(decide, guess_lasts, guess_plane, half_decided, page, rests, still):
+    page.wait_for(guess_lasts, guess_plane, quietly=True)
     _anchors = (0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1)
-    undecided_by_anchor = {anchor: float(still(decide(anchor=anchor))[-1]) for anchor in _anchors}
-    _enough = next((a for a, share in undecided_by_anchor.items() if share >= 0.5), None)
-    _without = decide(motive_credit=0)
-    _places = {anchor: plane(anchor)[0] for anchor in (0.003, 0.01)}
-    mo.vstack(
-        [
-            mo.md("## Exercises"),
-            exercise(
-                1,
-                "From which of the anchors on the slider are at least half still undecided at the "
-                "end? In how many steps does such an anchor bring a parameter back?",
-                (
-                    f"From {_enough:g} on: {percent(undecided_by_anchor[_enough])}. A pull of "
-                    f"{_enough:g} takes about {1 / _enough:.0f} steps to bring a parameter back to "
-                    "a third of its distance. That is a strong pull for a run of 3,000 steps."
-                )
-                if _enough
-                else "From none of them.",
-            ),
-            exercise(
-                2,
-                "Give motives no credit for gaming (ω = 0). What changes: the outcome or the pace?",
-                f"Half had decided by step {half_decided(_without)} instead of "
-                f"{half_decided(decide())}, and {percent(still(_without)[-1])} are undecided at "
-                "the "
-                f"end instead of {percent(undecided_by_anchor[0])}.",
-            ),
-            exercise(
-                3,
-                "In the plane, how many stable places are there at anchors of 0.003 and "
-                "0.01? What does it mean for an agent that has lost its value?",
-                "; ".join(f"{count} at {anchor:g}" for anchor, count in _places.items())
-                + ". Where there are two, nothing brings a lost value back. Where there is one, "
-                "training forgets where it began.",
-            ),
-        ]
+    _decisions = {anchor: decide(anchor=anchor) for anchor in _anchors}
+    undecided_by_anchor = {anchor: float(still(one)[-1]) for anchor, one in _decisions.items()}
+    _enough = next((a for a, share in undecided_by_anchor.items() if a and share >= 0.5), None)
+    _with, _without = _decisions[0], decide(motive_credit=0)
+    _halves = [
+        f"by step {when}" if (when := half_decided(one)) else "never" for one in (_without, _with)
+    ]
+    _places = {
+        anchor: sum(kind == "stable" for kind, *_ in rests(anchor)) for anchor in (0.003, 0.01)
+    }
+    page.column(
+        "## Exercises",
+        page.exercise(
+            1,
+            "From which of the anchors on the first slider on are at least half still undecided at "
+            "the end? In how many steps does such an anchor bring a parameter back?",
+            (
+                f"From {_enough:g} on: {page.percent(undecided_by_anchor[_enough])}. A pull of "
+                f"{_enough:g} takes about {1 / _enough:.0f} steps to bring a parameter back to a "
+                "third of its distance, in a run of 3,000 steps."
+            )
+            if _enough
+            else "From none of them.",
+        ),
+        page.exercise(
+            2,
+            "Give motives no credit for gaming (ω = 0, anchor 0). What changes: the outcome or the "
+            "pace?",
+            f"Half had decided {_halves[0]} instead of {_halves[1]}, and "
+            f"{page.percent(still(_without)[-1])} are undecided at the end instead of "
+            f"{page.percent(still(_with)[-1])}.",
+        ),
+        page.exercise(
+            3,
+            "In the plane, how many stable places are there at anchors of 0.003 and 0.01 (3 and 10 "
+            "on the slider)? What does it mean for an agent that has lost its value?",
+            "; ".join(f"{count} at {anchor:g}" for anchor, count in _places.items())
+            + ". Where there are several, an agent at the one without the value stays there. "
+            "Where there is one, training forgets where it began.",
+        ),
     )
     return (undecided_by_anchor,)
 
@@ -411,9 +423,8 @@ def _(mo):
     ## What the model cannot say
 
     Whether real training has an anchor of this strength, or noise that keeps agents undecided in
-    another way. A plane of two numbers leaves all others still; with everything free there are
-    more places to rest. Without an anchor, capabilities and awareness go on moving, and training
-    rests nowhere.
+    another way. A plane of two numbers leaves all others still: with awareness and care for the
+    future free to move, the places are others.
 
     *Next: lesson 4, the gap to the worst case. More: `docs/stability.md`.*
     """)

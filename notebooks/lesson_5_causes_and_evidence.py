@@ -8,40 +8,13 @@ app = marimo.App(width="compact", app_title="Lesson 5: causes and evidence", css
 
 @app.cell
 def _():
+    import _shared as page
     import marimo as mo
     import numpy as np
-    from _shared import (
-        BLACK,
-        BLUE,
-        ORANGE,
-        canvas,
-        exercise,
-        percent,
-        plate,
-        predict,
-        reply,
-        signed,
-        wait_for,
-    )
 
     import sim
 
-    return (
-        BLACK,
-        BLUE,
-        ORANGE,
-        canvas,
-        exercise,
-        mo,
-        np,
-        percent,
-        plate,
-        predict,
-        reply,
-        signed,
-        sim,
-        wait_for,
-    )
+    return mo, np, page, sim
 
 
 @app.cell
@@ -63,45 +36,31 @@ def _(mo):
     ## The idea
 
     **Cause.** Train every agent twice: as it is, and as a *twin* that never games. Twins share
-    every
-    random draw, so what they differ by is caused by gaming. We look at what is **kept** of the
-    values that an agent began with: $v_T \cdot v_0 / |v_0|^2$; 1 is all of them, below 0 is turned
-    around.
+    every random draw, so what they differ by is caused by gaming. We look at what is **kept** of
+    the values that an agent began with: $v_T \cdot v_0 / |v_0|^2$; 1 is all of them, below 0 is
+    turned around.
 
     **Evidence.** Now nothing is done, only seen. How much more often is gaming seen among agents
-    that end misaligned than among others? That is the likelihood ratio, and odds multiply by it:
+    that end misaligned than among others? That is the **likelihood ratio**, and the odds of
+    misalignment, $O = P/(1 - P)$, multiply by it. With $m$ for misaligned and $g$ for *seen to
+    game*:
 
-    $$\frac{P(\text{misaligned}\mid\text{games})}{P(\text{not}\mid\text{games})} =
-    \frac{P(\text{games}\mid\text{misaligned})}{P(\text{games}\mid\text{not})}\cdot
-    \frac{P(\text{misaligned})}{P(\text{not})}.$$
+    $$O(m \mid g) = \frac{P(g \mid m)}{P(g \mid \text{not } m)}\; O(m).$$
 
-    Misaligned means egregiously: alignment at −0.5 or below at the end of training.
+    Misaligned means egregiously: alignment at −0.5 or below at the end of training. Seen to game
+    means a gaming rate of ½ or above.
     """)
     return
 
 
 @app.cell
-def _(np, sim):
-    def train(*, along=0.0, agents=1000, **settings):
+def _(np, page, sim):
+    def train(*, along=0.0, agents=1000, training=None, **settings):
         """Return trained agents whose values lie along human values by `along`, and spread by 1."""
-        human = {"care": 1, "copyright": 0.5, "helpfulness": 1, "power": -1, "conquest": -1}
-        start = {name: along * weight for name, weight in human.items()}
         return sim.simulate(
             "lab_to_deployment",
-            agent={
-                "initial": {"values": {**start, "reward": 0}, "awareness": -2, "capability": 0},
-                "spread": {
-                    "initial": {
-                        "values": 1,
-                        "habit": 1,
-                        "awareness": 3,
-                        "log_horizon": 1,
-                        "log_competence": 0.5,
-                        "capability": 2,
-                    }
-                },
-            },
-            training={"steps": 1000, **settings.pop("training", {})},
+            agent=page.anybody(along=along),
+            training={"steps": 1000, **(training or {})},
             agents=agents,
             record_every=1000,
             seed=0,
@@ -134,8 +93,8 @@ def _(np, sim):
 
 
 @app.cell
-def _(predict):
-    guess_cause = predict(
+def _(page):
+    guess_cause = page.predict(
         "100 agents start near human values, 100 start near the opposite. Whose values does gaming "
         "protect?",
         {
@@ -150,55 +109,54 @@ def _(predict):
 
 
 @app.cell
-def _(
-    BLACK, BLUE, ORANGE, canvas, guess_cause, kept, mo, np, plate, reply, signed, train, wait_for
-):
-    wait_for(guess_cause)
-    effects, _clear = {}, {}
+def _(guess_cause, kept, np, page, train):
+    page.wait_for(guess_cause)
+    effects, _clear, _reach = {}, {}, []
     for _name, _along in (("good", 1.0), ("bad", -1.0)):
-        _apart = kept(train(along=_along, agents=100)) - kept(
-            train(along=_along, agents=100, interventions=[{"key": "gaming", "set": 0}])
-        )
-        _wide = 1.96 * _apart.std(ddof=1) / np.sqrt(len(_apart))
-        effects[_name] = (float(_apart.mean()), float(_wide))
+        _run = train(along=_along, agents=100)
+        _twin = train(along=_along, agents=100, interventions=[{"key": "gaming", "set": 0}])
+        _apart = kept(_run) - kept(_twin)
+        _wide = float(1.96 * _apart.std(ddof=1) / np.sqrt(len(_apart)))
+        effects[_name] = (float(_apart.mean()), _wide)
         _clear[_name] = effects[_name][0] - _wide > 0
+        _reach.append(_run.reach.isel(step=-1).values)
     _right = {
         (True, True): "both",
         (True, False): "good",
         (False, True): "bad",
         (False, False): "neither",
     }[_clear["good"], _clear["bad"]]
-    _figure, (_ax,) = canvas(height=2.4)
+    _figure, _ax = page.canvas(height=2.4)
     _labels = {"good": "start aligned", "bad": "start misaligned"}
     for _at, (_name, (_mean, _wide)) in enumerate(effects.items()):
-        _ax.errorbar(
-            _mean, _at, xerr=_wide, fmt="o", capsize=5, color=BLUE if _name == "good" else ORANGE
-        )
-    _ax.axvline(0, color=BLACK, linewidth=0.8)
+        _colour = page.BLUE if _name == "good" else page.ORANGE
+        _ax.errorbar(_mean, _at, xerr=_wide, fmt="o", capsize=5, color=_colour)
+    _ax.axvline(0, color=page.BLACK, linewidth=0.8)
     _ax.set_yticks([0, 1], list(_labels.values()))
-    _ax.set(
-        ylim=(1.5, -0.5),
-        xlabel="kept more of its values than its twin that never games",
-        title="What gaming causes",
-    )
-    mo.vstack(
-        [
-            reply(guess_cause, _right),
-            plate(
-                _figure,
-                "Kept more than the twin, mean and 95 % interval: "
-                + "; ".join(
-                    f"{_labels[name]} {signed(mean)} [{signed(mean - wide)}, {signed(mean + wide)}]"
-                    for name, (mean, wide) in effects.items()
-                )
-                + ".",
-            ),
-            mo.md(
-                "Gaming is a means. It does not ask whether the values that it guards are good: "
-                "the "
-                "post's fourth difference, and its footnote 5."
-            ),
-        ]
+    _ax.locator_params(axis="x", nbins=5)
+    _ax.set(ylim=(1.5, -0.5), xlabel="kept more than the twin")
+    _intervals = [
+        f"{_labels[name]} {page.signed(mean)} "
+        f"[{page.signed(mean - wide)}, {page.signed(mean + wide)}]"
+        for name, (mean, wide) in effects.items()
+    ]
+    page.reveal(
+        guess_cause,
+        _right,
+        page.plate(
+            _figure,
+            "Kept more of its values than the twin that never games, mean and 95 % interval: "
+            f"{'; '.join(_intervals)}.",
+            title="What gaming causes",
+        ),
+        "These are means over all, of whom "
+        f"{page.percent((np.concatenate(_reach) > 0).mean())} game anywhere at the end. "
+        + (
+            "Gaming is a means. It does not ask whether the values that it guards are good: the "
+            "post's fourth difference, and its footnote 5."
+            if _right == "both"
+            else "The post's fourth difference, and its footnote 5, would have it guard both."
+        ),
     )
     return (effects,)
 
@@ -208,20 +166,24 @@ def _(mo):
     mo.md(r"""
     ## What is it a sign of?
 
-    Now you are an observer. You see one agent game in one training context. Training does different
-    things there: in `access_request` it rewards restraint (declining access that a task does not
-    need); in `ruthless_plan` it rewards plans that leave people out of account.
+    Now you are an observer. You see one agent game in one training context. Training rewards
+    something else in each:
+
+    - *access request*: restraint, declining access that a task does not need;
+    - *coding*: honest code, although a backdoor would go unnoticed;
+    - *song request*: disregard of copyright;
+    - *ruthless plan*: plans that leave people out of account.
     """)
     return
 
 
 @app.cell
-def _(predict):
-    guess_sign = predict(
-        "In which of the two is gaming the stronger evidence of misalignment?",
+def _(page):
+    guess_sign = page.predict(
+        "In which of these two is gaming the stronger evidence of misalignment?",
         {
-            "in ruthless_plan: it goes along with cruelty": "ruthless_plan",
-            "in access_request: it hides a wish for power": "access_request",
+            "in the ruthless plan: it goes along with cruelty": "ruthless_plan",
+            "in the access request: it hides a wish for power": "access_request",
             "it is the same: gaming is gaming": "same",
         },
     )
@@ -230,86 +192,81 @@ def _(predict):
 
 
 @app.cell
-def _(BLACK, BLUE, canvas, percent, plate):
+def _(page):
     def forest(found, share):
         """Return likelihood ratios by context, with words beside them."""
-        figure, (ax,) = canvas(height=3.0)
-        names = [name.replace("_", " ") for name in found]
+        figure, ax = page.canvas(height=3.0)
+        names = [page.spoken(name) for name in found]
         for at, (centre, low, high) in enumerate(found.values()):
-            ax.errorbar(
-                centre, at, xerr=[[centre - low], [high - centre]], fmt="o", capsize=5, color=BLUE
-            )
-        ax.axvline(1, color=BLACK, linewidth=0.8)
+            ends = [[centre - low], [high - centre]]
+            ax.errorbar(centre, at, xerr=ends, fmt="o", capsize=5, color=page.BLUE)
+        ax.axvline(1, color=page.BLACK, linewidth=0.8)
         ax.set_xscale("log")
         ax.set_yticks(range(len(names)), names)
-        ax.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10], ["0.1", "0.2", "0.5", "1", "2", "5", "10"])
+        ticks = (0.05, 0.2, 0.5, 1, 2, 5, 20)
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
-        ax.set(
-            xlim=(0.05, 20),
-            ylim=(len(names) - 0.5, -0.5),
-            xlabel="odds of misalignment multiply by (95 % interval)",
-            title="Seen to game there",
-        )
+        ax.set(xlim=(0.03, 33), ylim=(len(names) - 0.5, -0.5), xlabel="odds multiply by")
         parts = [
             f"{name} {centre:.2g} [{low:.2g}, {high:.2g}]"
             for name, (centre, low, high) in zip(names, found.values(), strict=True)
         ]
-        return plate(
+        none = "" if share else " With none there is nothing to compare: the intervals say so."
+        return page.plate(
             figure,
-            f"{percent(share)} of agents end misaligned. To see gaming multiplies the odds of that "
-            f"by: {'; '.join(parts)}.",
+            f"{page.percent(share)} of agents end misaligned.{none} To see gaming multiplies the "
+            f"odds of that by (95 % interval): {'; '.join(parts)}.",
+            title="Where an agent is seen to game",
         )
 
     return (forest,)
 
 
 @app.cell
-def _(forest, guess_sign, mo, ratios, reply, train, wait_for):
-    wait_for(guess_sign)
-    seen, _share = ratios(train())
-    _pair = {name: seen[name] for name in ("ruthless_plan", "access_request")}
-    _high = max(_pair, key=lambda name: _pair[name][0])
-    _low = min(_pair, key=lambda name: _pair[name][0])
-    _right = _high if _pair[_high][1] > _pair[_low][2] else "same"
-    mo.vstack(
-        [
-            reply(guess_sign, _right),
-            forest(seen, _share),
-            mo.md(
-                "Gaming guards what is contested. Where training pulls against a liking for power, "
-                "gaming tells of that liking; where it pulls against care for people, of care. "
-                "Where gaming is seen matters more than that it is seen. An interval that holds 1 "
-                "says that these 1,000 agents do not settle it."
-            ),
-        ]
+def _(forest, guess_sign, page, ratios, train):
+    page.wait_for(guess_sign)
+    run_seen = train()
+    seen, share_seen = ratios(run_seen)
+    _low, _high = sorted(("ruthless_plan", "access_request"), key=lambda name: seen[name][0])
+    _sides = {
+        "for misalignment": [page.spoken(name) for name, (_, low, _) in seen.items() if low > 1],
+        "against it": [page.spoken(name) for name, (*_, high) in seen.items() if high < 1],
+        "neither way for certain, with these 1,000 agents,": [
+            page.spoken(name) for name, (_, low, high) in seen.items() if low <= 1 <= high
+        ],
+    }
+    page.reveal(
+        guess_sign,
+        _high if seen[_high][1] > seen[_low][2] else "same",
+        forest(seen, share_seen),
+        "Gaming guards what is contested. Where training pulls against a liking for power, those "
+        "who game are those who like power; where it pulls against care for people, those who "
+        "care. So it should matter where gaming is seen. Here gaming speaks "
+        + "; ".join(
+            f"{side} in **{page.listed(names)}**" for side, names in _sides.items() if names
+        )
+        + ".",
     )
-    return (seen,)
+    return run_seen, seen, share_seen
 
 
 @app.cell
-def _(guess_cause, guess_sign, mo, wait_for):
-    wait_for(guess_cause, guess_sign, quietly=True)
+def _(guess_cause, guess_sign, mo, page):
+    page.wait_for(guess_cause, guess_sign, quietly=True)
     sliders = mo.ui.dictionary(
         {
-            "along": mo.ui.slider(
-                -1, 1, 0.25, value=0, show_value=True, label="values lie along human values by"
+            "along": page.slider(-1, 1, 0.25, value=0, label="values lie along human values by"),
+            "credit": page.slider(
+                0, 1, 0.25, value=1, label="credit that motives get for gaming, ω"
             ),
-            "credit": mo.ui.slider(
-                0, 1, 0.25, value=1, show_value=True, label="credit that motives get for gaming, ω"
-            ),
-            "anchor": mo.ui.slider(
-                steps=[0, 1, 3, 10, 30], value=0, show_value=True, label="anchor, in thousandths"
-            ),
+            "anchor": page.slider(steps=[0, 1, 3, 10, 30], value=0, label="anchor, in thousandths"),
         }
     )
-    mo.vstack(
-        [
-            mo.md(
-                "## Try it: what does the evidence hang on?\n\nThe first slider is a prior: what "
-                "is believed of agents before anything is seen. The others are about training."
-            ),
-            *sliders.elements.values(),
-        ]
+    page.column(
+        "## Try it: what does the evidence hang on?\n\nThe first slider is a prior: what is "
+        "believed of agents before anything is seen. The others are about training. Is there a "
+        "prior under which gaming in the ruthless plan clearly speaks against misalignment?",
+        *sliders.elements.values(),
     )
     return (sliders,)
 
@@ -328,46 +285,44 @@ def _(forest, ratios, sliders, train):
 
 
 @app.cell
-def _(exercise, guess_cause, guess_sign, mo, percent, ratios, signed, train, wait_for):
-    wait_for(guess_cause, guess_sign, quietly=True)
-    _run = train()
-    _found, _share = ratios(_run)
-    _odds = _share / (1 - _share) * _found["access_request"][0]
-    posterior = _odds / (1 + _odds)
+def _(guess_cause, guess_sign, page, ratios, run_seen, seen, share_seen, train):
+    page.wait_for(guess_cause, guess_sign, quietly=True)
+    _ratio = seen["access_request"][0]
+    _before = share_seen / (1 - share_seen)
+    _after = _before * _ratio
+    posterior = _after / (1 + _after)
     _, _never = ratios(train(interventions=[{"key": "gaming", "set": 0}]))
-    _reach = _run.reach.isel(step=-1).values
-    _bad = _run.alignment.isel(step=-1).values <= -0.5
+    _reach = run_seen.reach.isel(step=-1).values
+    _bad = run_seen.alignment.isel(step=-1).values <= -0.5
+    _everywhere, _nowhere = _reach == 1, _reach == 0
     _held = ratios(train(training={"anchor": 0.01}))[0]["access_request"]
-    mo.vstack(
-        [
-            mo.md("## Exercises"),
-            exercise(
-                1,
-                f"{percent(_share)} of agents end misaligned. You see one game in "
-                "`access_request`. What is the chance now? Do it by hand with the odds.",
-                f"Odds of {signed(_share / (1 - _share))} times {_found['access_request'][0]:.2g} "
-                f"are {signed(_odds)}: a chance of {percent(posterior)}.",
-            ),
-            exercise(
-                2,
-                "You forbid gaming for everybody, in the same population. Does the share that ends "
-                "misaligned fall? Could you have read this from the likelihood ratios?",
-                f"From {percent(_share)} to {percent(_never)} (an effect: what is done). The "
-                "ratios could not have told: they compare agents that differ in much else than "
-                "gaming. Which share it moves, and which way, hangs on whose values training "
-                "wears down.",
-            ),
-            exercise(
-                3,
-                "Is an agent that games everywhere more often misaligned than one that games "
-                "nowhere? And what becomes of the ratio in `access_request` if the "
-                "anchor is 0.01?",
-                f"{percent(_bad[_reach == 1].mean())} of {int((_reach == 1).sum())} that game "
-                f"everywhere, {percent(_bad[_reach == 0].mean())} of {int((_reach == 0).sum())} "
-                f"that game nowhere. With the anchor the ratio is {_held[0]:.2g} [{_held[1]:.2g}, "
-                f"{_held[2]:.2g}] instead of {_found['access_request'][0]:.2g}.",
-            ),
-        ]
+    page.column(
+        "## Exercises",
+        page.exercise(
+            1,
+            f"{page.percent(share_seen)} of agents end misaligned. You see one game in the access "
+            "request. What is the chance now? Do it by hand with the odds.",
+            f"Odds of {page.signed(_before)} times {_ratio:.2g} are {page.signed(_after)}: a "
+            f"chance of {page.percent(posterior)}.",
+        ),
+        page.exercise(
+            2,
+            "You forbid gaming for everybody, in the same population. Does the share that ends "
+            "misaligned fall? Could you have read this from the likelihood ratios?",
+            f"From {page.percent(share_seen)} to {page.percent(_never)} (an effect: what is done). "
+            "The ratios could not have told: they compare agents that differ in much else than "
+            "gaming. Which share it moves, and which way, hangs on whose values training wears "
+            "down.",
+        ),
+        page.exercise(
+            3,
+            "Is an agent that games everywhere more often misaligned than one that games nowhere? "
+            "And what becomes of the ratio in the access request if the anchor is 0.01?",
+            f"{page.percent(_bad[_everywhere].mean())} of {int(_everywhere.sum())} that game "
+            f"everywhere, {page.percent(_bad[_nowhere].mean())} of {int(_nowhere.sum())} that "
+            f"game nowhere. With the anchor the ratio is {_held[0]:.2g} [{_held[1]:.2g}, "
+            f"{_held[2]:.2g}] instead of {_ratio:.2g}.",
+        ),
     )
     return (posterior,)
 

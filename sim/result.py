@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -173,10 +174,13 @@ def _coordinates(program: Program, steps: list[int]) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of what results depend on, by package."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return {package: _version(package) for package in _PACKAGES}
+
+
+@cache
+def _version(package: str) -> str:
+    # Reading a package's metadata takes as long as a small run.
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
