@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -40,24 +42,26 @@ def room_of(module: tuple[str, ...]) -> str:
     return module[0] if (SIM / module[0]).is_dir() else "run"
 
 
-def imports(path: Path) -> Iterator[tuple[str, ...]]:
-    """Yield the dotted name of everything that a file imports, wherever in it, in parts."""
+@cache
+def imports(path: Path) -> list[tuple[str, ...]]:
+    """Return the dotted name of everything that a file imports, wherever in it, in parts."""
     package = path.relative_to(ROOT).parent.parts
+    found: list[tuple[str, ...]] = []
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from (tuple(alias.name.split(".")) for alias in node.names)
+            found += [tuple(alias.name.split(".")) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             start = package[: len(package) - node.level + 1] if node.level else ()
             base = (*start, *(node.module or "").split("."))
-            for alias in node.names:
-                yield tuple(part for part in (*base, alias.name) if part)
+            found += [tuple(part for part in (*base, alias.name) if part) for alias in node.names]
+    return found
 
 
-def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Yield every call in a file, with the dotted name of what is called."""
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+@cache
+def calls(path: Path) -> list[tuple[str, ast.Call]]:
+    """Return every call in a file, with the dotted name of what is called."""
+    nodes = ast.walk(tree_of(path))
+    return [(ast.unparse(node.func), node) for node in nodes if isinstance(node, ast.Call)]
 
 
 # ---------------------------------------------------------------------------------------- floors

@@ -83,22 +83,13 @@ def assert_two_runs(left: Left, directory: Path) -> None:
         assert told["scenario"]["name"] == "copyright"
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("joblib",),
-        pytest.param(("joblib-basic", "submitit", "submitit-basic"), marks=pytest.mark.slow),
-    ],
-    ids=" ".join,
-)
-def test_launchers_run_one_job_for_each_run_and_never_in_the_same_place(
-    tmp_path: Path, names: tuple[str, ...]
-) -> None:
-    running = [start(tmp_path, *FEW, *JOBS[name]) for name in names]
+@pytest.mark.slow
+def test_launchers_run_one_job_for_each_run_and_never_in_the_same_place(tmp_path: Path) -> None:
+    running = [start(tmp_path, *FEW, *job) for job in JOBS.values()]
     lefts = [ended(process, tmp_path, timeout=300) for process in running]
     root = tmp_path / "outputs" / "emergence-sweep"
     directories = [path.parent for path in root.glob("*/multirun.yaml")]
-    assert len(directories) == len(names)
+    assert len(directories) == len(JOBS)
     for left, directory in zip(lefts, directories, strict=True):
         assert_two_runs(left, directory)
 

@@ -755,6 +755,7 @@ SPREAD = (
 )
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_same_bytes_and_a_missing_one_is_told(
     call: Call, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
