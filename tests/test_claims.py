@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 import yaml
 
 from commands import Call, assert_refused
-from sim.analysis.claims import Answer, answer, check, rule_text, share_text, verdict_text
+from sim.analysis import claims_studies
+from sim.analysis.claims import (
+    Answer,
+    answer,
+    check,
+    number_text,
+    rule_text,
+    share_text,
+    verdict_text,
+    where_text,
+)
+from sim.analysis.claims_funnel_text import (
+    attempts_text,
+    contexts_text,
+    everywhere_text,
+    together_text,
+)
 from sim.analysis.claims_measures import How, Measured, design_of, quantities_of
-from sim.analysis.claims_verdicts import Judged, find_rule, judge
+from sim.analysis.claims_populations import Population, counted
+from sim.analysis.claims_readings import judged_readings, reading_text
+from sim.analysis.claims_verdicts import Judged, Rule, Split, find_rule, judge
+from sim.analysis.footnote4 import CASES
+from sim.analysis.funnel import GAMING_STAGES
+from sim.analysis.worst_case import TERMS
+from sim.cli.claims import answer_data
 from sim.plots.claims import claim_figure, figure_title, map_axes
-from sim.plots.claims_beside import beside_figure
-from sim.spec.claim import ORDER, Claim, claims_folder, load_claims
+from sim.plots.claims_beside import beside_figure, funnels_figure
+from sim.spec.claim import ORDER, Claim, Region, claims_folder, load_claims
 from sim.spec.errors import SpecError
 from sim.spec.library import config_root, read_yaml
 from test_configs import POST, unquoted
@@ -24,6 +48,7 @@ from test_configs import POST, unquoted
 FOLDER = claims_folder()
 CLAIMS = {claim.name: claim for claim in load_claims(FOLDER)}
 SMALL = How(size=0.01)
+LEAST = How(size=0.002)
 
 
 # ----------------------------------------------------------------------------------- claims as data
@@ -84,6 +109,10 @@ def written(**changes: object) -> dict[str, object]:
         ({"test": [{"quantity": "elsewhere"}]}, "exactly one of"),
         ({"test": []}, "test"),
         ({"given": [{"quantity": "elsewhere", "below": 1, "above": 0}]}, "exactly one of"),
+        (
+            {"readings": [{"says": "them", "given": [{"quantity": "elsewere", "below": 1}]}]},
+            "readings.0",
+        ),
         ({"plot": {"x": "training.leek"}}, "no assumption of the region"),
         ({"region": {"ranges": {"training.leak": [0, 1]}, "points": 100}}, "power of 2"),
         ({"region": {}}, "tried over assumptions"),
@@ -249,6 +278,45 @@ def test_a_choice_can_be_a_split() -> None:
     assert (rule.inside, rule.outside) == (1.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("sign", "value", "says"),
+    [
+        ("<", 0.0055, "anchor at most 0.001"),
+        ("≥", 0.0055, "anchor at least 0.01"),
+        ("<", 0.0005, "anchor = 0"),
+        ("≥", 0.02, "anchor = 0.03"),
+    ],
+)
+def test_a_rule_on_a_grid_is_told_by_its_levels(sign: str, value: float, says: str) -> None:
+    region = Region(grid={"training.anchor": [0, 0.001, 0.01, 0.03]})
+    split = Split("training.anchor", "<" if sign == "<" else "≥", value)
+    rule = Rule((split,), "and", 0.9, 0.9, 0.1, 24, False)
+    assert rule_text(rule, region) == says
+    assert says in where_text(rule, region)
+    assert rule_text(rule) == f"anchor {sign} {value:g}"
+
+
+def test_thresholds_have_no_digits_for_show() -> None:
+    at = np.arange(256)
+    awareness, anchor = -8 + 10 * ((at * 0.618034) % 1), 10 ** (-5 + 3 * ((at * 0.754878) % 1))
+    axes = pd.DataFrame({"awareness": awareness, "anchor": anchor})
+    for axis, edge in (("awareness", 0.013), ("anchor", 0.000513)):
+        rule = find_rule(axes, (axes[axis] < edge).to_numpy())
+        assert rule is not None
+        (split,) = rule.splits
+        digits = 1 if axis == "awareness" else 2
+        assert len(f"{split.value:g}".lstrip("-0.").rstrip("0")) <= digits + 1
+        assert rule.balanced > 0.9
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(1e-5, "0.00001"), (-0.5, "−0.5"), (8192.0, "8,192"), (0.0, "0"), (-0.0, "0"), (12.5, "12.5")],
+)
+def test_a_number_is_written_out(number: float, says: str) -> None:
+    assert number_text(number) == says
+
+
 def test_noise_has_no_rule() -> None:
     # Pseudo-noise: a fixed sequence, the rule is judged on points that it has not seen.
     axes = numbers(1024).axes
@@ -267,7 +335,7 @@ def test_less_than_all_is_never_written_as_all() -> None:
 
 @pytest.mark.parametrize("name", [n for n in CLAIMS if CLAIMS[n].measure.study is None])
 def test_a_claim_runs_is_told_and_drawn(name: str) -> None:
-    found = answer(CLAIMS[name], SMALL)
+    found = answer(CLAIMS[name], LEAST)
     assert len(found.measured.axes) == len(found.measured.quantities) == found.judged.points
     assert verdict_text(found).lower().startswith(found.judged.kind)
     assert set(map_axes(found)) - {None} <= {*found.claim.axes}
@@ -316,11 +384,12 @@ def test_a_looser_threshold_turns_a_verdict_round() -> None:
     assert answer(strict, how).judged.kind == "fails"
 
 
-def test_footnote_4_depends_on_the_anchor() -> None:
+def test_footnote_4_depends_on_the_anchor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims_studies, "CASES", [CASES[0], CASES[7]])
     claim = CLAIMS["footnote4"]
     measure = {
         **claim.measure.model_dump(),
-        "options": {"agents": 32, "steps": 600, "shown": "copyright"},
+        "options": {"agents": 32, "steps": 400, "shown": "copyright"},
     }
 
     def tried(anchor: float) -> Answer:
@@ -343,12 +412,134 @@ def test_populations_make_the_funnel_and_the_ratio() -> None:
     small = claim.replace(region=region, plot={"x": "training.leak"})
     found = answer(small, How(size=0.125))
     assert found.judged.kind == "holds"
-    funnel = found.measured.beside["funnels"]["capable"]
+    population = found.measured.beside["funnels"]["capable"]
+    funnel = population.stages
     assert (np.diff(funnel["count"]) <= 0).all()
     assert (funnel["alone"] >= funnel["count"]).all()
     assert funnel["count"].iat[1] / 128 == found.measured.quantities["games"].iat[0]
+    assert population.agents == 128
+    assert population.eight == 128 * found.measured.quantities["worst_case"].iat[0]
+    assert population.attempts == 128 * found.measured.quantities["attempts"].iat[0]
+    assert population.attempts_eight <= min(population.attempts, population.eight)
+    assert population.misaligned == (128, 128 * found.measured.quantities["misaligned"].iat[0])
+    assert population.everywhere == (funnel["count"].iat[2], funnel["count"].iat[3])
+    somewhere = max(games for games, _ in population.contexts.values())
+    assert population.everywhere[0] <= somewhere <= funnel["count"].iat[1]
     strict = small.replace(test=[{"quantity": "at_most", "below": 0.0001}])
     assert answer(strict, How(size=0.125)).judged.kind == "fails"
+
+
+def population(
+    *,
+    agents: int = 1000,
+    misaligned: int = 100,
+    everywhere: tuple[int, int] = (100, 2),
+    eight: int = 3,
+) -> Population:
+    """Return a population whose counts are known: each term but the first is met by half."""
+    alone = [agents, 400, everywhere[0], misaligned, *[agents // 2] * 7, 9]
+    count = [agents, 400, *everywhere, *[0] * 8]
+    names = ("all", *GAMING_STAGES, *TERMS, "attempts")
+    stages = pd.DataFrame({"stage": names, "count": count, "alone": alone, "agents": agents})
+    contexts = {"one": (200, 100), "two": (200, 10)}
+    return Population(stages, eight, 9, 1, everywhere, contexts)
+
+
+def test_a_population_is_counted_in_every_way() -> None:
+    """Four agents: all eight terms without gaming, the same with it, and two that lack some."""
+    met = np.ones((4, len(TERMS)), dtype=bool)
+    met[2, TERMS.index("opacity")] = met[3, TERMS.index("misalignment")] = False
+    now = xr.Dataset(
+        {
+            "reach": ("agent", [0.0, 1.0, 1.0, 0.5]),
+            "gaming_rate": (("agent", "context"), [[0, 0], [0.9, 0.5], [0.9, 0.9], [0.9, 0.49]]),
+        },
+        coords={"context": ["one", "two"]},
+    )
+    found = counted(population().stages, now, met, np.array([True, False, True, True]))
+    assert (found.eight, found.attempts, found.attempts_eight) == (2, 3, 1)
+    assert found.everywhere == (2, 2)
+    assert found.contexts == {"one": (3, 2), "two": (2, 2)}
+
+
+def test_what_would_be_if_terms_were_independent_is_their_product() -> None:
+    assert population().if_independent == pytest.approx(1000 * 0.1 * 0.5**7)
+    told = together_text("benign", population())
+    assert "met by 3 of 1,000 agents" in told
+    assert "it would be 0.78" in told
+    assert "10 % to 50 %" in told
+
+
+def test_who_games_everywhere_is_told_with_what_chance_would_do() -> None:
+    less = everywhere_text({"one": population()})
+    assert "less often" in less
+    assert "2 of 100 (2 %), against 100 of 1,000 (10 %) of all (one)" in less
+    assert "more than chance" in less
+    assert "the contrary" in less
+    few = everywhere_text({"one": population(everywhere=(10, 0))})
+    assert "less often" in few
+    assert "None of these differences is more than chance" in few
+    more = everywhere_text({"one": population(everywhere=(100, 40))})
+    assert "more often" in more
+    assert "contrary" not in more
+    both = everywhere_text({"one": population(), "two": population(everywhere=(100, 40))})
+    assert "depends on the prior" in both
+    assert "Nobody" in everywhere_text({"one": population(everywhere=(0, 0))})
+
+
+def test_contexts_with_most_and_least_misalignment_are_told() -> None:
+    told = contexts_text({"one": population()})
+    assert "100 of 200 (50 %) that game in “one”, but 10 of 200 (5 %) that game in “two”" in told
+
+
+def test_an_attempt_is_told_apart_from_the_worst_case() -> None:
+    told = attempts_text({"one": population()}, 1.0)
+    assert "above 50 %" in told
+    assert "9 of 1,000 agents (one, of whom 1 meet all eight terms)" in told
+    assert "without being the worst case" in told
+    same = replace(population(), attempts=1)
+    assert "without being the worst case" not in attempts_text({"one": same}, 1.0)
+
+
+def test_the_funnel_is_drawn_without_rings_and_bars_of_nobody() -> None:
+    figure, told = funnels_figure({"one": population(), "two": population(everywhere=(0, 0))})
+    assert len(figure.axes) == 2
+    for ax, (every, bad) in zip(figure.axes, ((100, 2), (0, 0)), strict=True):
+        counts = [1000, 400, every, bad]
+        assert len(ax.patches) == sum(count > 0 for count in counts)
+        rings = ax.lines[0].get_xdata()
+        assert (np.asarray(rings) > 0).all()
+        written = [text.get_text() for text in ax.texts]
+        assert {"1,000", "400", "500", str(every)} <= {*written}
+    assert "1,000 agents, 400 game somewhere and 0 to 100 everywhere" in told
+
+
+def test_another_reading_is_judged_on_the_same_runs() -> None:
+    """Of footnote 6: agents that seize once against those that sabotage again and again."""
+    claim = CLAIMS["footnote6"]
+    quantities = pd.DataFrame(
+        {
+            **{name: [0.0] * 4 for name in claim.measure.quantities},
+            "alignment": [-0.9, -0.9, -0.9, 0.9],
+            "consistency": [1.0] * 4,
+            "seizes": [1.0, 1.0, 0.0, 1.0],
+            "sabotages": [1.0, 2.0, 0.0, 3.0],
+            "games": [0.0, 0.9, 0.9, 0.0],
+            "either": [0.0, 1.0, 1.0, 0.0],
+        }
+    )
+    measured = Measured(pd.DataFrame({"a": range(4)}), quantities, 4)
+    found = Answer(claim, measured, judge(claim, measured), 0.0)
+    assert (int(found.judged.given.sum()), found.judged.share) == (2, 0.5)
+    often, always = judged_readings(found)
+    assert (int(often[1].given.sum()), often[1].kind) == (1, "holds")
+    assert reading_text(*often).endswith("true at all of 1 points.")
+    assert always[1].kind == "untried"
+    assert "there is none" in reading_text(*always)
+    data = answer_data(found, SMALL)["read_otherwise"]
+    assert [(one["given"], one["true"]) for one in data] == [(1, 1), (0, 0)]
+    narrow = claim.replace(given=claim.readings[0].given)
+    assert "few points" in verdict_text(Answer(narrow, measured, judge(narrow, measured), 0.0))
 
 
 def test_the_same_seed_is_the_same_answer_and_another_is_not() -> None:
@@ -378,6 +569,7 @@ def test_the_command_asks_one_claim_and_then_reads_it(call: Call) -> None:
     assert first.status == 0
     told = first.json("example2.json")
     assert told["verdict"] in ("holds", "depends", "fails", "untried")
+    assert told["read_otherwise"] == []
     assert told["command"] == "python experiments/claims.py only=example2 size=0.01"
     names = {path.name for path in first.files() if "kept" not in path.parts}
     assert {"example2.csv", "example2.json", "example2.svg", "claims.csv", "summary.json"} <= names

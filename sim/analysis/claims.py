@@ -12,10 +12,10 @@ import pandas as pd
 
 from sim.analysis.claims_measures import How, Measured, measure_worlds, plan_of
 from sim.analysis.claims_studies import measure_study, points_of, study_of
-from sim.analysis.claims_verdicts import Judged, Rule, judge
+from sim.analysis.claims_verdicts import Judged, Rule, Split, judge
 from sim.analysis.progress import parts_of
 from sim.analysis.words import listed, percent
-from sim.spec.claim import SIGNS, Claim, Condition
+from sim.spec.claim import SIGNS, Claim, Condition, Region
 
 #: The verdicts, as a reader is told them.
 SAID = {
@@ -132,29 +132,42 @@ def verdict_text(found: Answer) -> str:
         f" to which it applies (of {judged.points:,} tried)" if of < judged.points else ""
     )
     if judged.undefined:
-        places += f", without {judged.undefined:,} at which what the test asks is not defined"
+        places += f" ({judged.undefined:,} more left out: what is tested is not defined there)"
     if count == of:
-        return f"Holds: true at all of {places}; {interval}."
+        few = ""
+        if judged.low < judged.enough:
+            few = (
+                " True at all is enough, but these are few points: the interval reaches below "
+                f"{share_text(judged.enough)}."
+            )
+        return f"Holds: true at all of {places}; {interval}.{few}"
     told = f"true at {share_text(judged.share)} of {places}; {interval}"
     if judged.kind == "holds":
-        return f"Holds: {told}, which is enough ({share_text(judged.enough)})."
+        return (
+            f"Holds: {told}. Its lower end is not below {share_text(judged.enough)}, as this "
+            "verdict asks."
+        )
     if judged.kind == "fails":
         return f"Fails: true at none of {places}; {interval}."
-    return f"Depends: {told}. {region_text(judged)}"
+    return f"Depends: {told}. {region_text(judged, found.claim.region)}"
 
 
-def region_text(judged: Judged) -> str:
-    """Say on what a verdict depends."""
+def region_text(judged: Judged, region: Region | None = None) -> str:
+    """Say on what a verdict depends; of a region's grid, by its levels."""
     rule = judged.rule
     if rule is None:
         return (
-            "No one or two assumptions tell where: none of the splits tried does much better than "
-            "chance."
+            "No one or two assumptions tell where: no threshold that was tried does much better "
+            "than chance."
         )
-    on = "points that the search had not seen" if rule.unseen else "the points themselves"
+    how = (
+        "found on one half of the points; these shares are of the other half"
+        if rule.unseen
+        else "found on all points, which are few; these shares are of the same points"
+    )
     return (
-        f"Where {rule_text(rule)}, it is true at {share_text(rule.inside)} of points, elsewhere at "
-        f"{share_text(rule.outside)} (the best split found, told on {on})."
+        f"Where {rule_text(rule, region)}, it is true at {share_text(rule.inside)} of points, "
+        f"elsewhere at {share_text(rule.outside)} (the best short rule, {how})."
     )
 
 
@@ -165,23 +178,39 @@ def share_text(share: float) -> str:
     return percent(share)
 
 
-def rule_text(rule: Rule) -> str:
-    """Write a rule as assumptions and thresholds."""
-    return f" {rule.joined} ".join(
-        f"{axis_text(split.axis)} {split.sign} {number_text(split.value)}" for split in rule.splits
+def rule_text(rule: Rule, region: Region | None = None) -> str:
+    """Write a rule as assumptions and thresholds; of a region's grid, by its levels."""
+    return f" {rule.joined} ".join(_split_text(split, region) for split in rule.splits)
+
+
+def _split_text(split: Split, region: Region | None) -> str:
+    """Write a split; a threshold between two levels of a grid as the level next to it."""
+    axis = axis_text(split.axis)
+    levels = region.grid.get(split.axis, ()) if region is not None else ()
+    if not levels or isinstance(split.value, str):
+        return f"{axis} {split.sign} {number_text(split.value)}"
+    above = split.sign == "≥"
+    inside = sorted(level for level in levels if (level >= split.value) == above)
+    if len(inside) == 1:
+        return f"{axis} = {number_text(inside[0])}"
+    return (
+        f"{axis} at least {number_text(inside[0])}"
+        if above
+        else (f"{axis} at most {number_text(inside[-1])}")
     )
 
 
-def where_text(rule: Rule) -> str:
+def where_text(rule: Rule, region: Region | None = None) -> str:
     """Say in a few words where a claim is true: mostly there, or only more often than elsewhere."""
     how = "mostly" if rule.inside >= 0.5 > rule.outside else "more often"
-    return f"{how} where {rule_text(rule)}"
+    return f"{how} where {rule_text(rule, region)}"
 
 
 def axis_text(key: str) -> str:
     """Write an assumption's key as a reader knows it."""
     for start in ("agent.initial.", "agent.", "training.", "scenario.contexts."):
         key = key.removeprefix(start)
+    key = key.replace("learning_rate.", "learning rate of ")
     return key.replace("values.", "value of ").replace("_", " ").replace(".", ", ")
 
 
@@ -189,7 +218,10 @@ def number_text(value: float | str) -> str:
     """Write a threshold with a true minus sign."""
     if isinstance(value, str):
         return value.replace("_", " ")
-    return f"{value:.3g}".replace("-", "−")
+    if abs(value) >= 100.0:
+        return f"{value:,.0f}".replace("-", "−")
+    text = np.format_float_positional(float(f"{value:.3g}") + 0.0, trim="-")
+    return text.replace("-", "−")
 
 
 def condition_text(condition: Condition, claim: Claim) -> str:

@@ -26,8 +26,8 @@ from sim.sweeps.sweep import run_plan, with_first_point
 SCENARIO = "copyright"
 X, Y = "agent.initial.awareness", "agent.initial.log_horizon"
 #: The map's cells at full size, and how many moments its curves have.
-_CELLS, _MOMENTS = (15, 11), 41
-_X_ENDS, _Y_ENDS = (-9.0, -2.0), (-0.5, 3.0)
+_CELLS, _MOMENTS = (15, 9), 41
+_X_ENDS, _Y_ENDS = (-9.0, -2.0), (-1.0, 3.0)
 _AGENTS = 32
 
 
@@ -39,11 +39,13 @@ class Emergence:
         scenario: It.
         steps: When it was looked at [S].
         rates: By training context, the median gaming rate over agents [S].
+        agents: How many.
     """
 
     scenario: Scenario
     steps: Array
     rates: dict[str, Array]
+    agents: int
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def emergences(how: How, *, progress: Callable[[float], None] | None = None) -> 
         )
         median = result.gaming_rate.median("agent")
         rates = {c: median.sel(context=c).values for c in scenario.of_kind("training")}
-        found.append(Emergence(scenario, median["step"].values.astype(np.float64), rates))
+        steps = median["step"].values.astype(np.float64)
+        found.append(Emergence(scenario, steps, rates, how.scaled(_AGENTS)))
         if progress is not None:
             progress((i + 1) / len(scenarios))
     return found

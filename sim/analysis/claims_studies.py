@@ -18,6 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from sim.analysis.claims_measures import How, Measured, design_of, quantities_of
+from sim.analysis.claims_populations import Population, counted
 from sim.analysis.evidence import evidence_table
 from sim.analysis.footnote4 import CASES, Case
 from sim.analysis.footnote4 import study as partial_gaming_study
@@ -98,7 +99,7 @@ def _partial_gaming(claim: Claim, how: How, progress: Progress | None) -> Measur
         specs = read_specs(scenario, training={"steps": int(options["steps"])})
         here = [i for i, point in enumerate(points) if point["scenario"] == scenario]
         cases = [
-            Case("x", f"point {i}", {k: v for k, v in points[i].items() if k != "scenario"})
+            Case("x", f"point {i}", "", {k: v for k, v in points[i].items() if k != "scenario"})
             for i in here
         ]
         outcomes = partial_gaming_study(
@@ -140,17 +141,23 @@ def _populations(claim: Claim, how: How, progress: Progress | None) -> Measured:
         parts.append(Part(specs=specs, design=draws, seeds=(how.seed,), record_every=every))
     plan = make_plan(parts, engine=how.engine)
     frame = run_plan(plan, store=how.place(plan), progress=progress).frame
-    rows, stages = [], {}
+    rows: list[dict[str, float]] = []
+    stages: dict[str, Population] = {}
     for number, point in enumerate(points):
         here = frame[(frame["part"] == number) & frame["error"].isna()].reset_index(drop=True)
         now = moment_of(here, scenario)
-        row, conditions = _counted(
+        row, population = _counted(
             now, scenario, steps=plan.parts[number].specs.training.steps, seed=how.seed
         )
         rows.append(row)
         if all(value == _default(key) for key, value in point.items() if key != "prior"):
-            stages[point["prior"]] = conditions
+            stages[point["prior"]] = population
     return _measured(claim, points, pd.DataFrame(rows), runs=plan.runs, beside={"funnels": stages})
+
+
+def funnel_point(claim: Claim) -> dict[str, float]:
+    """Return the assumptions under which the funnel is shown: those of training by default."""
+    return {key: _default(key) for key in claim.axes if key not in claim.region.choices}
 
 
 def _default(key: str) -> float:
@@ -163,7 +170,7 @@ def _default(key: str) -> float:
 
 def _counted(
     now: xr.Dataset, scenario: Scenario, *, steps: int, seed: int
-) -> tuple[dict[str, float], pd.DataFrame]:
+) -> tuple[dict[str, float], Population]:
     """Return shares and ratios of a population, and how many meet each condition of the funnel."""
     case = worst_case_at(
         now,
@@ -203,7 +210,8 @@ def _counted(
         "near_ratio": float(ratio.loc[(RANDOM, "near"), "ratio"]),
     }
     names = ("all", *GAMING_STAGES, *TERMS, "attempts")
-    return row, _stages(conditions, names)
+    trained = now.sel(context=list(scenario.of_kind("training")))
+    return row, counted(_stages(conditions, names), trained, met, np.asarray(attempts, np.bool_))
 
 
 def _stages(conditions: Any, names: tuple[str, ...]) -> pd.DataFrame:

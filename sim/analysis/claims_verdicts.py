@@ -37,6 +37,8 @@ _SPLIT_FROM = 64
 #: What a second split must add, and what a rule must reach, in balanced accuracy.
 _WORTH, _BETTER = 0.03, 0.6
 _ROOT = 2.0**0.5
+#: A positive range this wide is taken as logarithmic when thresholds are rounded.
+_DECADE = 10.0
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,17 @@ def _candidates(axis: str, column: pd.Series) -> list[Split]:
         return []
     cuts = (levels[1:] + levels[:-1]) / 2.0
     if len(cuts) > _CUTS:
-        cuts = np.quantile(levels, np.linspace(0.0, 1.0, _CUTS + 2)[1:-1])
+        cuts = _short(np.quantile(levels, np.linspace(0.0, 1.0, _CUTS + 2)[1:-1]), levels)
     return [Split(axis, sign, float(f"{cut:.3g}")) for cut in cuts for sign in ("≥", "<")]
+
+
+def _short(cuts: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round thresholds: more digits than two, or a hundredth of the range, are for show."""
+    low, high = levels[0], levels[-1]
+    if low > 0.0 and high / low >= _DECADE:
+        return np.unique([float(f"{cut:.2g}") for cut in cuts])
+    digits = 1 - int(np.floor(np.log10(high - low)))
+    return np.unique(np.round(cuts, digits) + 0.0)
 
 
 def _judged(

@@ -23,6 +23,7 @@ from sim.analysis.claims import (
 )
 from sim.analysis.claims_map import emergences, regime_map
 from sim.analysis.claims_measures import How
+from sim.analysis.claims_readings import judged_readings, reading_text
 from sim.analysis.claims_verdicts import Rule
 from sim.analysis.progress import parts_of
 from sim.cli.compose import plain, read_place
@@ -218,6 +219,15 @@ def answer_data(found: Answer, how: How) -> dict[str, Any]:
         "rule": _rule_data(judged.rule),
         "given_where": [condition_text(one, claim) for one in claim.given],
         "test": found.conditions(),
+        "read_otherwise": [
+            {
+                "of": reading.says,
+                "given": int(other.given.sum()),
+                "true": int(other.true.sum()),
+                "text": reading_text(reading, other),
+            }
+            for reading, other in judged_readings(found)
+        ],
         "numbers": records(found.numbers()),
         "runs": found.measured.runs,
     }

@@ -17,13 +17,17 @@ from sim.analysis.claims import Answer, axis_text, number_text, share_text, wher
 from sim.analysis.claims_measures import meets
 from sim.analysis.claims_verdicts import Split
 from sim.plots.style import COLOURS, house_style, title_of
-from sim.spec.claim import SIGNS, Claim, Condition
+from sim.spec.claim import Claim, Condition
 
-TRUE, FALSE, SILENT = COLOURS[0], COLOURS[1], "#D0D0D0"
+TRUE, FALSE, SILENT = COLOURS[0], COLOURS[1], "#8C8C8C"
 #: So many points of each kind are drawn.
-_MOST = 350
+MOST = 350
 _BINS = 24
 _GOLDEN = 0.6180339887498949
+#: Words of conditions, as titles of panels have them.
+_HOW = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
+#: Points of one level stand apart by this share of the way to the next.
+_APART = 0.5
 
 
 def claim_figure(found: Answer) -> Figure:
@@ -33,9 +37,10 @@ def claim_figure(found: Answer) -> Figure:
         found: The claim with what came out.
     """
     with house_style():
-        figure = Figure(figsize=(9.6, 4.4), layout="constrained")
-        halves = figure.add_gridspec(1, 2, width_ratios=[1.0, 1.25], wspace=0.08)
         conditions = found.claim.test
+        height = max(3.6, 1.1 + 1.2 * len(conditions))
+        figure = Figure(figsize=(9.6, height), layout="constrained")
+        halves = figure.add_gridspec(1, 2, width_ratios=[1.0, 1.25], wspace=0.08)
         rows = GridSpecFromSubplotSpec(len(conditions), 1, halves[0])
         for place, condition in enumerate(conditions):
             _test(figure.add_subplot(rows[place]), found, condition)
@@ -47,7 +52,7 @@ def claim_figure(found: Answer) -> Figure:
         ]
         if not found.judged.given.all():
             handles.append(
-                Line2D([], [], ls="", marker=".", color="#B0B0B0", ms=5, label="nothing claimed")
+                Line2D([], [], ls="", marker=".", color=SILENT, ms=7, label="nothing claimed")
             )
         figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False)
         title_of(figure, figure_title(found))
@@ -62,7 +67,7 @@ def figure_title(found: Answer) -> str:
     of = int(judged.given.sum())
     share = "all" if judged.share == 1.0 else f"{share_text(judged.share)} of"
     told = f"true at {share} {of:,} points"
-    where = f"; {where_text(judged.rule)}" if judged.rule else ""
+    where = f"; {where_text(judged.rule, found.claim.region)}" if judged.rule else ""
     return f"{found.claim.title}: {judged.kind}, {told}{where}"
 
 
@@ -89,11 +94,12 @@ def _test(ax: Axes, found: Answer, condition: Condition) -> None:
     )  # fmt: skip
     ax.axvline(edge, color="black", lw=1.2, dashes=(4, 2))
     ax.margins(x=0.03)
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
-    share = met.mean() if len(met) else np.nan
+    ax.yaxis.set_major_locator(
+        MaxNLocator(nbins=3 if len(found.claim.test) < 3 else 2, integer=True)
+    )
+    told = share_text(met.mean()) + " of points" if len(met) else "no points"
     ax.set_title(
-        f"{SIGNS[condition.how]} {number_text(condition.threshold)} at "
-        f"{share_text(share) if len(met) else 'no points'}",
+        f"{_HOW[condition.how]} {number_text(condition.threshold)}: {told}",
         fontsize=8.5,
         fontweight="normal",
     )
@@ -106,7 +112,7 @@ def _map(ax: Axes, found: Answer) -> None:
     x, y = map_axes(found)
     axes, judged = found.measured.axes, found.judged
     kinds: list[tuple[NDArray[np.bool_], dict[str, Any]]] = [
-        (~judged.given, {"marker": ".", "color": SILENT, "s": 8, "lw": 0}),
+        (~judged.given, {"marker": ".", "color": SILENT, "s": 26, "lw": 0}),
         (judged.given & ~judged.true, {"marker": "x", "color": FALSE, "s": 16, "lw": 1.0}),
         (judged.true, {"marker": "o", "color": TRUE, "s": 13, "lw": 0, "alpha": 0.8}),
     ]
@@ -114,7 +120,7 @@ def _map(ax: Axes, found: Answer) -> None:
               (("x", x), ("y", y)) if key is not None}  # fmt: skip
     for flags, style in kinds:
         some = np.flatnonzero(flags)
-        some = some[np.linspace(0, len(some) - 1, min(_MOST, len(some))).astype(int)]
+        some = some[np.linspace(0, len(some) - 1, min(MOST, len(some))).astype(int)]
         across = places[x][some]
         up = places[y][some] if y is not None else _jitter(len(axes))[some]
         ax.scatter(across, up, **style)
@@ -122,7 +128,10 @@ def _map(ax: Axes, found: Answer) -> None:
         _line(ax, split, x, found.claim.region.grid.get(split.axis, ()))
     ax.set_xlabel(axis_text(x))
     ax.set_ylabel(axis_text(y) if y is not None else "")
-    ax.set_title("where it is true (dashed: the best split)" if judged.rule else "where it is true",
+    told = (
+        "each mark a point: all must be met" if len(found.claim.test) > 1 else "each mark a point"
+    )
+    ax.set_title(f"{told}{'; dashed: the best short rule' if judged.rule else ''}",
                  fontsize=8.5, fontweight="normal")  # fmt: skip
 
 
@@ -142,15 +151,25 @@ def _place(ax: Axes, column: pd.Series, key: str, which: str, claim: Claim) -> A
     if not pd.api.types.is_numeric_dtype(column):
         names = sorted(set(column))
         set_ticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=8)
-        return column.map(names.index).to_numpy(np.float64) + 0.5 * _jitter(len(column), which)
+        _between_levels(ax, len(names), which)
+        return column.map(names.index).to_numpy(np.float64) + _APART * _jitter(len(column), which)
     numbers = column.to_numpy(np.float64)
     if key in claim.region.grid:
         levels = np.unique(numbers)
         set_ticks(range(len(levels)), [number_text(level) for level in levels])
-        return np.searchsorted(levels, numbers) + 0.5 * _jitter(len(column), which)
+        _between_levels(ax, len(levels), which)
+        return np.searchsorted(levels, numbers) + _APART * _jitter(len(column), which)
     if len(claim.region.ranges[key]) == 3:
         set_scale("log")
     return numbers
+
+
+def _between_levels(ax: Axes, levels: int, which: str) -> None:
+    """Draw thin lines between levels, so that points that stand apart are seen to share one."""
+    (ax.set_xlim if which == "x" else ax.set_ylim)(-0.5, levels - 0.5)
+    for level in range(1, levels):
+        draw = ax.axvline if which == "x" else ax.axhline
+        draw(level - 0.5, color="#DDDDDD", lw=0.8, zorder=0)
 
 
 def _line(ax: Axes, split: Split, x: str, levels: tuple[float, ...]) -> None:

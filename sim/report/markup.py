@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
@@ -15,6 +16,8 @@ class Html(str):
 
 Content: TypeAlias = "Html | str | Iterable[Content] | None"
 
+#: A number and its sign stay in one line.
+_PER_CENT = re.compile(r"(\d) %")
 #: Elements without an end tag.
 _VOID = {"br", "col", "hr", "meta"}
 
@@ -46,7 +49,7 @@ def joined(content: Content) -> Html:
     if isinstance(content, Html):
         return content
     if isinstance(content, str):
-        return Html(escape(content, quote=False))
+        return Html(_PER_CENT.sub("\\1\u00a0%", escape(content, quote=False)))
     return Html("".join(joined(part) for part in content))
 
 

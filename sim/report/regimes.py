@@ -14,9 +14,41 @@ from sim.report.markup import Html, tag
 from sim.report.style import QUIET, REGIMES
 
 #: The picture of a cell's curves: its size, and the box that they stand in.
-_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 360, 240, 40, 12, 350, 200
+_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 396, 240, 44, 12, 342, 200
 #: The value's share of its start, from bottom to top: it can be turned round.
 _LOW, _HIGH = -1.5, 1.5
+
+
+def regime_part(found: RegimeMap, *, partial_at: str | None = None) -> list[Html]:
+    """Return the part of the page that has the map.
+
+    Args:
+        found: The map.
+        partial_at: The part of the page that tells of gaming some of the time.
+    """
+    again = (
+        tag(
+            "p",
+            "“Partial” and a rate like 0.6 are gaming some of the time, which can have two "
+            "reasons: being undecided, or having decided while training does not always come to "
+            "mind. ",
+            tag("a", "Footnote 4", href=f"#{partial_at}"),
+            " asks whether the first of them lasts.",
+        )
+        if partial_at
+        else Html("")
+    )
+    return [
+        tag("h2", "Which regime where", id="regimes"),
+        tag(
+            "p",
+            "A regime says how gaming ends in a run: in which training contexts, and whether its "
+            "rate still moves. Here is the copyright story from start to end, for agents that "
+            "differ in two assumptions. Each cell is a run of its own.",
+        ),
+        regime_section(found),
+        again,
+    ]
 
 
 def regime_section(found: RegimeMap) -> Html:
@@ -44,8 +76,9 @@ def regime_section(found: RegimeMap) -> Html:
                 "figcaption",
                 tag("span", _told(found, *middle), id="cell-told", aria_live="polite"),
                 tag("br"),
-                f"Solid: gaming rate in {found.context.replace('_', ' ')} (0 to 1, left scale). "
-                f"Dashed: the value of {protected}, as a share of its start (right scale).",
+                f"Blue, solid: gaming rate in {found.context.replace('_', ' ')} (left scale). "
+                f"Orange, dashed: the value of {protected}, as a share of its start (right scale; "
+                "below 0 it is turned round).",
             ),
         ),
         tag("script", Html(_data(found)), id="map-data", type="application/json"),
@@ -80,7 +113,7 @@ def _table(found: RegimeMap, middle: tuple[int, int]) -> Html:
         for i, x in enumerate(found.across)
     ]
     caption = (
-        f"Regimes of {found.scenario} by {axis_text(found.x)} (across) and "
+        f"How gaming ends in the {found.scenario} story, by {axis_text(found.x)} (across) and "
         f"{axis_text(found.y)} (up)"
     )
     return tag("table", tag("caption", caption), tag("tbody", rows), tag("tfoot", tag("tr", feet)))
@@ -95,8 +128,8 @@ def _place(found: RegimeMap, j: int, i: int) -> str:
 
 def _told(found: RegimeMap, j: int, i: int) -> str:
     return (
-        f"{_place(found, j, i)}. At the end it games at {found.gaming[j, i, -1]:.2f}, and keeps "
-        f"{number_text(round(float(found.value[j, i, -1]), 2))} of the value."
+        f"{_place(found, j, i)}. At the end its gaming rate is {found.gaming[j, i, -1]:.2f}, and "
+        f"{number_text(round(float(found.value[j, i, -1]), 2))} of the value is left."
     )
 
 
@@ -121,7 +154,15 @@ def _curves(found: RegimeMap, middle: tuple[int, int]) -> Html:
     right = [
         tag("text", number_text(share), x=_RIGHT + 4, y=round(_up(share, _LOW, _HIGH)) + 4,
             style=style)
-        for share in (-1.0, 0.0, 1.0)
+        for share in (_LOW, (_LOW + _HIGH) / 2.0, _HIGH)
+    ]  # fmt: skip
+    middle_of = (_TOP + _BOTTOM) // 2
+    titles = [
+        tag("text", text, x=x, y=middle_of, style=style, text_anchor="middle",
+            transform=f"rotate({turn} {x} {middle_of})")
+        for text, x, turn in (
+            ("gaming rate", 12, -90), ("value, share of its start", _WIDTH - 10, 90)
+        )
     ]  # fmt: skip
     line = f"stroke:{QUIET};stroke-width:0.7"
     return tag(
@@ -130,14 +171,15 @@ def _curves(found: RegimeMap, middle: tuple[int, int]) -> Html:
         tag("path", d=f"M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}V{_TOP}", fill="none", style=line),
         ticks,
         right,
-        tag("text", "0", x=_LEFT, y=_BOTTOM + 16, style=style),
+        titles,
+        tag("text", "step 0", x=_LEFT, y=_BOTTOM + 16, style=style),
         tag("text", f"{found.steps[-1]:,.0f} steps", x=_RIGHT, y=_BOTTOM + 16, style=style,
             text_anchor="end"),
         tag("polyline", id="cell-value", points=value, fill="none", stroke="#B34700",
             stroke_width="2", stroke_dasharray="6 4"),
         tag("polyline", id="cell-gaming", points=gaming, fill="none", stroke="#00639C",
             stroke_width="2.4"),
-        viewBox=f"0 0 {_WIDTH + 22} {_HEIGHT}",
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         class_="figure",
         role="img",
         aria_labelledby="cell-title",

@@ -16,15 +16,20 @@ VERDICTS = {
 #: Of each regime: its letter, text and ground, and what it means.
 REGIMES = {
     "none": ("N", "#333333", "#EDEDED", "gaming is below 0.1 in all contexts when training ends"),
-    "transient": ("T", "#1A1A1A", "#F3D9A4", "it set in and went, or still moves"),
+    "transient": (
+        "T",
+        "#1A1A1A",
+        "#F3D9A4",
+        "gaming set in and went, or its rate still moves when training ends",
+    ),
     "partial": (
         "P",
         "#1A1A1A",
         "#8CC7EC",
-        "steady at some of the time in some context, never most",
+        "in no context 0.5 or more; in some a steady rate from 0.1 up: some of the time",
     ),
-    "local": ("L", "#FFFFFF", "#00639C", "steady in some contexts, not in all"),
-    "global": ("G", "#FFFFFF", "#00304D", "steady in all training contexts"),
+    "local": ("L", "#FFFFFF", "#00639C", "0.5 or more in some training contexts, not in all"),
+    "global": ("G", "#FFFFFF", "#00304D", "0.5 or more in all training contexts"),
 }
 PAIRS = [
     (INK, GROUND),
@@ -71,8 +76,8 @@ body{{margin:0 auto;max-width:56rem;padding:1rem 1.2rem 4rem}}
 h1,h2,h3,nav,table,button,figcaption,.badge,.meta,dt,.skip{{
  font-family:system-ui,-apple-system,'Segoe UI',Roboto,Arial,sans-serif}}
 h1{{font-size:2rem;line-height:1.2;margin:1rem 0}}
-h2{{font-size:1.45rem;line-height:1.25;margin:3rem 0 .6rem}}
-h3{{font-size:1.05rem;margin:1.6rem 0 .3rem}}
+h2{{font-size:1.45rem;line-height:1.25;margin:2.6rem 0 .6rem}}section h2{{margin-top:1.3rem}}
+h3{{font-size:1.05rem;margin:1.1rem 0 .2rem}}
 a{{color:{LINK}}}
 p{{margin:.6rem 0}}
 blockquote{{margin:.8rem 0;padding:.1rem 1rem;border-left:4px solid #B9B9B0;background:{PANEL}}}
@@ -83,7 +88,7 @@ pre{{background:{PANEL};padding:.6rem .8rem;margin:.4rem 0;white-space:pre-wrap}
  border-radius:.3rem;white-space:nowrap}}
 .verdict{{padding:.6rem .9rem;border-radius:.3rem;margin:.8rem 0}}
 .verdict p{{margin:.2rem 0}}
-section{{border-top:1px solid #C9C9C2;margin-top:2.4rem}}
+section{{border-top:1px solid #C9C9C2;margin-top:1.8rem}}
 figure{{margin:1rem 0}}
 figcaption{{color:{QUIET};font-size:.88rem;line-height:1.4}}
 svg.figure{{width:100%;height:auto;display:block}}
@@ -99,6 +104,17 @@ th[scope=row]{{font-weight:400}}
 td.n,th.n{{text-align:right;font-variant-numeric:tabular-nums}}
 dl{{margin:.4rem 0}}dt{{font-weight:600;font-size:.92rem;margin-top:.5rem}}dd{{margin:0 0 0 1rem}}
 .meta{{color:{QUIET};font-size:.88rem}}
+h4{{margin:1.2rem 0 .2rem;font:600 .95rem system-ui,-apple-system,'Segoe UI',Roboto,Arial,
+ sans-serif}}
+.bar{{display:inline-block;width:4.5rem;height:.75rem;margin-right:.5rem;background:#E3E3DE;
+ border:1px solid {QUIET};vertical-align:-.08rem}}
+.fill{{display:block;height:100%}}.fill.holds,.fill.depends,.fill.fails{{background:{LINK}}}
+.contents td:nth-child(4){{white-space:nowrap}}.contents td:nth-child(2){{overflow-wrap:normal}}
+.level{{display:inline-block;margin-right:1.3rem;white-space:nowrap}}
+.fold{{border:1px solid #C9C9C2;border-radius:.3rem;margin:.6rem 0;padding:.1rem .8rem}}
+.fold summary{{cursor:pointer;padding:.35rem 0;font:600 .92rem system-ui,-apple-system,'Segoe UI',
+ Roboto,Arial,sans-serif}}
+.hint{{display:none;color:{QUIET};font-size:.85rem;margin:.2rem 0}}
 .skip{{position:absolute;left:-999px}}.skip:focus{{position:static}}
 .map{{display:grid;grid-template-columns:minmax(0,1.15fr) minmax(0,1fr);gap:1.2rem;
  align-items:start}}
@@ -113,13 +129,19 @@ dl{{margin:.4rem 0}}dt{{font-weight:600;font-size:.92rem;margin-top:.5rem}}dd{{m
 @media (max-width:640px){{
  html{{font-size:16px}}body{{padding:.6rem .8rem 3rem}}h1{{font-size:1.6rem}}
  .map{{grid-template-columns:minmax(0,1fr)}}
- .scroll svg.figure{{min-width:560px}}.map th{{font-size:.55rem}}
- .contents td:nth-child(4),.contents th:nth-child(4){{display:none}}
+ .scroll svg.figure{{min-width:780px}}.map th{{font-size:.6rem}}.hint{{display:block}}
+ .contents thead{{position:absolute;left:-999px}}
+ .contents tr{{display:flex;flex-wrap:wrap;gap:.15rem .8rem;padding:.5rem 0;
+  border-bottom:1px solid #DDDDD8}}
+ .contents th,.contents td{{border:0;padding:0}}
+ .contents th[scope=row],.contents td:nth-child(5){{flex:0 0 100%}}
+ .contents th[scope=row]{{font-size:.95rem}}.contents td:nth-child(4)::after{{content:" points"}}
 }}
 @media print{{
  body{{max-width:none;font-size:10.5pt}}section{{break-inside:auto}}
  figure,tr,blockquote,.verdict{{break-inside:avoid}}h2,h3{{break-after:avoid}}
  .badge,.verdict,.map button{{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
- .skip{{display:none}}
+ .skip,.hint{{display:none}}
+ details::details-content{{content-visibility:visible;display:block}}
 }}
 """

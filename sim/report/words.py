@@ -1,13 +1,21 @@
-"""What the page says before the claims: how to read it, and the model in a dozen terms."""
+"""What the page says before the claims: how to read it, and the model in a few terms."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from sim.analysis.claims import share_text
+from sim.analysis.words import listed
+from sim.report.passages import short_passage
+from sim.spec.claim import Claim
+
 LEAD = (
-    "The post “Distinguish worst-case analysis from instrumental training-gaming” "
-    "(Järviniemi, 2024) sets two things apart that share one word: a model that games its "
-    "training as a means to an end, and a model that is as bad as can be. Here its claims "
-    "are run, one by one, in a simulator of training dynamics. Every verdict is computed; "
-    "none is written by hand."
+    "The post “Distinguish worst-case analysis from instrumental training-gaming” (Järviniemi, "
+    "2024) sets two things apart that share one word: a model that games its training as a means "
+    "to an end, and a model that is as bad as can be. Here its claims are run, one by one, in a "
+    "simulator of training dynamics. Every verdict is computed from runs. What counts as true, "
+    "and over which assumptions that is tried, are choices; they stand in the claims' files "
+    "(experiments/claims/) and in each section."
 )
 CAUTION = (
     "What a run shows, it shows of this model. Its default numbers are chosen so that the "
@@ -15,33 +23,64 @@ CAUTION = (
     "of a region, not a chance in the world. What can be taken away is which assumption a "
     "claim hangs on."
 )
-READING = (
-    (
-        "A point",
-        "is one choice of assumptions: how aware the agent is, how far it looks ahead, how "
-        "training works. Each claim is tried at many points, spread evenly over stated "
-        "ranges, and at each the agent is trained from the start. The ranges are wide, and "
-        "the same in all claims.",
-    ),
-    (
-        "Applies",
-        "A claim about agents that game says nothing where nobody games. Points to which it "
-        "does not apply are counted and left out.",
-    ),
-    (
-        "Holds",
-        "True at every point to which it applies, or at the stated share with 95 % confidence.",
-    ),
-    (
-        "Depends",
-        "True at some points. The best short rule says where: one or two thresholds of "
-        "assumptions, searched on half of the points and judged on the other half.",
-    ),
-    (
-        "Fails",
-        "True at none.",
-    ),
-)
+
+
+def reading(claims: Sequence[Claim]) -> list[tuple[str, str]]:
+    """Return how to read the page.
+
+    Args:
+        claims: Those that are in it.
+    """
+    grids = [short_passage(one.passage) for one in claims if one.region.grid]
+    other = (
+        " Some claims are tried at a few levels instead, because each of their points is many "
+        f"runs (in the table: {listed(grids)}); their levels can lie outside the ranges of other "
+        "claims."
+        if grids
+        else ""
+    )
+    enough = sorted({one.enough for one in claims})
+    asked = listed([share_text(share) for share in enough], "or") or ""
+    return [
+        (
+            "A point",
+            "is one choice of assumptions: how aware the agent is, how far it looks ahead, how "
+            "training works. Each claim is tried at many points, and at each the agent is trained "
+            "from the start. Assumptions with a range are spread evenly over it; the range of an "
+            f"assumption is the same in all claims that have one.{other}",
+        ),
+        (
+            "Applies",
+            "A claim about agents that game says nothing where nobody games. Points to which it "
+            "does not apply are counted and left out.",
+        ),
+        (
+            "True at a point",
+            "All tests of the claim are met there. The first figure of a section shows them: left, "
+            "how each quantity that is tested lies over the points; right, where over two "
+            "assumptions the points are at which the claim is true.",
+        ),
+        (
+            "95 % interval",
+            "of the share of points at which the claim is true (Clopper and Pearson): how much of "
+            "the share is owed to which points were drawn.",
+        ),
+        (
+            "Holds",
+            "True at every point to which it applies; or at so many that the lower end of the "
+            f"interval is not below {asked}.",
+        ),
+        (
+            "Depends",
+            "True at some points, be it few or nearly all: the share stands beside the word. The "
+            "best short rule says where: one or two thresholds of assumptions, searched on half of "
+            "the points and judged on the other half. A rule is told only if it does better than "
+            "chance.",
+        ),
+        ("Fails", "True at none."),
+    ]
+
+
 TERMS = (
     (
         "Agent",
@@ -54,8 +93,9 @@ TERMS = (
     ),
     (
         "Awareness",
-        "The chance that training comes to mind, a = σ(α + χ info + γ scratchpad): more if "
-        "the input tells about it, or if there is room to think.",
+        "The chance that training comes to mind, a = σ(α + χ info + γ scratchpad), where σ turns "
+        "any number into a chance: more if the input tells about training, or if there is room to "
+        "think. What claims set is α, “awareness at the start”.",
     ),
     (
         "Stake",
@@ -76,14 +116,15 @@ TERMS = (
     (
         "Training",
         "Follows the gradient of the expected reward, for values, habits, awareness, "
-        "horizon and competence alike. Gamed answers shield the values from it, but for the "
+        "horizon and competence alike. Gamed answers shield the values from it, except for the "
         "leak.",
     ),
     (
         "Motive credit, leak, spread, anchor",
         "How much of the reward for gaming is credited to what motivated it; how much gamed "
         "answers train the values all the same; how far habits carry over to other "
-        "contexts; how hard everything is pulled back to where it began.",
+        "contexts; how hard everything is pulled back to where it began, as weight decay towards "
+        "the starting weights would.",
     ),
     (
         "Alignment",
@@ -98,11 +139,18 @@ TERMS = (
     (
         "Worst case",
         "Eight terms at once: egregious misalignment, consistency, opacity, sandbagging, "
-        "composure, coordination, subversion, and a shift of behaviour in deployment.",
+        "composure, coordination, subversion, and a shift of behaviour in deployment. Each has a "
+        "line and its threshold at the funnel.",
     ),
     (
         "Twin",
         "The same agent with the same random draws in a world that differs in one thing; or "
-        "a context that differs from another in a cue alone.",
+        "a context that differs from another in a cue alone: how much the input looks like "
+        "training.",
+    ),
+    (
+        "Regime",
+        "How gaming ends in a run: in no context, in some or in all, and whether its rate still "
+        "moves.",
     ),
 )

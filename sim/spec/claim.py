@@ -182,6 +182,20 @@ class Plot(Spec):
     y: str | None = None
 
 
+class Reading(Spec):
+    """Another way to read a claim, judged on the same runs and told beside the verdict.
+
+    Attributes:
+        says: Of whom something is said, to stand after "of".
+        given: Of which points.
+        test: When it is true; the claim's own test if there is none.
+    """
+
+    says: Text
+    given: tuple[Condition, ...]
+    test: tuple[Condition, ...] = ()
+
+
 class Claim(Spec):
     """A claim of the post.
 
@@ -200,6 +214,7 @@ class Claim(Spec):
         test: True at a point that meets all of these.
         enough: The claim holds if, with 95 % confidence, it is true at this share of points or
             more; or at every point.
+        readings: Other ways to read it.
         plot: What the map shows.
     """
 
@@ -216,12 +231,16 @@ class Claim(Spec):
     given: tuple[Condition, ...] = ()
     test: tuple[Condition, ...] = Field(min_length=1)
     enough: Share = 0.95
+    readings: tuple[Reading, ...] = ()
     plot: Plot
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
         for key in ("given", "test"):
             _check_conditions(getattr(self, key), self.measure.quantities, at=key)
+        for number, one in enumerate(self.readings):
+            conditions = (*one.given, *one.test)
+            _check_conditions(conditions, self.measure.quantities, at=f"readings.{number}")
         axes = {*self.region.ranges, *self.region.grid, *self.region.choices}
         for axis in filter(None, (self.plot.x, self.plot.y)):
             if axis not in axes:
