@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ from sim.analysis.claims_readings import judged_readings, reading_text
 from sim.analysis.claims_verdicts import Judged, Rule, Split, find_rule, judge
 from sim.analysis.footnote4 import CASES
 from sim.analysis.funnel import GAMING_STAGES
+from sim.analysis.kept_table import kept_table
 from sim.analysis.worst_case import TERMS
 from sim.cli.claims import answer_data
 from sim.plots.claims import claim_figure, figure_title, map_axes
@@ -404,6 +406,58 @@ def test_footnote_4_depends_on_the_anchor(monkeypatch: pytest.MonkeyPatch) -> No
     drawn = beside_figure(free)
     assert drawn is not None
     assert "anchor 0.1" in drawn[1]
+
+
+def test_a_table_that_was_made_is_not_made_again(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make() -> pd.DataFrame:
+        made.append(1)
+        return pd.DataFrame({"a": [0.1, np.nan], "b": [1.0 / 3.0, 2e-300]})
+
+    def ask(place: Path | None, seed: int) -> pd.DataFrame:
+        return kept_table(place, {"seed": seed}, make)
+
+    first = ask(tmp_path / "tables", 0)
+    pd.testing.assert_frame_equal(ask(tmp_path / "tables", 0), first, check_exact=True)
+    assert len(made) == 1
+    ask(tmp_path / "tables", 1)
+    ask(None, 0)
+    assert len(made) == 3
+    for path in (tmp_path / "tables").iterdir():
+        path.write_text('{"depends_on"', encoding="utf-8")
+    pd.testing.assert_frame_equal(ask(tmp_path / "tables", 0), first, check_exact=True)
+    assert len(made) == 4
+
+
+def test_footnote_4_is_resumed_by_story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims_studies, "CASES", CASES[:1])
+    claim = CLAIMS["footnote4"]
+    options = {"agents": 32, "steps": 200, "shown": "copyright"}
+    region = {
+        "choices": {"scenario": ["power_seeker", "copyright"]},
+        "grid": {"training.anchor": [0.0, 0.1]},
+    }
+    small = claim.replace(
+        measure={**claim.measure.model_dump(), "options": options},
+        region=region,
+        plot={"x": "training.anchor"},
+    )
+    how = How(store=tmp_path, size=0.5)
+    first = answer(small, how).frame()
+    asked: list[int] = []
+    study = claims_studies.partial_gaming_study
+
+    def spy(*args: Any, **told: Any) -> Any:
+        asked.append(len(told["cases"]))
+        return study(*args, **told)
+
+    monkeypatch.setattr(claims_studies, "partial_gaming_study", spy)
+    pd.testing.assert_frame_equal(answer(small, how).frame(), first, check_exact=True)
+    assert asked == [1]  # the one that is shown beside
+    next((tmp_path / "tables").iterdir()).unlink()
+    pd.testing.assert_frame_equal(answer(small, how).frame(), first, check_exact=True)
+    assert asked == [1, 2, 1]
 
 
 def test_populations_make_the_funnel_and_the_ratio() -> None:

@@ -70,6 +70,11 @@ class How:
         """Return where a plan's runs are kept: claims with the same runs share them."""
         return None if self.store is None else self.store / plan.id
 
+    @property
+    def tables(self) -> Path | None:
+        """Where studies keep tables of their own."""
+        return None if self.store is None else self.store / "tables"
+
 
 @dataclass(frozen=True)
 class Measured:

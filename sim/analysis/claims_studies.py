@@ -23,17 +23,19 @@ from sim.analysis.evidence import evidence_table
 from sim.analysis.footnote4 import CASES, Case
 from sim.analysis.footnote4 import study as partial_gaming_study
 from sim.analysis.funnel import GAMING_STAGES
+from sim.analysis.kept_table import kept_table
 from sim.analysis.observations import RANDOM, Seeing, observations
 from sim.analysis.progress import parts_of
 from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case_at
+from sim.dynamics.engines.registry import get_engine
 from sim.intervals import binomial_interval
 from sim.on_paper import read_deployment, read_oversight
 from sim.spec.claim import Claim
 from sim.spec.errors import SpecError, nearest
 from sim.spec.prior import Prior
 from sim.spec.scenario import Scenario
-from sim.spec.settings import apply_settings, read_specs
+from sim.spec.settings import Specs, apply_settings, read_specs
 from sim.spec.training import Training
 from sim.sweeps.draws import Draws
 from sim.sweeps.plan import Part, make_plan
@@ -93,26 +95,19 @@ def _partial_gaming(claim: Claim, how: How, progress: Progress | None) -> Measur
     agents = how.scaled(int(options["agents"]), least=_FEWEST_AGENTS)
     points = points_of(claim, how)
     scenarios = list(dict.fromkeys(point["scenario"] for point in points))
-    rows: dict[int, dict[str, float]] = {}
+    tables = []
     told = iter(parts_of(progress, [*[1.0] * len(scenarios), 0.5]))
     for scenario in scenarios:
         specs = read_specs(scenario, training={"steps": int(options["steps"])})
         here = [i for i, point in enumerate(points) if point["scenario"] == scenario]
-        cases = [
-            Case("x", f"point {i}", "", {k: v for k, v in points[i].items() if k != "scenario"})
-            for i in here
-        ]
-        outcomes = partial_gaming_study(
-            specs, cases=cases, agents=agents, seed=how.seed, engine=how.engine, progress=next(told)
+        table = _fates(
+            specs,
+            [{k: v for k, v in points[i].items() if k != "scenario"} for i in here],
+            agents=agents,
+            how=how,
+            told=next(told),
         )
-        for i, one in zip(here, outcomes, strict=True):
-            rows[i] = {
-                "undecided": float(one.undecided[-1]),
-                "some_of_the_time": float(one.partial[-1]),
-                "half_life": one.half_life if np.isfinite(one.half_life) else np.nan,
-                "nudge_left": one.left_of_nudge,
-                "value_kept": one.kept,
-            }
+        tables.append(table.set_axis(here))
     shown = partial_gaming_study(
         read_specs(str(options["shown"]), training={"steps": int(options["steps"])}),
         cases=CASES,
@@ -121,8 +116,43 @@ def _partial_gaming(claim: Claim, how: How, progress: Progress | None) -> Measur
         engine=how.engine,
         progress=next(told),
     )
-    found = pd.DataFrame([rows[i] for i in range(len(points))])
+    found = pd.concat(tables).sort_index()
     return _measured(claim, points, found, runs=agents * len(points), beside={"footnote4": shown})
+
+
+def _fates(
+    specs: Specs, points: list[dict[str, Any]], *, agents: int, how: How, told: Progress
+) -> pd.DataFrame:
+    """Return what footnote 4's study finds at points of one scenario, a row each."""
+
+    def ask() -> pd.DataFrame:
+        cases = [Case("x", f"point {i}", "", point) for i, point in enumerate(points)]
+        outcomes = partial_gaming_study(
+            specs, cases=cases, agents=agents, seed=how.seed, engine=how.engine, progress=told
+        )
+        return pd.DataFrame(
+            {
+                "undecided": [float(one.undecided[-1]) for one in outcomes],
+                "some_of_the_time": [float(one.partial[-1]) for one in outcomes],
+                "half_life": [
+                    one.half_life if np.isfinite(one.half_life) else np.nan for one in outcomes
+                ],
+                "nudge_left": [one.left_of_nudge for one in outcomes],
+                "value_kept": [one.kept for one in outcomes],
+            }
+        )
+
+    depends_on = {
+        "study": "partial_gaming",
+        "scenario": specs.scenario.model_dump(mode="json"),
+        "agent": specs.agent.model_dump(mode="json"),
+        "training": specs.training.model_dump(mode="json"),
+        "points": points,
+        "agents": agents,
+        "seed": how.seed,
+        "engine": get_engine(how.engine).name,
+    }
+    return kept_table(how.tables, depends_on, ask)
 
 
 def _populations(claim: Claim, how: How, progress: Progress | None) -> Measured:
