@@ -26,6 +26,7 @@ import c_kernel
 import deployments
 import engines
 import evidence
+import explorer
 import funnel
 import sensitivity
 import sweeps
@@ -34,7 +35,7 @@ from sim.result import versions
 
 ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
-PARTS = ("engines", "sweeps", "analysis", "worst_case", "evidence", "sensitivity")
+PARTS = ("engines", "sweeps", "analysis", "worst_case", "evidence", "sensitivity", "explorer")
 
 
 def main() -> None:
@@ -70,6 +71,10 @@ def main() -> None:
     if only in (None, "sensitivity"):
         with tempfile.TemporaryDirectory() as folder:
             tables.append(sensitivity.sensitivity_costs(sensitivity.measure(Path(folder))))
+        console.print(tables[-1])
+    if only in (None, "explorer"):
+        with tempfile.TemporaryDirectory() as folder:
+            tables.append(explorer.explorer_table(explorer.measure(Path(folder))))
         console.print(tables[-1])
     if only in (None, "engines"):
         with Progress(console=Console(stderr=True)) as progress:
