@@ -544,6 +544,10 @@ def test_who_games_everywhere_is_told_with_what_chance_would_do() -> None:
 def test_contexts_with_most_and_least_misalignment_are_told() -> None:
     told = contexts_text({"one": population()})
     assert "100 of 200 (50 %) that game in “one”, but 10 of 200 (5 %) that game in “two”" in told
+    assert "care for people" not in told  # these are not the contexts of the story
+    names = ("access_request", "coding", "ruthless_plan", "song_request")
+    there = replace(population(), contexts=dict.fromkeys(names, (200, 100)))
+    assert "care for people in “ruthless plan”" in contexts_text({"one": there})
 
 
 def test_an_attempt_is_told_apart_from_the_worst_case() -> None:

@@ -10,6 +10,14 @@ from sim.analysis.words import listed
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.intervals import binomial_interval
 
+#: What training pulls against in the contexts of `lab_to_deployment`.
+_GUARDED = {
+    "access_request": "a liking for power",
+    "coding": "the same",
+    "ruthless_plan": "care for people",
+    "song_request": "copyright",
+}
+
 
 def together_text(prior: str, one: Population) -> str:
     """Say how many meet all eight terms, and how many would if these were independent."""
@@ -108,11 +116,12 @@ def contexts_text(populations: Mapping[str, Population]) -> str:
         )
     if not told:
         return ""
+    known = all(_GUARDED.keys() <= one.contexts.keys() for one in populations.values())
+    guards = listed([f"{what} in {_name(context)}" for context, what in _GUARDED.items()])
+    of_what = f": {guards}. To game everywhere takes something of each" if known else ""
     return (
-        "Where an agent games matters as well (docs/causes.md): gaming guards what training pulls "
-        "against, liking power in “access request” and “coding”, but care for people in “ruthless "
-        "plan” and copyright in “song request”. To game everywhere takes something of both. "
-        f"Egregiously misaligned are {'; '.join(told)}."
+        "Where an agent games matters as well (docs/causes.md). Gaming guards what training pulls "
+        f"against{of_what}. Egregiously misaligned are {'; '.join(told)}."
     )
 
 
