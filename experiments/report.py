@@ -30,7 +30,7 @@ def main(config: DictConfig) -> None:
         found, page = write_report(asked, directory, progress=progress)
     out.print(claims_table(found))
     err.print(f"[dim]{perf_counter() - start:.0f} s; numbers: {directory}[/dim]", soft_wrap=True)
-    out.print(f"report: {page}", soft_wrap=True)
+    out.print(f"report: {page} (open it in a browser)", soft_wrap=True)
 
 
 if __name__ == "__main__":

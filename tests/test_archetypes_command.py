@@ -58,6 +58,7 @@ def test_keys_of_the_agent_hold_beneath_every_archetype(call: Call) -> None:
     assert provenance["after"]["thresholds"]["consistency"] == 0.4
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(call: Call) -> None:
     only = "archetypes=[opportunist,monolithic]"
     left = call(*SMALL, only, "hydra.run.dir=first", name="archetypes")

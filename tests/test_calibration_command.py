@@ -42,6 +42,7 @@ def of_setting(setting: str, count: int) -> np.ndarray:
     return np.flatnonzero((PROMPTS.frame["setting"] == setting).to_numpy())[:count]
 
 
+@pytest.mark.slow
 def test_some_rows_are_fitted_and_others_predicted(call: Call, tmp_path: Path) -> None:
     rows = of_setting("animal_welfare", 17)
     data, test = some(tmp_path, rows[:14]), some(tmp_path, rows[14:], "test.csv")

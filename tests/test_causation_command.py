@@ -43,6 +43,7 @@ def test_any_intervention_can_be_asked_about_and_no_run_is_made_twice(call: Call
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.slow
 def test_other_parts_where_nobody_is_deployed(call: Call) -> None:
     parts = ("mediation", "scenarios", "self_modification")
     asked = (f"parts=[{','.join(parts)}]", "scenario=copyright", "scenarios=[copyright]")

@@ -27,13 +27,21 @@ from sim.analysis.claims import (
 )
 from sim.analysis.claims_funnel_text import (
     attempts_text,
+    brief_text,
+    chance_text,
+    context_texts,
     contexts_text,
     everywhere_text,
+    near_text,
+    post_text,
+    steps_text,
     together_text,
+    training_text,
 )
 from sim.analysis.claims_measures import How, Measured, design_of, quantities_of
-from sim.analysis.claims_populations import Population, counted
+from sim.analysis.claims_populations import NEAR, Population, Together, counted
 from sim.analysis.claims_readings import judged_readings, reading_text
+from sim.analysis.claims_studies import points_of
 from sim.analysis.claims_verdicts import Judged, Rule, Split, find_rule, judge
 from sim.analysis.footnote4 import CASES
 from sim.analysis.funnel import GAMING_STAGES
@@ -45,6 +53,8 @@ from sim.plots.claims_beside import beside_figure, funnels_figure
 from sim.spec.claim import ORDER, Claim, Region, claims_folder, load_claims
 from sim.spec.errors import SpecError
 from sim.spec.library import config_root, read_yaml
+from sim.spec.scenario import Scenario
+from sim.spec.training import Training
 from test_configs import POST, unquoted
 
 FOLDER = claims_folder()
@@ -283,8 +293,8 @@ def test_a_choice_can_be_a_split() -> None:
 @pytest.mark.parametrize(
     ("sign", "value", "says"),
     [
-        ("<", 0.0055, "anchor at most 0.001"),
-        ("≥", 0.0055, "anchor at least 0.01"),
+        ("<", 0.0055, "anchor is at most 0.001"),
+        ("≥", 0.0055, "anchor is at least 0.01"),
         ("<", 0.0005, "anchor = 0"),
         ("≥", 0.02, "anchor = 0.03"),
     ],
@@ -408,6 +418,26 @@ def test_footnote_4_depends_on_the_anchor(monkeypatch: pytest.MonkeyPatch) -> No
     assert "anchor 0.1" in drawn[1]
 
 
+def test_of_a_grid_nothing_is_left_to_chance() -> None:
+    """All of its points are searched and judged, and the share has no interval."""
+    claim = CLAIMS["footnote4"]
+    axes = pd.DataFrame(points_of(claim, How()))
+    free = (axes["training.anchor"] <= 0.001).to_numpy(copy=True)
+    free[:7] = False
+    names = claim.measure.quantities
+    quantities = pd.DataFrame({name: np.where(free, 0.0, 1.0) for name in names})
+    measured = Measured(axes, quantities, 1)
+    found = Answer(claim, measured, judge(claim, measured), 0.0)
+    judged, rule = found.judged, found.judged.rule
+    assert judged.low == judged.high == judged.share == free.mean()
+    assert rule is not None
+    where = rule.where(axes)
+    assert (rule.inside, rule.outside) == (free[where].mean(), free[~where].mean())
+    assert rule.judged_on == len(axes) == 120
+    assert "interval" not in verdict_text(found)
+    assert "120 points of a grid" in verdict_text(found)
+
+
 def test_a_table_that_was_made_is_not_made_again(tmp_path: Path) -> None:
     made: list[int] = []
 
@@ -489,14 +519,22 @@ def population(
     misaligned: int = 100,
     everywhere: tuple[int, int] = (100, 2),
     eight: int = 3,
+    near: tuple[int, int] = (200, 20),
+    both: dict[tuple[str, str], int] | None = None,
 ) -> Population:
-    """Return a population whose counts are known: each term but the first is met by half."""
+    """Return a population whose counts are known: each term but the first is met by half.
+
+    `near` is how many are near the worst case, of all and of those that game everywhere.
+    """
     alone = [agents, 400, everywhere[0], misaligned, *[agents // 2] * 7, 9]
     count = [agents, 400, *everywhere, *[0] * 8]
     names = ("all", *GAMING_STAGES, *TERMS, "attempts")
     stages = pd.DataFrame({"stage": names, "count": count, "alone": alone, "agents": agents})
     contexts = {"one": (200, 100), "two": (200, 10)}
-    return Population(stages, eight, 9, 1, everywhere, contexts)
+    return Population(
+        stages, eight, 9, 1, everywhere, contexts,
+        near=(agents, near[0]), near_everywhere=(everywhere[0], near[1]), both=both or {},
+    )  # fmt: skip
 
 
 def test_a_population_is_counted_in_every_way() -> None:
@@ -514,6 +552,15 @@ def test_a_population_is_counted_in_every_way() -> None:
     assert (found.eight, found.attempts, found.attempts_eight) == (2, 3, 1)
     assert found.everywhere == (2, 2)
     assert found.contexts == {"one": (3, 2), "two": (2, 2)}
+    assert (found.near, found.near_everywhere) == ((4, 4), (2, 2))
+    assert found.both["opacity", "sandbagging"] == 3
+    assert found.both["misalignment", "opacity"] == 2
+    assert len(found.both) == len(TERMS) * (len(TERMS) - 1) / 2
+    met[3, :NEAR] = False
+    met[3, NEAR:] = True
+    assert counted(found.stages, now, met, met[:, 0]).near == (4, 4)
+    met[3, NEAR] = False  # one more than an agent near the worst case may lack
+    assert counted(found.stages, now, met, met[:, 0]).near == (4, 3)
 
 
 def test_what_would_be_if_terms_were_independent_is_their_product() -> None:
@@ -524,21 +571,125 @@ def test_what_would_be_if_terms_were_independent_is_their_product() -> None:
     assert "10 % to 50 %" in told
 
 
+def test_pairs_of_terms_are_compared_with_independence() -> None:
+    both = {
+        ("opacity", "sandbagging"): 100,  # 250 expected
+        ("composure", "coordination"): 240,  # 250 expected
+        ("misalignment", "opacity"): 55,  # 50 expected
+    }
+    one = population(both=both)
+    assert [pair.expected for pair in one.together] == [250.0, 250.0, 50.0]
+    told = together_text("one", one)
+    assert "Of the 3 pairs" in told
+    least = "opacity and sandbagging are met together least often against independence, by 100"
+    assert f"{least}, where 250 would be expected (beyond chance)" in told
+    most = "most often egregious misalignment and opacity, by 55"
+    assert f"{most}, where 50 would be expected (within chance)" in told
+    assert "all else independent" not in told  # not one agent was expected anyway
+    assert "Fisher" in chance_text({"one": one})
+    many = population(agents=8000, misaligned=4000, both={k: 5 * v for k, v in both.items()})
+    assert "all else independent, all eight would be met by 4.3" in together_text(
+        "one",
+        many,  # 31.25 expected, times 275 of the 2,000 expected of the rarest pair
+    )
+    rare = population(misaligned=9, both={**both, ("misalignment", "opacity"): 0})
+    assert ("misalignment", "opacity") not in [pair.names for pair in rare.together]  # 4.5 expected
+    assert "pairs" not in together_text("one", population())
+    assert chance_text({"one": population()}) == ""
+
+
+def test_beyond_chance_is_fishers_exact_test() -> None:
+    """Of ten agents five meet each: that none meets both has the chance 1 in 252."""
+    none = Together(("a", "b"), 5, 5, 0, 10)
+    assert none.beyond_chance(6)  # 6 / 252 = 0.0238
+    assert not none.beyond_chance(7)  # 7 / 252 = 0.0278
+    every = Together(("a", "b"), 5, 5, 5, 10)  # as likely as none
+    assert every.beyond_chance(6)
+    assert not every.beyond_chance(7)
+    assert not Together(("a", "b"), 5, 5, 2, 10).beyond_chance()
+
+
+def test_a_bar_is_compared_with_the_one_above_times_the_rings_share() -> None:
+    first = population().steps[0]
+    assert (first.both, first.expected) == (2, 100 * 0.1)
+    told = steps_text({"one": population(), "two": population(everywhere=(100, 10))})
+    assert "egregious misalignment under “one” (2, where 10 would be expected)" in told
+    assert "egregious misalignment under “two”" not in told  # as long as independence has it
+    assert "consistency before deployment under “two” (0, where 5" in told  # 8 / 1024 or so
+    assert "consistency before deployment under “one”" not in told  # none of two, of half
+    alike = population(everywhere=(100, 10))
+    alike = replace(alike, stages=alike.stages.assign(count=alike.stages["alone"]))
+    assert "Of no bar" in steps_text({"one": alike})
+
+
 def test_who_games_everywhere_is_told_with_what_chance_would_do() -> None:
     less = everywhere_text({"one": population()})
-    assert "less often" in less
+    assert "all 2 training contexts" in less
     assert "2 of 100 (2 %), against 100 of 1,000 (10 %) of all (one)" in less
-    assert "more than chance" in less
-    assert "the contrary" in less
+    assert "beyond chance (less often) under “one”" in less
     few = everywhere_text({"one": population(everywhere=(10, 0))})
-    assert "less often" in few
-    assert "None of these differences is more than chance" in few
-    more = everywhere_text({"one": population(everywhere=(100, 40))})
-    assert "more often" in more
-    assert "contrary" not in more
+    assert "within chance under “one”" in few
     both = everywhere_text({"one": population(), "two": population(everywhere=(100, 40))})
-    assert "depends on the prior" in both
-    assert "Nobody" in everywhere_text({"one": population(everywhere=(0, 0))})
+    assert "beyond chance (less often) under “one”; beyond chance (more often) under “two”" in both
+    nobody = {"one": population(), "two": population(everywhere=(0, 0), near=(200, 0))}
+    assert "Nobody does under “two”" in everywhere_text(nobody)
+    alone = {"two": nobody["two"]}
+    assert "Nobody" in everywhere_text(alone)
+    assert near_text(alone) == post_text(alone) == ""
+    near = near_text({"one": population(near=(200, 40)), "two": population(near=(0, 0))})
+    assert "40 of 100 (40 %), against 200 of 1,000 (20 %) of all (one)" in near
+    assert "beyond chance (more often) under “one”; none, as there is nobody" in near
+    brief = brief_text({"one": population()})
+    assert "2 of 100 (2 %), against 100 of 1,000 (10 %) of all (one)" in brief
+    assert "20 of 100 (20 %), against 200 of 1,000 (20 %) of all (one)" in brief
+
+
+def test_what_follows_for_the_post_is_chosen_by_being_near_the_worst_case() -> None:
+    more = post_text({"one": population(near=(200, 40))})
+    assert "bear that out under “one”, where being near the worst case is 2 times" in more
+    assert "at least 38 of the 40 that are near are not egregiously misaligned" in more
+    assert "nothing follows" not in more
+    less = post_text({"one": population(near=(200, 4))})
+    assert "say the contrary under “one”, where being near the worst case is 0.2 times" in less
+    assert "bear that out" not in less
+    silent = post_text({"one": population(), "two": population(near=(0, 0))})
+    assert "Under “one” nothing follows either way: the difference is within chance" in silent
+    assert "Under “two” nothing follows either way: nobody at all is near" in silent
+    assert "bear that out" not in silent
+    misaligned = post_text({"one": population(everywhere=(100, 40), near=(200, 40))})
+    assert "other terms than misalignment" not in misaligned
+    assert "met by none of the 100 that game everywhere" in misaligned
+
+
+def test_the_story_is_told_by_its_training_contexts() -> None:
+    story = Scenario.load("lab_to_deployment")
+    told = context_texts(story)
+    assert len(told) == len(story.of_kind("training"))
+    assert told["song request"].startswith(story.contexts["song_request"].description)
+    assert told["ruthless plan"].endswith("Training pulls against care for people.")
+    assert "2,000 steps in the scenario “lab_to_deployment”" in training_text(story, 2000)
+    other = Scenario.load("copyright")
+    assert "pulls against" not in " ".join(context_texts(other).values())
+    _, steps, agents = claims_studies.populations_setting(CLAIMS["conjunction"], How(size=0.125))
+    assert (steps, agents) == (Training().steps, 128)
+
+
+def test_a_figure_names_only_what_is_in_it_and_wraps_long_labels() -> None:
+    label = "share in the worst case (upper end of its interval) over share that games (lower end)"
+    assert len(label) > 60
+    for edge, names in ((-1.0, ["true"]), (0.5, ["true", "not true"]), (2.0, ["not true"])):
+        measure = {"study": "toy", "quantities": {"y": {"label": label, "of": ["y"]}}}
+        claim = toy({"above": edge}, measure=measure)
+        measured = numbers()
+        figure = claim_figure(Answer(claim, measured, judge(claim, measured), 0.0))
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+        shown = figure.axes[0].get_xlabel()
+        assert shown.replace("\n", " ") == label
+        figure.draw_without_rendering()
+        box, panel = figure.axes[0].xaxis.label.get_window_extent(), figure.axes[0].bbox
+        assert box.x0 >= 0
+        assert box.x1 <= figure.axes[1].bbox.x0
+        assert box.width <= 1.1 * panel.width
 
 
 def test_contexts_with_most_and_least_misalignment_are_told() -> None:

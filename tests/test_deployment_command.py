@@ -92,6 +92,7 @@ def test_a_mix_has_no_formula_and_willing_is_obeyed(call: Call) -> None:
     assert summary["coordination"]["complete"]["levels_where_paper_is_within_95"] is None
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(call: Call) -> None:
     frames = []
     for number, seed in enumerate((3, 3, 4)):

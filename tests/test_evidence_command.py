@@ -39,6 +39,7 @@ def test_the_same_command_gives_the_same_bytes_and_trains_nobody_twice(call: Cal
     assert len(list((left.folder / "outputs" / "evidence-sweeps").iterdir())) == 6
 
 
+@pytest.mark.slow
 def test_settings_are_heard(call: Call) -> None:
     left = call(
         *SMALL[:-1],

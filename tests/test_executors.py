@@ -252,6 +252,7 @@ def test_workers_give_the_same_bytes_as_threads(
     assert parquet(tmp_path) == wanted
 
 
+@pytest.mark.slow
 @with_filters
 def test_a_lost_worker_costs_nothing_but_time(tmp_path: Path, cluster: Any) -> None:
     """A worker that is killed in the middle of a shard: another does it, and each is there once."""
@@ -300,6 +301,7 @@ def test_a_failure_on_a_worker_surfaces(tmp_path: Path, cluster: Any) -> None:
         list(executor.run(shards, Refusing(store.place), told=lambda n: None))
 
 
+@pytest.mark.slow
 @with_filters
 def test_an_executor_makes_its_own_cluster(tmp_path: Path, wanted: dict[str, bytes]) -> None:
     sweep(tmp_path, executor=sim.DaskExecutor(workers=1))

@@ -47,6 +47,7 @@ def outcome(
         undecided=np.array([1.0, 0.8, undecided]),
         half_life=np.inf if undecided >= 0.5 else 42.0,
         partial_half_life=42.0,
+        to_gaming=0.75,
         returned=returned,
         swinging=swinging,
         kept=1.0,
@@ -108,6 +109,12 @@ def test_who_came_back_was_away() -> None:
     decision = np.array([[0.5, 0.95, 0.5], [0.5, 0.5, 0.5], [0.5, 0.95, 0.95], [0.05, 0.5, 0.5]]).T
     assert footnote4._returned(decision) == 0.5  # of the first two, the first
     assert np.isnan(footnote4._returned(decision[:, 2:]))
+
+
+def test_who_decides_goes_to_a_side_first() -> None:
+    decision = np.array([[0.5, 0.95, 0.05], [0.5, 0.05, 0.95], [0.5, 0.5, 0.5], [0.5, 0.5, 0.9]]).T
+    assert footnote4._to_gaming(decision) == pytest.approx(2.0 / 3.0)
+    assert np.isnan(footnote4._to_gaming(decision[:1]))
 
 
 def test_to_swing_is_to_change_sides_and_back() -> None:
@@ -214,7 +221,8 @@ def test_the_paragraph_follows_the_numbers() -> None:
         settings={"training.anchor": 0.1},
     )
     text = paragraph([base, anchored])
-    assert "of 2 cases: in 1 hardly any agent is left undecided" in text
+    assert text.startswith("Of 2 cases, in 1 hardly any agent is left undecided")
+    assert "75 % of those that decided went to gaming first" in text
     assert "in 1 most are, all of them with a strong anchor" in text
     assert "24 of the 24" in text
     assert "came back" not in text
@@ -223,15 +231,14 @@ def test_the_paragraph_follows_the_numbers() -> None:
     assert "0 of the 3" in drifting
     free = paragraph([base, outcome("a", "no motives", undecided=0.9, left_of_nudge=0.0)])
     assert "strong anchor" not in free
-    assert "Two other ways" not in free
+    assert "without being undecided" not in free
     unaware = paragraph([base, outcome("c", "weak anchor", unaware=0.3)])
-    assert "at least 10 % of agents with weak anchor" in unaware
+    assert "with weak anchor, at least 10 % of agents have decided to game" in unaware
     back = paragraph([base, outcome("a", "no credit", undecided=0.3, returned=0.6)])
     assert "in 1 fewer than half are (no credit)" in back
     assert "(60 % of them had decided in between, and came back)" in back
-    assert "by turns, all with to and fro" in paragraph(
-        [base, outcome("e", "to and fro", swinging=1.0)]
-    )
+    swinging = paragraph([base, outcome("e", "to and fro", swinging=1.0)])
+    assert "with to and fro, all agents game by turns" in swinging
 
 
 # ---------------------------------------------------------------------------------------- command

@@ -489,6 +489,7 @@ def test_a_funnel_says_something_about_everything(wide: Funnel) -> None:
 # ------------------------------------------------------------------------------------- by agents
 
 
+@pytest.mark.slow
 def test_deployed_copies_succeed_as_often_as_on_paper() -> None:
     """Within 99.99 % intervals: a false alarm in 1,000 seeds at most, for all 8 agents."""
     rng = np.linspace(-1.0, 1.0, 8)

@@ -94,6 +94,7 @@ def test_launchers_run_one_job_for_each_run_and_never_in_the_same_place(tmp_path
         assert_two_runs(left, directory)
 
 
+@pytest.mark.slow
 def test_the_standard_sweeper_runs_one_job_for_each_run(call: Call) -> None:
     left = call(*FEW, "hydra/sweeper=basic")
     (directory,) = (left.folder / "outputs" / "emergence-sweep").iterdir()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sim.analysis.progress import part_of, parts_of
+from sim.cli import console
 
 
 def test_parts_follow_each_other_and_come_to_one() -> None:
@@ -22,3 +25,17 @@ def test_parts_follow_each_other_and_come_to_one() -> None:
 
 def test_nobody_need_listen() -> None:
     part_of(None, 0.2, 0.4)(0.5)
+
+
+def test_a_log_gets_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And a short job none but the last, which Rich writes."""
+    for every, lines in ((0.0, 2), (100.0, 0)):
+        monkeypatch.setattr(console, "LINE_EVERY", every)
+        with console.progress_bar("job") as tell:
+            for share in (0.0, 0.25, 0.5, 1.0):
+                tell(share)
+        told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("job: ")]
+        assert len(told) == lines
+        assert all("s left" in line for line in told)

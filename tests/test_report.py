@@ -33,7 +33,7 @@ from sim.report.passages import short_passage
 from sim.report.regimes import regime_section
 from sim.report.section import section
 from sim.report.style import PAIRS, contrast
-from sim.report.verdicts import contents, tally_text
+from sim.report.verdicts import badge, contents, tally_text
 from sim.spec.claim import Claim, claims_folder, load_claims
 
 HOW = How(size=0.002)
@@ -213,7 +213,8 @@ def test_every_claim_is_there_with_its_verdict(page: str, answers: list[Answer])
         assert f'class="badge {judged.kind}"' in shown
         assert f"only={one.claim.name}" in shown
         told = row(page, one.claim.name)
-        assert f'<span class="badge {judged.kind}">{judged.kind}</span>' in told
+        assert badge(one) in told
+        assert f'<span class="badge {judged.kind}">{judged.kind}' in badge(one)
         assert f"<td>{plain(short_passage(one.claim.passage))}</td>" in told
         if judged.kind != "untried":
             assert f"{share_text(judged.share)} of {int(judged.given.sum()):,}" in told
@@ -236,10 +237,10 @@ def test_what_depends_hardly_and_what_depends_nearly_always_look_different(
     """At 8 % and at 94 %: the badge of the section and the bar of the table say which."""
     depending = next(one for one in answers if one.judged.kind == "depends")
     shown = {}
-    for share in (0.08, 0.94):
+    for share, how in ((0.08, "seldom"), (0.5, "about half"), (0.94, "mostly")):
         one = replace(depending, judged=replace(depending.judged, share=share))
         shown[share] = plain(section(one, HOW, there=())), plain(contents([one]))
-        assert f"depends: true at {share_text(share)}" in shown[share][0]
+        assert all(f"depends: {how} true" in text for text in shown[share])
         assert f"width:{100 * share:.1f}%" in shown[share][1]
     assert 'class="verdict depends"' in shown[0.08][0]
 
@@ -311,6 +312,17 @@ def test_what_belongs_together_is_linked(page: str) -> None:
         assert f'href="#{to}"' in part(page, name)
     start = page.index('id="regimes"')
     assert '<a href="#footnote4">' in page[start : page.index("<section", start)]
+
+
+def test_what_a_group_comes_for_is_told_at_the_top(page: str, answers: list[Answer]) -> None:
+    top = unescape(re.sub(r"<[^>]+>", "", page[: page.index("<nav")]))
+    frame = next(one for one in answers if one.claim.name == "footnote4").frame()
+    free = frame[frame["training.anchor"] == 0.0]
+    assert f"{int(free['true'].sum())} of {len(free)} with no anchor" in top
+    funnel = next(one for one in answers if one.claim.name == "conjunction")
+    counts = [one.count("games_somewhere") for one in funnel.measured.beside["funnels"].values()]
+    assert f"{min(counts):,} to {max(counts):,} game somewhere" in top
+    assert "none meet all eight terms" in top
 
 
 def test_a_page_without_the_funnel_leads_nowhere_else(

@@ -174,7 +174,17 @@ SAME: dict[str, tuple[Axes, Sequence[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("axes", "fixed"), SAME.values(), ids=SAME)
+#: Those that `make verify` tries, too.
+SLOW = ("run", "mappings", "plus", "rates", "habit")
+
+
+@pytest.mark.parametrize(
+    ("axes", "fixed"),
+    [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, case in SAME.items()
+    ],
+)
 def test_a_run_of_a_sweep_is_the_run_with_its_settings(
     call: Call, axes: Axes, fixed: Sequence[str]
 ) -> None:

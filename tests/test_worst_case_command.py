@@ -66,6 +66,7 @@ def test_settings_of_what_comes_after_training_are_heard(call: Call) -> None:
     assert not list(left.folder.rglob("moves.*"))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(call: Call) -> None:
     for folder in ("a", "b"):
         left = call(

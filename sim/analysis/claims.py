@@ -127,8 +127,10 @@ def verdict_text(found: Answer) -> str:
     of, count = int(judged.given.sum()), int(judged.true.sum())
     if judged.kind == "untried":
         return f"Untried: at none of {judged.points:,} points does the claim say anything."
-    interval = f"95 % interval {share_text(judged.low)} to {share_text(judged.high)}"
-    places = f"{of:,} points" + (
+    drawn = bool(found.claim.region.ranges)
+    interval = f"; 95 % interval {share_text(judged.low)} to {share_text(judged.high)}"
+    interval = interval if drawn else ""
+    places = f"{of:,} points{'' if drawn else ' of a grid'}" + (
         f" to which it applies (of {judged.points:,} tried)" if of < judged.points else ""
     )
     if judged.undefined:
@@ -140,15 +142,15 @@ def verdict_text(found: Answer) -> str:
                 " True at all is enough, but these are few points: the interval reaches below "
                 f"{share_text(judged.enough)}."
             )
-        return f"Holds: true at all of {places}; {interval}.{few}"
-    told = f"true at {share_text(judged.share)} of {places}; {interval}"
+        return f"Holds: true at all of {places}{interval}.{few}"
+    told = f"true at {share_text(judged.share)} of {places}{interval}"
     if judged.kind == "holds":
+        what = "Its lower end" if drawn else "That"
         return (
-            f"Holds: {told}. Its lower end is not below {share_text(judged.enough)}, as this "
-            "verdict asks."
+            f"Holds: {told}. {what} is not below {share_text(judged.enough)}, as this verdict asks."
         )
     if judged.kind == "fails":
-        return f"Fails: true at none of {places}; {interval}."
+        return f"Fails: true at none of {places}{interval}."
     return f"Depends: {told}. {region_text(judged, found.claim.region)}"
 
 
@@ -160,14 +162,14 @@ def region_text(judged: Judged, region: Region | None = None) -> str:
             "No one or two assumptions tell where: no threshold that was tried does much better "
             "than chance."
         )
-    how = (
-        "found on one half of the points; these shares are of the other half"
-        if rule.unseen
-        else "found on all points, which are few; these shares are of the same points"
-    )
+    how = ""
+    if rule.unseen:
+        how = ", found on one half of the points; these shares are of the other half"
+    elif region is None or region.ranges:
+        how = ", found on all points, which are few; these shares are of the same points"
     return (
         f"Where {rule_text(rule, region)}, it is true at {share_text(rule.inside)} of points, "
-        f"elsewhere at {share_text(rule.outside)} (the best short rule, {how})."
+        f"elsewhere at {share_text(rule.outside)} (the best short rule{how})."
     )
 
 
@@ -194,9 +196,9 @@ def _split_text(split: Split, region: Region | None) -> str:
     if len(inside) == 1:
         return f"{axis} = {number_text(inside[0])}"
     return (
-        f"{axis} at least {number_text(inside[0])}"
+        f"{axis} is at least {number_text(inside[0])}"
         if above
-        else (f"{axis} at most {number_text(inside[-1])}")
+        else (f"{axis} is at most {number_text(inside[-1])}")
     )
 
 

@@ -20,11 +20,9 @@ def reading_text(reading: Reading, judged: Judged) -> str:
     """Say in a sentence how a claim comes out if it is read otherwise."""
     of = int(judged.given.sum())
     if of == 0:
-        return (
-            f"Read otherwise, of {reading.says}: there is none at any of {judged.points:,} points."
-        )
+        return f"Read otherwise, {reading.says}: there is none at any of {judged.points:,} points."
     if of == int(judged.true.sum()):
         came = f"true at all of {of:,} points"
     else:
         came = f"true at {share_text(judged.share)} of {of:,} points"
-    return f"Read otherwise, of {reading.says}: {came}."
+    return f"Read otherwise, {reading.says}: {came}."

@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from sim.analysis.claims_measures import How, Measured, design_of, quantities_of
-from sim.analysis.claims_populations import Population, counted
+from sim.analysis.claims_populations import NEAR, Population, counted
 from sim.analysis.evidence import evidence_table
 from sim.analysis.footnote4 import CASES, Case
 from sim.analysis.footnote4 import study as partial_gaming_study
@@ -157,9 +157,7 @@ def _fates(
 
 def _populations(claim: Claim, how: How, progress: Progress | None) -> Measured:
     """Draw agents from each prior, train them as each point says, and count."""
-    options = {"agents": 1024, "scenario": "lab_to_deployment", **claim.measure.options}
-    agents = how.scaled(int(options["agents"]), least=_FEWEST_AGENTS)
-    scenario = Scenario.load(str(options["scenario"]))
+    scenario, _, agents = populations_setting(claim, how)
     points = points_of(claim, how)
     parts = []
     for point in points:
@@ -183,6 +181,14 @@ def _populations(claim: Claim, how: How, progress: Progress | None) -> Measured:
         if all(value == _default(key) for key, value in point.items() if key != "prior"):
             stages[point["prior"]] = population
     return _measured(claim, points, pd.DataFrame(rows), runs=plan.runs, beside={"funnels": stages})
+
+
+def populations_setting(claim: Claim, how: How) -> tuple[Scenario, int, int]:
+    """Return in what scenario the populations are trained, for how many steps, and of what size."""
+    options = {"agents": 1024, "scenario": "lab_to_deployment", **claim.measure.options}
+    scenario = Scenario.load(str(options["scenario"]))
+    steps = read_specs(scenario).training.steps
+    return scenario, steps, how.scaled(int(options["agents"]), least=_FEWEST_AGENTS)
 
 
 def funnel_point(claim: Claim) -> dict[str, float]:
@@ -273,8 +279,6 @@ def _measured(
     return Measured(pd.DataFrame(points)[list(claim.axes)], quantities, runs, beside)
 
 
-#: Terms that an agent near the worst case may lack.
-NEAR = 2
 #: By name: the study, and the options that it has.
 STUDIES: dict[str, tuple[Study, tuple[str, ...]]] = {
     "partial_gaming": (_partial_gaming, ("agents", "steps", "shown")),

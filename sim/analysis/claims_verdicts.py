@@ -1,13 +1,14 @@
 """The verdict on a claim: where it is true, and which assumptions decide that.
 
-    holds      true at every point of which the claim says something, or, with 95 % confidence, at
-               the share that the claim calls enough
+    holds      true at every point of which the claim says something, or, with 95 % confidence where
+               points were drawn, at the share that the claim calls enough
     fails      true at none
     depends    true at some; with the rule that splits them best
     untried    there is no point of which it says anything
 
 A rule is one split of one assumption (`leak <= 0.3`), or two splits joined by *and* or *or*. It is
-searched on half of the points and judged on the others (on all, if there are few): what counts is
+searched on half of the points and judged on the others (on all, if there are few, or if they are a
+whole grid): what counts is
 the mean of how much of the true and how much of the false it gets right, so that saying always the
 more frequent is worth 0.5. A second split must earn its place, and a rule that is hardly better
 than chance is none.
@@ -105,7 +106,8 @@ class Judged:
         given: At which of them it says something [points].
         true: At which of these it is true [points]; never where nothing is said.
         share: Share of the latter among the former; nan if there are none.
-        low, high: 95 % interval of it (Clopper and Pearson).
+        low, high: 95 % interval of it (Clopper and Pearson), if points were drawn from ranges; of a
+            grid, the share itself.
         enough: The share from which on it holds.
         undefined: At how many points a quantity of the test is not defined.
         rule: If it depends, on what; None if nothing short tells.
@@ -135,7 +137,9 @@ def judge(claim: Claim, measured: Measured) -> Judged:
     given = applies & defined
     true = given & _all_met(claim.test, measured.quantities)
     count, of = int(true.sum()), int(given.sum())
-    low, high = (float(end) for end in binomial_interval(count, of))
+    share = count / of if of else float("nan")
+    # A grid is all of its region: nothing was drawn, so chance has no part in the share.
+    low, high = binomial_interval(count, of) if claim.region.ranges else (share, share)
     kind: Kind = "depends"
     if of == 0:
         kind = "untried"
@@ -145,29 +149,31 @@ def judge(claim: Claim, measured: Measured) -> Judged:
         kind = "holds"
     rule = None
     if kind == "depends":
-        rule = find_rule(measured.axes[given].reset_index(drop=True), true[given])
+        axes = measured.axes[given].reset_index(drop=True)
+        rule = find_rule(axes, true[given], drawn=bool(claim.region.ranges))
     return Judged(
         kind=kind,
         given=given,
         true=true,
-        share=count / of if of else float("nan"),
-        low=low,
-        high=high,
+        share=share,
+        low=float(low),
+        high=float(high),
         enough=claim.enough,
         undefined=int((applies & ~defined).sum()),
         rule=rule,
     )
 
 
-def find_rule(axes: pd.DataFrame, true: Flags) -> Rule | None:
+def find_rule(axes: pd.DataFrame, true: Flags, *, drawn: bool = True) -> Rule | None:
     """Return the one or two splits that tell best where a claim is true.
 
     Args:
         axes: The assumptions, a row for each point.
         true: Whether it is true there.
+        drawn: Whether points were drawn; of a grid, all points are searched and judged.
     """
     number = np.arange(len(true))
-    unseen = len(true) >= _SPLIT_FROM
+    unseen = drawn and len(true) >= _SPLIT_FROM
     half = (number * _ROOT) % 1.0 < 0.5  # every second point would be one level of a grid
     learn, check = (half, ~half) if unseen else (number >= 0, number >= 0)
     if len(set(true[learn])) < 2 or len(set(true[check])) < 2:

@@ -169,6 +169,8 @@ class Outcome:
         half_life: Steps after which half of the undecided had decided; inf if not by the end.
         partial_half_life: Steps after which half of those that gamed some of the time did not any
             more.
+        to_gaming: Of agents that decided at some time, the share that first decided to game; nan if
+            none did.
         returned: Of agents undecided at the end, the share that had decided in between; nan if
             there are none.
         swinging: Share of agents that, in the second half of training, went from having decided on
@@ -192,6 +194,7 @@ class Outcome:
     undecided: Array
     half_life: float
     partial_half_life: float
+    to_gaming: float
     returned: float
     swinging: float
     kept: float
@@ -319,6 +322,7 @@ def _try(
         undecided=still,
         half_life=_half_life(np.array(moments), still),
         partial_half_life=_half_life(np.array(moments), partial),
+        to_gaming=_to_gaming(decision),
         returned=_returned(decision),
         swinging=_swinging(decision[half:]),
         kept=_kept(seen["values"][:, :, program.layout.values.index(cast.protected)]),
@@ -455,6 +459,19 @@ def _half_life(steps: NDArray[np.int_], still: Array) -> float:
     return float(np.expm1(one + share * (other - one)))
 
 
+def _sides(decision: Array) -> NDArray[np.int_]:
+    """Return 1 where agents have decided to game, -1 where not to, 0 where they are undecided."""
+    return np.where(decision >= MOST, 1, np.where(decision <= SOME, -1, 0))
+
+
+def _to_gaming(decision: Array) -> float:
+    """Return, of those that ever decide, the share that goes to gaming first, from d [S, N]."""
+    side = _sides(decision)
+    decides = (side != 0).any(axis=0)
+    first = side[(side != 0).argmax(axis=0), np.arange(side.shape[1])]
+    return float((first[decides] == 1).mean()) if decides.any() else np.nan
+
+
 def _returned(decision: Array) -> float:
     """Return, of those undecided at the end, the share that was not so in between, from [S, N]."""
     between = _between(decision)
@@ -464,7 +481,7 @@ def _returned(decision: Array) -> float:
 
 def _swinging(decision: Array) -> float:
     """Return the share of agents that change sides twice or more, from d [S, N]."""
-    side = np.where(decision >= MOST, 1, np.where(decision <= SOME, -1, 0))
+    side = _sides(decision)
     changes = np.zeros(side.shape[1], np.int_)
     last = side[0]
     for now in side[1:]:

@@ -19,16 +19,16 @@ def paragraph(outcomes: Sequence[Outcome]) -> str:
 
 
 def sentences(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return what came out in sentences: the first case, those like it, the others, and in all."""
+    """Return what came out in sentences: in all; the first case, those like it, and the others."""
     first, others = outcomes[0], outcomes[1:]
     gone = [o for o in others if _is_gone(o)]
     in_part = [o for o in others if o.verdict == "transient" and o not in gone]
     lasting = [o for o in others if o.verdict != "transient"]
     found = [
+        _whole(outcomes),
         _first(first),
         _alike(gone, first),
         *(f"With {o.case.label}, {_lasting(o)}{_held(o)}." for o in [*in_part, *lasting]),
-        _whole(outcomes),
         _otherwise(outcomes),
     ]
     return [sentence for sentence in found if sentence]
@@ -44,8 +44,16 @@ def _first(one: Outcome) -> str:
         f"Agents that start undecided in {one.context.replace('_', ' ')} ({one.case.label}): "
         f"{_lasting(one)}{_held(one)}; after {one.steps[-1]:,} steps "
         f"{percent(fates['always'])} game always, {percent(fates['unaware'])} would but are not "
-        f"always aware, and {percent(fates['against'])} have decided not to."
+        f"always aware, and {percent(fates['against'])} have decided not to.{_lean(one)}"
     )
+
+
+def _lean(one: Outcome) -> str:
+    """Say to which side agents went first."""
+    if np.isnan(one.to_gaming):
+        return ""
+    who = "All" if one.to_gaming == 1.0 else percent(one.to_gaming)
+    return f" {who} of those that decided went to gaming first."
 
 
 def _alike(outcomes: Sequence[Outcome], first: Outcome) -> str:
@@ -98,7 +106,7 @@ def _whole(outcomes: Sequence[Outcome]) -> str:
         if all(_is_anchored(one) for one in lasting):
             text += ", all of them with a strong anchor, which pulls agents to where they started"
         parts.append(text)
-    return f"So, of {len(outcomes)} cases: {'; '.join(parts)}."
+    return f"Of {len(outcomes)} cases, {'; '.join(parts)}."
 
 
 def _otherwise(outcomes: Sequence[Outcome]) -> str:
@@ -107,14 +115,15 @@ def _otherwise(outcomes: Sequence[Outcome]) -> str:
     unaware = [one for one in outcomes if one.fates["unaware"] >= _SOME]
     if unaware:
         parts.append(
-            "always, but not always aware of training, are at the end at least "
-            f"{percent(_SOME)} of agents with {listed([one.case.label for one in unaware])}"
+            f"with {listed([one.case.label for one in unaware])}, at least {percent(_SOME)} of "
+            "agents have decided to game and are not always aware of training"
         )
     for one in outcomes:
         if one.swinging >= _SOME:
-            who = "all" if one.swinging == 1.0 else percent(one.swinging)
-            parts.append(f"by turns, {who} with {one.case.label}")
-    return f"Two other ways to game some of the time: {'; '.join(parts)}." if parts else ""
+            who = "all agents" if one.swinging == 1.0 else f"{percent(one.swinging)} of agents"
+            parts.append(f"with {one.case.label}, {who} game by turns")
+    told = "; ".join(parts)
+    return f"There is gaming some of the time without being undecided: {told}." if parts else ""
 
 
 def _is_anchored(one: Outcome) -> bool:

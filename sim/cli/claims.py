@@ -221,7 +221,7 @@ def answer_data(found: Answer, how: How) -> dict[str, Any]:
         "test": found.conditions(),
         "read_otherwise": [
             {
-                "of": reading.says,
+                "says": reading.says,
                 "given": int(other.given.sum()),
                 "true": int(other.true.sum()),
                 "text": reading_text(reading, other),

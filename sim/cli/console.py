@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,16 @@ def prepare_shard(shard: Shard) -> None:
     prepare_engine(engine, shard.program())
 
 
+#: Where there is no terminal to draw a bar on, a line is written so often, in seconds.
+LINE_EVERY = 15.0
+
+
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar with the time left on stderr; yields a function that takes the share done."""
+    """Show a bar with the time left on stderr; yields a function that takes the share done.
+
+    A log gets a line now and then instead.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -65,4 +73,17 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
     )
     with Progress(*columns, console=err) as bar:
         task = bar.add_task(title, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        start = last = monotonic()
+
+        def tell(share: float) -> None:
+            nonlocal last
+            bar.update(task, completed=share)
+            now = monotonic()
+            if not err.is_terminal and now - last >= LINE_EVERY and 0.0 < share < 1.0:
+                last = now
+                left = (now - start) * (1.0 - share) / share
+                err.print(
+                    f"{title}: {share:.0%}, about {left:.0f} s left", highlight=False, markup=False
+                )
+
+        yield tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ _BINS = 24
 _GOLDEN = 0.6180339887498949
 #: Words of conditions, as titles of panels have them.
 _HOW = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
+#: So many characters of a label are as wide as a panel.
+_LABEL = 52
 #: Points of one level stand apart by this share of the way to the next.
 _APART = 0.5
 
@@ -46,10 +49,13 @@ def claim_figure(found: Answer) -> Figure:
             _test(figure.add_subplot(rows[place]), found, condition)
         ax = figure.add_subplot(halves[1])
         _map(ax, found)
-        handles = [
-            Line2D([], [], ls="", marker="o", color=TRUE, ms=5, label="true"),
-            Line2D([], [], ls="", marker="x", color=FALSE, ms=5, mew=1.5, label="not true"),
-        ]
+        handles = []
+        if found.judged.true.any():
+            handles.append(Line2D([], [], ls="", marker="o", color=TRUE, ms=5, label="true"))
+        if (found.judged.given & ~found.judged.true).any():
+            handles.append(
+                Line2D([], [], ls="", marker="x", color=FALSE, ms=5, mew=1.5, label="not true")
+            )
         if not found.judged.given.all():
             handles.append(
                 Line2D([], [], ls="", marker=".", color=SILENT, ms=7, label="nothing claimed")
@@ -103,7 +109,7 @@ def _test(ax: Axes, found: Answer, condition: Condition) -> None:
         fontsize=8.5,
         fontweight="normal",
     )
-    ax.set_xlabel(quantity.label, fontsize=8.5)
+    ax.set_xlabel(textwrap.fill(quantity.label, _LABEL), fontsize=8.5)
     ax.set_ylabel("points", fontsize=8.5)
 
 

@@ -60,7 +60,9 @@ def footnote4(outcomes: Sequence[Outcome], *, title: str) -> Figure:
         handles: list[Patch | Line2D] = [
             Patch(facecolor=_COLOURS[s], edgecolor=MUTED, lw=0.4, label=_MEANING[s]) for s in STATES
         ]
-        handles.append(Line2D([], [], color=MUTED, lw=1.2, dashes=(2, 2), label="half had decided"))
+        handles.append(
+            Line2D([], [], color=MUTED, lw=1.2, dashes=(2, 2), label="white: half had decided")
+        )
         title_of(figure, title)
         figure.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(0.0, 1.0 - 0.3 / height),
@@ -78,6 +80,6 @@ def _draw(ax: Axes, one: Outcome) -> None:
     ax.set_title(f"{one.case.label}\n", fontsize=9)
     left = f"{percent(one.undecided[-1])} undecided at the end"
     if np.isfinite(one.half_life):
-        left = f"half by {one.half_life:,.0f}, {left}"
+        left = f"half by step {one.half_life:,.0f}, {left}"
         ax.axvline(one.half_life, color="white", lw=1.2, dashes=(2, 2))
     ax.text(0.0, 1.03, left, transform=ax.transAxes, fontsize=8, color=MUTED)

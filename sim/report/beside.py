@@ -7,13 +7,21 @@ from collections.abc import Mapping, Sequence
 from sim.analysis.claims import Answer, axis_text, number_text, share_text
 from sim.analysis.claims_funnel_text import (
     attempts_text,
+    brief_text,
+    chance_text,
+    context_texts,
     contexts_text,
     everywhere_text,
+    near_text,
+    post_text,
+    steps_text,
     term_texts,
     together_text,
+    training_text,
 )
-from sim.analysis.claims_populations import Population
-from sim.analysis.claims_studies import funnel_point
+from sim.analysis.claims_measures import How
+from sim.analysis.claims_populations import NEAR, Population
+from sim.analysis.claims_studies import funnel_point, populations_setting
 from sim.analysis.footnote4 import NUDGE, Outcome
 from sim.analysis.footnote4_text import sentences
 from sim.analysis.funnel_text import stage_name
@@ -98,18 +106,32 @@ def _cases(found: Answer, outcomes: Sequence[Outcome]) -> Content:
 
 
 def _funnel(found: Answer, funnels: Mapping[str, Population]) -> Content:
+    scenario, steps, _ = populations_setting(found.claim, How())
+    contexts = context_texts(scenario)
     return [
         tag("h3", "The funnel", id="funnel"),
+        tag(
+            "p",
+            training_text(scenario, steps),
+            f" To game everywhere is to game in all {len(contexts)} training contexts:",
+        ),
+        tag(
+            "dl",
+            [
+                (tag("dt", name.capitalize()), tag("dd", text))
+                for name, text in contexts.items()
+            ],
+        ),
         tag("p", _which_point(found.claim)),
         tag(
             "p",
             "Read a column from the top. A bar counts who meets its condition and all above it: "
             "of all agents, those that game somewhere; of these, those that game everywhere; of "
             "these, those that are egregiously misaligned; and so on. A ring counts who meets "
-            "that one condition, whatever else they do. Where the ring is far right of its bar, "
-            "the condition is not rare, it just does not come together with those above. The "
-            "scale is logarithmic: half the length is much less than half as many.",
+            "that one condition, whatever else they do. The scale is logarithmic: half the length "
+            "is much less than half as many.",
         ),
+        tag("p", steps_text(funnels)),
         _drawn(found),
         tag(
             "p",
@@ -117,11 +139,11 @@ def _funnel(found: Answer, funnels: Mapping[str, Population]) -> Content:
             "gaming before them. So, like with like:",
         ),
         tag("ul", [tag("li", together_text(prior, one)) for prior, one in funnels.items()]),
+        _paragraph(chance_text(funnels)),
         _warning(funnels),
         tag("p", attempts_text(funnels, Deployment().caution)),
-        tag("h4", "Those that game everywhere"),
-        tag("p", everywhere_text(funnels)),
-        tag("p", contexts_text(funnels)),
+        tag("h4", "Those that game everywhere", id="everywhere"),
+        _who_games_everywhere(funnels),
         tag("h4", "The priors and the eight terms"),
         tag(
             "dl",
@@ -132,6 +154,16 @@ def _funnel(found: Answer, funnels: Mapping[str, Population]) -> Content:
         ),
         _terms(funnels),
     ]  # fmt: skip
+
+
+def _who_games_everywhere(funnels: Mapping[str, Population]) -> Content:
+    """Return the counts, then the reason, then what follows."""
+    told = (everywhere_text, near_text, contexts_text, post_text)
+    return [_paragraph(text(funnels)) for text in told]
+
+
+def _paragraph(text: str) -> Content:
+    return tag("p", text) if text else None
 
 
 def _which_point(claim: Claim) -> str:
@@ -186,34 +218,56 @@ def _terms(funnels: Mapping[str, Population]) -> Html:
 
 
 def _everywhere(found: Answer, funnels: Mapping[str, Population], *, leads: bool) -> Content:
-    numbers = tag("a", "numbers", href=f"#{found.claim.name}-numbers")
+    head = tag("h3", "Gaming somewhere, gaming everywhere")
+    ratios = _ratios(found)
+    if not leads:
+        return [head, ratios, _who_games_everywhere(funnels)]
     return [
-        tag("h3", "Gaming somewhere, gaming everywhere"),
+        head,
+        ratios,
         tag(
             "p",
-            "The verdict is about gaming in one context, drawn at random. Gaming in all of them "
-            "tells something else; the likelihood ratio of it is a row of the ",
-            numbers,
-            f".{_ratios(found)} Counted, where training is as it is by default, among ",
-            tag("a", "the agents of the funnel", href="#funnel") if leads else "the agents drawn",
-            ":",
+            "Counted among ",
+            tag("a", "the agents of the funnel", href="#funnel"),
+            f", where training is as it is by default: {brief_text(funnels)} Which of these "
+            "differences are beyond chance, why, and what follows for the post's sentence on "
+            "consistent gaming: ",
+            tag("a", "those that game everywhere", href="#everywhere"),
+            ".",
         ),
-        tag("p", everywhere_text(funnels)),
-        tag("p", contexts_text(funnels)),
-    ]  # fmt: skip
+    ]
 
 
-def _ratios(found: Answer) -> str:
-    """Say the likelihood ratios of gaming somewhere and of gaming everywhere, if there are any."""
-    rows = found.numbers().set_index("quantity")
-    if (
-        not {"ratio", "ratio_everywhere"} <= {*rows.index}
-        or not rows.loc["ratio_everywhere", "points"]
-    ):
-        return ""
-    one, every = rows.loc["ratio"], rows.loc["ratio_everywhere"]
-    return (
-        f" Its median is {number_text(round(every['median'], 2))}, over the {every['points']} "
-        "points at which it is defined; that of gaming in one context is "
-        f"{number_text(round(one['median'], 2))}, over {one['points']}."
-    )
+def _ratios(found: Answer) -> Content:
+    """Say the likelihood ratios of gaming in one context and in all, as medians over points."""
+    frame = found.frame()
+    frame = frame[frame["given"]]
+
+    def median(name: str, where: str) -> str:
+        return number_text(round(float(frame.loc[frame[where].notna(), name].median()), 2))
+
+    points = {name: int(frame[name].notna().sum()) for name in ("ratio", "near_ratio")}
+    says = []
+    if points["ratio"]:
+        says.append(
+            "The verdict is about gaming in one training context, drawn at random. For egregious "
+            f"misalignment the median of its likelihood ratio is {median('ratio', 'ratio')}, over "
+            f"the {points['ratio']} points at which it is defined."
+        )
+    if points["near_ratio"]:
+        says.append(
+            f"For being near the worst case (lacking at most {NEAR} of its eight terms) it is "
+            f"{median('near_ratio', 'near_ratio')}, over {points['near_ratio']} points; at these "
+            f"the median for egregious misalignment is {median('ratio', 'near_ratio')}."
+        )
+    every = int(frame["ratio_everywhere"].notna().sum())
+    if every:
+        says.append(
+            "Gaming in all training contexts tells something else: for egregious misalignment its "
+            f"median is {median('ratio_everywhere', 'ratio_everywhere')}, over {every} points; at "
+            f"these that of gaming in one is {median('ratio', 'ratio_everywhere')}."
+        )
+    if not says:
+        return None
+    numbers = tag("a", "the numbers", href=f"#{found.claim.name}-numbers")
+    return tag("p", f"{' '.join(says)} Elsewhere too few agents are of one kind: ", numbers, ".")

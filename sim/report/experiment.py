@@ -13,10 +13,12 @@ from sim.analysis.claims import (
     number_text,
     share_text,
 )
+from sim.analysis.claims_funnel_text import context_texts, training_text
 from sim.analysis.claims_measures import How
+from sim.analysis.claims_studies import populations_setting
 from sim.analysis.words import listed
 from sim.report.markup import Content, Html, joined, table, tag
-from sim.spec.claim import Circumstances, Region
+from sim.spec.claim import Circumstances, Claim, Region
 
 #: A number of this size or less is written as about 0: its digits would be for show.
 _SMALL = 0.0005
@@ -90,6 +92,8 @@ def experiment(found: Answer, how: How) -> Html:
                 for name, one in measure.worlds.items()
             ]
             items.append(("Worlds, with the same random draws", tag("ul", worlds)))
+    elif measure.study == "populations":
+        items += _populations(claim, how)
     else:
         told = ", ".join(f"{key} {value}" for key, value in measure.options.items())
         items.append(("Study", f"{measure.study.replace('_', ' ')} ({told})"))
@@ -108,6 +112,20 @@ def experiment(found: Answer, how: How) -> Html:
             tag("pre", tag("code", command_of(claim, how))),
         ]
     )
+
+
+def _populations(claim: Claim, how: How) -> list[tuple[str, Content]]:
+    """Return whom the study of populations trains, in what, and for how long."""
+    scenario, steps, agents = populations_setting(claim, how)
+    contexts = context_texts(scenario).items()
+    return [
+        (
+            "Study",
+            f"populations: {agents:,} agents are drawn at each point, and trained",
+        ),
+        ("Scenario", training_text(scenario, steps)),
+        ("Training contexts", tag("ul", [tag("li", f"{name}: {text}") for name, text in contexts])),
+    ]
 
 
 def _world(one: Circumstances) -> Content:

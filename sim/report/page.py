@@ -129,8 +129,8 @@ def _colophon(found: Sequence[Answer], how: How) -> Html:
         tag(
             "p",
             f"{runs:,} runs, from seed {how.seed}. The same command with the same versions makes "
-            "the same page; the second draws other points and other agents, which shows how much "
-            "of a number is owed to them.",
+            "the same page; the second draws other agents, and other points where there is no "
+            "grid, which shows how much of a number is owed to them.",
         ),
         tag("pre", tag("code", f'{again}\nmake report ARGS="{" ".join(other)}"')),
         id="colophon",

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim.analysis.claims import Answer, share_text, where_text
+from sim.analysis.claims import Answer, number_text, share_text, where_text
 from sim.analysis.claims_readings import judged_readings
 from sim.analysis.words import listed
 from sim.report.markup import Content, Html, joined, table, tag
 from sim.report.passages import short_passage
 
-#: What a reading group comes for: its name, the part of the page, and the claim that has it.
-_WANTED = (
-    ("footnote 4: does gaming some of the time last?", "footnote4", "footnote4"),
-    (
-        "the funnel: where additional claims make the worst case less likely",
-        "funnel",
-        "conjunction",
-    ),
-)
+#: What a reading group comes for: by claim, its name and the part of the page.
+_WANTED = {
+    "footnote4": ("Footnote 4: does gaming some of the time last?", "footnote4"),
+    "conjunction": ("The funnel: from gaming to the worst case", "funnel"),
+}
+#: From which share on a claim is called mostly true, and up to which seldom.
+MOSTLY, SELDOM = 2.0 / 3.0, 1.0 / 3.0
 
 
 def tally_text(found: Sequence[Answer]) -> str:
@@ -39,11 +37,13 @@ def tally_text(found: Sequence[Answer]) -> str:
 
 
 def badge(found: Answer) -> Html:
-    """Return the kind of a verdict with the share of points at which the claim is true."""
+    """Return the kind of a verdict, and of one that depends, how often it is true."""
     judged = found.judged
     said: str = judged.kind
     if said == "depends":
-        said = f"depends: true at {share_text(judged.share)}"
+        share = judged.share
+        how = "mostly" if share >= MOSTLY else "seldom" if share <= SELDOM else "about half"
+        said = f"depends: {how} true"
     return tag("span", said, class_=f"badge {judged.kind}")
 
 
@@ -68,12 +68,49 @@ def share_bar(found: Answer) -> Html:
 
 
 def wanted(found: Sequence[Answer]) -> Content:
-    """Return links to what a reading group comes for, as far as it is in the page."""
-    there = {one.claim.name for one in found if one.measured.beside}
-    links = [tag("a", text, href=f"#{place}") for text, place, claim in _WANTED if claim in there]
-    if not links:
+    """Return what a reading group comes for, with what came out, as far as it is in the page."""
+    there = [one for one in found if one.measured.beside and one.claim.name in _WANTED]
+    if not there:
         return None
-    return tag("p", "Straight to ", links[0], [[" and ", one] for one in links[1:]], ".")
+    items = []
+    for one in there:
+        text, place = _WANTED[one.claim.name]
+        items.append(tag("li", tag("a", text, href=f"#{place}"), " ", _came(one)))
+    return [tag("p", "Straight to"), tag("ul", items)]
+
+
+def _came(found: Answer) -> str:
+    """Say in a sentence what came out."""
+    if "footnote4" in found.measured.beside:
+        frame = found.frame()
+        told = [
+            f"{int(here['true'].sum())} of {len(here)} with {_anchor(float(level))}"
+            for level, here in frame[frame["given"]].groupby("training.anchor")
+        ]
+        return (
+            f"That being undecided does not last is true at {listed(told)}; these agents started "
+            "undecided, and an anchor pulls them back to there."
+        )
+    funnels = found.measured.beside["funnels"].values()
+    counts = {
+        "game somewhere": [one.count("games_somewhere") for one in funnels],
+        "game everywhere": [one.count("games_everywhere") for one in funnels],
+        "meet all eight terms of the worst case": [one.eight for one in funnels],
+    }
+    told = [f"{_ends(numbers)} {what}" for what, numbers in counts.items()]
+    agents = next(iter(funnels)).agents
+    return f"Of {agents:,} agents from each of {len(funnels)} priors, {listed(told)}."
+
+
+def _anchor(level: float) -> str:
+    return "no anchor" if level == 0.0 else f"an anchor of {number_text(level)}"
+
+
+def _ends(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    if high == 0:
+        return "none"
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def contents(found: Sequence[Answer]) -> Html:
@@ -82,7 +119,7 @@ def contents(found: Sequence[Answer]) -> Html:
         [
             tag("a", one.claim.title, href=f"#{one.claim.name}"),
             short_passage(one.claim.passage),
-            tag("span", one.judged.kind, class_=f"badge {one.judged.kind}"),
+            badge(one),
             share_bar(one),
             _where(one),
         ]

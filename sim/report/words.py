@@ -12,7 +12,7 @@ from sim.spec.claim import Claim
 LEAD = (
     "The post “Distinguish worst-case analysis from instrumental training-gaming” (Järviniemi, "
     "2024) sets two things apart that share one word: a model that games its training as a means "
-    "to an end, and a model that is as bad as can be. Here its claims are run, one by one, in a "
+    "to an end, and a model that is a worst case. Here its claims are run, one by one, in a "
     "simulator of training dynamics. Every verdict is computed from runs. What counts as true, "
     "and over which assumptions that is tried, are choices; they stand in the claims' files "
     "(experiments/claims/) and in each section."
@@ -56,26 +56,27 @@ def reading(claims: Sequence[Claim]) -> list[tuple[str, str]]:
         ),
         (
             "True at a point",
-            "All tests of the claim are met there. The first figure of a section shows them: left, "
-            "how each quantity that is tested lies over the points; right, where over two "
-            "assumptions the points are at which the claim is true.",
+            "All tests of the claim are met there. A figure in each section shows them (folded "
+            "away at footnote 4 and the funnel): left, how each quantity that is tested lies over "
+            "the points; right, where over two assumptions the claim is true.",
         ),
         (
             "95 % interval",
             "of the share of points at which the claim is true (Clopper and Pearson): how much of "
-            "the share is owed to which points were drawn.",
+            "the share is owed to which points were drawn. The points of a grid are all there are, "
+            "so there is none.",
         ),
         (
             "Holds",
             "True at every point to which it applies; or at so many that the lower end of the "
-            f"interval is not below {asked}.",
+            f"interval (of a grid: the share) is not below {asked}.",
         ),
         (
             "Depends",
-            "True at some points, be it few or nearly all: the share stands beside the word. The "
-            "best short rule says where: one or two thresholds of assumptions, searched on half of "
-            "the points and judged on the other half. A rule is told only if it does better than "
-            "chance.",
+            "True at some points: mostly (two thirds or more), seldom (a third or less), or about "
+            "half. The best short rule says where: one or two thresholds of assumptions, "
+            "searched on half of the points and judged on the other half (of a grid, on all of "
+            "it). A rule is told only if it does better than chance.",
         ),
         ("Fails", "True at none."),
     ]
@@ -125,6 +126,12 @@ TERMS = (
         "answers train the values all the same; how far habits carry over to other "
         "contexts; how hard everything is pulled back to where it began, as weight decay towards "
         "the starting weights would.",
+    ),
+    (
+        "Rationality, log horizon, capability, learning rate",
+        "How much the incentive counts in the decision beside habit (0: not at all); the logarithm "
+        "of the horizon at the start; each capability at the start, as a logit (0: one half); how "
+        "fast training changes values, habits or awareness.",
     ),
     (
         "Alignment",

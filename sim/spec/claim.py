@@ -186,13 +186,13 @@ class Reading(Spec):
     """Another way to read a claim, judged on the same runs and told beside the verdict.
 
     Attributes:
-        says: Of whom something is said, to stand after "of".
-        given: Of which points.
+        says: How, to stand after "Read otherwise,".
+        given: Of which points; all, if nothing is said.
         test: When it is true; the claim's own test if there is none.
     """
 
     says: Text
-    given: tuple[Condition, ...]
+    given: tuple[Condition, ...] = ()
     test: tuple[Condition, ...] = ()
 
 
