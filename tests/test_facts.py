@@ -13,7 +13,7 @@ import yaml
 from scipy.stats import expon, norm
 
 from sim.analysis import facts_prompted, facts_terminal, facts_trained, facts_trigger
-from sim.analysis.facts import FACTS, answers, check_facts, table_of
+from sim.analysis.facts import FACTS, answers, table_of
 from sim.analysis.facts_agents import guarding_as_an_end, placed
 from sim.analysis.facts_answer import Answer, Bars, of_draws, of_share
 from sim.analysis.facts_terminal import UNIFORM, sarle, two_modes
@@ -541,19 +541,6 @@ def test_every_fact_is_answered(found: dict[str, Answer]) -> None:
 def test_the_same_question_has_the_same_answer(asked: Asked, found: dict[str, Answer]) -> None:
     names = ["an end is bimodal", "reasoning keeps the trigger"]
     assert answers(asked, only=names) == {name: found[name] for name in names}
-
-
-def test_check_facts(asked: Asked) -> None:
-    table = check_facts(
-        asked.agent,
-        calibration=asked.calibration,
-        prompts=asked.prompts,
-        only=["no scratchpad"],
-        draws=4,
-        steps=10,
-    )
-    assert list(table["name"]) == ["no scratchpad"]
-    assert table["verdict"][0] == facts_prompted.no_scratchpad(asked).verdict
 
 
 def test_unknown_facts_are_refused(asked: Asked) -> None:

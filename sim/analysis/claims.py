@@ -14,16 +14,8 @@ from sim.analysis.claims_measures import How, Measured, measure_worlds, plan_of
 from sim.analysis.claims_studies import measure_study, points_of, study_of
 from sim.analysis.claims_verdicts import Judged, Rule, Split, judge
 from sim.analysis.progress import parts_of
-from sim.analysis.words import listed, percent
+from sim.analysis.words import percent
 from sim.spec.claim import SIGNS, Claim, Condition, Region
-
-#: The verdicts, as a reader is told them.
-SAID = {
-    "holds": "holds",
-    "depends": "depends",
-    "fails": "fails",
-    "untried": "untried: the region has no case of it",
-}
 
 
 @dataclass(frozen=True)
@@ -230,11 +222,6 @@ def condition_text(condition: Condition, claim: Claim) -> str:
     """Write a condition with its quantity's label."""
     label = claim.measure.quantities[condition.quantity].label
     return f"{label} {SIGNS[condition.how]} {number_text(condition.threshold)}"
-
-
-def conditions_text(conditions: Sequence[Condition], claim: Claim) -> str:
-    """Write conditions one after the other."""
-    return listed([condition_text(one, claim) for one in conditions])
 
 
 def command_of(claim: Claim, how: How) -> str:

@@ -35,13 +35,9 @@ from sim.analysis.facts_trigger import (
     reasoning_keeps_the_trigger,
 )
 from sim.analysis.facts_world import Asked
-from sim.analysis.measurements import Measurements
 from sim.analysis.progress import parts_of
 from sim.analysis.words import percent
-from sim.spec.agent import Agent
-from sim.spec.calibration import Calibration
 from sim.spec.errors import SpecError, nearest
-from sim.spec.scenario import Scenario
 
 #: How an answer over many trainings becomes a verdict.
 _OVER_TRAININGS = (
@@ -158,51 +154,6 @@ FACTS: Mapping[str, Fact] = {
         cost=0.8,
     ),
 }
-
-
-def check_facts(
-    agent: Agent,
-    *,
-    calibration: Calibration,
-    prompts: Measurements,
-    scenario: Scenario | str = "alignment_faking",
-    welfare: Agent | None = None,
-    only: Sequence[str] | None = None,
-    draws: int = 128,
-    steps: int = 1500,
-    seeds: int = 48,
-    progress: Callable[[float], None] | None = None,
-) -> pd.DataFrame:
-    """Return what an agent answers to the facts: a row for each.
-
-    Args:
-        agent: The calibrated agent; what it leaves unsaid is the scenario's.
-        calibration: What of the scenario was measured, and where.
-        prompts: Published rates of prompts.
-        scenario: The scenario.
-        welfare: The agent of the animal-welfare prompt; None: `agent`, moved to where that prompt
-            is (value, awareness and competence; the row of the table says where).
-        only: Names of facts; None: all.
-        draws: How many trainings are drawn.
-        steps: Of each training.
-        seeds: Replicates where gradients are sampled.
-        progress: Told the share that is done.
-
-    Raises:
-        SpecError: There is no such fact, or the agent or the table cannot be asked.
-    """
-    world = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
-    asked = Asked(
-        agent=agent,
-        scenario=world,
-        calibration=calibration,
-        prompts=prompts,
-        welfare=welfare,
-        draws=draws,
-        steps=steps,
-        seeds=seeds,
-    )
-    return table_of(answers(asked, only=only, progress=progress))
 
 
 def answers(

@@ -35,8 +35,6 @@ from sim.spec.errors import SpecError
 from sim.spec.settings import Specs, apply_settings, read_specs
 
 UpdateRule = Literal["policy_gradient", "replicator"]
-#: Where an input says that it is trained on, and where it says that it is not.
-_TIERS = ("trained", "unmonitored")
 #: A value less than this cannot be scaled to those of other prompts.
 _LEAST_VALUE = 1e-3
 #: Told the share that is done.
