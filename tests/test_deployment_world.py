@@ -112,7 +112,7 @@ def agrees(cells: list[tuple[int, int, float]]) -> None:
     assert outside <= binom.ppf(0.999, len(cells), 0.05)
 
 
-@pytest.mark.parametrize("copies", [1, 2, 7])
+@pytest.mark.parametrize("copies", [1, 2, pytest.param(7, marks=pytest.mark.slow)])
 def test_on_a_complete_graph_frequencies_agree_with_the_formula(copies: int) -> None:
     """Coordination × quorum × strength; with all three sizes, a false alarm in 80 seeds at most."""
     cells = []

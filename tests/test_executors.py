@@ -329,6 +329,7 @@ def test_without_dask_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         sweep(tmp_path, executor=sim.DaskExecutor())
 
 
+@pytest.mark.slow
 def test_what_is_sent_to_a_worker_is_small() -> None:
     """A shard takes its own points along, and not the design of the whole sweep."""
     points = 20_000

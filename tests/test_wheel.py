@@ -75,6 +75,7 @@ def test_the_wheel_tells_type_checkers_that_it_has_types(wheel: Path) -> None:
         assert "sim/py.typed" in archive.namelist()
 
 
+@pytest.mark.slow
 def test_the_wheel_works_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     target = tmp_path / "installed"
     install = ["install", "--no-deps", "--no-index", "--no-compile", "--target", str(target)]

@@ -78,8 +78,9 @@ def _draw(ax: Axes, one: Outcome) -> None:
     ax.stackplot(steps, stacked, colors=[_COLOURS[s] for s in STATES], lw=0)
     ax.set(xscale="log", xlim=(steps[0], steps[-1]), ylim=(0.0, 1.0))
     ax.set_title(f"{one.case.label}\n", fontsize=9)
-    left = f"{percent(one.undecided[-1])} undecided at the end"
+    left = f"{percent(one.undecided[-1])} left at the end"
     if np.isfinite(one.half_life):
         left = f"half by step {one.half_life:,.0f}, {left}"
         ax.axvline(one.half_life, color="white", lw=1.2, dashes=(2, 2))
-    ax.text(0.0, 1.03, left, transform=ax.transAxes, fontsize=8, color=MUTED)
+    note = ax.text(0.0, 1.03, left, transform=ax.transAxes, fontsize=7.5, color=MUTED)
+    note.set_in_layout(False)  # a long one would make all panels narrow
