@@ -11,7 +11,16 @@ import pytest
 from commands import Call, assert_refused
 from sim.analysis import footnote4
 from sim.analysis.cast import cast_of
-from sim.analysis.footnote4 import CASES, STATES, Case, Outcome, study
+from sim.analysis.footnote4 import Outcome, study
+from sim.analysis.footnote4_cases import CASES, TURNS, Case
+from sim.analysis.footnote4_fates import (
+    STATES,
+    half_life,
+    share_returned,
+    share_swinging,
+    share_to_gaming,
+    state_of,
+)
 from sim.analysis.footnote4_text import paragraph
 from sim.analysis.log_odds import log_odds
 from sim.spec.settings import Specs, read_specs
@@ -76,7 +85,7 @@ def outcome(
     ],
 )
 def test_states(rate: float, decision: float, state: str) -> None:
-    found = footnote4._states(np.array([rate]), np.array([decision]))
+    found = state_of(np.array([rate]), np.array([decision]))
     assert STATES[found[0]] == state
 
 
@@ -98,23 +107,23 @@ def test_verdicts(undecided: float, left: float, verdict: str) -> None:
 
 def test_half_life_is_where_the_share_falls_below_half_for_good() -> None:
     steps = np.array([0, 9, 99, 999])
-    assert footnote4._half_life(steps, np.array([1.0, 0.75, 0.25, 0.0])) == pytest.approx(
+    assert half_life(steps, np.array([1.0, 0.75, 0.25, 0.0])) == pytest.approx(
         np.sqrt(10.0 * 100.0) - 1.0
     )
-    assert footnote4._half_life(steps, np.array([1.0, 0.2, 0.5, 0.4])) >= 99.0
-    assert footnote4._half_life(steps, np.array([1.0, 0.2, 0.2, 0.5])) == np.inf
+    assert half_life(steps, np.array([1.0, 0.2, 0.5, 0.4])) >= 99.0
+    assert half_life(steps, np.array([1.0, 0.2, 0.2, 0.5])) == np.inf
 
 
 def test_who_came_back_was_away() -> None:
     decision = np.array([[0.5, 0.95, 0.5], [0.5, 0.5, 0.5], [0.5, 0.95, 0.95], [0.05, 0.5, 0.5]]).T
-    assert footnote4._returned(decision) == 0.5  # of the first two, the first
-    assert np.isnan(footnote4._returned(decision[:, 2:]))
+    assert share_returned(decision) == 0.5  # of the first two, the first
+    assert np.isnan(share_returned(decision[:, 2:]))
 
 
 def test_who_decides_goes_to_a_side_first() -> None:
     decision = np.array([[0.5, 0.95, 0.05], [0.5, 0.05, 0.95], [0.5, 0.5, 0.5], [0.5, 0.5, 0.9]]).T
-    assert footnote4._to_gaming(decision) == pytest.approx(2.0 / 3.0)
-    assert np.isnan(footnote4._to_gaming(decision[:1]))
+    assert share_to_gaming(decision) == pytest.approx(2.0 / 3.0)
+    assert np.isnan(share_to_gaming(decision[:1]))
 
 
 def test_to_swing_is_to_change_sides_and_back() -> None:
@@ -127,7 +136,7 @@ def test_to_swing_is_to_change_sides_and_back() -> None:
         (middle, low, middle, high),
     ]
     for number, course in enumerate(courses):
-        assert footnote4._swinging(np.array(course)[:, None]) == (number < 2)
+        assert share_swinging(np.array(course)[:, None]) == (number < 2)
 
 
 def test_agents_start_undecided_where_something_is_at_stake(specs: Specs) -> None:
@@ -204,7 +213,7 @@ def test_rewards_turn_only_where_something_is_at_stake(specs: Specs) -> None:
     assert first.reward == {}
     assert second.reward == {"copyright_chat": {"respect": 1.0, "disregard": -1.0}}
     back = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", "", {}, "to and fro"))
-    assert len(back.scenario.curriculum) == footnote4.TURNS
+    assert len(back.scenario.curriculum) == TURNS
 
 
 # ------------------------------------------------------------------------------------------ words

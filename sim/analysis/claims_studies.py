@@ -20,8 +20,8 @@ import xarray as xr
 from sim.analysis.claims_measures import How, Measured, design_of, quantities_of
 from sim.analysis.claims_populations import NEAR, Population, counted
 from sim.analysis.evidence import evidence_table
-from sim.analysis.footnote4 import CASES, Case
 from sim.analysis.footnote4 import study as partial_gaming_study
+from sim.analysis.footnote4_cases import CASES, Case
 from sim.analysis.funnel import GAMING_STAGES
 from sim.analysis.kept_table import kept_table
 from sim.analysis.observations import RANDOM, Seeing, observations

@@ -32,10 +32,23 @@ from numpy.typing import NDArray
 
 from sim.analysis.cast import cast_of
 from sim.analysis.fixed_points import classify, newton
+from sim.analysis.footnote4_cases import CASES, SHIFT, TURNS, Case
+from sim.analysis.footnote4_fates import (
+    MOST,
+    SOME,
+    STATES,
+    half_life,
+    is_between,
+    share_kept,
+    share_returned,
+    share_swinging,
+    share_to_gaming,
+    state_of,
+    still_between,
+)
 from sim.analysis.log_odds import log_odds
 from sim.analysis.progress import parts_of
 from sim.analysis.training_map import TrainingMap
-from sim.analysis.words import percent
 from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.course import course
 from sim.dynamics.engines.engine import Engine
@@ -47,10 +60,6 @@ from sim.run import check_bounded
 from sim.spec.errors import SpecError
 from sim.spec.settings import Specs, apply_settings
 
-#: Gaming some of the time: more than the first, less than the second.
-SOME, MOST = 0.1, 0.9
-#: In the order in which they are stacked: what an agent does in the context that is looked at.
-STATES = ("against", "undecided", "unaware", "always")
 #: How far the twins' log-odds are moved apart.
 NUDGE = 0.5
 #: What must be left of it for a gate to be called stable (below the first) or neutral (between).
@@ -64,93 +73,6 @@ _LOOKED_AT = 24
 _MOMENTS = 60
 
 Verdict = Literal["stable", "neutral", "unstable", "transient"]
-
-
-@dataclass(frozen=True)
-class Case:
-    """An assumption under which partial gaming is tried.
-
-    Attributes:
-        letter: Of the list in the study: a to f.
-        label: What is assumed, in a few words.
-        means: The same in a sentence.
-        settings: Dotted keys and what they are set to.
-        shift: How the rewards of contexts with something at stake change: never, turned round once
-            after `SHIFT` of training, or turned back and forth.
-    """
-
-    letter: str
-    label: str
-    means: str
-    settings: Mapping[str, object]
-    shift: Literal["none", "once", "to and fro"] = "none"
-
-
-#: When the rewards turn round, as a share of training, and how often they turn back and forth.
-SHIFT, TURNS = 0.02, 40
-
-CASES: tuple[Case, ...] = (
-    Case("a", "values free, no anchor", "Training as it is by default.", {}),
-    Case(
-        "a",
-        "no credit for motives",
-        "Rewarded gaming makes the habit of gaming stronger, but not what motivated it.",
-        {"training.motive_credit": 0.0},
-    ),
-    Case(
-        "a",
-        "habit alone deciding",
-        "What is at stake takes no part in the decision (rationality 0).",
-        {"agent.rationality": 0.0},
-    ),
-    Case(
-        "b",
-        "values frozen",
-        "Training does not change values, so what is at stake stays what it is.",
-        {"training.learning_rate.values": 0.0},
-    ),
-    *(
-        Case(
-            "c",
-            f"anchor {strength:g}",
-            f"Each step pulls every parameter back by {strength:g} of its distance to its start.",
-            {"training.anchor": strength},
-        )
-        for strength in (0.001, 0.01, 0.03, 0.1)
-    ),
-    Case(
-        "d",
-        "gradients sampled",
-        "Each step learns from drawn responses, not from their mean.",
-        {"training.estimator": "sampled"},
-    ),
-    Case(
-        "d",
-        "sampling and anchor 0.03",
-        "Both at once.",
-        {"training.estimator": "sampled", "training.anchor": 0.03},
-    ),
-    Case(
-        "e",
-        "rewards turned once",
-        f"After {percent(SHIFT)} of training, what was rewarded is punished, wherever gaming pays.",
-        {},
-        "once",
-    ),
-    Case(
-        "e",
-        "rewards turned to and fro",
-        f"The same {TURNS} times over, at even distances.",
-        {},
-        "to and fro",
-    ),
-    Case(
-        "f",
-        "spread 0.5",
-        "Habits that are learnt in one context carry over to others that are like it.",
-        {"training.spread": 0.5},
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -301,10 +223,10 @@ def _try(
     half = moments.index(steps // 2)
     seen, thetas = _history(engine, program, moments, lambda share: told(0.6 * share))
     rate, decision = (seen[name][:, :, focus] for name in ("gaming_rate", "decision"))
-    state = _states(rate, decision)
-    between = _between(decision)
+    state = state_of(rate, decision)
+    between = is_between(decision)
     began = between[0]
-    still, partial = _still(between), _still(_between(rate))
+    still, partial = still_between(between), still_between(is_between(rate))
     nudged = began & between[half]
     left = _left_of_nudge(
         engine, program, thetas[half], thetas[-1], contexts, focus, start=moments[half]
@@ -320,12 +242,12 @@ def _try(
         shares=np.stack([(state == s).mean(axis=1) for s in range(len(STATES))], axis=1),
         partial=partial,
         undecided=still,
-        half_life=_half_life(np.array(moments), still),
-        partial_half_life=_half_life(np.array(moments), partial),
-        to_gaming=_to_gaming(decision),
-        returned=_returned(decision),
-        swinging=_swinging(decision[half:]),
-        kept=_kept(seen["values"][:, :, program.layout.values.index(cast.protected)]),
+        half_life=half_life(np.array(moments), still),
+        partial_half_life=half_life(np.array(moments), partial),
+        to_gaming=share_to_gaming(decision),
+        returned=share_returned(decision),
+        swinging=share_swinging(decision[half:]),
+        kept=share_kept(seen["values"][:, :, program.layout.values.index(cast.protected)]),
         left_of_nudge=float(np.median(left)) if len(left) >= FEWEST else np.nan,
         nudged=len(left),
         fixed=_fixed(program, thetas[-1], ended) if specs.training.estimator == "exact" else {},
@@ -425,75 +347,6 @@ def _fixed(program: Program, theta: Array, agents: NDArray[np.intp]) -> dict[str
         kind = classify(of, solution.points[:, 0]).kind if solution.converged[0] else "none"
         found[kind] = found.get(kind, 0) + 1
     return found
-
-
-def _states(rate: Array, decision: Array) -> NDArray[np.int_]:
-    """Return which of `STATES` agents are in, by g and d of any shape."""
-    state = np.full(rate.shape, STATES.index("unaware"))
-    state[decision < MOST] = STATES.index("undecided")
-    state[decision <= SOME] = STATES.index("against")
-    state[rate >= MOST] = STATES.index("always")
-    return state
-
-
-def _between(chance: Array) -> NDArray[np.bool_]:
-    between: NDArray[np.bool_] = (chance > SOME) & (chance < MOST)
-    return between
-
-
-def _still(between: NDArray[np.bool_]) -> Array:
-    """Return, of those that were between at first, the share that is so [S], from [S, N]."""
-    began = between[0]
-    share: Array = (between & began).sum(axis=1) / max(1, int(began.sum()))
-    return share
-
-
-def _half_life(steps: NDArray[np.int_], still: Array) -> float:
-    """Return the first step from which on fewer than half are undecided for good; inf if none."""
-    if still[-1] >= 0.5:
-        return np.inf
-    last = int(np.flatnonzero(still >= 0.5)[-1])
-    # On a logarithmic scale, as the moments are.
-    one, other = np.log1p(steps[last]), np.log1p(steps[last + 1])
-    share = (still[last] - 0.5) / (still[last] - still[last + 1])
-    return float(np.expm1(one + share * (other - one)))
-
-
-def _sides(decision: Array) -> NDArray[np.int_]:
-    """Return 1 where agents have decided to game, -1 where not to, 0 where they are undecided."""
-    return np.where(decision >= MOST, 1, np.where(decision <= SOME, -1, 0))
-
-
-def _to_gaming(decision: Array) -> float:
-    """Return, of those that ever decide, the share that goes to gaming first, from d [S, N]."""
-    side = _sides(decision)
-    decides = (side != 0).any(axis=0)
-    first = side[(side != 0).argmax(axis=0), np.arange(side.shape[1])]
-    return float((first[decides] == 1).mean()) if decides.any() else np.nan
-
-
-def _returned(decision: Array) -> float:
-    """Return, of those undecided at the end, the share that was not so in between, from [S, N]."""
-    between = _between(decision)
-    ended = between[0] & between[-1]
-    return 1.0 - float(between[:, ended].all(axis=0).mean()) if ended.any() else np.nan
-
-
-def _swinging(decision: Array) -> float:
-    """Return the share of agents that change sides twice or more, from d [S, N]."""
-    side = _sides(decision)
-    changes = np.zeros(side.shape[1], np.int_)
-    last = side[0]
-    for now in side[1:]:
-        changes += last * now == -1
-        last = np.where(now == 0, last, now)
-    return float(np.mean(changes >= 2))
-
-
-def _kept(strength: Array) -> float:
-    """Return how many agents keep half of a value [S, N], from the first moment to the last."""
-    start, end = strength[0], strength[-1]
-    return float(np.mean(end * np.sign(start) >= 0.5 * np.abs(start)))
 
 
 def _geometric(steps: int) -> list[int]:

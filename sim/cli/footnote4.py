@@ -12,7 +12,9 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE
 from rich.table import Column, Table
 
-from sim.analysis.footnote4 import CASES, STATES, Outcome, check
+from sim.analysis.footnote4 import Outcome, check
+from sim.analysis.footnote4_cases import CASES
+from sim.analysis.footnote4_fates import STATES
 from sim.analysis.footnote4_text import paragraph
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help

@@ -11,7 +11,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sim.analysis.footnote4 import MOST, SOME, STATES, Outcome
+from sim.analysis.footnote4 import Outcome
+from sim.analysis.footnote4_fates import MOST, SOME, STATES
 from sim.analysis.words import percent
 from sim.plots.style import MUTED, house_style, title_of
 
