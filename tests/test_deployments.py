@@ -184,7 +184,7 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     with started(tmp_path, "run(workers=2, replicates=600)\n") as running:
         _, stderr = running.communicate(timeout=60)
     assert running.returncode != 0
-    assert "RuntimeError: the processes that were to deploy have ended" in stderr
+    assert "RuntimeError: the other processes have ended" in stderr
 
 
 # ------------------------------------------------------------------------------- memory and input
