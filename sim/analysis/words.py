@@ -20,3 +20,11 @@ def percent(share: float) -> str:
 def listed(names: Sequence[str], last: str = "and") -> str:
     """Write names one after the other, with a word before the last."""
     return f" {last} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def span(counts: Sequence[int]) -> str:
+    """Write counts as from the least to the most: `3 to 1,024`, `7`, or `none`."""
+    low, high = min(counts), max(counts)
+    if low == high:
+        return f"{low:,}" if low else "none"
+    return f"{low:,} to {high:,}"

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from sim.analysis.claims import Answer
 from sim.analysis.claims_populations import Population
 from sim.analysis.funnel_text import stage_name
-from sim.analysis.words import percent
+from sim.analysis.words import percent, span
 from sim.analysis.worst_case import TERMS
 from sim.plots.footnote4 import footnote4
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
@@ -34,7 +34,7 @@ def beside_figure(found: Answer) -> tuple[Figure, str] | None:
         told = "; ".join(f"{one.case.label}: {percent(one.undecided[-1])}" for one in outcomes)
         return footnote4(outcomes, title=title), (
             f"{title}: shares of agents over training, a panel for each assumption. "
-            f"Still undecided at the end: {told}."
+            f"Undecided at the end: {told}."
         )
     if beside.get("funnels") and found.claim.name == "conjunction":
         return funnels_figure(beside["funnels"])
@@ -85,16 +85,9 @@ def funnel_title(funnels: Mapping[str, Population]) -> str:
     every = [one.count("games_everywhere") for one in funnels.values()]
     worst = [one.count(last) for one in funnels.values()]
     agents = [one.agents for one in funnels.values()]
-    who = f"The funnel: of {_span(agents)} agents"
-    what = f"{_span(some)} game somewhere and {_span(every)} everywhere"
-    return f"{who}, {what}; of these, {_span(worst)} also meet all eight terms of the worst case"
-
-
-def _span(counts: list[int]) -> str:
-    low, high = min(counts), max(counts)
-    if low == high:
-        return f"{low:,}" if low else "none"
-    return f"{low:,} to {high:,}"
+    who = f"The funnel: of {span(agents)} agents"
+    what = f"{span(some)} game somewhere and {span(every)} everywhere"
+    return f"{who}, {what}; of these, {span(worst)} also meet all eight terms of the worst case"
 
 
 def _funnel(ax: Axes, prior: str, one: Population) -> None:

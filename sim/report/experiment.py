@@ -101,10 +101,9 @@ def experiment(found: Answer, how: How) -> Html:
     if claim.given:
         applies = listed([condition_text(one, claim) for one in claim.given])
         items.append(("Applies where", applies))
-    enough = share_text(claim.enough)
-    items.append(
-        ("Holds if", f"true at all points, or the lower end of the interval is not below {enough}")
-    )
+    least = "the lower end of the interval" if claim.region.ranges else "the share"
+    enough = f"true at all points, or {least} is not below {share_text(claim.enough)}"
+    items.append(("Holds if", enough))
     items.append(("Runs", f"{found.measured.runs:,}, from seed {how.seed}"))
     return joined(
         [

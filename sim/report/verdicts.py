@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sim.analysis.claims import Answer, number_text, share_text, where_text
 from sim.analysis.claims_readings import judged_readings
-from sim.analysis.words import listed
+from sim.analysis.words import listed, span
 from sim.report.markup import Content, Html, joined, table, tag
 from sim.report.passages import short_passage
 
@@ -97,20 +97,13 @@ def _came(found: Answer) -> str:
         "game everywhere": [one.count("games_everywhere") for one in funnels],
         "meet all eight terms of the worst case": [one.eight for one in funnels],
     }
-    told = [f"{_ends(numbers)} {what}" for what, numbers in counts.items()]
+    told = [f"{span(numbers)} {what}" for what, numbers in counts.items()]
     agents = next(iter(funnels)).agents
     return f"Of {agents:,} agents from each of {len(funnels)} priors, {listed(told)}."
 
 
 def _anchor(level: float) -> str:
     return "no anchor" if level == 0.0 else f"an anchor of {number_text(level)}"
-
-
-def _ends(numbers: Sequence[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    if high == 0:
-        return "none"
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def contents(found: Sequence[Answer]) -> Html:
