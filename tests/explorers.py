@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+
+from servers import port_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,12 +30,7 @@ def explorer(folder: Path, *arguments: str) -> Iterator[int]:
     )
     assert running.stdout is not None
     try:
-        said = ""
-        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)/", said)):
-            line = running.stdout.readline()
-            assert line, f"the explorer ended: {said}"
-            said += line
-        yield int(found.group(1))
+        yield port_of(running)
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=20) == 0, "Ctrl-C does not end it"
         left = running.stdout.read()

@@ -18,6 +18,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("marimo", reason="the lessons need the extra `lessons`")
 
 from browser import Visit, chromium, faint, find_chromium, visit, wordless  # noqa: E402
+from servers import port_of  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted(path.name for path in (ROOT / "notebooks").glob("lesson_*.py"))
@@ -59,12 +60,7 @@ def lessons(*arguments: str) -> Iterator[int]:
     )
     assert running.stdout is not None
     try:
-        said = ""
-        while not (found := re.search(r"http://(?:localhost|127\.0\.0\.1):(\d+)", said)):
-            line = running.stdout.readline()
-            assert line, f"the server ended: {said}"
-            said += line
-        yield int(found.group(1))
+        yield port_of(running)
     finally:
         running.send_signal(signal.SIGTERM)
         running.wait(timeout=20)
