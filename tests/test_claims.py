@@ -14,6 +14,7 @@ import xarray as xr
 import yaml
 
 from commands import Call, assert_refused
+from experiments.footnote4.cases import CASES
 from sim.analysis import claims_studies
 from sim.analysis.claims import (
     Answer,
@@ -43,7 +44,6 @@ from sim.analysis.claims_populations import NEAR, Population, Together, counted
 from sim.analysis.claims_readings import judged_readings, reading_text
 from sim.analysis.claims_studies import points_of
 from sim.analysis.claims_verdicts import Judged, Rule, Split, find_rule, judge
-from sim.analysis.footnote4_cases import CASES
 from sim.analysis.funnel import GAMING_STAGES
 from sim.analysis.kept_table import kept_table
 from sim.analysis.worst_case import TERMS

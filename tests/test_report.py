@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from experiments.footnote4.cases import CASES
 from sim.analysis import claims_map, claims_studies
 from sim.analysis.claims import Answer, answer, share_text
 from sim.analysis.claims_funnel_text import everywhere_text, term_texts
 from sim.analysis.claims_map import Emergence, RegimeMap, emergences, regime_map
 from sim.analysis.claims_measures import How
-from sim.analysis.footnote4_cases import CASES
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.plots.claims import claim_figure
 from sim.report import section as section_of_page

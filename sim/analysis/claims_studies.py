@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from experiments.footnote4.cases import CASES, Case
+from experiments.footnote4.partial_gaming import try_cases as partial_gaming_study
 from sim.analysis.claims_measures import How, Measured, design_of, quantities_of
 from sim.analysis.claims_populations import NEAR, Population, counted
 from sim.analysis.evidence import evidence_table
-from sim.analysis.footnote4 import study as partial_gaming_study
-from sim.analysis.footnote4_cases import CASES, Case
 from sim.analysis.funnel import GAMING_STAGES
 from sim.analysis.kept_table import kept_table
 from sim.analysis.observations import RANDOM, Seeing, observations
@@ -42,6 +42,8 @@ from sim.sweeps.plan import Part, make_plan
 from sim.sweeps.sweep import run_plan, with_first_point
 
 Progress = Callable[[float], None]
+#: From where to where the awareness of agents that start undecided is drawn (a logit).
+_AWARENESS = (-8.0, 2.0)
 Study = Callable[[Claim, How, Progress | None], Measured]
 #: Fewer agents than this say nothing of a share.
 _FEWEST_AGENTS = 32
@@ -113,6 +115,7 @@ def _partial_gaming(claim: Claim, how: How, progress: Progress | None) -> Measur
         cases=CASES,
         agents=agents,
         seed=how.seed,
+        awareness=_AWARENESS,
         engine=how.engine,
         progress=next(told),
     )
@@ -128,7 +131,13 @@ def _fates(
     def ask() -> pd.DataFrame:
         cases = [Case("x", f"point {i}", "", point) for i, point in enumerate(points)]
         outcomes = partial_gaming_study(
-            specs, cases=cases, agents=agents, seed=how.seed, engine=how.engine, progress=told
+            specs,
+            cases=cases,
+            agents=agents,
+            seed=how.seed,
+            awareness=_AWARENESS,
+            engine=how.engine,
+            progress=told,
         )
         return pd.DataFrame(
             {
@@ -137,8 +146,8 @@ def _fates(
                 "half_life": [
                     one.half_life if np.isfinite(one.half_life) else np.nan for one in outcomes
                 ],
-                "nudge_left": [one.left_of_nudge for one in outcomes],
-                "value_kept": [one.kept for one in outcomes],
+                "nudge_left": [one.perturbation_ratio for one in outcomes],
+                "value_kept": [one.value_kept for one in outcomes],
             }
         )
 
