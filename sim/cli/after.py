@@ -6,11 +6,9 @@ from typing import Any
 
 from sim.analysis.after import After
 from sim.analysis.worst_case import Thresholds
+from sim.cli.keys import AFTER_KEYS as AFTER_KEYS
 from sim.on_paper import read_deployment, read_oversight
 from sim.spec.scenario import Scenario
-
-#: The keys of a config that are read here.
-AFTER_KEYS = ("oversight", "deployment", "thresholds")
 
 
 def pop_after(own: dict[str, Any], scenario: Scenario) -> After:
