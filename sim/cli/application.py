@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import update_wrapper, wraps
 from pathlib import Path
@@ -13,11 +14,14 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sim.cli.keys import AFTER_KEYS, ALL_KEYS, CONFIGS, SPEC_KEYS
 from sim.cli.report import reporting, stopping
 from sim.spec.library import config_root
+
+#: The flags that ask for help.
+HELP = {"--help", "-h"}
 
 Task = Callable[[DictConfig], None]
 Check = Callable[[DictConfig], object]
@@ -129,8 +133,12 @@ def launch(
         help_text: Makes what --help prints, of the job's name.
         is_run: Whether the array sweeper can make many of these jobs at once.
     """
+    if HELP & set(sys.argv[1:]):  # Hydra would first list every group there is, for a second
+        with reporting(keys):
+            name = task.__module__.rpartition(".")[2]
+            print(help_text(Path(sys.argv[0]).stem if name == "__main__" else name), flush=True)
+        return
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
-    OmegaConf.register_new_resolver("sim.help", help_text, replace=True)
     _open_sections()
     CheckBeforeRun.check = staticmethod(check)
     command = hydra.main(version_base="1.3", config_path=str(config_dir), config_name=config_name)

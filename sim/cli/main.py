@@ -7,6 +7,7 @@ checkout: `worst_case` is `training-gaming worst-case`.
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +24,8 @@ COMMANDS = {
 }
 EPILOGUE = f"""\
 {PROGRAM} COMMAND --help lists what a command can be told.
-eval "$({PROGRAM} emergence -sc install=bash)" completes keys and names in this shell
-(or zsh, fish; -sc uninstall=bash undoes it; the commands of Python are completed as well)."""
+eval "$({PROGRAM} -sc install=bash)" has this shell complete commands, keys and names
+(zsh and fish as well; -sc uninstall=bash undoes it)."""
 
 
 def main() -> None:
@@ -37,6 +38,8 @@ def main() -> None:
             import sim
 
             show(f"{PROGRAM} {sim.__version__}")
+        elif name in ("-sc", "--shell-completion"):
+            complete(arguments)
         elif name == "scenarios":
             show(scenarios_text(arguments))
         else:
@@ -46,8 +49,13 @@ def main() -> None:
         sys.exit(2)
 
 
-def start(name: str, arguments: Sequence[str]) -> None:
+def start(name: str, arguments: Sequence[str], *, program: str | None = None) -> None:
     """Start a Hydra application.
+
+    Args:
+        name: The command.
+        arguments: What stands after it.
+        program: By which name it is called; None: with that of the command.
 
     Raises:
         SpecError: There is none of this name.
@@ -56,7 +64,7 @@ def start(name: str, arguments: Sequence[str]) -> None:
     if name not in COMMANDS and name not in studies:
         known = [*COMMANDS, *studies]
         raise SpecError(f"{name}: unknown command; {nearest(name, known)}")
-    sys.argv = [f"{PROGRAM} {name}", *arguments]
+    sys.argv = [program or f"{PROGRAM} {name}", *arguments]
     if name == "emergence":
         from sim.cli.emergence import main as emergence
 
@@ -69,6 +77,23 @@ def start(name: str, arguments: Sequence[str]) -> None:
         from sim.cli.study import main as study
 
         study(str(studies[name] / "__main__.py"))
+
+
+def complete(arguments: Sequence[str]) -> None:
+    """Complete a command line, or tell a shell how to have it completed, by Hydra's means.
+
+    Hydra knows the keys of one application, so the name of the command is taken out of the line.
+    """
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split()
+    is_command_next = len(words) < 2 or (len(words) == 2 and not line.endswith(" "))
+    if not any(argument.startswith("query=") for argument in arguments):
+        start("emergence", ["-sc", *arguments], program=PROGRAM)
+    elif is_command_next:
+        show(" ".join([*COMMANDS, *find_studies()]))
+    elif words[1] != "scenarios":
+        os.environ["COMP_LINE"] = line.replace(f" {words[1]}", "", 1)
+        start(words[1], ["-sc", *arguments], program=PROGRAM)
 
 
 def find_studies() -> dict[str, Path]:
