@@ -7,7 +7,11 @@ writes summary.json, result.nc, provenance.json and the figure into the run's di
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -17,8 +21,34 @@ from sim.cli.application import application, scenario_choice, sweep_heading
 UNAWARE = -40.0
 
 
+def main() -> None:
+    """Run the command."""
+    with without_dask():
+        run_scenario()
+
+
+@contextmanager
+def without_dask() -> Iterator[None]:
+    """Keep xarray from importing Dask where it is installed, if this command makes one run.
+
+    No array of a run is Dask's, and the import takes almost a second. xarray looks for it when it
+    is itself imported.
+    """
+    is_single = not {"-m", "--multirun"} & set(sys.argv)
+    is_local = not any(argument.startswith("executor") for argument in sys.argv)
+    modules: dict[str, Any] = sys.modules
+    if {"dask", "xarray"} & set(modules) or not (is_single and is_local):
+        yield
+        return
+    modules["dask"] = None  # Python's way to say that a module cannot be imported
+    try:
+        yield
+    finally:
+        del modules["dask"]
+
+
 @application("emergence", is_run=True)
-def main(config: DictConfig) -> None:
+def run_scenario(config: DictConfig) -> None:
     """Run one scenario and show when and where gaming emerged."""
     from hydra.core.hydra_config import HydraConfig
 
