@@ -7,7 +7,7 @@ The public names are those of `__init__.pyi`; each is imported when it is first 
 """
 
 import ast
-from importlib import import_module
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
         return version("training-gaming-sim")
     if name not in _MODULES:
         raise AttributeError(f"module 'sim' has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

@@ -10,15 +10,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from sim.dynamics.engines.engine import usable_processors
 from sim.spec.errors import SpecError
 from sim.sweeps.plan import Shard
-
-if TYPE_CHECKING:  # with Arrow, which takes a tenth of a second that single runs do not need
-    from sim.sweeps.store import Done, Store
-    from sim.sweeps.tables import Told
+from sim.sweeps.store import Done, Store
+from sim.sweeps.tables import Told, compute
 
 #: How often a shard is tried again by a cluster when its worker is lost.
 RETRIES = 3
@@ -42,8 +40,6 @@ class Executor(Protocol):
 
 def work(shard: Shard, store: Store, told: Told | None = None) -> Done:
     """Compute a shard and store it."""
-    from sim.sweeps.tables import compute
-
     return store.put(shard, compute(shard, told=told))
 
 
