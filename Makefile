@@ -76,7 +76,7 @@ validation: environment
 
 # Assumptions to move in a browser, on this machine only; ARGS="--port 9000" for another port.
 explore: environment
-	@$(BIN)/python -m sim.explorer $(ARGS)
+	@$(BIN)/python -m notebooks.explorer $(ARGS)
 
 # Newer versions within the bounds of pyproject.toml; needs uv.
 lock:

@@ -11,9 +11,9 @@ import numpy as np
 from rich.table import Column, Table
 
 from example import example
-from sim.analysis.stability import draw_starts
-from sim.analysis.training_map import TrainingMap
-from sim.spec.settings import read_specs
+from sim.specs.settings import read_specs
+from sim.stability.equilibria import draw_starts
+from sim.stability.training_map import TrainingMap
 from sweeps import Cost, cost_of
 
 JACOBIANS = 1_000

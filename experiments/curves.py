@@ -19,8 +19,8 @@ from sim.cli.compose import plain
 from sim.cli.console import out
 from sim.cli.curves import Wanted, checked, draw_curves
 from sim.cli.help import curves_help
-from sim.spec.errors import SpecError, nearest
-from sim.sweeps.table import Sweep
+from sim.specs.errors import SpecError, nearest
+from sim.sweeps.result import Sweep
 
 KEYS = ("sweep", "variables", "lines", "panels", "difference", "baseline")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.emergence import summarise
+from sim.analysis.summary import summarise
 from sim.cli.application import application, scenario_choice, sweep_heading
 from sim.cli.compose import read_run
 from sim.cli.console import err, out, prepare_engine, progress_bar

@@ -146,9 +146,9 @@ CONTRAST = """(least) => {
 }"""
 
 
-def faint(page: Page, *, least: float = 4.5) -> list[str]:
+def faint(page: Page, *, minimum: float = 4.5) -> list[str]:
     """Return the texts of a page whose contrast with what is behind them is below the least."""
-    return list(page.evaluate(CONTRAST, least))
+    return list(page.evaluate(CONTRAST, minimum))
 
 
 def wordless(page: Page) -> list[str]:

@@ -9,16 +9,16 @@ from typing import get_args
 import pytest
 
 import sim
-from sim.analysis.fixed_points import KINDS
 from sim.analysis.regimes import REGIMES, STATES
 from sim.analysis.worst_case import TERMS
 from sim.dynamics.variables import VARIABLES
-from sim.spec.agent import CAPABILITIES, Agent, Initial
-from sim.spec.deployment import Deployment, Graph
-from sim.spec.intervention import SUBJECTS, Intervention
-from sim.spec.oversight import Found, Inspection, Oversight, OversightStep, Retraining
-from sim.spec.scenario import Context, Phase, Scenario
-from sim.spec.training import LearningRate, Selection, Training
+from sim.specs.agent import CAPABILITIES, Agent, Initial
+from sim.specs.deployment import Deployment, Graph
+from sim.specs.intervention import SUBJECTS, Intervention
+from sim.specs.oversight import Found, Inspection, Oversight, OversightStep, Retraining
+from sim.specs.scenario import Context, Phase, Scenario
+from sim.specs.training import LearningRate, Selection, Training
+from sim.stability.fixed_points import KINDS
 
 ROOT = Path(__file__).parent.parent
 MODEL = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")

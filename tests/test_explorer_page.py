@@ -12,9 +12,9 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 from browser import Visit, chromium, faint, find_chromium, names_of, visit, wordless  # noqa: E402
 from explorers import explorer  # noqa: E402
-from sim.explorer.state import State  # noqa: E402
-from sim.explorer.view import look  # noqa: E402
-from sim.explorer.words import headline, of_rates  # noqa: E402
+from notebooks.explorer.state import State  # noqa: E402
+from notebooks.explorer.view import look  # noqa: E402
+from notebooks.explorer.words import headline, of_rates  # noqa: E402
 
 AWARENESS = "situational awareness α (log-odds)"
 

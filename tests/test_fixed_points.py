@@ -7,10 +7,10 @@ import pytest
 
 import toys
 from cases import random_scenario
-from sim.analysis.fixed_points import FixedPoint, classify, newton, survey
-from sim.analysis.training_map import TrainingMap
-from sim.spec.errors import SpecError
-from sim.spec.settings import read_specs
+from sim.specs.errors import SpecError
+from sim.specs.settings import read_specs
+from sim.stability.fixed_points import FixedPoint, classify, newton, survey
+from sim.stability.training_map import TrainingMap
 
 
 def column(*numbers: float) -> np.ndarray:

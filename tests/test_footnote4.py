@@ -10,7 +10,7 @@ import pytest
 
 from commands import Call, assert_refused
 from sim.analysis import footnote4
-from sim.analysis.cast import cast_of
+from sim.analysis.context_roles import cast_of
 from sim.analysis.footnote4 import Outcome, study
 from sim.analysis.footnote4_cases import CASES, TURNS, Case
 from sim.analysis.footnote4_fates import (
@@ -22,9 +22,9 @@ from sim.analysis.footnote4_fates import (
     state_of,
 )
 from sim.analysis.footnote4_text import paragraph
-from sim.analysis.log_odds import log_odds
-from sim.spec.settings import Specs, read_specs
-from sim.spec.training import LearningRate
+from sim.specs.settings import Specs, read_specs
+from sim.specs.training import LearningRate
+from sim.stability.log_odds import log_odds
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from matplotlib.text import Text
 
 import sim
-from sim.analysis.phase_plane import PhasePlane, phase_plane
 from sim.plots.phase_plane import phase_plane as draw
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
+from sim.stability.phase_plane import PhasePlane, phase_plane
 
 ANCHORED = {"anchor": 0.001}
 

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import sim
-from sim.spec.library import config_root, read_yaml
+from sim.specs.library import config_root, read_yaml
 
 AGENTS = 32
 #: A context where gaming stays below this is called quiet.

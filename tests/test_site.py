@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import sim
-from sim.analysis.fixed_points import KINDS
 from sim.analysis.regimes import REGIMES, STATES
 from sim.analysis.worst_case import TERMS
+from sim.stability.fixed_points import KINDS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

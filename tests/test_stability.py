@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import sim
-from sim.analysis.fixed_points import KINDS
-from sim.analysis.invasion import invasions
-from sim.analysis.stability import Equilibria, draw_starts, equilibria
-from sim.analysis.training_map import TrainingMap
-from sim.spec.settings import read_specs
+from sim.specs.settings import read_specs
+from sim.stability.equilibria import Equilibria, draw_starts, equilibria
+from sim.stability.fixed_points import KINDS
+from sim.stability.invasion import invasions
+from sim.stability.training_map import TrainingMap
 
 #: Nothing learns but the habit of gaming.
 GATE_ALONE = {

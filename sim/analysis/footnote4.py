@@ -30,8 +30,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.analysis.cast import cast_of
-from sim.analysis.fixed_points import classify, newton
+from sim.analysis.context_roles import cast_of
 from sim.analysis.footnote4_cases import CASES, SHIFT, TURNS, Case
 from sim.analysis.footnote4_fates import (
     MOST,
@@ -46,19 +45,20 @@ from sim.analysis.footnote4_fates import (
     state_of,
     still_between,
 )
-from sim.analysis.log_odds import log_odds
-from sim.analysis.progress import parts_of
-from sim.analysis.training_map import TrainingMap
-from sim.dynamics.arrays import Program, compile_program
-from sim.dynamics.course import course
+from sim.dynamics.compile import Program, compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.loop import course
+from sim.dynamics.observe import Recorder
 from sim.dynamics.randomness import uniform_pair
-from sim.dynamics.record import Recorder
 from sim.dynamics.state import Array
-from sim.run import check_bounded
-from sim.spec.errors import SpecError
-from sim.spec.settings import Specs, apply_settings
+from sim.simulation import check_bounded
+from sim.specs.errors import SpecError
+from sim.specs.settings import Specs, apply_settings
+from sim.stability.fixed_points import classify, newton
+from sim.stability.log_odds import log_odds
+from sim.stability.training_map import TrainingMap
+from sim.utils.progress import parts_of
 
 #: How far the twins' log-odds are moved apart.
 NUDGE = 0.5
@@ -81,7 +81,7 @@ class Outcome:
 
     Attributes:
         case: The assumption.
-        context: The context that is looked at: the contested one (`sim.analysis.cast`).
+        context: The context that is looked at: the contested one (`sim.analysis.context_roles`).
         agents: How many agents there were.
         steps: When they were looked at [S].
         shares: The share of agents in each of `STATES` [S, 4].

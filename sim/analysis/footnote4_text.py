@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.analysis.footnote4 import GROWN, SHRUNK, Outcome
-from sim.analysis.words import listed, percent
+from sim.utils.format import join_words, percent
 
 #: A share of agents that is as good as none, and one that is worth telling.
 _HARDLY, _SOME = 0.05, 0.1
@@ -59,7 +59,7 @@ def _lean(one: Outcome) -> str:
 def _alike(outcomes: Sequence[Outcome], first: Outcome) -> str:
     if not outcomes:
         return ""
-    told = listed([f"{o.case.label} (half by step {o.half_life:,.0f})" for o in outcomes])
+    told = join_words([f"{o.case.label} (half by step {o.half_life:,.0f})" for o in outcomes])
     so = "Hardly any are left either" if _is_gone(first) else "Hardly any are left"
     return f"{so} with {told}."
 
@@ -99,7 +99,7 @@ def _whole(outcomes: Sequence[Outcome]) -> str:
     in_part = [one for one in outcomes if one.verdict == "transient" and one not in gone]
     parts = [f"in {len(gone)} hardly any agent is left undecided, as footnote 4 expects"]
     if in_part:
-        labels = listed([one.case.label for one in in_part])
+        labels = join_words([one.case.label for one in in_part])
         parts.append(f"in {len(in_part)} fewer than half are ({labels})")
     if lasting:
         text = f"in {len(lasting)} most are"
@@ -115,7 +115,7 @@ def _otherwise(outcomes: Sequence[Outcome]) -> str:
     unaware = [one for one in outcomes if one.fates["unaware"] >= _SOME]
     if unaware:
         parts.append(
-            f"with {listed([one.case.label for one in unaware])}, at least {percent(_SOME)} of "
+            f"with {join_words([one.case.label for one in unaware])}, at least {percent(_SOME)} of "
             "agents have decided to game and are not always aware of training"
         )
     for one in outcomes:

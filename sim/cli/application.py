@@ -14,11 +14,11 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from sim.cli.after import AFTER_KEYS
+from sim.cli.after_training import AFTER_KEYS
 from sim.cli.compose import ALL_KEYS, SPEC_KEYS, read_run
+from sim.cli.errors import reporting, stopping
 from sim.cli.help import run_help
-from sim.cli.report import reporting, stopping
-from sim.spec.library import config_root
+from sim.specs.library import config_root
 
 Task = Callable[[DictConfig], None]
 Check = Callable[[DictConfig], object]

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from rich.box import SIMPLE
 from rich.table import Column, Table
 
+from experiments.stability.command import describe
 from sim.analysis.footnote4 import Outcome, check
 from sim.analysis.footnote4_cases import CASES
 from sim.analysis.footnote4_fates import STATES
@@ -19,11 +20,10 @@ from sim.analysis.footnote4_text import paragraph
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
-from sim.cli.stability import describe
 from sim.dynamics.engines.registry import get_engine
 from sim.plots.footnote4 import footnote4
-from sim.spec.errors import SpecError, check_whole, nearest
-from sim.spec.settings import Specs
+from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.settings import Specs
 
 #: The keys of configs/footnote4.yaml besides the specs, with their defaults, for the help.
 OWN = {
@@ -55,8 +55,8 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Specs
         SpecError: One line: what was wrong, where, what is allowed.
     """
     specs, asked = read_study(config, KEYS, scenario_name=scenario_name)
-    check_whole("agents", asked["agents"], least=1)
-    check_whole("seed", asked["seed"], least=0)
+    check_whole("agents", asked["agents"], minimum=1)
+    check_whole("seed", asked["seed"], minimum=0)
     letters = sorted({case.letter for case in CASES})
     wanted = asked.pop("cases") or letters
     if not isinstance(wanted, list):

@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sim.analysis.worst_case import Thresholds
-from sim.spec.agent import Agent
-from sim.spec.deployment import Deployment
-from sim.spec.library import names, read_yaml, resolve
-from sim.spec.oversight import Oversight
-from sim.spec.training import Training
-from sim.sweeps.tables import CURVES
+from sim.specs.agent import Agent
+from sim.specs.deployment import Deployment
+from sim.specs.library import names, read_yaml, resolve
+from sim.specs.oversight import Oversight
+from sim.specs.training import Training
+from sim.sweeps.record import CURVES
 
 _EXAMPLES = """\
   python experiments/{job}.py scenario=scratchpad

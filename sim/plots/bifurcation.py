@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from sim.analysis.bifurcation import Bifurcations
-from sim.analysis.outcomes import (
+from sim.dynamics.state import Array
+from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends, short_key
+from sim.specs.errors import SpecError
+from sim.stability.bifurcation import Bifurcations
+from sim.stability.outcomes import (
     DISTINCT,
     PLACES,
     Interval,
@@ -25,9 +28,6 @@ from sim.analysis.outcomes import (
     outcomes_at,
     pieces_of,
 )
-from sim.dynamics.state import Array
-from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends, short_key
-from sim.spec.errors import SpecError
 
 #: Pieces of branches that are nowhere further apart than this are drawn as one.
 _COINCIDE = 0.01

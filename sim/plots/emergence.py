@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sim.analysis.emergence import BAND, in_few_agents, summarise
+from sim.analysis.summary import BAND, in_few_agents, summarise
 from sim.dynamics.measures import GAMED
 from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends
 from sim.result import Result

@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 
 from sim.analysis.footnote4 import Outcome
 from sim.analysis.footnote4_fates import MOST, SOME, STATES
-from sim.analysis.words import percent
 from sim.plots.style import MUTED, house_style, title_of
+from sim.utils.format import percent
 
 #: From no gaming to gaming always; the two in the middle are gaming some of the time.
 _COLOURS = {

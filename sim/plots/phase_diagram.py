@@ -22,9 +22,9 @@ from sim.analysis.refinement import Mask
 from sim.analysis.regimes import REGIMES
 from sim.dynamics.variables import VARIABLES
 from sim.plots.style import MUTED, head, house_style, short_key
-from sim.spec.agent import Agent
-from sim.spec.settings import full_key
-from sim.spec.training import Training
+from sim.specs.agent import Agent
+from sim.specs.settings import full_key
+from sim.specs.training import Training
 
 #: From least gaming to most, from light to dark: in order in grey, and told apart by every eye.
 REGIME_COLOURS = ("#F4F1E8", "#F9D077", "#EE8A5A", "#B5446E", "#3F1E5C")

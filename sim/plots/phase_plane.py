@@ -13,11 +13,11 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from sim.analysis.fixed_points import KINDS, Kind
-from sim.analysis.phase_plane import PhasePlane
 from sim.dynamics.state import Array
 from sim.plots.style import COLOURS, MUTED, head, house_style
 from sim.result import Result
+from sim.stability.fixed_points import KINDS, Kind
+from sim.stability.phase_plane import PhasePlane
 
 #: What moves keeps its colour from panel to panel: gaming and its habit, and the value.
 GAMING_COLOUR, VALUE_COLOUR = COLOURS[1], COLOURS[0]

@@ -106,7 +106,7 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.0
     low, high = ax.get_ylim()
     order = np.argsort([label.y for label in labels])
     wanted = [(labels[i].y - low) / (high - low) for i in order]
-    placed = _within(_apart(wanted, least=line_height), least=line_height)
+    placed = _within(_apart(wanted, minimum=line_height), minimum=line_height)
     for i, at, end in zip(order, placed, wanted, strict=True):
         label = labels[i]
         ax.annotate(
@@ -128,7 +128,7 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.0
         )
 
 
-def _apart(wanted: Sequence[float], *, least: float) -> list[float]:
+def _apart(wanted: Sequence[float], *, minimum: float) -> list[float]:
     """Move increasing positions apart to a least distance, as little as possible.
 
     Neighbours that are too close form a group around the mean of where they want to be.
@@ -136,26 +136,29 @@ def _apart(wanted: Sequence[float], *, least: float) -> list[float]:
     groups: list[list[float]] = []
     for position in wanted:
         groups.append([position])
-        while len(groups) > 1 and _span(groups[-2], least)[1] + least > _span(groups[-1], least)[0]:
+        while (
+            len(groups) > 1
+            and _span(groups[-2], minimum)[1] + minimum > _span(groups[-1], minimum)[0]
+        ):
             last = groups.pop()
             groups[-1] += last
     placed: list[float] = []
     for group in groups:
-        start = _span(group, least)[0]
-        placed += [start + least * i for i in range(len(group))]
+        start = _span(group, minimum)[0]
+        placed += [start + minimum * i for i in range(len(group))]
     return placed
 
 
-def _within(placed: Sequence[float], *, least: float) -> list[float]:
+def _within(placed: Sequence[float], *, minimum: float) -> list[float]:
     """Push increasing positions down from above 1, then up from below 0, keeping them apart."""
     kept = list(placed)
     for i in reversed(range(len(kept))):
-        kept[i] = min(kept[i], 1.0 if i == len(kept) - 1 else kept[i + 1] - least)
+        kept[i] = min(kept[i], 1.0 if i == len(kept) - 1 else kept[i + 1] - minimum)
     for i in range(len(kept)):
-        kept[i] = max(kept[i], 0.0 if i == 0 else kept[i - 1] + least)
+        kept[i] = max(kept[i], 0.0 if i == 0 else kept[i - 1] + minimum)
     return kept
 
 
-def _span(group: Sequence[float], least: float) -> tuple[float, float]:
-    centre, half = float(np.mean(group)), 0.5 * least * (len(group) - 1)
+def _span(group: Sequence[float], minimum: float) -> tuple[float, float]:
+    centre, half = float(np.mean(group)), 0.5 * minimum * (len(group) - 1)
     return centre - half, centre + half
