@@ -228,7 +228,7 @@ def test_whole_choices_are_whole_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 32, 101])
-@pytest.mark.parametrize("most", [2, MOST_LEVELS])
+@pytest.mark.parametrize("maximum", [2, MOST_LEVELS])
 def test_shown_levels_are_spread_evenly_with_both_ends(count: int, maximum: int) -> None:
     levels = [f"level {n}" for n in range(count)]
     shown = shown_levels(levels, maximum=maximum)

@@ -15,14 +15,14 @@ SIM = ROOT / "sim"
 MODULES = sorted(SIM.rglob("*.py"))
 #: Rooms by floor (docs/architecture.md); a file at the top of `sim` is on the floor `run`.
 FLOORS = {
-    "utils": -1,
+    "utils": 0.5,
     "specs": 0,
     "dynamics": 1,
     "run": 2,
     "abm": 3,
     "sweeps": 3,
     "analysis": 4,
-    "stability": 4,
+    "stability": 3.5,
     "plots": 5,
     "cli": 7,
 }
@@ -94,15 +94,13 @@ KEPT = {
     "matplotlib": {"plots", "cli"},
     "numpy": set(FLOORS) - {"specs"},
     "xarray": set(FLOORS) - {"specs"},
-    "pandas": {"sweeps", "analysis", "plots", "cli"},
+    "pandas": {"sweeps", "analysis", "stability", "plots", "cli"},
     "pyarrow": {"sweeps"},
     "duckdb": {"sweeps"},
     "fsspec": {"sweeps"},
-    "scipy": {"dynamics", "run", "sweeps", "analysis"},
+    "scipy": {"dynamics", "run", "sweeps", "analysis", "stability", "utils"},
     "distributed": {"sweeps"},
     "SALib": {"analysis"},
-    "marimo": {"explorer"},
-    "uvicorn": {"explorer"},
     "numba": {"dynamics"},
     "llvmlite": {"dynamics"},
 }
