@@ -24,7 +24,7 @@ from sim.analysis.footnote4_fates import (
 from sim.analysis.footnote4_text import paragraph
 from sim.specs.settings import Specs, read_specs
 from sim.specs.training import LearningRate
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import log_odds
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,15 @@ from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.scenario import Scenario
 from sim.specs.settings import Specs
-from sim.stability.bifurcation import Bifurcations, read_family
+from sim.stability.bifurcation import (
+    DISTINCT,
+    Bifurcations,
+    bistable,
+    check_variable,
+    most_moved,
+    read_family,
+)
 from sim.stability.equilibria import whole_map
-from sim.stability.outcomes import DISTINCT, bistable, check_variable, most_moved
 from sim.stability.phase_plane import check_context, served
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range, is_number

@@ -56,7 +56,7 @@ from sim.simulation import check_bounded
 from sim.specs.errors import SpecError
 from sim.specs.settings import Specs, apply_settings
 from sim.stability.fixed_points import classify, newton
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import log_odds
 from sim.stability.training_map import TrainingMap
 from sim.utils.progress import parts_of
 

@@ -16,10 +16,10 @@ from matplotlib.patheffects import withStroke
 from sim.dynamics.state import Array
 from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends, short_key
 from sim.specs.errors import SpecError
-from sim.stability.bifurcation import Bifurcations
-from sim.stability.outcomes import (
+from sim.stability.bifurcation import (
     DISTINCT,
     PLACES,
+    Bifurcations,
     Interval,
     Piece,
     bistable,

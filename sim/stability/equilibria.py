@@ -29,8 +29,7 @@ from sim.specs.scenario import Scenario
 from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
 from sim.stability.fixed_points import FixedPoint, Kind, Survey, survey
-from sim.stability.invasion import SATURATED, Invasion, Side, invasions
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import SATURATED, Invasion, Side, invasions, log_odds
 from sim.stability.training_map import TrainingMap
 
 #: From where to where starts are drawn, by kind of parameter; capabilities around the agent's own.

@@ -23,9 +23,9 @@ import numpy as np
 
 from sim.dynamics.compile import Program
 from sim.dynamics.engines.numpy_engine import NumpyEngine
+from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
-from sim.stability.log_odds import log_odds
 from sim.stability.training_map import TrainingMap
 
 Side = Literal["gaming", "not gaming"]
@@ -127,3 +127,10 @@ def _as_replicator(program: Program) -> Program:
         spread=np.zeros_like(segment.assumptions.spread),
     )
     return replace(program, segments=(replace(segment, assumptions=assumptions),))
+
+
+def log_odds(program: Program, theta: Array) -> Array:
+    """Return h + τ I of each agent in every context [N, C], at θ [P, N], in the first phase."""
+    seen = Recorder()(program, 0, theta, ("habit", "incentive"))
+    odds: Array = seen["habit"] + program.traits.rationality[:, None] * seen["incentive"]
+    return odds
