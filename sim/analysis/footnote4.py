@@ -342,7 +342,7 @@ def _fixed(program: Program, theta: Array, agents: NDArray[np.intp]) -> dict[str
     """Count the classes of the fixed points that Newton's method finds from some agents' ends."""
     found: dict[str, int] = {}
     for agent in agents[:_LOOKED_AT]:
-        of = TrainingMap.of_agent(program, int(agent))
+        of = TrainingMap.from_program(program, int(agent))
         solution = newton(of, theta[:, [agent]])
         kind = classify(of, solution.points[:, 0]).kind if solution.converged[0] else "none"
         found[kind] = found.get(kind, 0) + 1

@@ -142,7 +142,7 @@ def _draw_plane(ax: Axes, plane: PhasePlane) -> QuadContourSet:
         zorder=1,
     )
     ax.set(xlim=(habits[0], habits[-1]), ylim=(values[0], values[-1]))
-    for course in plane.paths:
+    for course in plane.orbits:
         ax.plot(course.habits, course.values, color=_PATH_COLOUR, lw=0.9, zorder=2.5)
     taken = _name_points(ax, plane) + _draw_own(ax, plane)
     lines = {
@@ -232,7 +232,7 @@ def _mark(kind: Kind) -> dict[str, Any]:
 
 def _draw_own(ax: Axes, plane: PhasePlane) -> list[tuple[float, float]]:
     """Draw the agent's own paths, and name their ends; returns where these are."""
-    slice_of, course = plane.own, plane.training
+    slice_of, course = plane.own_orbit, plane.training_orbit
     ax.plot(slice_of.habits, slice_of.values, **_IN_PLANE, zorder=4)
     ax.plot(course.habits, course.values, **_IN_FULL, zorder=5)
     places = []

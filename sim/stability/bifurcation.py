@@ -23,7 +23,7 @@ from sim.specs.scenario import Scenario
 from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 from sim.specs.training import Training
 from sim.stability.continuation import Branch, branches
-from sim.stability.equilibria import bystanders, draw_starts
+from sim.stability.equilibria import draw_starts, uncoupled_parameters
 from sim.stability.fixed_points import survey
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range
@@ -61,13 +61,13 @@ class ScenarioFamily:
 
     def at(self, position: float) -> TrainingMap:
         """Return the map at a position."""
-        whole = TrainingMap.of(
+        part = TrainingMap.from_specs(
             self.specs,
+            free=self.free,
             phase=self.phase,
             seed=self.seed,
             settings={self.key: self.number(position)},
         )
-        part = whole.only(self.free) if self.free else whole
         return part.only([name for name in part.names if name not in self.aside])
 
 
@@ -190,7 +190,7 @@ def _without_bystanders(family: ScenarioFamily, positions: Sequence[float]) -> S
     aside: set[str] | None = None
     for position in positions:
         of = family.at(position)
-        inert, followers = bystanders(of, draw_starts(of, count=16))
+        inert, followers = uncoupled_parameters(of, draw_starts(of, count=16))
         aside = {*inert, *followers} if aside is None else aside & {*inert, *followers}
     return replace(family, aside=tuple(sorted(aside or ())))
 

@@ -104,8 +104,8 @@ def branches(
     family: Family,
     seeds: Sequence[tuple[float, Array]],
     *,
-    most_points: int = 400,
-    most_branches: int = 24,
+    maximum_points: int = 400,
+    maximum_branches: int = 24,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Branch, ...]:
     """Follow every branch that some fixed points lie on, and every one that crosses these.
@@ -113,8 +113,8 @@ def branches(
     Args:
         family: The map at every position.
         seeds: Fixed points, or near them: position and coordinates [P].
-        most_points: Of a branch, in each of its two directions.
-        most_branches: How many branches are followed.
+        maximum_points: Of a branch, in each of its two directions.
+        maximum_branches: How many branches are followed.
         progress: Told the share of what is known to be done.
 
     Returns:
@@ -123,12 +123,12 @@ def branches(
     found: list[Branch] = []
     todo = [_Start(*seed) for seed in seeds]
     done = 0
-    while todo and len(found) < most_branches:
+    while todo and len(found) < maximum_branches:
         start = todo.pop(0)
         done += 1
         z = _settle(family, start)
         if z is not None and not any(_lies_on(family, branch, z) for branch in found):
-            branch = _follow_both_ways(family, z, along=start.along, maximum=most_points)
+            branch = _follow_both_ways(family, z, along=start.along, maximum=maximum_points)
             if start.crossing is not None:
                 branch = _through(branch, start.crossing)
             found.append(branch)

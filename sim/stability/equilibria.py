@@ -26,7 +26,7 @@ from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
+from sim.specs.settings import read_specs
 from sim.specs.training import Training
 from sim.stability.fixed_points import FixedPoint, Kind, Survey, survey
 from sim.stability.invasion import SATURATED, Invasion, Side, invasions, log_odds
@@ -61,7 +61,7 @@ class Equilibrium:
         values: v there, by name.
         reached_by: Which starts come to rest there [N].
         saturated: Contexts whose gate is saturated there, with what has died out.
-        against: For each of these, whether it would come back.
+        invasions: For each of these, whether it would come back.
     """
 
     point: FixedPoint
@@ -69,16 +69,16 @@ class Equilibrium:
     values: Mapping[str, float]
     reached_by: NDArray[np.bool_]
     saturated: Mapping[str, Side]
-    against: tuple[Invasion, ...]
+    invasions: tuple[Invasion, ...]
 
     @property
     def kind(self) -> Kind:
         """The class: of the point, with each saturated gate as one more direction."""
-        coming_back = [invasion.grows for invasion in self.against]
+        coming_back = [invasion.grows for invasion in self.invasions]
         if any(coming_back) or not self.point.attracts:
             some_hold = not all(coming_back) or (np.abs(self.point.eigenvalues) < 1.0).any()
             return "saddle" if some_hold or self.point.kind == "saddle" else "unstable"
-        undecided = any(not invasion.decided for invasion in self.against)
+        undecided = any(not invasion.decided for invasion in self.invasions)
         return "neutral" if undecided else self.point.kind
 
     @property
@@ -180,25 +180,12 @@ def equilibria(
     check_whole("seed", seed, minimum=0)
     specs = read_specs(scenario, agent=agent, training=training)
     return equilibria_of(
-        whole_map(specs, free=free, phase=phase, seed=seed),
+        TrainingMap.from_specs(specs, free=free, phase=phase, seed=seed),
         starts=starts,
         seed=seed,
         box=box,
         steps=steps,
     )
-
-
-def whole_map(
-    specs: Specs,
-    *,
-    free: Sequence[str] = (),
-    phase: int = -1,
-    seed: int = 0,
-    settings: Mapping[str, float] | None = None,
-) -> TrainingMap:
-    """Return a scenario's training map, with only some parameters free if some are named."""
-    whole = TrainingMap.of(specs, phase=phase, seed=seed, settings=settings)
-    return whole.only(free) if free else whole
 
 
 def equilibria_of(
@@ -211,13 +198,13 @@ def equilibria_of(
 ) -> Equilibria:
     """Find where a training map comes to rest; arguments as `equilibria`."""
     drawn = draw_starts(whole, count=starts, seed=seed, box=box)
-    inert, followers = bystanders(whole, drawn)
+    inert, followers = uncoupled_parameters(whole, drawn)
     aside = (*inert, *followers)
     of = whole.hold({name: float(whole.start[whole.names.index(name)]) for name in aside})
     if not of.names:
         return _nothing_moves(of, inert, followers, starts)
     found = survey(of, drawn[[name not in aside for name in whole.names]], steps=steps)
-    points = [_equilibrium(of, point, found.goes_to == i) for i, point in enumerate(found.points)]
+    points = [_equilibrium(of, point, found.attractor == i) for i, point in enumerate(found.points)]
     anchored = bool(of.segment.assumptions.anchor.any())
     if not anchored:
         points += _corners(of, found)
@@ -278,7 +265,7 @@ def draw_starts(
     return starts
 
 
-def bystanders(of: TrainingMap, starts: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def uncoupled_parameters(of: TrainingMap, starts: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the parameters that nothing moves, and those that move and act on nothing."""
     some = starts[:, :16]
     unit = np.eye(len(of.names))
@@ -301,13 +288,13 @@ def _equilibrium(of: TrainingMap, point: FixedPoint, reached_by: NDArray[np.bool
         values=dict(zip(layout.values, map(float, seen["values"][0]), strict=True)),
         reached_by=reached_by,
         saturated={},
-        against=(),
+        invasions=(),
     )
 
 
 def _corners(of: TrainingMap, found: Survey) -> list[Equilibrium]:
     """Return equilibria at which gates are saturated, as far as starts are heading for them."""
-    lost = found.goes_to < 0
+    lost = found.attractor < 0
     heading = _heading(of, found.ends)
     patterns = {tuple(p): lost & (heading == p[:, None]).all(axis=0) for p in heading[:, lost].T}
     habits = [name for name in of.names if name.startswith("habit.")]
@@ -327,7 +314,7 @@ def _heading(of: TrainingMap, ends: Array) -> NDArray[np.int_]:
     trained = of.segment.world.trained
     now, later = (
         log_odds(program, program.theta)[:, trained].T
-        for program in (of.many(ends), of.many(of.step(ends)))
+        for program in (of.program_at(ends), of.program_at(of.step(ends)))
     )
     out = (np.abs(now) > _HEADING) & (np.sign(later - now) == np.sign(now))
     return np.where(out, np.sign(now), 0.0).astype(int)
@@ -355,7 +342,7 @@ def _on_face(
     keep = [name in face.names for name in of.names]
     on_face = survey(face, found.ends[:, who][keep], steps=found.steps)
     reached = np.full(len(who), -1, np.intp)
-    reached[who] = on_face.goes_to
+    reached[who] = on_face.attractor
     return [
         _corner(of, face, point, reached == i, gone)
         for i, point in enumerate(on_face.points)
@@ -371,16 +358,16 @@ def _corner(
     gone: Mapping[str, Side],
 ) -> Equilibrium:
     """Return a fixed point of a face of a map, and what has died out there but would come back."""
-    whole = face.many(point.at[:, None]).theta[of.free, 0]
-    against = [i for i in invasions(of, whole) if gone.get(i.context) == i.of]
+    whole = face.program_at(point.at[:, None]).theta[of.free, 0]
+    against = [i for i in invasions(of, whole) if gone.get(i.context) == i.side]
     # Who only seemed to be heading there will turn back.
     holds = not any(invasion.grows for invasion in against)
     found = _equilibrium(face, point, reached_by & holds)
-    return replace(found, saturated=gone, against=tuple(against))
+    return replace(found, saturated=gone, invasions=tuple(against))
 
 
 def _drift(whole: TrainingMap, of: TrainingMap, at: Array) -> Array:
     """Return what a step changes in every coordinate of the whole map, at a point of a slice."""
-    theta = of.many(at[:, None]).theta[whole.free]
+    theta = of.program_at(at[:, None]).theta[whole.free]
     moved: Array = (whole.step(theta) - theta)[:, 0]
     return moved

@@ -105,7 +105,7 @@ class Survey:
 
     Attributes:
         points: Told apart, in the order of `KINDS`.
-        goes_to: For each start, the number of the point that it relaxes to; -1 for none [N].
+        attractor: For each start, the number of the point that it relaxes to; -1 for none [N].
         ends: Where relaxing each start had come to [P, N].
         steps: After how many steps.
         drift: How far one more step moves each end [P, N].
@@ -115,7 +115,7 @@ class Survey:
     """
 
     points: tuple[FixedPoint, ...]
-    goes_to: NDArray[np.intp]
+    attractor: NDArray[np.intp]
     ends: Array
     steps: int
     drift: Array
@@ -125,17 +125,17 @@ class Survey:
     @property
     def shares(self) -> Array:
         """The share of starts that relax to each point: its part of the basins [points]."""
-        counts = [np.count_nonzero(self.goes_to == i) for i in range(len(self.points))]
-        return np.array(counts, np.float64) / len(self.goes_to)
+        counts = [np.count_nonzero(self.attractor == i) for i in range(len(self.points))]
+        return np.array(counts, np.float64) / len(self.attractor)
 
     @property
     def unsettled(self) -> float:
         """The share of starts that had come to rest nowhere."""
-        return float(np.count_nonzero(self.goes_to < 0)) / len(self.goes_to)
+        return float(np.count_nonzero(self.attractor < 0)) / len(self.attractor)
 
 
 def survey(
-    of: Map, starts: Array, *, steps: int = 20_000, most_steps: int = 320_000, near: float = 1e-4
+    of: Map, starts: Array, *, steps: int = 20_000, maximum_steps: int = 320_000, near: float = 1e-4
 ) -> Survey:
     """Find the fixed points that some starts lead to, by relaxation and by Newton's method.
 
@@ -144,30 +144,30 @@ def survey(
         starts: [P, N].
         steps: For how long starts are relaxed at first; the time doubles while one that goes
             to a known point is still on its way.
-        most_steps: For how long at most.
+        maximum_steps: For how long at most.
         near: A start has come to a point when no coordinate is further from it than this.
     """
     solved = [newton(of, starts)]
     ends, done = of.iterate(starts, steps), steps
     solved.append(newton(of, ends))
     points = _told_apart(of, solved)
-    goes_to = _nearest(points, ends, near)
-    while (goes_to < 0).any() and done < most_steps:
+    attractor = _nearest(points, ends, near)
+    while (attractor < 0).any() and done < maximum_steps:
         before = ends
         ends, done = of.iterate(ends, done), 2 * done
-        goes_to = _nearest(points, ends, near)
-        if not _approaching(points, before, ends, goes_to < 0):
+        attractor = _nearest(points, ends, near)
+        if not _approaching(points, before, ends, attractor < 0):
             break
-    if (goes_to < 0).any():
-        solved.append(newton(of, ends[:, goes_to < 0]))
+    if (attractor < 0).any():
+        solved.append(newton(of, ends[:, attractor < 0]))
     between = _on_the_way(_told_apart(of, solved))
     if between is not None:
         solved.append(newton(of, between))
     points = _told_apart(of, solved)
-    goes_to = _nearest(points, ends, near)
+    attractor = _nearest(points, ends, near)
     return Survey(
         points=points,
-        goes_to=goes_to,
+        attractor=attractor,
         ends=ends,
         steps=done,
         drift=of.step(ends) - ends,
@@ -301,15 +301,15 @@ def _spanned(vectors: NDArray[np.complex128]) -> Array:
 
 def _nearest(points: tuple[FixedPoint, ...], ends: Array, near: float) -> NDArray[np.intp]:
     """Return, for each end [P, N], the attracting point that it has come to, or -1 [N]."""
-    goes_to = np.full(ends.shape[1], -1, np.intp)
+    attractor = np.full(ends.shape[1], -1, np.intp)
     for i, point in enumerate(points):
         if point.attracts:
             away = np.abs(ends - point.at[:, None])
             if point.neutral:
                 moved = {name for direction in point.neutral for name in direction}
                 away = away[[name not in moved for name in point.names]]
-            goes_to[(goes_to < 0) & (away.max(axis=0, initial=0.0) <= near)] = i
-    return goes_to
+            attractor[(attractor < 0) & (away.max(axis=0, initial=0.0) <= near)] = i
+    return attractor
 
 
 def _approaching(

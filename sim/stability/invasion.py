@@ -43,14 +43,14 @@ class Invasion:
 
     Attributes:
         context: Where.
-        of: What is rare: `gaming`, or `not gaming`.
+        side: What is rare: `gaming`, or `not gaming`.
         exponent: Growth of its log-odds in a step.
         advantage: The part of it that the gate's own reward has under `replicator`. Under
             `policy_gradient` it is no part of the exponent, but decides where that is zero.
     """
 
     context: str
-    of: Side
+    side: Side
     exponent: float
     advantage: float
 
@@ -67,7 +67,7 @@ class Invasion:
         return max(abs(self.exponent), abs(self.advantage)) > _ROUNDING
 
     @property
-    def how(self) -> str:
+    def law(self) -> str:
         """How it goes: by which law it grows or falls."""
         if abs(self.exponent) > _ROUNDING:
             return "grows exponentially" if self.exponent > 0.0 else "dies out exponentially"
@@ -95,7 +95,7 @@ def invasions(of: TrainingMap, at: Array) -> tuple[Invasion, ...]:
             "and every fixed point is one of the map itself"
         )
     names = of.program.layout.names
-    theta = of.many(at[:, None]).theta[:, 0]
+    theta = of.program_at(at[:, None]).theta[:, 0]
     found = []
     for c in of.segment.world.trained:
         context = of.program.layout.contexts[c]

@@ -35,20 +35,20 @@ _RECORDS = 200
 
 
 @dataclass(frozen=True)
-class Course:
+class Orbit:
     """A path through the plane.
 
     Attributes:
         steps: Training steps since its start [S].
         values: The value's strength after each [S].
         habits: The habit after each [S].
-        goes_to: The number, in the plane's `points`, of where it comes to rest; None if nowhere.
+        attractor: The number, in the plane's `points`, of where it comes to rest; None if nowhere.
     """
 
     steps: Array
     values: Array
     habits: Array
-    goes_to: int | None = None
+    attractor: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class PhasePlane:
         gaming_rate: g in the context [Y, X].
         points: The fixed points in the slice that lie in the plane; none where training drives
             what is free on for ever.
-        own: The path in the slice from where the agent is at `at_step`.
-        paths: Paths in the slice from all around the plane.
-        training: The whole training's course, projected: the agent's, with everything free.
+        own_orbit: The path in the slice from where the agent is at `at_step`.
+        orbits: Paths in the slice from all around the plane.
+        training_orbit: The whole training's course, projected: the agent's, with everything free.
     """
 
     context: str
@@ -84,9 +84,9 @@ class PhasePlane:
     habit_flow: Array
     gaming_rate: Array
     points: tuple[FixedPoint, ...]
-    own: Course
-    paths: tuple[Course, ...]
-    training: Course
+    own_orbit: Orbit
+    orbits: tuple[Orbit, ...]
+    training_orbit: Orbit
 
     @property
     def direction(self) -> tuple[Array, Array]:
@@ -113,8 +113,8 @@ def phase_plane(
     value_range: Sequence[float] = (-2.0, 2.0),
     points: int = 121,
     at_step: int | None = None,
-    paths: int = 12,
-    path_steps: int = 20_000,
+    orbits: int = 12,
+    orbit_steps: int = 20_000,
     phase: int = -1,
     seed: int = 0,
 ) -> PhasePlane:
@@ -131,8 +131,8 @@ def phase_plane(
         points: Of the grid, each way.
         at_step: Everything else is held where this agent's training has it at this step; None for
             where it starts.
-        paths: How many paths start around the plane.
-        path_steps: For how many steps they are followed.
+        orbits: How many orbits start around the plane.
+        orbit_steps: For how many steps they are followed.
         phase: Which phase of the curriculum lasts for ever in the slice; the last if -1.
         seed: Of the agent's own numbers, where the agent spec has a spread.
 
@@ -142,12 +142,12 @@ def phase_plane(
     across = Range.read(tuple(habit_range), "habit_range")
     upwards = Range.read(tuple(value_range), "value_range")
     check_whole("points", points, minimum=2)
-    check_whole("paths", paths, minimum=0)
-    check_whole("path_steps", path_steps, minimum=1)
+    check_whole("orbits", orbits, minimum=0)
+    check_whole("orbit_steps", orbit_steps, minimum=1)
     check_whole("seed", seed, minimum=0)
     specs = read_specs(scenario, agent=agent, training=training)
     at_step = check_step(specs, at_step)
-    whole = TrainingMap.of(specs, seed=seed, phase=phase)
+    whole = TrainingMap.from_specs(specs, seed=seed, phase=phase)
     context = check_context(whole, context)
     value = check_value(specs.scenario, context, value)
     program = compile_program(
@@ -162,9 +162,9 @@ def phase_plane(
     shape = (len(values), len(habits))
     flow = (of.step(grid) - grid).reshape(2, *shape)
     column = of.program.layout.contexts.index(context)
-    starts = np.hstack([of.start[:, None], _around(upwards, across, int(paths))])
-    found, kept = _fixed_points(of, starts, upwards, across, steps=int(path_steps))
-    own, *others = _courses(of, starts, found, kept, steps=int(path_steps))
+    starts = np.hstack([of.start[:, None], _around(upwards, across, int(orbits))])
+    found, kept = _fixed_points(of, starts, upwards, across, steps=int(orbit_steps))
+    own, *others = _courses(of, starts, found, kept, steps=int(orbit_steps))
     return PhasePlane(
         context=context,
         value=value,
@@ -176,9 +176,9 @@ def phase_plane(
         habit_flow=flow[1],
         gaming_rate=of.observe(grid, ("gaming_rate",))["gaming_rate"][:, column].reshape(shape),
         points=tuple(found.points[i] for i in kept),
-        own=own,
-        paths=tuple(others),
-        training=_training(program, of.free, specs.training.steps),
+        own_orbit=own,
+        orbits=tuple(others),
+        training_orbit=_training(program, of.free, specs.training.steps),
     )
 
 
@@ -206,7 +206,7 @@ def check_value(scenario: Scenario, context: str, value: str | None) -> str:
         SpecError: The scenario has no value of that name.
     """
     if value is None:
-        weight = served(scenario, context)
+        weight = value_weights(scenario, context)
         return max(weight, key=lambda name: weight[name])
     if value not in scenario.values:
         raise SpecError(f"value: got {value!r}: {nearest(str(value), scenario.values)}")
@@ -225,7 +225,7 @@ def check_step(specs: Specs, at_step: int | None) -> int:
     return int(at_step)
 
 
-def served(scenario: Scenario, context: str) -> dict[str, float]:
+def value_weights(scenario: Scenario, context: str) -> dict[str, float]:
     """Return how much each value is served or offended by a context's responses, taken together."""
     responses = scenario.contexts[context].responses
     return {
@@ -260,7 +260,7 @@ def _fixed_points(
 
 def _courses(
     of: TrainingMap, starts: Array, found: Survey, kept: Sequence[int], *, steps: int
-) -> list[Course]:
+) -> list[Orbit]:
     """Follow starts [2, N] through the slice; the survey began with these starts."""
     stops = np.unique(np.geomspace(1, steps, _RECORDS).astype(int))
     history = [starts]
@@ -269,19 +269,19 @@ def _courses(
     values, habits = np.stack(history, axis=1)
     number = {found_as: i for i, found_as in enumerate(kept)}
     return [
-        Course(
+        Orbit(
             np.append(0, stops).astype(np.float64),
             values[:, n],
             habits[:, n],
-            number.get(int(found.goes_to[n])),
+            number.get(int(found.attractor[n])),
         )
         for n in range(starts.shape[1])
     ]
 
 
-def _training(program: Program, rows: Sequence[int] | np.ndarray, steps: int) -> Course:
+def _training(program: Program, rows: Sequence[int] | np.ndarray, steps: int) -> Orbit:
     """Return the course of a program's one agent in two rows of θ."""
     stops = np.unique(np.linspace(0, steps, _RECORDS + 1).astype(int))
     history = get_engine("auto", threads=1).trajectory(program, stops.tolist())
     values, habits = history[:, rows, 0].T
-    return Course(stops.astype(np.float64), values, habits)
+    return Orbit(stops.astype(np.float64), values, habits)

@@ -72,18 +72,20 @@ class TrainingMap:
         self._fast: Engine = get_engine("auto", threads=1)
 
     @classmethod
-    def of(
+    def from_specs(
         cls,
         specs: Specs,
         *,
+        free: Sequence[str] = (),
         seed: int = 0,
         phase: int = -1,
         settings: Mapping[str, float] | None = None,
     ) -> TrainingMap:
-        """Return the map of a scenario's training step, with every parameter free.
+        """Return the map of a scenario's training step.
 
         Args:
             specs: Scenario, agent and training; the estimator must be exact.
+            free: Names or kinds of the parameters that are coordinates; all if empty.
             seed: Of the agent's own numbers, where the agent spec has a spread.
             phase: Which phase of the curriculum the world is in for ever; the last if -1.
             settings: Numbers that go before what the specs say, by dotted key.
@@ -105,10 +107,11 @@ class TrainingMap:
             seed=seed,
             columns=columns,
         )
-        return cls.of_agent(program, 0, phase=phase)
+        whole = cls.from_program(program, 0, phase=phase)
+        return whole.only(free) if free else whole
 
     @classmethod
-    def of_agent(cls, program: Program, agent: int, *, phase: int = -1) -> TrainingMap:
+    def from_program(cls, program: Program, agent: int, *, phase: int = -1) -> TrainingMap:
         """Return the map of one agent of a program, with every parameter free.
 
         Raises:
@@ -142,7 +145,7 @@ class TrainingMap:
 
     def jacobian(self, points: Array) -> Array:
         """Return the derivative of a step at points [F, N] by the free parameters: [N, F, F]."""
-        program = self.many(points)
+        program = self.program_at(points)
         whole = update_jacobian(program, program.theta)
         return whole[:, self.free[:, None], self.free]
 
@@ -178,7 +181,7 @@ class TrainingMap:
             raise SpecError(f"parameters: there is no free {name!r}; {nearest(name, self.names)}")
         return self.program.layout.names.index(name)
 
-    def many(self, points: Array) -> Program:
+    def program_at(self, points: Array) -> Program:
         """Return a program with an agent at each of some points [F, N]."""
         program = self.program.take(np.zeros(points.shape[1], np.intp))
         theta = program.theta.copy()
@@ -191,7 +194,7 @@ class TrainingMap:
 
     def observe(self, points: Array, names: Iterable[str]) -> dict[str, Array]:
         """Return variables of `sim.dynamics.variables` at points [F, N], agents first."""
-        program = self.many(points)
+        program = self.program_at(points)
         return Recorder()(program, 0, program.theta, names)
 
     def _part(self, program: Program, held: Collection[str]) -> TrainingMap:
@@ -207,7 +210,7 @@ class TrainingMap:
             yield from of_kind
 
     def _advance(self, engine: Engine, points: Array, steps: int) -> Array:
-        cohort = engine.start(self.many(points))
+        cohort = engine.start(self.program_at(points))
         cohort.advance(0, steps)
         return cohort.theta()[self.free]
 
