@@ -42,7 +42,7 @@ from sim.simulation import check_bounded
 from sim.specs.errors import SpecError
 from sim.specs.settings import Specs, apply_settings
 from sim.stability.fixed_points import classify, newton
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import log_odds
 from sim.stability.training_map import TrainingMap
 from sim.utils.progress import parts_of
 
@@ -361,7 +361,7 @@ def count_fixed_points(program: Program, theta: Array, agents: NDArray[np.intp])
     """Search fixed points by Newton's method from some agents' ends, and count their classes."""
     counts: dict[str, int] = {}
     for agent in agents[:_MAXIMUM_SEARCHES]:
-        training_map = TrainingMap.of_agent(program, int(agent))
+        training_map = TrainingMap.from_program(program, int(agent))
         solution = newton(training_map, theta[:, [agent]])
         is_found = solution.converged[0]
         kind = classify(training_map, solution.points[:, 0]).kind if is_found else "none"
