@@ -22,7 +22,9 @@ EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
 
 def script(name: str) -> Path:
-    return EXPERIMENTS / f"{name}.py"
+    """Return what `python` is to run: the folder of a study, or a script."""
+    folder = EXPERIMENTS / name
+    return folder if (folder / "__main__.py").exists() else EXPERIMENTS / f"{name}.py"
 
 
 @dataclass(frozen=True)
@@ -111,3 +113,14 @@ def caller(
         return Left(status, *capfd.readouterr(), folder)
 
     return call
+
+
+def port_of(running: subprocess.Popen[str]) -> int:
+    """Wait until a server has said its address, and return the port."""
+    assert running.stdout is not None
+    text = ""
+    while not (match := re.search(r"http://(?:localhost|127\.0\.0\.1):(\d+)", text)):
+        line = running.stdout.readline()
+        assert line, f"the server ended: {text}"
+        text += line
+    return int(match[1])
