@@ -29,6 +29,7 @@ lint: environment  ## ruff, mypy, codespell
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
 
 format: environment  ## what ruff can mend by itself
 	@$(BIN)/ruff check --fix .
