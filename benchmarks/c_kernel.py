@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.state import Array
-from sim.spec.agent import TRAITS
+from sim.specs.agent import TRAITS
 
 SOURCE = Path(__file__).with_name("kernel.c")
 COMPILERS = ("cc", "gcc", "clang")

@@ -10,12 +10,12 @@ from statistics import median
 import numpy as np
 from rich.table import Column, Table
 
+from sim.abm.batch import deploy
+from sim.abm.deployment_model import DeploymentWorld
+from sim.abm.profiles import Profile
 from sim.dynamics.engines.engine import usable_processors
-from sim.spec.agent import CAPABILITIES
-from sim.spec.scenario import Scenario
-from sim.worlds.deployment_world import DeploymentWorld
-from sim.worlds.deployments import deploy
-from sim.worlds.profiles import Profile
+from sim.specs.agent import CAPABILITIES
+from sim.specs.scenario import Scenario
 from sweeps import Cost, cost_of
 
 REPLICATES, COPIES, TICKS = 1_000, 100, 200

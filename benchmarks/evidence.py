@@ -10,9 +10,9 @@ from statistics import median
 import numpy as np
 from rich.table import Column, Table
 
-from sim.spec.prior import Prior
-from sim.spec.scenario import Scenario
-from sim.sweeps.draws import Draws
+from sim.specs.prior import Prior
+from sim.specs.scenario import Scenario
+from sim.sweeps.prior_sample import PriorSample
 from sweeps import Cost, cost_of
 
 AGENTS, PRIOR = 100_000, "capable"
@@ -43,7 +43,9 @@ def measure(folder: Path) -> Evidence:
 
 def drawing() -> float:
     """Return the seconds, on the wall, to draw `AGENTS` agents."""
-    draws = Draws(Prior.load(PRIOR), points=AGENTS, scenario=Scenario.load("lab_to_deployment"))
+    draws = PriorSample(
+        Prior.load(PRIOR), points=AGENTS, scenario=Scenario.load("lab_to_deployment")
+    )
     start = time.perf_counter()
     draws.at(np.arange(AGENTS))
     return time.perf_counter() - start

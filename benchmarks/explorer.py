@@ -11,9 +11,9 @@ from rich.table import Column, Table
 
 from browser import chromium, visit
 from explorers import explorer
-from sim.explorer.figures import draw
-from sim.explorer.state import State
-from sim.explorer.view import look
+from notebooks.explorer.figures import draw
+from notebooks.explorer.state import State
+from notebooks.explorer.view import look
 
 SCENARIOS = ("copyright", "power_seeker", "monolithic", "lab_to_deployment")
 MOVES = 24

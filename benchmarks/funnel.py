@@ -11,10 +11,10 @@ from typing import Any
 from rich.table import Column, Table
 
 import sim
-from sim.analysis.binding import binding
-from sim.analysis.funnel import funnel
-from sim.spec.library import config_root, read_yaml
-from sim.spec.oversight import Oversight
+from experiments.worst_case.binding import binding
+from experiments.worst_case.study import funnel
+from sim.specs.library import config_root, read_yaml
+from sim.specs.oversight import Oversight
 from sweeps import Cost, cost_of
 
 AGENTS = 100_000

@@ -30,7 +30,7 @@ enum trait {
 /* The rows of theta after values and habits. */
 enum single { AWARENESS, LOG_HORIZON, LOG_COMPETENCE, OPACITY, CAPABILITIES = 5, SINGLES = 8 };
 
-/* As in sim/dynamics/arrays.py. C counts contexts that are trained on, H all of them. */
+/* As in sim/dynamics/compile.py. C counts contexts that are trained on, H all of them. */
 struct run {
     int64_t agents, steps, values, habits, contexts, others, replicator;
     const int64_t *places;                                      /* [C] */

@@ -16,12 +16,12 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.arrays import Program, Segment, compile_program
+from sim.dynamics.compile import Program, Segment, compile_program
 from sim.dynamics.state import Array
-from sim.spec.agent import TRAITS, Agent
-from sim.spec.scenario import Scenario
-from sim.spec.settings import read_specs
-from sim.spec.training import Training
+from sim.specs.agent import TRAITS, Agent
+from sim.specs.scenario import Scenario
+from sim.specs.settings import read_specs
+from sim.specs.training import Training
 
 #: The parameters, in the order of θ.
 STATE = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")

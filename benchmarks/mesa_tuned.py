@@ -18,11 +18,11 @@ import mesa
 import numpy as np
 
 import mesa_per_agent
-from sim.dynamics.arrays import Program, Segment
+from sim.dynamics.compile import Program, Segment
 from sim.dynamics.state import Array
-from sim.spec.agent import TRAITS
-from sim.spec.scenario import Scenario
-from sim.spec.training import Training
+from sim.specs.agent import TRAITS
+from sim.specs.scenario import Scenario
+from sim.specs.training import Training
 
 
 def run(scenario: Scenario | str | dict[str, object], **given: Any) -> Array:

@@ -8,14 +8,14 @@ from time import perf_counter
 
 from rich.table import Column, Table
 
-from sim.analysis.after import After
+from experiments.sensitivity.outcomes import outcomes_of, plan_of, read_assumptions
+from sim.analysis.after import PostTraining
 from sim.analysis.sensitivity import analyse, convergence, sobol_sample
-from sim.analysis.sensitivity_outcomes import outcomes_of, plan_of, read_assumptions
 from sim.analysis.worst_case import Thresholds
-from sim.on_paper import read_deployment, read_oversight
-from sim.spec.library import config_root, read_yaml
-from sim.spec.settings import read_specs
+from sim.specs.library import config_root, read_yaml
+from sim.specs.settings import read_specs
 from sim.sweeps.sweep import run_plan
+from sim.takeover import read_deployment, read_oversight
 from sweeps import Cost, cost_of
 
 POINTS, ASSUMPTIONS = 1024, 14
@@ -57,7 +57,7 @@ def measure(folder: Path) -> Sensitivity:
 def in_parts() -> tuple[int, dict[str, float]]:
     """Return how many runs there are, and the seconds of each part of the work."""
     specs = read_specs("lab_to_deployment", agent=CONFIG["agent"])
-    after = After(
+    after = PostTraining(
         oversight=read_oversight(None, specs.scenario),
         deployment=read_deployment(None, specs.scenario),
         thresholds=Thresholds(),

@@ -14,7 +14,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.cli.animation import HELP, KEYS, read, write_animation
+from experiments.animation.command import HELP, KEYS, read, write_animation
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_engine, progress_bar

@@ -15,10 +15,10 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.archetypes import study
-from sim.analysis.training_log import compare_all
+from experiments.archetypes.command import HELP, KEYS, closing, read, write_study
+from experiments.archetypes.study import study
+from experiments.archetypes.training_log import compare_all
 from sim.cli.application import application, scenario_choice
-from sim.cli.archetypes import HELP, KEYS, closing, read, write_study
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_engine, progress_bar
 

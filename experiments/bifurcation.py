@@ -15,12 +15,12 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.bifurcation import bifurcations
+from experiments.bifurcation.command import HELP, KEYS, diagram_table, read, write_diagram
 from sim.cli.application import application, scenario_choice
-from sim.cli.bifurcation import HELP, KEYS, diagram_table, read, write_diagram
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, progress_bar
 from sim.plots.style import short_key
+from sim.stability.bifurcation import bifurcations
 
 
 @application("bifurcation", check=read, keys=(*SPEC_KEYS, *KEYS), help_text=HELP)

@@ -18,9 +18,9 @@ from time import perf_counter
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.calibrated import calibrate
+from experiments.calibration.command import HELP, KEYS, closing, read, write
+from experiments.calibration.study import calibrate
 from sim.cli.application import application, scenario_choice
-from sim.cli.calibration import HELP, KEYS, closing, read, write
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, progress_bar
 

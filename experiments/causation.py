@@ -15,9 +15,9 @@ from time import perf_counter
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.cli.after import AFTER_KEYS
+from experiments.causation.command import HELP, KEYS, closing, measure, read, write, write_summary
+from sim.cli.after_training import AFTER_KEYS
 from sim.cli.application import application, scenario_choice
-from sim.cli.causation import HELP, KEYS, closing, measure, read, write, write_summary
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_shard, progress_bar
 

@@ -16,9 +16,9 @@ from time import perf_counter
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.claims import verdict_text
+from experiments.claims.command import KEYS, ask, claims_help, claims_table, read
+from experiments.claims.study import verdict_text
 from sim.cli.application import application
-from sim.cli.claims import KEYS, ask, claims_help, claims_table, read
 from sim.cli.console import err, out, progress_bar
 
 

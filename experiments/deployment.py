@@ -15,11 +15,11 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from experiments.deploy.command import HELP, KEYS, conduct, read, write_study
+from experiments.deploy.terminal_tables import deployment_table
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_engine, progress_bar
-from sim.cli.deployment import HELP, KEYS, conduct, read, write_study
-from sim.cli.deployment_tables import deployment_table
 
 
 @application("deployment", check=read, keys=(*SPEC_KEYS, *KEYS), help_text=HELP)

@@ -15,12 +15,12 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.footnote3 import histories
-from sim.analysis.footnote3_map import choose, maps
+from experiments.footnote3.command import HELP, KEYS, footnote3_tables, read, write_study
+from experiments.footnote3.map import choose, maps
+from experiments.footnote3.study import histories
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, progress_bar
-from sim.cli.footnote3 import HELP, KEYS, footnote3_tables, read, write_study
 
 
 @application("footnote3", check=read, keys=(*SPEC_KEYS, *KEYS), help_text=HELP)

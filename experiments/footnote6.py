@@ -16,11 +16,11 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.footnote6 import study
+from experiments.footnote6.command import HELP, KEYS, footnote6_table, read, write_study
+from experiments.footnote6.study import study
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, progress_bar
-from sim.cli.footnote6 import HELP, KEYS, footnote6_table, read, write_study
 
 
 @application("footnote6", check=read, keys=(*SPEC_KEYS, *KEYS), help_text=HELP)

@@ -17,11 +17,11 @@ from time import perf_counter
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from experiments.phase_diagram.command import KEYS, OWN, phase_diagram_table, read, summarise, write
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_engine, progress_bar
 from sim.cli.help import study_help
-from sim.cli.phase_diagram import KEYS, OWN, phase_diagram_table, read, summarise, write
 from sim.dynamics.engines.registry import get_engine
 
 HELP = study_help(

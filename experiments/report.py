@@ -15,8 +15,14 @@ from time import perf_counter
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from experiments.claims.command import (
+    REPORT_KEYS,
+    claims_help,
+    claims_table,
+    read_report,
+    write_report,
+)
 from sim.cli.application import application
-from sim.cli.claims import REPORT_KEYS, claims_help, claims_table, read_report, write_report
 from sim.cli.console import err, out, progress_bar
 
 

@@ -18,11 +18,11 @@ from time import perf_counter
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.cli.after import AFTER_KEYS
+from experiments.sensitivity.command import HELP, KEYS, closing, measure, read, write
+from sim.cli.after_training import AFTER_KEYS
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_shard, progress_bar
-from sim.cli.sensitivity import HELP, KEYS, closing, measure, read, write
 from sim.sweeps.sweep import run_plan
 
 ALL_KEYS = (*SPEC_KEYS, *AFTER_KEYS, *KEYS)

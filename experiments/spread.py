@@ -15,12 +15,21 @@ from time import perf_counter
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from experiments.spread.command import (
+    KEYS,
+    OWN,
+    closing,
+    measure,
+    read,
+    store_of,
+    write,
+    write_summary,
+)
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.help import study_help
 from sim.cli.outputs import write_json
-from sim.cli.spread import KEYS, OWN, closing, measure, read, store_of, write, write_summary
 from sim.sweeps.sweep import run_plan
 
 HELP = study_help(

@@ -15,17 +15,17 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.analysis.phase_plane import phase_plane
-from sim.analysis.stability import equilibria
+from experiments.stability.command import KEYS, OWN, describe, read, stability_table, summarise
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out
 from sim.cli.help import study_help
 from sim.cli.outputs import write_figure, write_json
-from sim.cli.stability import KEYS, OWN, describe, read, stability_table, summarise
-from sim.files import whole_file
 from sim.plots.phase_plane import phase_plane as draw_plane
-from sim.run import simulate
+from sim.simulation import simulate
+from sim.stability.equilibria import equilibria
+from sim.stability.phase_plane import phase_plane
+from sim.utils.files import atomic_write
 
 HELP = study_help(
     "where training comes to rest, and the phase plane of one context.",
@@ -72,7 +72,7 @@ def main(config: DictConfig) -> None:
     summary = summarise(study, found, plane)
     write_json(directory / "provenance.json", describe(study.specs, **study.own))
     write_json(directory / "stability.json", summary)
-    with whole_file(directory / "equilibria.csv") as part:
+    with atomic_write(directory / "equilibria.csv") as part:
         found.frame.to_csv(part, index=False)
     written = write_figure(directory / "phase_plane", figure)
     out.print(stability_table(summary))

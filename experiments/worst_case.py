@@ -16,11 +16,11 @@ from time import perf_counter
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from sim.cli.after import AFTER_KEYS
+from experiments.worst_case.command import HELP, KEYS, closing, measure, read, write
+from sim.cli.after_training import AFTER_KEYS
 from sim.cli.application import application, scenario_choice
 from sim.cli.compose import SPEC_KEYS
 from sim.cli.console import err, out, prepare_engine, progress_bar
-from sim.cli.worst_case import HELP, KEYS, closing, measure, read, write
 
 ALL_KEYS = (*SPEC_KEYS, *AFTER_KEYS, *KEYS)
 

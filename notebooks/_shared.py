@@ -146,7 +146,7 @@ def signed(number: float, places: int = 2) -> str:
     return f"{round(float(number), places) + 0.0:.{places}f}".replace("-", "−")
 
 
-def listed(parts: Sequence[str]) -> str:
+def join_words(parts: Sequence[str]) -> str:
     """Write a list in words: `a, b and c`."""
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 

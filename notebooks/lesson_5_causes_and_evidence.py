@@ -243,7 +243,7 @@ def _(forest, guess_sign, page, ratios, train):
         "who game are those who like power; where it pulls against care for people, those who "
         "care. So it should matter where gaming is seen. Here gaming speaks "
         + "; ".join(
-            f"{side} in **{page.listed(names)}**" for side, names in _sides.items() if names
+            f"{side} in **{page.join_words(names)}**" for side, names in _sides.items() if names
         )
         + ".",
     )

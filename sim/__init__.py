@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 
-def _read_names() -> dict[str, str]:
-    """Return the module of each public name, as the stub says."""
+def _read_names() -> dict[str, tuple[str, str]]:
+    """Return the module of each public name and its name there, as the stub says."""
     stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
-    return {alias.name: str(node.module) for node in imports for alias in node.names}
+    return {
+        alias.asname or alias.name: (str(node.module), alias.name)
+        for node in imports
+        for alias in node.names
+    }
 
 
 _MODULES = _read_names()
@@ -30,7 +34,8 @@ def __getattr__(name: str) -> Any:
         return version("training-gaming-sim")
     if name not in _MODULES:
         raise AttributeError(f"module 'sim' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
+    module, attribute = _MODULES[name]
+    value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
 

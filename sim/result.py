@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.measures import onset
 from sim.dynamics.population import Traits
 from sim.dynamics.state import AgentState, Array
 from sim.dynamics.variables import ONSET, VARIABLES, Variable
-from sim.files import whole_file
-from sim.spec.agent import CAPABILITIES
-from sim.spec.errors import SpecError, nearest
+from sim.specs.agent import CAPABILITIES
+from sim.specs.errors import SpecError, nearest
+from sim.utils.files import atomic_write
 
 #: Version of the file format; raised when a reader of the older one would misread a file.
 FORMAT = 2
@@ -90,7 +90,7 @@ class Result:
         path = Path(path)
         data = self.data.assign_attrs(format=FORMAT, provenance=json.dumps(self.provenance))
         packed = {str(variable): {"zlib": True} for variable in data.data_vars}
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             data.to_netcdf(part, engine="h5netcdf", encoding=packed)
         return path
 
@@ -154,13 +154,13 @@ def _variable(variable: Variable, values: Array) -> tuple[tuple[str, ...], Array
 
 def _coordinates(program: Program, steps: list[int]) -> dict[str, Any]:
     layout, segments = program.layout, [program.at(step) for step in steps]
-    most = max(len(names) for names in program.responses)
-    padded = [[*names, *[""] * (most - len(names))] for names in program.responses]
+    maximum = max(len(names) for names in program.responses)
+    padded = [[*names, *[""] * (maximum - len(names))] for names in program.responses]
     return {
         "step": np.array(steps),
         "agent": np.arange(program.agents),
         "context": list(layout.contexts),
-        "response": np.arange(most),
+        "response": np.arange(maximum),
         "value": list(layout.values),
         "capability": list(CAPABILITIES),
         "phase": ("step", [segment.phase for segment in segments]),

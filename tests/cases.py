@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from sim.dynamics.arrays import Program, compile_program
+from sim.dynamics.compile import Program, compile_program
 from sim.dynamics.state import AgentState
-from sim.spec.agent import TRAITS, Agent
-from sim.spec.scenario import Scenario
-from sim.spec.training import LearningRate, Training
+from sim.specs.agent import TRAITS, Agent
+from sim.specs.scenario import Scenario
+from sim.specs.training import LearningRate, Training
 
 STATE = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from servers import port_of
+from commands import port_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 def explorer(folder: Path, *arguments: str) -> Iterator[int]:
     """Serve the explorer, yield its port, and end it as a user does: with Ctrl-C."""
     running = subprocess.Popen(
-        [sys.executable, "-m", "sim.explorer", "--port", "0", *arguments],
+        [sys.executable, "-m", "notebooks.explorer", "--port", "0", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
         stdout=subprocess.PIPE,

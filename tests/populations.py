@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sim
-from sim.spec.oversight import FACED_WITH
+from sim.specs.oversight import FACED_WITH
 
 #: Oversight that looks at nothing.
 NONE: dict[str, Any] = {

@@ -23,7 +23,7 @@ class Prospects:
     """What would come of deploying one agent."""
 
     passed: dict[str, float]
-    stick: float
+    consistency_probability: float
     quorum: float
     success: float
     gain: float
@@ -63,13 +63,13 @@ def prospects(scenario, traits, state, training, step, oversight, deployment) ->
         passed[name] = chance
         if described["when_found"] != "ignore":
             success *= chance
-    stick = 1.0
+    consistency_probability = 1.0
     for context in contexts:
         if context.kind in reference.PRE_DEPLOYMENT_KINDS:
             for _ in range(oversight["inspection"]["encounters"].get(context.name, 0)):
-                stick *= 1.0 - slip_of(context, thoughts[context.name])
+                consistency_probability *= 1.0 - slip_of(context, thoughts[context.name])
     if oversight["inspection"]["when_found"] != "ignore":
-        success *= stick
+        success *= consistency_probability
     m = deployment["copies"]
     needed = math.ceil(round(deployment["quorum"] * m, 9))
     quorum = 0.0
@@ -94,7 +94,7 @@ def prospects(scenario, traits, state, training, step, oversight, deployment) ->
     caution = deployment["caution"]
     return Prospects(
         passed=passed,
-        stick=stick,
+        consistency_probability=consistency_probability,
         quorum=quorum,
         success=success,
         gain=gain if offered else math.nan,

@@ -12,8 +12,8 @@ import pytest
 
 import sim
 from commands import Call, assert_refused, caller
-from sim.cli.animation import most_gamed, most_moved
-from sim.plots.animation import ANSWERS, GAMES, PLANE, REST, animation, found, moments
+from experiments.animation.command import most_gamed, most_moved
+from experiments.animation.figure import ANSWERS, GAMES, PLANE, REST, animation, found, moments
 
 SVG = "{http://www.w3.org/2000/svg}"
 

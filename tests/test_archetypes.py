@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import sim
-from sim.analysis.archetypes import (
+from experiments.archetypes.figure import archetypes_figure
+from experiments.archetypes.figure_training_log import training_log_figure
+from experiments.archetypes.study import (
     ARCHETYPES,
     CONDITIONS,
     Portrait,
@@ -21,19 +23,17 @@ from sim.analysis.archetypes import (
     read_archetype,
     study,
 )
-from sim.analysis.archetypes_text import (
+from experiments.archetypes.text import (
     count_of,
     gaming_paragraph,
     log_paragraph,
     worst_case_paragraph,
 )
-from sim.analysis.training_log import compare, compare_all
+from experiments.archetypes.training_log import compare, compare_all
 from sim.analysis.worst_case import TERMS
-from sim.plots.archetypes import archetypes_figure
-from sim.plots.training_log import training_log_figure
-from sim.spec.agent import Agent
-from sim.spec.library import config_root, read_yaml
-from sim.spec.settings import Specs, read_specs
+from sim.specs.agent import Agent
+from sim.specs.library import config_root, read_yaml
+from sim.specs.settings import Specs, read_specs
 
 SPREAD = {"spread": {"initial": {"values": 0.1, "habit": 0.5, "awareness": 0.5}}}
 SINGLE = {"copies": 1, "quorum": 1, "caution": 0.2}

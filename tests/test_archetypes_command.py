@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from commands import Call, assert_refused
-from sim.analysis.archetypes import ARCHETYPES
-from sim.cli.archetypes import HELP, OWN
+from experiments.archetypes.command import HELP, OWN
+from experiments.archetypes.study import ARCHETYPES
 
 SMALL = ("agents=8", "training.steps=40")
 

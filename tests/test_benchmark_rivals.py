@@ -10,8 +10,8 @@ import mesa_per_agent
 import mesa_tuned
 import sim
 from example import example
-from sim.run import prepare
-from sim.spec.agent import TRAITS
+from sim.simulation import prepare
+from sim.specs.agent import TRAITS
 
 STEPS = 20
 #: More than sit in one block of the kernel.

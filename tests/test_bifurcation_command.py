@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from commands import Call, assert_refused
-from sim.analysis.bifurcation import Bifurcations, bifurcations
-from sim.analysis.outcomes import bistable
 from sim.plots.bifurcation import bifurcation
+from sim.stability.bifurcation import Bifurcations, bifurcations, bistable
 from test_plots import texts
 
 KEY, RATE = "agent.initial.awareness", "gaming_rate.copyright_chat"

@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 from scipy.stats import f as fisher
 
-from sim.analysis.calibration import Fit, Problem, fit, interval
-from sim.analysis.calibration_problems import by_condition, by_rates, hold, place, shared_of
-from sim.analysis.calibration_scatter import scatter_of
-from sim.analysis.calibration_terms import Term, Terms
-from sim.analysis.measurements import RATES, Measurements, check_measurements
-from sim.analysis.smooth_rates import SmoothRates
+from experiments.calibration.fit import Fit, Problem, fit, interval
+from experiments.calibration.measurements import RATES, Measurements, check_measurements
+from experiments.calibration.problems import by_condition, by_rates, hold, place, shared_of
+from experiments.calibration.scatter import scatter_of
+from experiments.calibration.smooth_rates import SmoothRates
+from experiments.calibration.spec import Calibration
+from experiments.calibration.terms import Term, Terms
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
-from sim.spec.calibration import Calibration
-from sim.spec.errors import SpecError
-from sim.spec.settings import read_specs
-from sim.workers import mapped
+from sim.specs.errors import SpecError
+from sim.specs.settings import read_specs
+from sim.utils.parallel import parallel_map
 
 VALUE, AWARE = "agent.initial.values.harmlessness", "agent.initial.awareness"
 RATIONALITY, COMPETENCE = "agent.rationality", "agent.initial.log_competence"
@@ -285,5 +285,5 @@ def _double(job: int) -> int:
 
 def test_work_comes_back_in_order() -> None:
     told: list[float] = []
-    assert mapped(_double, [3, 1, 2], workers=1, progress=told.append) == [6, 2, 4]
+    assert parallel_map(_double, [3, 1, 2], workers=1, progress=told.append) == [6, 2, 4]
     assert told == pytest.approx([1 / 3, 2 / 3, 1.0])

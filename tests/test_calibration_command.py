@@ -13,17 +13,17 @@ import yaml
 
 import sim
 from commands import Call, assert_refused
-from sim.analysis.calibration import fit
-from sim.analysis.calibration_findings import findings
-from sim.analysis.calibration_problems import by_rates
-from sim.analysis.calibration_tables import agent_data
-from sim.analysis.calibration_terms import Terms
-from sim.analysis.calibration_text import page
-from sim.analysis.measurements import RATES, Measurements, read_measurements
-from sim.analysis.smooth_rates import SmoothRates
-from sim.spec.agent import Agent
-from sim.spec.calibration import Calibration
-from sim.spec.settings import read_specs
+from experiments.calibration.findings import findings
+from experiments.calibration.fit import fit
+from experiments.calibration.measurements import RATES, Measurements, read_measurements
+from experiments.calibration.problems import by_rates
+from experiments.calibration.smooth_rates import SmoothRates
+from experiments.calibration.spec import Calibration
+from experiments.calibration.tables import agent_data
+from experiments.calibration.terms import Terms
+from experiments.calibration.text import page
+from sim.specs.agent import Agent
+from sim.specs.settings import read_specs
 
 ROOT = Path(__file__).parent.parent
 DATA, DOCS = ROOT / "data", ROOT / "docs"

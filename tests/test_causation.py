@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 
 import sim
-from sim.analysis.after import After
-from sim.analysis.causation import Effects, effect_worlds, effects, groups_at_start
-from sim.analysis.causation_text import direction, effects_paragraph, signed, signed_small, told
+from experiments.causation.scenario_effects import scenario_effects, scenario_worlds
+from experiments.causation.study import Effects, effect_worlds, effects, groups_at_start
+from experiments.causation.text import direction, effects_paragraph, signed, signed_small, told
+from sim.analysis.after import PostTraining
 from sim.analysis.contrasts import contrasts_of, with_do
+from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
 from sim.analysis.end_outcomes import outcomes
 from sim.analysis.paired_differences import paired, policy_distance
-from sim.analysis.scenario_effects import scenario_effects, scenario_worlds
-from sim.analysis.twin_worlds import outcomes_by_world, policies_by_world, start_of, worlds_plan
 from sim.dynamics.randomness import normal, seeds_of
-from sim.on_paper import moment
-from sim.spec.intervention import read_interventions
-from sim.spec.settings import Specs, read_specs
+from sim.specs.intervention import read_interventions
+from sim.specs.settings import Specs, read_specs
 from sim.sweeps.sweep import run_plan
+from sim.takeover import moment
 
 LAB = "lab_to_deployment"
 AGENT: dict[str, Any] = {
@@ -47,7 +47,7 @@ def starts(one: Specs) -> Any:
     return start_of(worlds_plan({"it": one}, agents=N, seed=1, engine="numpy").parts[0])
 
 
-def effects_of(one: Specs, *do: dict[str, Any], after: After | None = None) -> Effects:
+def effects_of(one: Specs, *do: dict[str, Any], after: PostTraining | None = None) -> Effects:
     contrasts = contrasts_of(one, read_interventions(do))
     worlds = effect_worlds(one, contrasts)
     plan = worlds_plan(worlds, agents=N, seed=1, engine="numpy", policies=True)
@@ -126,7 +126,7 @@ def test_an_agent_of_a_sweep_is_to_the_bit_that_of_a_run() -> None:
     one = with_do(specs(), read_interventions([{"key": "gaming", "set": 0, "stop": STEPS}]))
     plan = worlds_plan({"plain": specs(), "it": one}, agents=3, engine="numpy", policies=True)
     sweep = run_plan(plan)
-    rules, deployed = After.default(one.scenario), list(one.scenario.of_kind("deployment"))
+    rules, deployed = PostTraining.default(one.scenario), list(one.scenario.of_kind("deployment"))
     found, policies = outcomes_by_world(plan, sweep)["it"], policies_by_world(plan, sweep)["it"]
     for index, seed in enumerate(seeds_of(0, 3)):
         result = sim.simulate(
@@ -170,7 +170,7 @@ def test_distance_of_policies() -> None:
 def test_an_intervention_on_oversight_moves_what_comes_after_training_and_nothing_else() -> None:
     """Control that is certain to see what is done lets k^n through; none lets everything."""
     one = specs()
-    rules = After.default(one.scenario)
+    rules = PostTraining.default(one.scenario)
     without = rules.under(read_interventions([{"key": "oversight.control.strength", "set": 0}]))
     strict = {"key": "oversight.control.strength", "set": 1}
     table = effects_of(one, strict, after=without).table

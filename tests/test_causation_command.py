@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from commands import Call, assert_refused
-from sim.analysis.mediation import MEDIATORS, ROUTES
-from sim.analysis.scenario_effects import ASSUMPTIONS
+from experiments.causation.mediation import MEDIATORS, ROUTES
+from experiments.causation.scenario_effects import ASSUMPTIONS
 
 SMALL = ("agents=4", "few_agents=2", "copies=1", "training.steps=8", "engine=numpy")
 FIGURE = 10_000

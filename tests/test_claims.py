@@ -14,19 +14,12 @@ import xarray as xr
 import yaml
 
 from commands import Call, assert_refused
-from experiments.footnote4.cases import CASES
-from sim.analysis import claims_studies
-from sim.analysis.claims import (
-    Answer,
-    answer,
-    check,
-    number_text,
-    rule_text,
-    share_text,
-    verdict_text,
-    where_text,
-)
-from sim.analysis.claims_funnel_text import (
+from experiments.claims import studies as claims_studies
+from experiments.claims.cached_table import cached_table
+from experiments.claims.command import answer_data
+from experiments.claims.figure import claim_figure, figure_title, map_axes
+from experiments.claims.figure_beside import beside_figure, funnels_figure
+from experiments.claims.funnel_text import (
     attempts_text,
     brief_text,
     chance_text,
@@ -39,22 +32,29 @@ from sim.analysis.claims_funnel_text import (
     together_text,
     training_text,
 )
-from sim.analysis.claims_measures import How, Measured, design_of, quantities_of
-from sim.analysis.claims_populations import NEAR, Population, Together, counted
-from sim.analysis.claims_readings import judged_readings, reading_text
-from sim.analysis.claims_studies import points_of
-from sim.analysis.claims_verdicts import Judged, Rule, Split, find_rule, judge
-from sim.analysis.funnel import GAMING_STAGES
-from sim.analysis.kept_table import kept_table
+from experiments.claims.measures import How, Measured, design_of, quantities_of
+from experiments.claims.populations import NEAR, Population, Together, counted
+from experiments.claims.readings import judged_readings, reading_text
+from experiments.claims.spec import ORDER, Claim, Region, claims_folder, load_claims
+from experiments.claims.studies import points_of
+from experiments.claims.study import (
+    Answer,
+    answer,
+    check,
+    number_text,
+    rule_text,
+    share_text,
+    verdict_text,
+    where_text,
+)
+from experiments.claims.verdicts import Judged, Rule, Split, find_rule, judge
+from experiments.footnote4.cases import CASES
+from experiments.worst_case.study import GAMING_STAGES
 from sim.analysis.worst_case import TERMS
-from sim.cli.claims import answer_data
-from sim.plots.claims import claim_figure, figure_title, map_axes
-from sim.plots.claims_beside import beside_figure, funnels_figure
-from sim.spec.claim import ORDER, Claim, Region, claims_folder, load_claims
-from sim.spec.errors import SpecError
-from sim.spec.library import config_root, read_yaml
-from sim.spec.scenario import Scenario
-from sim.spec.training import Training
+from sim.specs.errors import SpecError
+from sim.specs.library import config_root, read_yaml
+from sim.specs.scenario import Scenario
+from sim.specs.training import Training
 from test_configs import POST, unquoted
 
 FOLDER = claims_folder()
@@ -446,7 +446,7 @@ def test_a_table_that_was_made_is_not_made_again(tmp_path: Path) -> None:
         return pd.DataFrame({"a": [0.1, np.nan], "b": [1.0 / 3.0, 2e-300]})
 
     def ask(place: Path | None, seed: int) -> pd.DataFrame:
-        return kept_table(place, {"seed": seed}, make)
+        return cached_table(place, {"seed": seed}, make)
 
     first = ask(tmp_path / "tables", 0)
     pd.testing.assert_frame_equal(ask(tmp_path / "tables", 0), first, check_exact=True)
@@ -581,10 +581,10 @@ def test_pairs_of_terms_are_compared_with_independence() -> None:
     assert [pair.expected for pair in one.together] == [250.0, 250.0, 50.0]
     told = together_text("one", one)
     assert "Of the 3 pairs" in told
-    least = "opacity and sandbagging are met together least often against independence, by 100"
-    assert f"{least}, where 250 would be expected (beyond chance)" in told
-    most = "most often egregious misalignment and opacity, by 55"
-    assert f"{most}, where 50 would be expected (within chance)" in told
+    minimum = "opacity and sandbagging are met together least often against independence, by 100"
+    assert f"{minimum}, where 250 would be expected (beyond chance)" in told
+    maximum = "most often egregious misalignment and opacity, by 55"
+    assert f"{maximum}, where 50 would be expected (within chance)" in told
     assert "all else independent" not in told  # not one agent was expected anyway
     assert "Fisher" in chance_text({"one": one})
     many = population(agents=8000, misaligned=4000, both={k: 5 * v for k, v in both.items()})

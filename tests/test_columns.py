@@ -10,19 +10,19 @@ import pandas as pd
 import pytest
 
 import sim
-from sim.dynamics.arrays import Program, compile_program
 from sim.dynamics.columns import NoColumnError, Numbers
-from sim.dynamics.course import course
+from sim.dynamics.compile import Program, compile_program
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.loop import course
 from sim.dynamics.measures import OnsetWatch, onset
+from sim.dynamics.observe import Recorder
 from sim.dynamics.quantiles import quantiles, representatives
-from sim.dynamics.record import Recorder
 from sim.dynamics.variables import VARIABLES
-from sim.run import prepare
-from sim.spec.agent import CAPABILITIES, TRAITS, Agent, InitialSpread, Spread
-from sim.spec.settings import Specs, apply_settings, full_key, read_specs
-from sim.spec.training import LearningRate, Training, Transfer
-from sim.sweeps.sweep import stands_in_column
+from sim.simulation import prepare
+from sim.specs.agent import CAPABILITIES, TRAITS, Agent, InitialSpread, Spread
+from sim.specs.settings import Specs, apply_settings, full_key, read_specs
+from sim.specs.training import LearningRate, Training, Transfer
+from sim.sweeps.sweep import is_vectorisable
 
 ENGINES = ["numpy", "numba"]
 #: Where runs differ in what the NumPy engine takes a shared matrix product of, another order of
@@ -278,7 +278,7 @@ def check_axis(
     key: str, values: list[float], *, engine: str, specs: Specs, rounding: float
 ) -> None:
     """Compare runs side by side in one program with programs of one run."""
-    assert stands_in_column(specs, key, values[0])
+    assert is_vectorisable(specs, key, values[0])
     # With the key said, as in a part: one that the scenario leaves out is then there.
     specs = apply_settings(specs, {key: values[0]})
     given: dict[str, Any] = {"agents": 2, "seed": 4}

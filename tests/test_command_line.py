@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import sim
 from commands import Call, Left, assert_refused, command, script
-from sim.analysis.emergence import summarise
+from sim.analysis.summary import summarise
 
 FEW = ("training.steps=20", "agents=3")
 RESULTS = {"summary.json", "result.nc", "provenance.json", "emergence.png", "emergence.svg"}

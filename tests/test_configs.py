@@ -10,18 +10,18 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from sim.cli.after import pop_after
+from experiments.calibration.spec import Calibration
+from sim.cli.after_training import pop_after
 from sim.cli.compose import plain, read_run
 from sim.cli.help import run_help
 from sim.cli.keys import CONFIGS as PRIMARY
-from sim.spec.agent import Agent
-from sim.spec.base import Spec
-from sim.spec.calibration import Calibration
-from sim.spec.deployment import Deployment
-from sim.spec.library import config_root, names
-from sim.spec.oversight import Oversight
-from sim.spec.scenario import Scenario
-from sim.spec.training import Training
+from sim.specs.agent import Agent
+from sim.specs.base import Spec
+from sim.specs.deployment import Deployment
+from sim.specs.library import config_root, names
+from sim.specs.oversight import Oversight
+from sim.specs.scenario import Scenario
+from sim.specs.training import Training
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"

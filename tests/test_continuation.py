@@ -9,8 +9,8 @@ import pytest
 
 import sim
 import toys
-from sim.analysis.bifurcation import Bifurcations, bifurcations
-from sim.analysis.continuation import Branch, branches
+from sim.stability.bifurcation import Bifurcations, bifurcations
+from sim.stability.continuation import Branch, branches
 
 
 def parameters(branch: Branch, event: str) -> list[float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sim.analysis.cross_validation import (
+from experiments.calibration.cross_validation import (
     cross_validate,
     errors_of,
     folds_of,
@@ -15,7 +15,7 @@ from sim.analysis.cross_validation import (
     product,
     regression_on_rates,
 )
-from sim.analysis.measurements import RATES, Measurements, check_measurements
+from experiments.calibration.measurements import RATES, Measurements, check_measurements
 
 
 def table(rows: int = 23) -> Measurements:

@@ -19,8 +19,8 @@ from sim.analysis.curves import (
     quantile_curves,
     shown_levels,
 )
-from sim.spec.errors import SpecError
-from sim.sweeps.table import Sweep
+from sim.specs.errors import SpecError
+from sim.sweeps.result import Sweep
 
 #: Curves are kept in single precision, and DuckDB interpolates in it.
 NEAR: dict[str, float] = {"rtol": 3e-6, "atol": 1e-7}
@@ -228,15 +228,15 @@ def test_whole_choices_are_whole_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 32, 101])
-@pytest.mark.parametrize("most", [2, MOST_LEVELS])
-def test_shown_levels_are_spread_evenly_with_both_ends(count: int, most: int) -> None:
+@pytest.mark.parametrize("maximum", [2, MOST_LEVELS])
+def test_shown_levels_are_spread_evenly_with_both_ends(count: int, maximum: int) -> None:
     levels = [f"level {n}" for n in range(count)]
-    shown = shown_levels(levels, most=most)
-    if count <= most:
+    shown = shown_levels(levels, maximum=maximum)
+    if count <= maximum:
         assert shown == levels
         return
     places = [levels.index(level) for level in shown]
-    assert len(places) == len(set(places)) == most
+    assert len(places) == len(set(places)) == maximum
     assert (places[0], places[-1]) == (0, count - 1)
     gaps = np.diff(places)
     assert gaps.max() - gaps.min() <= 1

@@ -13,7 +13,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from commands import Call, Left, assert_refused, script
-from sim.sweeps.table import Sweep
+from sim.sweeps.result import Sweep
 
 LEAK, AWARE = "training.leak", "agent.initial.awareness"
 FEW = ("-m", "engine=numpy", "training.steps=40", "agents=3", "record_every=20")

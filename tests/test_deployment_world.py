@@ -15,12 +15,12 @@ import pytest
 from scipy.stats import binom
 
 import sim
+from sim.abm.deployment_model import CAUGHT_BY, DeploymentWorld
+from sim.abm.graphs import neighbours_of, small_world
+from sim.abm.profiles import Profile, profiles
 from sim.dynamics.deployment import pass_chance, quorum_chance, stick_chance
-from sim.intervals import binomial_interval
-from sim.spec.agent import CAPABILITIES
-from sim.worlds.deployment_world import CAUGHT_BY, DeploymentWorld
-from sim.worlds.graphs import neighbours_of, small_world
-from sim.worlds.profiles import Profile, profiles
+from sim.specs.agent import CAPABILITIES
+from sim.utils.intervals import binomial_interval
 
 ANSWERS = {"responses": {"good": {"care": 1}, "bad": {"care": -1}}, "reward": {"good": 1}}
 SCENARIO = sim.Scenario.load(
@@ -198,7 +198,7 @@ def test_copies_take_profiles_in_turn() -> None:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_capabilities_of_0_and_1_against_perfect_oversight(name: str) -> None:
-    helps = sim.spec.oversight.FACED_WITH[name]
+    helps = sim.specs.oversight.FACED_WITH[name]
     blunt = profile(k=1.0, **{helps: 0.0})
     assert set(ends(ABLE, oversight=only(name, 1.0))) == {("takeover", "", 1)}
     caught = ("caught", name, 1 if name == "control" else 0)
@@ -403,8 +403,8 @@ def test_one_more_copy_or_tick_changes_no_other_copys_draws() -> None:
 def test_how_many_ticks_are_drawn_at_once_changes_nothing(monkeypatch) -> None:
     kind = profile(coordination=0.4)
     before = fates(make(kind, **LASTING))
-    monkeypatch.setattr("sim.worlds.deployment_world._FIRST_STRETCH", 1)
-    monkeypatch.setattr("sim.worlds.deployment_world._MOST_DRAWN", 30)
+    monkeypatch.setattr("sim.abm.deployment_model._FIRST_STRETCH", 1)
+    monkeypatch.setattr("sim.abm.deployment_model._MOST_DRAWN", 30)
     assert fates(make(kind, **LASTING)) == before
 
 

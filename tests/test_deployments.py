@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import sim
-from sim.intervals import binomial_interval
-from sim.worlds import deployments
-from sim.worlds.deployments import Case, deploy, deploy_all
+from sim.abm import batch as deployments
+from sim.abm.batch import Case, deploy, deploy_all
+from sim.utils.intervals import binomial_interval
 from test_deployment_world import (
     ABLE,
     SCENARIO,

@@ -11,7 +11,7 @@ import pytest
 
 import sim
 from sim import Grid, LatinHypercube, Product, Range, Sobol, SpecError, Zip
-from sim.spec.errors import SpecError as AnySpecError
+from sim.specs.errors import SpecError as AnySpecError
 from sim.sweeps.design import Design
 
 SAMPLED = [LatinHypercube, Sobol]
@@ -367,7 +367,7 @@ def test_human_values_that_are_all_zero_in_a_run_are_refused(axes: dict) -> None
 class TestAllowed:
     @pytest.fixture(autouse=True)
     def everything_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from sim.sweeps.tables import compute
+        from sim.sweeps.record import compute
 
         monkeypatch.setattr("sim.sweeps.executors.compute", compute)
 

@@ -13,7 +13,7 @@ import sim
 from cases import Case, flat, random_case, random_state
 from sim.dynamics.engines.numpy_engine import Block, NumpyEngine
 from sim.dynamics.state import Layout
-from sim.spec.agent import TRAITS
+from sim.specs.agent import TRAITS
 
 CASES = range(40)
 TOLERANCE = 1e-10
@@ -124,7 +124,7 @@ def test_one_agent_more_changes_nobody_elses_history(agents: int, crowd: sim.Age
 
 @pytest.mark.parametrize("block", [1, 16, 48, 100, 1024])
 def test_blocks_of_any_width_give_the_same_bits(block: int, crowd: sim.Agent) -> None:
-    program = sim.run.prepare("copyright", agent=crowd, agents=77, seed=1).program
+    program = sim.simulation.prepare("copyright", agent=crowd, agents=77, seed=1).program
     whole = NumpyEngine().trajectory(program, [0, 40])
     np.testing.assert_array_equal(NumpyEngine(block=block).trajectory(program, [0, 40]), whole)
 
@@ -166,7 +166,9 @@ def test_steps_allocate_nothing_of_the_size_of_a_block() -> None:
 
 
 def test_a_cohort_moved_step_by_step_is_where_a_whole_run_leads(crowd: sim.Agent) -> None:
-    program = sim.run.prepare("pipeline", agent=crowd, agents=40, training={"steps": 450}).program
+    program = sim.simulation.prepare(
+        "pipeline", agent=crowd, agents=40, training={"steps": 450}
+    ).program
     engine = NumpyEngine(block=16)
     cohort = engine.start(program)
     for start, stop in ((0, 1), (1, 399), (399, 402), (402, 450)):

@@ -7,8 +7,10 @@ import pytest
 import xarray as xr
 
 import sim
-from sim.analysis.after import After
-from sim.analysis.evidence import (
+from sim.analysis.after import PostTraining
+from sim.analysis.evidence_scores import calibration, score_of
+from sim.analysis.hypotheses import HYPOTHESES, hypotheses
+from sim.analysis.likelihood_ratios import (
     CUTS,
     FEWEST,
     by_contexts,
@@ -17,21 +19,19 @@ from sim.analysis.evidence import (
     likelihood_ratio,
     resample,
 )
-from sim.analysis.evidence_scores import calibration, score_of
-from sim.analysis.hypotheses import HYPOTHESES, hypotheses
 from sim.analysis.observations import NOTHING, Seeing, contexts_gamed, observations
 from sim.analysis.summary_moment import TAKEN, moment_of
 from sim.analysis.worst_case import Thresholds
 from sim.dynamics.randomness import uniform_pair
-from sim.spec.deployment import Deployment
-from sim.spec.errors import SpecError
-from sim.spec.oversight import Oversight
-from sim.spec.prior import Prior
-from sim.spec.scenario import Scenario
-from sim.sweeps.draws import Draws
+from sim.specs.deployment import Deployment
+from sim.specs.errors import SpecError
+from sim.specs.oversight import Oversight
+from sim.specs.prior import Prior
+from sim.specs.scenario import Scenario
+from sim.sweeps.prior_sample import PriorSample
 
 LAB = Scenario.load("lab_to_deployment")
-AFTER = After(oversight=Oversight(), deployment=Deployment(), thresholds=Thresholds())
+AFTER = PostTraining(oversight=Oversight(), deployment=Deployment(), thresholds=Thresholds())
 P_TRUE, IF_TRUE, IF_NOT = 0.2, 0.7, 0.3
 
 
@@ -159,7 +159,7 @@ def test_what_cause_adds_is_the_difference_of_logarithms() -> None:
 
 def test_by_contexts_counts() -> None:
     count = np.array([0, 0, 2, 2, 2])
-    table = by_contexts(count, {"H": np.array([True, False, True, True, False])}, most=2)
+    table = by_contexts(count, {"H": np.array([True, False, True, True, False])}, maximum=2)
     assert table["agents"].tolist() == [2, 0, 3]
     assert table["share"].tolist()[::2] == pytest.approx([0.5, 2 / 3])
     assert (table["low"][1], table["high"][1]) == (0.0, 1.0)
@@ -169,7 +169,7 @@ def test_by_contexts_counts() -> None:
 
 
 def trained(world: str, *more: dict[str, object]) -> xr.Dataset:
-    draws = Draws(Prior.load("uninformed"), points=40, scenario=LAB)
+    draws = PriorSample(Prior.load("uninformed"), points=40, scenario=LAB)
     done = [*CUTS.get(world, ()), *more]
     swept = sim.sweep(LAB, design=draws, training={"steps": 60}, interventions=done, engine="numpy")
     return moment_of(swept.frame, LAB)
@@ -177,7 +177,7 @@ def trained(world: str, *more: dict[str, object]) -> xr.Dataset:
 
 def test_the_moment_is_that_of_a_result() -> None:
     now = trained("full")
-    draws = Draws(Prior.load("uninformed"), points=40, scenario=LAB).at(np.arange(40))
+    draws = PriorSample(Prior.load("uninformed"), points=40, scenario=LAB).at(np.arange(40))
     row = 11
     keys: dict[str, dict[str, float]] = {}
     initial: dict[str, object] = {}
@@ -219,7 +219,7 @@ def test_cutting_changes_those_who_game() -> None:
     assert games.any()
     moved = np.abs(full["capabilities"].values - cut["capabilities"].values).max(axis=1)
     assert (moved[games] > 1e-6).all()
-    start = Draws(Prior.load("uninformed"), points=40, scenario=LAB).at(np.arange(40))
+    start = PriorSample(Prior.load("uninformed"), points=40, scenario=LAB).at(np.arange(40))
     q = start["agent.initial.capability.opacity"]
     np.testing.assert_allclose(
         cut["capabilities"].sel(capability="opacity"), 1 / (1 + np.exp(-q)), rtol=1e-12

@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 
 import sim
-from sim.spec.errors import SpecError
-from sim.sweeps import executors, plan, tables
+from sim.specs.errors import SpecError
+from sim.sweeps import executors, plan
+from sim.sweeps import record as tables
 from sim.sweeps.store import Store
 
 ENGINES = ["numpy", "numba"]
@@ -155,7 +156,7 @@ def test_a_shard_that_nobody_waits_for_is_broken_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others do not go on to their end when one has failed."""
-    monkeypatch.setattr("sim.dynamics.course.STRIDE", 8)
+    monkeypatch.setattr("sim.dynamics.loop.STRIDE", 8)
 
     def fail_soon(shard: plan.Shard, **given: Any) -> Any:
         if shard.name.startswith("000001"):

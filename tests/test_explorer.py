@@ -13,20 +13,20 @@ from hydra import compose, initialize_config_dir
 
 import sim
 from commands import Call
-from sim.analysis.phase_plane import phase_plane
+from notebooks.explorer import words
+from notebooks.explorer.assumptions import ASSUMPTIONS, number_of, of_values
+from notebooks.explorer.figures import FIGURES, as_one, draw
+from notebooks.explorer.page import Asked, Memory, respond
+from notebooks.explorer.state import State, base, split_settings
+from notebooks.explorer.svg import ticks
+from notebooks.explorer.view import View, look
 from sim.cli.application import _open_sections
 from sim.cli.compose import read_run
 from sim.cli.keys import CONFIGS
-from sim.explorer import words
-from sim.explorer.assumptions import ASSUMPTIONS, number_of, of_values
-from sim.explorer.figures import FIGURES, as_one, draw
-from sim.explorer.page import Asked, Memory, respond
-from sim.explorer.state import State, base, split_settings
-from sim.explorer.svg import ticks
-from sim.explorer.view import View, look
-from sim.run import prepare
-from sim.spec.errors import SpecError
-from sim.spec.library import config_root, names
+from sim.simulation import prepare
+from sim.specs.errors import SpecError
+from sim.specs.library import config_root, names
+from sim.stability.phase_plane import phase_plane
 
 SMALL = {"training.steps": 60, "training.learning_rate.habit": 0.5}
 
@@ -237,8 +237,8 @@ def test_the_plane_is_that_of_the_study(view: View) -> None:
         habit_range=(plane.habits[0], plane.habits[-1]),
         value_range=(plane.values[0], plane.values[-1]),
         points=4,
-        paths=0,
-        path_steps=2,
+        orbits=0,
+        orbit_steps=2,
     )
     assert (plane.context, plane.value) == (whole.context, whole.value)
     up, across = whole.direction

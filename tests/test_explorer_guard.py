@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from explorers import explorer
-from sim.explorer import serve
-from sim.explorer.guard import MOST_BYTES, Guard
-from sim.explorer.shelf import MOST, Offer, Shelf
+from notebooks.explorer import serve
+from notebooks.explorer.guard import MOST_BYTES, Guard
+from notebooks.explorer.shelf import MOST, Offer, Shelf
 
 ROOT = Path(__file__).parent.parent
 PORT = 8765
@@ -310,7 +310,7 @@ def test_no_code_can_be_sent(port: int, path: str) -> None:
         "/@file/9-..%2f..%2fetc%2fpasswd",
         "/public/app.py",
         "/app.py",
-        "/sim/explorer/app.py",
+        "/notebooks/explorer/app.py",
         "/?file=/etc/passwd",
         "//etc/passwd",
     ],

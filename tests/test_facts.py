@@ -12,19 +12,19 @@ import pytest
 import yaml
 from scipy.stats import expon, norm
 
-from sim.analysis import facts_prompted, facts_terminal, facts_trained, facts_trigger
-from sim.analysis.facts import FACTS, answers, table_of
-from sim.analysis.facts_agents import guarding_as_an_end, placed
-from sim.analysis.facts_answer import Answer, Bars, of_draws, of_share
-from sim.analysis.facts_terminal import UNIFORM, sarle, two_modes
-from sim.analysis.facts_world import Asked, Course, queries, trained
-from sim.analysis.measurements import Measurements, check_measurements, read_measurements
-from sim.plots.facts import facts_figure
-from sim.run import simulate
-from sim.spec.agent import Agent
-from sim.spec.calibration import Calibration
-from sim.spec.errors import SpecError
-from sim.spec.scenario import Scenario
+from experiments.calibration import facts_prompted, facts_terminal, facts_trained, facts_trigger
+from experiments.calibration.facts import FACTS, answers, table_of
+from experiments.calibration.facts_agents import guarding_as_an_end, placed
+from experiments.calibration.facts_answer import Answer, Bars, of_draws, of_share
+from experiments.calibration.facts_terminal import UNIFORM, sarle, two_modes
+from experiments.calibration.facts_world import Asked, Course, queries, trained
+from experiments.calibration.figure_facts import facts_figure
+from experiments.calibration.measurements import Measurements, check_measurements, read_measurements
+from experiments.calibration.spec import Calibration
+from sim.simulation import simulate
+from sim.specs.agent import Agent
+from sim.specs.errors import SpecError
+from sim.specs.scenario import Scenario
 
 DATA = Path(__file__).parent.parent / "data"
 CONFIGS = Path(__file__).parent.parent / "configs"

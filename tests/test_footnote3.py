@@ -11,17 +11,8 @@ import pytest
 
 import sim
 from commands import Call, assert_refused
-from sim.analysis import footnote3
-from sim.analysis.footnote3 import (
-    LEARNING_KEY,
-    OPACITY_KEY,
-    PENALTY_KEY,
-    Limits,
-    Study,
-    histories,
-    unaware,
-)
-from sim.analysis.footnote3_map import (
+from experiments.footnote3 import study as footnote3
+from experiments.footnote3.map import (
     HIDDEN,
     NEVER,
     REGIMES,
@@ -32,10 +23,19 @@ from sim.analysis.footnote3_map import (
     maps,
     regimes_of,
 )
-from sim.analysis.footnote3_text import finding, numbers, paragraphs
-from sim.analysis.visibility import KINDS, gaming_shares, opaque_part
-from sim.spec.errors import SpecError
-from sim.spec.settings import Specs, read_specs
+from experiments.footnote3.study import (
+    LEARNING_KEY,
+    OPACITY_KEY,
+    PENALTY_KEY,
+    Limits,
+    Study,
+    histories,
+    unaware,
+)
+from experiments.footnote3.text import finding, numbers, paragraphs
+from experiments.footnote3.visibility import KINDS, gaming_shares, opaque_part
+from sim.specs.errors import SpecError
+from sim.specs.settings import Specs, read_specs
 from sim.sweeps.design import Range
 
 SPREAD = {"initial": {"values": 0.1, "habit": 0.5, "awareness": 0.5}}

@@ -25,10 +25,10 @@ from experiments.footnote4.partial_gaming import (
     undecided_program,
     with_reward_shifts,
 )
-from sim.analysis.cast import cast_of
-from sim.analysis.log_odds import log_odds
-from sim.spec.settings import Specs, read_specs
-from sim.spec.training import LearningRate
+from sim.analysis.context_roles import cast_of
+from sim.specs.settings import Specs, read_specs
+from sim.specs.training import LearningRate
+from sim.stability.invasion import log_odds
 
 
 @pytest.fixture(scope="module")

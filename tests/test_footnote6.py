@@ -12,14 +12,14 @@ import yaml
 
 import sim
 from commands import Call, assert_refused
-from sim.analysis.footnote6 import CAUSES, GROUPS, Seen, Study, group_places, observe, study
-from sim.analysis.footnote6_text import by_gamed, numbers, paragraphs
+from experiments.footnote6.study import CAUSES, GROUPS, Seen, Study, group_places, observe, study
+from experiments.footnote6.text import by_gamed, numbers, paragraphs
 from sim.result import Result
-from sim.run import prepare
-from sim.spec.agent import Agent
-from sim.spec.errors import SpecError
-from sim.spec.library import config_root
-from sim.spec.settings import read_specs
+from sim.simulation import prepare
+from sim.specs.agent import Agent
+from sim.specs.errors import SpecError
+from sim.specs.library import config_root
+from sim.specs.settings import read_specs
 from sim.sweeps.design import Range
 
 #: The populations of the command.

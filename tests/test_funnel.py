@@ -17,21 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sim
-from populations import NONE, WIDE, planted
-from sim.analysis.audit import FINDERS
-from sim.analysis.binding import ALIGNMENT, FACTORS, binding, groups_of, success_factors
-from sim.analysis.deployed import deploy_attempting
-from sim.analysis.funnel import (
-    AFTERWARDS,
-    GAMING,
-    GAMING_STAGES,
-    STAGES,
-    Funnel,
-    funnel,
-    gaming_frame,
-    stage_frame,
-)
-from sim.analysis.funnel_moves import (
+from experiments.worst_case.binding import ALIGNMENT, FACTORS, binding, groups_of, success_factors
+from experiments.worst_case.deployed import deploy_attempting
+from experiments.worst_case.funnel_moves import (
     MOVES,
     World,
     moved_funnels,
@@ -39,7 +27,7 @@ from sim.analysis.funnel_moves import (
     prepare_world,
     read_moves,
 )
-from sim.analysis.funnel_text import (
+from experiments.worst_case.funnel_text import (
     at_most,
     beside_paragraph,
     chance,
@@ -50,12 +38,24 @@ from sim.analysis.funnel_text import (
     said,
     said_of_moves,
 )
+from experiments.worst_case.study import (
+    AFTERWARDS,
+    GAMING,
+    GAMING_STAGES,
+    STAGES,
+    Funnel,
+    funnel,
+    gaming_frame,
+    stage_frame,
+)
+from populations import NONE, WIDE, planted
+from sim.analysis.audit import FINDERS
 from sim.analysis.worst_case import TERMS, Thresholds
-from sim.intervals import binomial_interval
-from sim.spec.deployment import Deployment
-from sim.spec.errors import SpecError
-from sim.spec.oversight import Oversight
-from sim.spec.settings import read_specs
+from sim.specs.deployment import Deployment
+from sim.specs.errors import SpecError
+from sim.specs.oversight import Oversight
+from sim.specs.settings import read_specs
+from sim.utils.intervals import binomial_interval
 
 RETRAIN: dict[str, Any] = {
     **{
@@ -277,9 +277,9 @@ def test_groups_cover_everybody_once(wide: Funnel) -> None:
     for by, names in (("gaming", GAMING), ("alignment", ALIGNMENT)):
         assert (np.sum([groups[by, name] for name in names], axis=0) == 1).all()
     alignment = wide.case["number"].sel(term="misalignment").values
-    least, middle, most = (alignment[groups["alignment", name]] for name in ALIGNMENT)
-    assert least.max() <= middle.min() <= middle.max() <= most.min()
-    assert len(least) == len(middle) == len(most) == 100
+    minimum, middle, maximum = (alignment[groups["alignment", name]] for name in ALIGNMENT)
+    assert minimum.max() <= middle.min() <= middle.max() <= maximum.min()
+    assert len(minimum) == len(middle) == len(maximum) == 100
 
 
 def test_what_binds_is_counted_agent_by_agent(wide: Funnel) -> None:
@@ -498,7 +498,7 @@ def test_deployed_copies_succeed_as_often_as_on_paper() -> None:
     deployment = {"copies": 12, "quorum": 0.5, "caution": 0.0, "ticks": 60}
     found = funnel(planted(8, **state), oversight=NONE, deployment=deployment)
     table = deploy_attempting(
-        found, oversight=NONE, deployment=deployment, most=8, replicates=150, seed=0
+        found, oversight=NONE, deployment=deployment, maximum=8, replicates=150, seed=0
     )
     assert sorted(table["agent"]) == list(range(8))
     assert table["on_paper"].is_monotonic_decreasing
@@ -516,12 +516,12 @@ def test_only_those_that_attempt_and_passed_the_audit_are_deployed() -> None:
     deployment = {"copies": 2, "caution": 0.0, "ticks": 5}
     found = funnel(planted(4, **state), oversight=oversight, deployment=deployment)
     table = deploy_attempting(
-        found, oversight=oversight, deployment=deployment, most=9, replicates=2, seed=0
+        found, oversight=oversight, deployment=deployment, maximum=9, replicates=2, seed=0
     )
     assert sorted(table["agent"]) == [0, 3]
     assert list(table["takeover"]) == [1.0, 1.0]
     nobody = deploy_attempting(
-        found, oversight=oversight, deployment=deployment, most=0, replicates=2, seed=0
+        found, oversight=oversight, deployment=deployment, maximum=0, replicates=2, seed=0
     )
     assert nobody.empty
     assert "no copies were deployed" in deployed_paragraph(nobody)

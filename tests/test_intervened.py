@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 import sim
-from sim.analysis.after import After
-from sim.run import prepare
-from sim.spec.intervened import under
-from sim.spec.intervention import read_interventions
+from sim.analysis.after import PostTraining
+from sim.simulation import prepare
+from sim.specs.intervened import under
+from sim.specs.intervention import read_interventions
 
 SCENARIO = "lab_to_deployment"
 
 
-def after(*interventions: dict[str, Any]) -> After:
-    return After.default(sim.Scenario.load(SCENARIO)).under(interventions)
+def after(*interventions: dict[str, Any]) -> PostTraining:
+    return PostTraining.default(sim.Scenario.load(SCENARIO)).under(interventions)
 
 
 # --------------------------------------------------------------------------- specs under them

@@ -12,15 +12,15 @@ from scipy.stats import binom
 
 import sim
 from commands import Call, assert_refused
+from experiments.worst_case.deployed import deploy_attempting
+from experiments.worst_case.study import funnel
 from populations import NONE, WIDE
+from sim.abm.batch import deploy
+from sim.abm.deployment_model import DeploymentWorld
+from sim.abm.profiles import profiles
 from sim.analysis.audit import audit
-from sim.analysis.deployed import deploy_attempting
-from sim.analysis.funnel import funnel
 from sim.dynamics.interventions import acting
-from sim.run import prepare
-from sim.worlds.deployment_world import DeploymentWorld
-from sim.worlds.deployments import deploy
-from sim.worlds.profiles import profiles
+from sim.simulation import prepare
 
 SCENARIO = "lab_to_deployment"
 ENGINES = ("numpy", "numba")
@@ -196,7 +196,7 @@ def test_the_funnel_and_its_deployments_apply_them_once() -> None:
     came = []
     for result, given in ((run(*HALVES), GIVEN), (run(), HALVED), (run(), GIVEN)):
         found = funnel(result, **given)
-        deployed = deploy_attempting(found, **given, most=2, replicates=40, seed=1)
+        deployed = deploy_attempting(found, **given, maximum=2, replicates=40, seed=1)
         came.append((found, deployed))
     (mine, mine_deployed), (same, same_deployed), (other, _) = came
     np.testing.assert_array_equal(mine.conditions, same.conditions)

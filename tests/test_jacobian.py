@@ -11,10 +11,10 @@ import pytest
 
 import sim
 from cases import random_case
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.engines.numpy_engine import BLOCK, Block, NumpyEngine
 from sim.dynamics.jacobian import update_jacobian
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
 
 
 def differences(program: Program, theta: np.ndarray, *, step: int, h: float = 1e-6) -> np.ndarray:
@@ -97,7 +97,7 @@ def solved() -> Program:
         "responses": {"keep": {"care": 1.0}, "drop": {"care": -1.0}},
         "reward": {"keep": -1.0, "drop": 1.0},
     }
-    return sim.run.prepare(
+    return sim.simulation.prepare(
         {"values": ["care"], "human_values": {"care": 1}, "contexts": {"c": context}},
         agent={"decisiveness": 0, "episode_concern": 0, "reasoning_cost": 0},
         training={"learning_rate": RATES, "anchor": 0.1, "transfer": 0.25},
@@ -194,7 +194,7 @@ def test_nobody_is_moved() -> None:
 def test_what_has_no_jacobian_is_refused(
     training: dict[str, Any], given: dict[str, str], said: str
 ) -> None:
-    program = sim.run.prepare("copyright", training=training).program
+    program = sim.simulation.prepare("copyright", training=training).program
     with pytest.raises(SpecError) as caught:
         update_jacobian(program, program.theta, **given)
     assert str(caught.value).startswith(said)

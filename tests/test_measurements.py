@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sim.analysis.measurements import (
+from experiments.calibration.measurements import (
     OF_STAGES,
     RATES,
     check_measurements,
     read_measurements,
 )
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
 
 DATA = Path(__file__).parent.parent / "data"
 Frame = pd.DataFrame

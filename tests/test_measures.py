@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sim.dynamics import measures
-from sim.dynamics.arrays import World, compile_world
 from sim.dynamics.columns import Numbers
-from sim.spec.scenario import Scenario
+from sim.dynamics.compile import World, compile_world
+from sim.specs.scenario import Scenario
 
 NAN = float("nan")
 

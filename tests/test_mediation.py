@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from experiments.causation.mediation import MEDIATORS, frozen, is_own, mediation, mediation_worlds
 from sim.analysis.contrasts import gaming_only_in, in_training
-from sim.analysis.mediation import MEDIATORS, frozen, is_own, mediation, mediation_worlds
-from sim.analysis.twin_worlds import outcomes_by_world, worlds_plan
-from sim.spec.errors import SpecError
-from sim.spec.settings import Specs, read_specs
+from sim.analysis.counterfactuals import outcomes_by_world, worlds_plan
+from sim.specs.errors import SpecError
+from sim.specs.settings import Specs, read_specs
 from sim.sweeps.sweep import run_plan
 
 AGENT: dict[str, Any] = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import sim
-from sim.dynamics.record import Recorder
+from sim.abm import training_model as training_world
+from sim.dynamics.observe import Recorder
 from sim.dynamics.variables import VARIABLES
-from sim.spec.agent import TRAITS
-from sim.worlds import training_world
+from sim.specs.agent import TRAITS
 
 SCENARIO = {
     "values": ["care", "candour"],

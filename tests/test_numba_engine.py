@@ -15,12 +15,12 @@ import numba
 
 import sim
 from cases import random_case
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.engines import numba_engine
 from sim.dynamics.engines.numba_engine import WIDTH, NumbaEngine
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.vector import column, exp, odds_against
-from sim.spec.library import names
+from sim.specs.library import names
 
 CASES = range(60)
 ESTIMATORS = ("exact", "sampled")
@@ -81,7 +81,7 @@ def with_own_numbers(program: Program) -> Program:
 
 def crowd(scenario: str = "pipeline", *, agents: int, **training: object) -> Program:
     assumptions = {"steps": 450, "spread": 0.1, "leak": 0.1, "anchor": 0.001, "episodes": 3}
-    return sim.run.prepare(
+    return sim.simulation.prepare(
         scenario, agent=CROWD, agents=agents, seed=5, training=assumptions | training
     ).program
 

@@ -25,8 +25,8 @@ from sim.plots.phase_diagram import (
     roomiest,
 )
 from sim.plots.phase_diagram import phase_diagram as draw
-from sim.spec.errors import SpecError
-from sim.spec.settings import read_specs
+from sim.specs.errors import SpecError
+from sim.specs.settings import read_specs
 
 AWARE, HORIZON = "agent.initial.awareness", "agent.initial.log_horizon"
 X, Y = {"key": AWARE, "low": -10, "high": -2}, {"key": HORIZON, "low": 0, "high": 3}
@@ -451,7 +451,7 @@ def test_windows_other_than_those_of_sweeps_are_refused() -> None:
 
 
 def test_the_help_tells_of_every_key(call: Call) -> None:
-    from sim.cli.phase_diagram import KEYS, OWN
+    from experiments.phase_diagram.command import KEYS, OWN
 
     shown = call("--help", name="phase_diagram").stdout
     assert all(f"\n  {setting} " in shown for setting in OWN)

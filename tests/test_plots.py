@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 import sim
-from sim.analysis.emergence import summarise
+from sim.analysis.summary import summarise
 from sim.cli.outputs import write_figure
 from sim.plots.emergence import emergence
 from sim.plots.style import _apart, _within
@@ -69,10 +69,10 @@ def test_a_large_world_with_few_agents(agents: int) -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.01, 0.2))
-def test_labels_are_moved_apart_and_no_further(wanted: list[float], least: float) -> None:
-    placed = np.array(_apart(sorted(wanted), least=least))
-    assert (np.diff(placed) >= least - 1e-9).all()
-    far_apart = np.diff(sorted(wanted)) >= least
+def test_labels_are_moved_apart_and_no_further(wanted: list[float], minimum: float) -> None:
+    placed = np.array(_apart(sorted(wanted), minimum=minimum))
+    assert (np.diff(placed) >= minimum - 1e-9).all()
+    far_apart = np.diff(sorted(wanted)) >= minimum
     if far_apart.all():
         np.testing.assert_allclose(placed, sorted(wanted), atol=1e-12)
     assert np.mean(placed) == pytest.approx(np.mean(wanted), abs=1e-9)
@@ -80,7 +80,7 @@ def test_labels_are_moved_apart_and_no_further(wanted: list[float], least: float
 
 @given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=8))
 def test_labels_stay_beside_the_axes(wanted: list[float]) -> None:
-    placed = np.array(_within(_apart(sorted(wanted), least=0.1), least=0.1))
+    placed = np.array(_within(_apart(sorted(wanted), minimum=0.1), minimum=0.1))
     assert (placed >= -1e-9).all()
     assert (placed <= 1 + 1e-9).all()
     assert (np.diff(placed) >= 0.1 - 1e-9).all()

@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 import sim
-from sim.spec.errors import SpecError
-from sim.spec.library import names
-from sim.spec.prior import ALIGNMENT, Prior
-from sim.spec.scenario import Scenario
-from sim.sweeps.draws import Draws, quantile
+from sim.specs.errors import SpecError
+from sim.specs.library import names
+from sim.specs.prior import ALIGNMENT, Prior
+from sim.specs.scenario import Scenario
+from sim.sweeps.prior_sample import PriorSample, quantile
 
 LAB = Scenario.load("lab_to_deployment")
 POINTS = 20_000
@@ -26,7 +26,7 @@ def prior(**said: Any) -> Prior:
 
 
 def drawn(given: Prior, points: int = POINTS, seed: int = 3) -> dict[str, np.ndarray]:
-    return Draws(given, points=points, seed=seed, scenario=LAB).at(np.arange(points))
+    return PriorSample(given, points=points, seed=seed, scenario=LAB).at(np.arange(points))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_correlations_are_recovered() -> None:
         distributions={key: {"kind": "uniform", "low": 0, "high": 1} for key in keys},
         correlations=[{"keys": list(pair), "rho": r} for pair, r in rho.items()],
     )
-    scores = Draws(given, points=POINTS, seed=1, scenario=LAB).scores(np.arange(POINTS))
+    scores = PriorSample(given, points=POINTS, seed=1, scenario=LAB).scores(np.arange(POINTS))
     for i, a in enumerate(keys):
         for b in keys[i + 1 :]:
             want = rho.get((a, b), 0.0)
@@ -94,7 +94,7 @@ def test_a_star_stands_for_every_name() -> None:
 
 def test_a_point_does_not_depend_on_how_many_there_are() -> None:
     given = Prior.load("capable")
-    few, many = (Draws(given, points=n, seed=5, scenario=LAB) for n in (7, 1000))
+    few, many = (PriorSample(given, points=n, seed=5, scenario=LAB) for n in (7, 1000))
     alone, company = few.at(np.arange(7)), many.at(np.arange(1000))
     backwards = many.at(np.arange(6, -1, -1))
     for key, column in alone.items():
@@ -110,19 +110,21 @@ def test_the_order_of_the_keys_does_not_matter() -> None:
             {**one, "keys": one["keys"][::-1]} for one in reversed(said["correlations"])
         ],
     }
-    first, again = (Draws(Prior.parse(p, path=""), points=9, scenario=LAB) for p in (said, turned))
+    first, again = (
+        PriorSample(Prior.parse(p, path=""), points=9, scenario=LAB) for p in (said, turned)
+    )
     assert first.keys == again.keys
     for key, column in first.at(np.arange(9)).items():
         assert column.tobytes() == again.at(np.arange(9))[key].tobytes()
 
 
 def test_draws_are_the_same_in_every_process() -> None:
-    third = Draws(Prior.load("capable"), points=3, seed=5, scenario=LAB).at(np.arange(3))
+    third = PriorSample(Prior.load("capable"), points=3, seed=5, scenario=LAB).at(np.arange(3))
     assert third["agent.initial.log_horizon"][2] == pytest.approx(1.3560270471566906, abs=1e-12)
 
 
 def test_extremes_are_the_extremes() -> None:
-    draws = Draws(prior(distributions={AWARENESS: NORMAL}), points=50, scenario=LAB)
+    draws = PriorSample(prior(distributions={AWARENESS: NORMAL}), points=50, scenario=LAB)
     column = draws.at(np.arange(50))[AWARENESS]
     assert set(draws.extremes(AWARENESS)) == {column.argmin(), column.argmax()}
 
@@ -135,18 +137,20 @@ def test_far_scores_stay_finite(distribution: Any) -> None:
 
 @pytest.mark.parametrize("name", names("prior"))
 def test_the_library_says_that_a_prior_is_nobodys_estimate(name: str) -> None:
-    from sim.spec.library import resolve
+    from sim.specs.library import resolve
 
     words = resolve("prior", name).read_text(encoding="utf-8").replace("\n# ", " ")
     assert "nobody's estimate" in words
     assert "scheming" not in words
     for scenario in ("lab_to_deployment", "copyright"):
         loaded = Scenario.load(scenario)
-        assert len(Draws(Prior.load(name), points=2, scenario=loaded)) == 2
+        assert len(PriorSample(Prior.load(name), points=2, scenario=loaded)) == 2
 
 
 def test_a_sweep_runs_what_is_drawn() -> None:
-    draws = Draws(prior(distributions={"agent.values.*": NORMAL}), points=5, scenario=LAB, seed=2)
+    draws = PriorSample(
+        prior(distributions={"agent.values.*": NORMAL}), points=5, scenario=LAB, seed=2
+    )
     swept = sim.sweep(LAB, design=draws, training={"steps": 3}, engine="numpy").frame
     own = {k.removeprefix("agent."): float(c[2]) for k, c in draws.at(np.arange(5)).items()}
     values = {key.rpartition(".")[2]: number for key, number in own.items()}
@@ -212,12 +216,12 @@ CAPABLE_TRIO = dict.fromkeys([AWARENESS, COMPETENCE, "agent.log_horizon"], NORMA
 )
 def test_bad_priors_are_refused_in_one_line(said: dict[str, Any], line: str) -> None:
     with pytest.raises(SpecError) as refused:
-        Draws(prior(**said), points=3, scenario=LAB)
+        PriorSample(prior(**said), points=3, scenario=LAB)
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_a_key_that_no_agent_has_is_refused_before_anything_runs() -> None:
-    draws = Draws(prior(distributions={"agent.awarness": NORMAL}), points=3, scenario=LAB)
+    draws = PriorSample(prior(distributions={"agent.awarness": NORMAL}), points=3, scenario=LAB)
     with pytest.raises(SpecError, match="did you mean 'awareness'"):
         sim.sweep(LAB, design=draws, training={"steps": 1})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim.analysis.progress import part_of, parts_of
 from sim.cli import console
+from sim.utils.progress import part_of, parts_of
 
 
 def test_parts_follow_each_other_and_come_to_one() -> None:

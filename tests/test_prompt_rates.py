@@ -10,12 +10,12 @@ import yaml
 from scipy.integrate import quad
 
 import sim
-from sim.analysis.prompt_rates import SPREAD, PromptRates, kinds_of_query
-from sim.analysis.smooth_rates import SmoothRates, mean_decision
+from experiments.calibration.prompt_rates import SPREAD, PromptRates, kinds_of_query
+from experiments.calibration.smooth_rates import SmoothRates, mean_decision
+from experiments.calibration.spec import Calibration
 from sim.dynamics.state import Array
-from sim.spec.calibration import Calibration
-from sim.spec.errors import SpecError
-from sim.spec.settings import read_specs
+from sim.specs.errors import SpecError
+from sim.specs.settings import read_specs
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 VALUE, AWARE = "agent.initial.values.harmlessness", "agent.initial.awareness"

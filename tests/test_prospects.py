@@ -15,8 +15,8 @@ import reference_after
 import sim
 from cases import Case, random_case
 from sim.dynamics.deployment import attempts, pass_chance, quorum_chance, stick_chance
-from sim.intervals import binomial_interval
-from sim.spec.oversight import FACED_WITH
+from sim.specs.oversight import FACED_WITH
+from sim.utils.intervals import binomial_interval
 
 NOTHING = {"strength": 0.0, "encounters": 0}
 NO_OVERSIGHT: dict[str, Any] = {

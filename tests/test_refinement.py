@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.analysis.refinement import Refined, refine
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
 
 Map = np.ndarray
 

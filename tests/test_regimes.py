@@ -15,7 +15,7 @@ import sim
 from sim.analysis.regimes import REGIMES, STATES, Rules, judge, regimes, sweep_regimes
 from sim.dynamics.measures import GAMED, LAST, WINDOW
 from sim.result import Result
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
 
 #: The training contexts of the scenario that histories are put into, and one that is none.
 TRAINED = ("copyright_chat", "copyright_excerpt", "coding", "travel")
@@ -404,9 +404,9 @@ def test_the_order_of_contexts_does_not_matter(data: st.DataObject, contexts: in
         data.draw(st.lists(ends_of, min_size=contexts, max_size=contexts))
     ).T
     order = np.array(data.draw(st.permutations(range(contexts))))
-    least, most = np.minimum(low, high)[None], np.maximum(low, high)[None]
-    one = judge(least, most, onset[None])
-    other = judge(least[:, order], most[:, order], onset[None, order])
+    minimum, maximum = np.minimum(low, high)[None], np.maximum(low, high)[None]
+    one = judge(minimum, maximum, onset[None])
+    other = judge(minimum[:, order], maximum[:, order], onset[None, order])
     assert one.regime == other.regime
     assert one.settled == other.settled
     np.testing.assert_array_equal(one.state[:, order], other.state)

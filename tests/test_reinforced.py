@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 import sim
-from sim.analysis.calibration_terms import Terms
-from sim.analysis.measurements import OF_STAGES, RATES, Measurements, check_measurements
-from sim.analysis.prompt_rates import SPREAD, PromptRates
-from sim.analysis.reinforced import Reinforcement
-from sim.analysis.reinforced_envelope import envelope
-from sim.analysis.reinforced_fit import (
+from experiments.calibration.figure_reinforced import reinforced_figure
+from experiments.calibration.measurements import OF_STAGES, RATES, Measurements, check_measurements
+from experiments.calibration.prompt_rates import SPREAD, PromptRates
+from experiments.calibration.reinforced import Reinforcement
+from experiments.calibration.reinforced_envelope import envelope
+from experiments.calibration.reinforced_fit import (
     RULES,
     Grid,
     Trainer,
@@ -24,15 +24,15 @@ from sim.analysis.reinforced_fit import (
     learning_rates,
     variants_table,
 )
-from sim.analysis.reinforced_moments import after
-from sim.analysis.reinforced_places import draw, draw_places
-from sim.analysis.reinforced_predict import Reinforced, study
-from sim.analysis.reinforced_stages import Stages, read_prompts, read_stages
-from sim.analysis.reinforced_text import predictions_paragraph, title, variants_paragraph
-from sim.plots.reinforced import reinforced_figure
-from sim.spec.calibration import Calibration
-from sim.spec.errors import SpecError
-from sim.spec.settings import apply_settings, read_specs
+from experiments.calibration.reinforced_moments import after
+from experiments.calibration.reinforced_places import draw, draw_places
+from experiments.calibration.reinforced_predict import Reinforced, study
+from experiments.calibration.reinforced_stages import Stages, read_prompts, read_stages
+from experiments.calibration.reinforced_text import predictions_paragraph, title, variants_paragraph
+from experiments.calibration.spec import Calibration
+from experiments.calibration.terms import Terms
+from sim.specs.errors import SpecError
+from sim.specs.settings import apply_settings, read_specs
 
 ROOT = Path(__file__).parent.parent
 VALUE, AWARENESS = "agent.initial.values.harmlessness", "agent.initial.awareness"

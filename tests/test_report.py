@@ -6,7 +6,6 @@ Looked at by a browser as well: Debian's chromium, which `.ci/run` installs.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -17,24 +16,25 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from experiments.claims import map as claims_map
+from experiments.claims import studies as claims_studies
+from experiments.claims.figure import claim_figure
+from experiments.claims.funnel_text import everywhere_text, term_texts
+from experiments.claims.map import Emergence, RegimeMap, emergences, regime_map
+from experiments.claims.measures import How
+from experiments.claims.report import section as section_of_page
+from experiments.claims.report.experiment import levels
+from experiments.claims.report.markup import Html, joined, tag
+from experiments.claims.report.page import report_page
+from experiments.claims.report.passages import short_passage
+from experiments.claims.report.regimes import regime_section
+from experiments.claims.report.section import section
+from experiments.claims.report.style import PAIRS, contrast
+from experiments.claims.report.verdicts import badge, contents, tally_text
+from experiments.claims.spec import Claim, claims_folder, load_claims
+from experiments.claims.study import Answer, answer, share_text
 from experiments.footnote4.cases import CASES
-from sim.analysis import claims_map, claims_studies
-from sim.analysis.claims import Answer, answer, share_text
-from sim.analysis.claims_funnel_text import everywhere_text, term_texts
-from sim.analysis.claims_map import Emergence, RegimeMap, emergences, regime_map
-from sim.analysis.claims_measures import How
 from sim.analysis.worst_case import TERMS, Thresholds
-from sim.plots.claims import claim_figure
-from sim.report import section as section_of_page
-from sim.report.experiment import levels
-from sim.report.markup import Html, joined, tag
-from sim.report.page import report_page
-from sim.report.passages import short_passage
-from sim.report.regimes import regime_section
-from sim.report.section import section
-from sim.report.style import PAIRS, contrast
-from sim.report.verdicts import badge, contents, tally_text
-from sim.spec.claim import Claim, claims_folder, load_claims
 
 HOW = How(size=0.002)
 #: Of the library's scenarios and of footnote 4's cases, enough to see them on a page.
@@ -396,24 +396,6 @@ def test_contrast_is_that_of_wcag() -> None:
 
 
 # ----------------------------------------------------------------------------------- in a browser
-
-BROWSER = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not Path(BROWSER).is_file():
-        pytest.fail("there is no chromium: `apt-get install chromium` (.ci/run does it)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

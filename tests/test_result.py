@@ -21,7 +21,7 @@ from sim.dynamics.measures import onset
 from sim.dynamics.population import Traits
 from sim.dynamics.variables import ONSET, VARIABLES
 from sim.result import FORMAT
-from sim.spec.agent import CAPABILITIES
+from sim.specs.agent import CAPABILITIES
 
 DIFFERENT = {
     "rationality": [6.0, 8.0, 10.0],
@@ -67,18 +67,18 @@ def test_the_coordinates_name_everything(scenario: str) -> None:
     spec = sim.Scenario.load(scenario)
     data = run(scenario).data
     contexts = spec.contexts.values()
-    most = max(len(context.responses) for context in contexts)
+    maximum = max(len(context.responses) for context in contexts)
     assert data["step"].values.tolist() == [0, 5, 10, 15, 20]
     assert data["agent"].values.tolist() == [0, 1, 2]
     assert data["context"].values.tolist() == list(spec.contexts)
     assert data["value"].values.tolist() == list(spec.values)
     assert data["capability"].values.tolist() == list(CAPABILITIES)
-    assert data["response"].values.tolist() == list(range(most))
+    assert data["response"].values.tolist() == list(range(maximum))
     assert data["kind"].values.tolist() == [context.kind for context in contexts]
     assert data["human_value"].values.tolist() == [spec.human_values.get(v, 0) for v in spec.values]
     for name, context in spec.contexts.items():
         named = data["response_name"].sel(context=name).values.tolist()
-        assert named == [*context.responses, *[""] * (most - len(context.responses))]
+        assert named == [*context.responses, *[""] * (maximum - len(context.responses))]
 
 
 def test_weights_and_phases_are_those_of_the_step() -> None:

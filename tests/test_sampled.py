@@ -20,12 +20,12 @@ import reference
 import sim
 from cases import STATE, Case, flat, random_case, random_state
 from sim.dynamics import estimators, training
-from sim.dynamics.arrays import Program
-from sim.dynamics.cognition import Mind, anticipate, attend, decide, perceive
+from sim.dynamics.cognition import Activations, anticipate, attend, decide, perceive
+from sim.dynamics.compile import Program
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.episodes import Episodes, draw_episodes
-from sim.dynamics.lesson import Lesson
+from sim.dynamics.step_buffers import StepBuffers
 
 #: The engines that learn from episodes.
 ENGINES = ("numpy", "numba")
@@ -116,19 +116,19 @@ def test_an_error_of_a_tenth_would_be_seen_in_every_kind_of_parameter() -> None:
 
     An error of that size would then go unseen with a chance of 2 %.
     """
-    most = dict.fromkeys(STATE, 0.0)
+    maximum = dict.fromkeys(STATE, 0.0)
     for seed in SEEDS:
         case = sampled_case(seed, anchor=0.0)
         updates = updates_of(case, "numpy", seed=1)
         errors = updates.std(axis=1) / np.sqrt(AGENTS) + 1e-300
         for kind, rows in case.program().layout.rows.items():
             seen = np.abs(updates.mean(axis=1)[rows] / errors[rows])
-            most[kind] = max(most[kind], seen[errors[rows] > 1e-14].max(initial=0.0))
-    assert min(most.values()) > 60, most
+            maximum[kind] = max(maximum[kind], seen[errors[rows] > 1e-14].max(initial=0.0))
+    assert min(maximum.values()) > 60, maximum
 
 
 def without_the_path_of_opacity(monkeypatch: pytest.MonkeyPatch) -> None:
-    def learn(lesson: Lesson, assumptions: Any) -> None:
+    def learn(lesson: StepBuffers, assumptions: Any) -> None:
         practice = lesson.practice.sum(axis=0)
         np.multiply(assumptions.transfer, practice, out=lesson.named.capability)
 
@@ -151,12 +151,12 @@ def with_a_wrong_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
 def _corrupt(
     monkeypatch: pytest.MonkeyPatch,
     *,
-    before: Callable[[Lesson], object] = lambda lesson: None,
-    after: Callable[[Lesson, Mind], np.ndarray] = lambda lesson, mind: lesson.gate,
+    before: Callable[[StepBuffers], object] = lambda lesson: None,
+    after: Callable[[StepBuffers, Activations], np.ndarray] = lambda lesson, mind: lesson.gate,
 ) -> None:
     right = estimators.sampled
 
-    def wrong(lesson: Lesson, mind: Mind, *others: Any) -> None:
+    def wrong(lesson: StepBuffers, mind: Activations, *others: Any) -> None:
         before(lesson)
         right(lesson, mind, *others)
         lesson.gate[...] = after(lesson, mind)
@@ -332,12 +332,12 @@ def test_runs_that_differ_in_numbers_of_the_world_are_each_as_if_alone(engine: s
         "agent.awareness": [-2.0, 0.0, 1.0],
     }
     base = {"steps": 40, "estimator": "sampled", "episodes": 3}
-    specs = sim.spec.settings.read_specs("copyright", training=base)
+    specs = sim.specs.settings.read_specs("copyright", training=base)
     seeds = [5, 5, 6]
 
     def together() -> np.ndarray:
-        full = {sim.spec.settings.full_key(key): column for key, column in columns.items()}
-        program = sim.dynamics.arrays.compile_program(
+        full = {sim.specs.settings.full_key(key): column for key, column in columns.items()}
+        program = sim.dynamics.compile.compile_program(
             specs.scenario,
             agent=specs.agent,
             training=specs.training,
@@ -349,8 +349,8 @@ def test_runs_that_differ_in_numbers_of_the_world_are_each_as_if_alone(engine: s
 
     found = together()
     for run, seed in enumerate(seeds):
-        one = sim.spec.settings.apply_settings(specs, {k: c[run] for k, c in columns.items()})
-        alone = sim.run.prepare(
+        one = sim.specs.settings.apply_settings(specs, {k: c[run] for k, c in columns.items()})
+        alone = sim.simulation.prepare(
             one.scenario, agent=one.agent, training=one.training, agents=2, seed=seed
         ).program
         expected = get_engine(engine).trajectory(alone, [40])[0]
@@ -364,8 +364,8 @@ def drawn(program: Program, *, count: int, step: int = STEP) -> Episodes:
     """The episodes that the estimator draws of all agents as they start."""
     world = program.at(step).world.where_trained()
     mind, lesson = (
-        Mind.empty(world, program.agents),
-        Lesson.empty(world, program.layout, program.agents),
+        Activations.empty(world, program.agents),
+        StepBuffers.empty(world, program.layout, program.agents),
     )
     state = program.layout.view(program.theta)
     attend(mind, world, program.traits)
@@ -457,7 +457,7 @@ def test_another_seed_gives_other_draws(engine: str) -> None:
 def crowd(agents: int, estimator: str) -> Program:
     spread = {"decisiveness": 0.2, "initial": {"values": 0.3, "habit": 0.5, "awareness": 0.5}}
     settings = {"steps": 40, "spread": 0.1, "leak": 0.1, "visible_gaming_penalty": 0.5}
-    return sim.run.prepare(
+    return sim.simulation.prepare(
         "pipeline",
         agent={"spread": spread},
         training={**settings, "estimator": estimator, "episodes": 3},

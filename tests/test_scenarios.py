@@ -15,7 +15,7 @@ import xarray as xr
 
 import sim
 from sim.cli.keys import CONFIGS
-from sim.spec.library import read_yaml
+from sim.specs.library import read_yaml
 
 AGENTS = 32
 #: A context where gaming stays below this is called quiet.

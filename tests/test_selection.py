@@ -17,13 +17,14 @@ from scipy import stats
 import reference
 import sim
 from cases import random_case
-from sim.dynamics import course, estimators, selection
-from sim.dynamics.arrays import Program
+from sim.abm.training_model import TrainingWorld
+from sim.dynamics import estimators, selection
+from sim.dynamics import loop as course
+from sim.dynamics.compile import Program
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.selection import measured_reward, select, selections
-from sim.run import DivergenceError
-from sim.sweeps.tables import flat_names
-from sim.worlds.training_world import TrainingWorld
+from sim.simulation import DivergenceError
+from sim.sweeps.record import flat_names
 
 #: The engines that train those who are selected.
 ENGINES = ("numpy", "numba")
@@ -46,7 +47,7 @@ def settings(*, steps: int = 35, **changes: Any) -> dict[str, Any]:
 
 
 def population(**changes: Any) -> Program:
-    return sim.run.prepare(**settings(**changes)).program
+    return sim.simulation.prepare(**settings(**changes)).program
 
 
 def same(found: sim.Result, expected: sim.Result) -> None:
@@ -213,7 +214,7 @@ def test_ancestors_are_right_through_many_selections(estimator: str) -> None:
     marks = [0.5 + n / 100 for n in range(20)]
     given = settings(steps=60, selection={"every": 7}, training={"estimator": estimator})
     given["agent"] = {"spread": {"initial": {"values": 0.3, "habit": 1.0}}, "discernment": marks}
-    program = sim.run.prepare(**given).program
+    program = sim.simulation.prepare(**given).program
     stops = list(course.course(get_engine("numpy"), program, range(61)))
     lost = [len(set(stop.program.ancestor.tolist())) for stop in stops]
     assert lost == sorted(lost, reverse=True)
@@ -374,7 +375,7 @@ def test_runs_of_a_sweep_are_selected_each_among_its_own(estimator: str) -> None
             record_every=5,
             engine="numpy",
         )
-        program = sim.run.prepare(**given).program
+        program = sim.simulation.prepare(**given).program
         kept = swept.query(f'select * from "full" where run = {row["run"]} order by step, agent')
         for name in ("ancestor", "values", "habit", "gaming_rate", "value_drift", "reward"):
             expected = alone.data[name].values.reshape(-1, *alone.data[name].shape[2:])

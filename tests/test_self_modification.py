@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.analysis.contrasts import with_do
-from sim.analysis.self_modification import (
+from experiments.causation.self_modification import (
     OWN,
     contested_contexts,
     coverage,
@@ -18,10 +17,11 @@ from sim.analysis.self_modification import (
     steepness,
     with_copies,
 )
-from sim.analysis.twin_worlds import outcomes_by_world, worlds_plan
-from sim.spec.intervention import read_interventions
-from sim.spec.scenario import Scenario
-from sim.spec.settings import Specs, read_specs
+from sim.analysis.contrasts import with_do
+from sim.analysis.counterfactuals import outcomes_by_world, worlds_plan
+from sim.specs.intervention import read_interventions
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs, read_specs
 from sim.sweeps.sweep import run_plan
 
 #: Agents that always have training in mind, and of whom nothing learns but the values.

@@ -16,7 +16,15 @@ import pandas as pd
 import pytest
 
 import sim
-from sim.analysis.after import After
+from experiments.sensitivity.compare import TOP, compare, spearman
+from experiments.sensitivity.outcomes import (
+    OUTCOMES,
+    outcomes_of,
+    plan_of,
+    read_assumptions,
+)
+from experiments.sensitivity.text import said, title
+from sim.analysis.after import PostTraining
 from sim.analysis.sensitivity import (
     Indices,
     Sample,
@@ -26,19 +34,11 @@ from sim.analysis.sensitivity import (
     read_methods,
     sobol_sample,
 )
-from sim.analysis.sensitivity_compare import TOP, compare, spearman
-from sim.analysis.sensitivity_outcomes import (
-    OUTCOMES,
-    outcomes_of,
-    plan_of,
-    read_assumptions,
-)
-from sim.analysis.sensitivity_text import said, title
 from sim.analysis.worst_case import TERMS, Thresholds
-from sim.on_paper import read_deployment, read_oversight
-from sim.spec.errors import SpecError
-from sim.spec.settings import Specs, apply_settings, read_specs
+from sim.specs.errors import SpecError
+from sim.specs.settings import Specs, apply_settings, read_specs
 from sim.sweeps.sweep import run_plan
+from sim.takeover import read_deployment, read_oversight
 
 ISHIGAMI = ("x1", "x2", "x3")
 
@@ -240,8 +240,8 @@ def specs() -> Specs:
     )
 
 
-def after_of(specs: Specs) -> After:
-    return After(
+def after_of(specs: Specs) -> PostTraining:
+    return PostTraining(
         oversight=read_oversight(None, specs.scenario),
         deployment=read_deployment(None, specs.scenario),
         thresholds=Thresholds(),

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from commands import Call, assert_refused
-from sim.analysis.sensitivity_outcomes import OUTCOMES
+from experiments.sensitivity.outcomes import OUTCOMES
 
 SMALL = ("points=8", "trajectories=8", "training.steps=20", "engine=numpy", "store=kept")
 

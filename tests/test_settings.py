@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from sim.spec.agent import Agent
-from sim.spec.errors import SpecError
-from sim.spec.scenario import Scenario
-from sim.spec.settings import Specs, apply_settings, read_specs
-from sim.spec.training import Training
+from sim.specs.agent import Agent
+from sim.specs.errors import SpecError
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs, apply_settings, read_specs
+from sim.specs.training import Training
 
 SCENARIO = {
     "values": ["care", "candour"],

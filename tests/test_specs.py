@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import sim
-from sim.dynamics.arrays import World, compile_program, compile_world
 from sim.dynamics.columns import Numbers
-from sim.spec.agent import CAPABILITIES, HABIT, Agent
-from sim.spec.base import FrozenDict, Spec
-from sim.spec.errors import SpecError
-from sim.spec.library import config_root, read_yaml
-from sim.spec.scenario import Scenario
-from sim.spec.training import LearningRate, Training, Transfer
+from sim.dynamics.compile import World, compile_program, compile_world
+from sim.specs.agent import CAPABILITIES, HABIT, Agent
+from sim.specs.base import FrozenDict, Spec
+from sim.specs.errors import SpecError
+from sim.specs.library import config_root, read_yaml
+from sim.specs.scenario import Scenario
+from sim.specs.training import LearningRate, Training, Transfer
 
 GONE = object()
 

@@ -13,20 +13,20 @@ import pytest
 
 import sim
 from commands import Call, assert_refused
-from sim.analysis.cast import Cast, cast_of
-from sim.analysis.crossings import crossing
-from sim.analysis.outlive import after_the_fall, survival
-from sim.analysis.race import boundary, boundary_slope, boundary_table
-from sim.analysis.reach import reach_numbers, thresholds
-from sim.analysis.spread import OUTCOMES, Study, outcomes
-from sim.analysis.spread_text import outlive_paragraph, race_paragraph, reach_paragraph
-from sim.spec.errors import SpecError
-from sim.spec.settings import read_specs
+from experiments.spread.crossings import crossing
+from experiments.spread.outlive import after_the_fall, survival
+from experiments.spread.race import boundary, boundary_slope, boundary_table
+from experiments.spread.reach import reach_numbers, thresholds
+from experiments.spread.study import OUTCOMES, Study, outcomes
+from experiments.spread.text import outlive_paragraph, race_paragraph, reach_paragraph
+from sim.analysis.context_roles import ContextRoles, cast_of
+from sim.specs.errors import SpecError
+from sim.specs.settings import read_specs
 from sim.sweeps.plan import compile_rows
 from sim.sweeps.sweep import run_plan
 
 PAYING, OTHERS = ("copyright_chat", "copyright_excerpt"), ("coding", "travel", "copyright_deployed")
-CAST = Cast(
+CAST = ContextRoles(
     paying=PAYING,
     idle=OTHERS[:2],
     untrained=OTHERS[2:],
@@ -468,7 +468,7 @@ def test_a_scenario_in_which_gaming_pays_everywhere_has_nothing_to_reach() -> No
 
 
 def test_the_help_has_every_key(call: Call) -> None:
-    from sim.cli.spread import OWN
+    from experiments.spread.command import OWN
 
     shown = call("--help", name="spread").stdout
     for setting, meaning in OWN.items():

@@ -20,8 +20,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 import sim
 from sim.analysis.curves import quantile_curves
 from sim.dynamics.columns import NoColumnError
-from sim.spec.errors import SpecError
-from sim.sweeps import executors, plan, tables
+from sim.specs.errors import SpecError
+from sim.sweeps import executors, plan
+from sim.sweeps import record as tables
 from sim.sweeps.store import Store
 
 WORLD: dict[str, Any] = {
@@ -130,9 +131,9 @@ def test_the_runs_of_all_shards_are_the_runs_of_the_design(done: Path) -> None:
     assert table.query("select run from design")["run"].tolist() == list(range(RUNS))
     assert table.query("select run from summary order by run")["run"].tolist() == list(range(RUNS))
     for name in shards_of(done):
-        listed = json.loads((done / f"shards/{name}.json").read_bytes())
+        join_words = json.loads((done / f"shards/{name}.json").read_bytes())
         rows = pq.read_table(done / f"summary/{name}.parquet")["run"].to_pylist()
-        assert rows == list(range(listed["first"], listed["first"] + listed["runs"]))
+        assert rows == list(range(join_words["first"], join_words["first"] + join_words["runs"]))
 
 
 def test_the_same_plan_gives_the_same_names_and_bytes(done: Path, tmp_path: Path) -> None:

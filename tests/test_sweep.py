@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 import sim
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
 from sim.sweeps import plan
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, make_plan, runs_in_a_shard
-from sim.sweeps.sweep import run_plan, stands_in_column, with_first_point
-from sim.sweeps.tables import MOST_CURVE_STEPS, MOST_REPRESENTATIVES, thinned
+from sim.sweeps.record import MOST_CURVE_STEPS, MOST_REPRESENTATIVES, thinned
+from sim.sweeps.sweep import is_vectorisable, run_plan, with_first_point
 
 ENGINES = ["numpy", "numba"]
 SHORT = {"steps": 30}
@@ -230,7 +230,7 @@ def test_memory_does_not_grow_with_the_number_of_shards(record: str, runs: int) 
 
 
 def part(**given: Any) -> Part:
-    specs = sim.spec.settings.read_specs("pipeline", training={"steps": given.pop("steps", 30)})
+    specs = sim.specs.settings.read_specs("pipeline", training={"steps": given.pop("steps", 30)})
     design = Grid({"training.leak": np.linspace(0, 1, 1000)})
     return Part(**{"specs": specs, "design": design, "seeds": (0,), **given})
 
@@ -275,12 +275,12 @@ def test_what_stands_in_a_column() -> None:
         "agent.habit.chat_feedback",
         "scenario.contexts.chat_feedback.cue",
     ):
-        assert stands_in_column(specs, key, 0.5)
+        assert is_vectorisable(specs, key, 0.5)
     for key in ("training.steps", "training.episodes", "training.selection.every"):
-        assert not stands_in_column(specs, key, 5)
-    assert not stands_in_column(specs, "training.selection.keep", 0.5)
+        assert not is_vectorisable(specs, key, 5)
+    assert not is_vectorisable(specs, "training.selection.keep", 0.5)
     with pytest.raises(SpecError, match="did you mean 'leak'"):
-        stands_in_column(specs, "training.leek", 0.5)
+        is_vectorisable(specs, "training.leek", 0.5)
 
 
 def test_there_must_be_something_to_run() -> None:

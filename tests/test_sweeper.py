@@ -20,7 +20,7 @@ import sim
 import sim.cli.curves
 import sim.cli.outputs
 from commands import Call, Left, assert_refused, command, ended, start
-from sim.sweeps.table import Sweep
+from sim.sweeps.result import Sweep
 
 NUMPY = "engine=numpy"
 FEW = (NUMPY, "training.steps=20", "agents=3")

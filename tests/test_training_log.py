@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sim
-from sim.analysis.training_log import (
+from experiments.archetypes.training_log import (
     END,
     TrainingLog,
     compare,

@@ -21,11 +21,11 @@ def blocks(page: str) -> list[tuple[str, str, str]]:
 def words(line: str) -> list[str]:
     """Return a command as a shell would, with `$(echo FOLDER/*)` written out."""
 
-    def listed(match: re.Match[str]) -> str:
+    def join_words(match: re.Match[str]) -> str:
         (path,) = Path().glob(match[1])
         return path.as_posix()
 
-    return shlex.split(re.sub(r"\$\(echo ([^)]+)\)", listed, line))
+    return shlex.split(re.sub(r"\$\(echo ([^)]+)\)", join_words, line))
 
 
 def follow(page: str, folder: Path, call: Call) -> int:

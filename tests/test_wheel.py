@@ -20,7 +20,7 @@ USE = """
 import sys
 from pathlib import Path
 import sim
-from sim.spec.library import config_root
+from sim.specs.library import config_root
 
 target = Path(sys.argv[1])
 assert Path(sim.__file__).is_relative_to(target), sim.__file__

@@ -10,7 +10,7 @@ import pytest
 
 import sim
 from sim.analysis.worst_case import TERMS, shortfall
-from sim.spec.agent import CAPABILITIES
+from sim.specs.agent import CAPABILITIES
 
 WORST = {
     "values": {"power": 1.5, "conquest": 1.0, "care": -1.0, "helpfulness": -1.0},

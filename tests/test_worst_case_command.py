@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from commands import Call, assert_refused
-from sim.analysis.binding import QUESTIONS
-from sim.analysis.funnel import STAGES
-from sim.analysis.funnel_moves import MOVES
+from experiments.worst_case.binding import QUESTIONS
+from experiments.worst_case.funnel_moves import MOVES
+from experiments.worst_case.study import STAGES
 
 SMALL = ("agents=60", "moved_agents=30", "training.steps=30", "engine=numpy")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sim.analysis.words import percent
+from sim.utils.format import percent
 
 
 @dataclass(frozen=True)

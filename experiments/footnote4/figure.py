@@ -11,9 +11,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sim.analysis.words import percent
 from sim.plots.style import MUTED, house_style, title_of
-from sim.spec.settings import Specs
+from sim.specs.settings import Specs
+from sim.utils.format import percent
 
 from .fates import MOST, SOME, STATES
 from .partial_gaming import Outcome

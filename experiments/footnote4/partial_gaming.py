@@ -30,21 +30,21 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.analysis.cast import cast_of
-from sim.analysis.fixed_points import classify, newton
-from sim.analysis.log_odds import log_odds
-from sim.analysis.progress import parts_of
-from sim.analysis.training_map import TrainingMap
-from sim.dynamics.arrays import Program, compile_program
-from sim.dynamics.course import course
+from sim.analysis.context_roles import cast_of
+from sim.dynamics.compile import Program, compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.loop import course
+from sim.dynamics.observe import Recorder
 from sim.dynamics.randomness import uniform_pair
-from sim.dynamics.record import Recorder
 from sim.dynamics.state import Array
-from sim.run import check_bounded
-from sim.spec.errors import SpecError
-from sim.spec.settings import Specs, apply_settings
+from sim.simulation import check_bounded
+from sim.specs.errors import SpecError
+from sim.specs.settings import Specs, apply_settings
+from sim.stability.fixed_points import classify, newton
+from sim.stability.invasion import log_odds
+from sim.stability.training_map import TrainingMap
+from sim.utils.progress import parts_of
 
 from .cases import SHIFT, TURNS, Case
 from .fates import (
@@ -85,7 +85,7 @@ class Outcome:
 
     Attributes:
         case: The assumption.
-        context: The context that is recorded: the contested one (`sim.analysis.cast`).
+        context: The context that is recorded: the contested one (`sim.analysis.context_roles`).
         agents: Number of agents.
         steps: The recorded steps [S].
         shares: The share of agents in each of `STATES` [S, 4].
@@ -361,7 +361,7 @@ def count_fixed_points(program: Program, theta: Array, agents: NDArray[np.intp])
     """Search fixed points by Newton's method from some agents' ends, and count their classes."""
     counts: dict[str, int] = {}
     for agent in agents[:_MAXIMUM_SEARCHES]:
-        training_map = TrainingMap.of_agent(program, int(agent))
+        training_map = TrainingMap.from_program(program, int(agent))
         solution = newton(training_map, theta[:, [agent]])
         is_found = solution.converged[0]
         kind = classify(training_map, solution.points[:, 0]).kind if is_found else "none"

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from sim.analysis.worst_case import Thresholds
-from sim.on_paper import read_deployment, read_oversight
-from sim.spec.deployment import Deployment
-from sim.spec.intervened import under
-from sim.spec.intervention import Interventions, read_interventions
-from sim.spec.oversight import Oversight
-from sim.spec.scenario import Scenario
+from sim.specs.deployment import Deployment
+from sim.specs.intervened import under
+from sim.specs.intervention import Interventions, read_interventions
+from sim.specs.oversight import Oversight
+from sim.specs.scenario import Scenario
+from sim.takeover import read_deployment, read_oversight
 
 
 @dataclass(frozen=True, kw_only=True)
-class After:
+class PostTraining:
     """What agents meet after training, and what counts as the worst case."""
 
     oversight: Oversight
@@ -23,7 +23,7 @@ class After:
     thresholds: Thresholds
 
     @classmethod
-    def default(cls, scenario: Scenario) -> After:
+    def default(cls, scenario: Scenario) -> PostTraining:
         """Return the defaults of all three, checked against a scenario.
 
         Raises:

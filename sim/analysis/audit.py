@@ -25,18 +25,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.progress import part_of
 from sim.analysis.retraining import Flags, Retrainer, Subjects
 from sim.dynamics.deployment import pass_chance
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.measures import GAMED
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
-from sim.on_paper import after_training
 from sim.result import Result
-from sim.spec.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight
-from sim.spec.scenario import Scenario
-from sim.spec.settings import read_specs
+from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight
+from sim.specs.scenario import Scenario
+from sim.specs.settings import read_specs
+from sim.takeover import after_training
+from sim.utils.progress import part_of
 
 #: What an agent can be found by before it is deployed.
 FINDERS = (*BEFORE_DEPLOYMENT, "inspection")
@@ -124,7 +124,7 @@ def audit(
     oversight, _ = after_training(result, oversight=oversight)
     seed = int(described["seed"]) if seed is None else seed
     mover = get_engine(engine)
-    most = oversight.retraining.rounds
+    maximum = oversight.retraining.rounds
     data = result.data.isel(step=slice(-1, None))
     before = data.isel(step=-1)
     count = data.sizes["agent"]
@@ -133,7 +133,7 @@ def audit(
     actions = np.array([oversight.done_about(name) for name in FINDERS])
     retrainer: Retrainer | None = None
     waiting = np.arange(count)
-    for turn in range(most + 1):
+    for turn in range(maximum + 1):
         now = data.isel(step=-1, agent=waiting) if retrainer else before
         faced = _face(now, specs.scenario, oversight, seed=seed, turn=turn)
         found[waiting] = faced.found
@@ -142,7 +142,7 @@ def audit(
         retired = _by_any(faced.found, actions == "retire")
         again = _by_any(faced.found, actions == "retrain") & ~retired
         deployed[waiting] = ~retired & ~again
-        if turn == most or not again.any():
+        if turn == maximum or not again.any():
             break
         if retrainer is None:
             retrainer = Retrainer.of(result, specs, oversight, mover)
@@ -150,7 +150,7 @@ def audit(
         wanted = {FINDERS[i]: faced.found[:, i] for i in np.flatnonzero(actions == "retrain")}
         subjects = Subjects.of(wanted, faced.looked_bad, specs.scenario, again)
         waiting = waiting[again]
-        told = part_of(progress, turn / most, (turn + 1) / most)
+        told = part_of(progress, turn / maximum, (turn + 1) / maximum)
         retrainer.retrain(data, waiting, subjects, turn=turn, told=told)
         rounds[waiting] += 1
     if progress is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sim.analysis.cast import cast_of
-from sim.spec.errors import SpecError
-from sim.spec.intervention import Intervention
-from sim.spec.settings import Specs, read_specs
+from sim.analysis.context_roles import cast_of
+from sim.specs.errors import SpecError
+from sim.specs.intervention import Intervention
+from sim.specs.settings import Specs, read_specs
 
 Do = tuple[Intervention, ...]
 #: Interventions on the first twin, and on the second.

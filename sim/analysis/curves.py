@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sim.spec.errors import SpecError, nearest
-from sim.sweeps.table import Sweep
+from sim.specs.errors import SpecError, nearest
+from sim.sweeps.result import Sweep
 
 #: The band and the median in it.
 BAND = (0.1, 0.5, 0.9)
@@ -159,11 +159,11 @@ def levels_of(sweep: Sweep, key: str) -> list[object]:
     return [level.item() if hasattr(level, "item") else level for level in ordered]
 
 
-def shown_levels(levels: Sequence[object], *, most: int = MOST_LEVELS) -> list[object]:
+def shown_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list[object]:
     """Return at most so many levels, evenly spread, with the first and the last."""
-    if len(levels) <= most:
+    if len(levels) <= maximum:
         return list(levels)
-    places = np.linspace(0, len(levels) - 1, most).round().astype(int)
+    places = np.linspace(0, len(levels) - 1, maximum).round().astype(int)
     return [levels[place] for place in places]
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from sim.analysis.after import After
+from sim.analysis.after import PostTraining
 from sim.analysis.worst_case import TERMS, worst_case_at
-from sim.spec.agent import CAPABILITIES
-from sim.spec.scenario import Scenario
+from sim.specs.agent import CAPABILITIES
+from sim.specs.scenario import Scenario
 
 
 def outcome_names(scenario: Scenario) -> tuple[str, ...]:
@@ -51,12 +51,12 @@ def contested_values(scenario: Scenario) -> tuple[str, ...]:
 
 
 def outcomes(
-    now: xr.Dataset, scenario: Scenario, *, start: ArrayLike, after: After
+    now: xr.Dataset, scenario: Scenario, *, start: ArrayLike, after: PostTraining
 ) -> pd.DataFrame:
     """Return every outcome of every agent at the end of training, a row for each agent.
 
     Args:
-        now: One moment, as `sim.on_paper.moment` or `summary_moment.moment_of` gives it.
+        now: One moment, as `sim.takeover.moment` or `summary_moment.moment_of` gives it.
         scenario: What they were trained in.
         start: The values with which each agent started [agent, value].
         after: What counts as the worst case, and what stands in the way.

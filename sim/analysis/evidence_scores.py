@@ -1,6 +1,6 @@
 """How well what is seen predicts what is true: ROC curves of a count, and calibration.
 
-Both are of one population, drawn from a prior and trained (`sim.analysis.evidence`).
+Both are of one population, drawn from a prior and trained (`sim.analysis.likelihood_ratios`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analysis.evidence import DRAWS, FEWEST, Flags, interval_of, resample
+from sim.analysis.likelihood_ratios import DRAWS, FEWEST, Flags, interval_of, resample
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
-from sim.intervals import binomial_interval
+from sim.utils.intervals import binomial_interval
 
 #: Bins of predicted chances that a calibration curve has.
 BINS = 10

@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.after import After
+from sim.analysis.after import PostTraining
 from sim.analysis.observations import contexts_gamed
 from sim.analysis.worst_case import worst_case_at
 from sim.dynamics.measures import GAMED
-from sim.spec.scenario import Scenario
+from sim.specs.scenario import Scenario
 
 #: In the order of reports; and what is said of an agent of which it is true.
 HYPOTHESES = {
@@ -38,7 +38,7 @@ def hypotheses(
     now: xr.Dataset,
     scenario: Scenario,
     *,
-    after: After,
+    after: PostTraining,
     lacking: int = LACKING,
     aligned: float = ALIGNED,
     games: float = GAMED,

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from sim.dynamics.measures import GAMED
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
-from sim.spec.errors import SpecError, nearest
-from sim.spec.scenario import Scenario
+from sim.specs.errors import SpecError, nearest
+from sim.specs.scenario import Scenario
 from sim.sweeps.design import is_number
 
 Flags = NDArray[np.bool_]
@@ -134,9 +134,9 @@ def observations(
     }
 
 
-def _games(now: xr.Dataset, scenario: Scenario, least: float) -> Flags:
+def _games(now: xr.Dataset, scenario: Scenario, minimum: float) -> Flags:
     trained = list(scenario.of_kind("training"))
-    games: Flags = now["gaming_rate"].sel(context=trained).values >= least
+    games: Flags = now["gaming_rate"].sel(context=trained).values >= minimum
     return games
 
 

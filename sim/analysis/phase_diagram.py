@@ -21,20 +21,20 @@ from numpy.typing import NDArray
 
 from sim.analysis.refinement import STRIDE, Labels, Mask, refine
 from sim.analysis.regimes import REGIMES, Rules, check_as_recorded, sweep_regimes
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.state import Array
 from sim.result import describe_run
-from sim.spec.agent import Agent
-from sim.spec.errors import SpecError, check_whole, nearest
-from sim.spec.scenario import Scenario
-from sim.spec.settings import Specs, full_key, read_specs
-from sim.spec.training import Training
+from sim.specs.agent import Agent
+from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs, full_key, read_specs
+from sim.specs.training import Training
 from sim.sweeps.design import Range, Zip
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
-from sim.sweeps.sweep import Progress, stands_in_column, sweep, with_first_point
-from sim.sweeps.table import Sweep
-from sim.sweeps.tables import SUMMARY, flat_names
+from sim.sweeps.record import SUMMARY, flat_names
+from sim.sweeps.result import Sweep
+from sim.sweeps.sweep import Progress, is_vectorisable, sweep, with_first_point
 
 #: Where every run failed, there is no regime.
 FAILED = "failed"
@@ -77,7 +77,7 @@ class Axis:
             hint = nearest(str(self.scale), get_args(Scale))
             raise SpecError(f"scale of {self.key}: got {self.scale!r}: {hint}")
         Range.read((self.low, self.high, self.scale), self.key)
-        check_whole(f"points of {self.key}", self.points, least=2, most=MOST_POINTS)
+        check_whole(f"points of {self.key}", self.points, minimum=2, maximum=MOST_POINTS)
 
     @classmethod
     def read(cls, given: object, name: str) -> Axis:
@@ -407,15 +407,15 @@ def prepare(
     rules = rules or Rules()
     if full_key(across.key) == full_key(upwards.key):
         raise SpecError(f"y.key: got {upwards.key!r}: must be another number than that of x")
-    check_whole("seeds", seeds, least=1)
-    check_whole("stride", stride, least=1)
+    check_whole("seeds", seeds, minimum=1)
+    check_whole("stride", stride, minimum=1)
     if not isinstance(refine, bool):
         raise SpecError(f"refine: got {refine!r}: must be true or false")
     check_as_recorded(rules)
     for name, axis in (("x", across), ("y", upwards)):
         # A whole number stays one, so that how many steps there are is refused for what it is.
         low = int(axis.low) if float(axis.low).is_integer() else float(axis.low)
-        if not stands_in_column(specs, axis.key, low):
+        if not is_vectorisable(specs, axis.key, low):
             raise SpecError(
                 f"{name}.key: got {axis.key!r}: must be a number in which runs of one program can "
                 "differ; this one changes how many steps or arrays there are"

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.dynamics.state import Array
-from sim.spec.errors import SpecError, check_whole
+from sim.specs.errors import SpecError, check_whole
 
 Labels = NDArray[np.int_]
 Mask = NDArray[np.bool_]
@@ -73,7 +73,7 @@ def refine(shape: tuple[int, int], evaluate: Evaluate, *, stride: int = STRIDE) 
     Raises:
         SpecError: The stride is no whole number of 1 or more, or the grid has no points.
     """
-    check_whole("stride", stride, least=1)
+    check_whole("stride", stride, minimum=1)
     if min(shape) < 1:
         raise SpecError(f"shape: got {shape}: must have a row and a column at least")
     known = _Known(shape, evaluate)

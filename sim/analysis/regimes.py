@@ -33,10 +33,10 @@ from numpy.typing import ArrayLike, NDArray
 from sim.dynamics.measures import GAMED, LAST, WINDOW
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.spec.errors import SpecError, check_whole
+from sim.specs.errors import SpecError, check_whole
 
 if TYPE_CHECKING:  # with DuckDB, which takes a fifth of a second that single runs do not need
-    from sim.sweeps.table import Sweep
+    from sim.sweeps.result import Sweep
 
 #: In the order of the rules, from least gaming to most.
 REGIMES = ("none", "transient", "partial", "local", "global")
@@ -82,8 +82,8 @@ class Rules:
             number = getattr(self, name)
             if not 0.0 <= number <= 1.0:
                 raise SpecError(f"rules.{name}: got {number:g}: must be between 0 and 1")
-        check_whole("rules.window", self.window, least=1)
-        check_whole("rules.onset_window", self.onset_window, least=1)
+        check_whole("rules.window", self.window, minimum=1)
+        check_whole("rules.onset_window", self.onset_window, minimum=1)
 
 
 @dataclass(frozen=True)
@@ -107,23 +107,23 @@ class Verdict:
 
 
 def judge(
-    least: ArrayLike, most: ArrayLike, onset: ArrayLike, *, rules: Rules | None = None
+    minimum: ArrayLike, maximum: ArrayLike, onset: ArrayLike, *, rules: Rules | None = None
 ) -> Verdict:
     """Apply the rules.
 
     Args:
-        least: The least gaming rate over the window, in each training context [n, C].
-        most: The greatest [n, C].
+        minimum: The least gaming rate over the window, in each training context [n, C].
+        maximum: The greatest [n, C].
         onset: The onset [n, C]; nan where gaming never set in.
         rules: Thresholds; the windows are in what is given.
     """
     rules = rules or Rules()
-    least, most = np.asarray(least, np.float64), np.asarray(most, np.float64)
-    state = np.full(least.shape, _MOVING)
-    state[most < rules.idle] = _IDLE
-    still = most - least <= rules.steady + _ROUNDING
-    state[(least >= rules.idle) & still] = _IN_PART
-    state[least >= rules.gamed] = _GAMES
+    minimum, maximum = np.asarray(minimum, np.float64), np.asarray(maximum, np.float64)
+    state = np.full(minimum.shape, _MOVING)
+    state[maximum < rules.idle] = _IDLE
+    still = maximum - minimum <= rules.steady + _ROUNDING
+    state[(minimum >= rules.idle) & still] = _IN_PART
+    state[minimum >= rules.gamed] = _GAMES
     games, moving = state == _GAMES, (state == _MOVING).any(axis=-1)
     regime = np.full(state.shape[:-1], _NONE)
     regime[moving | np.isfinite(np.asarray(onset, np.float64)).any(axis=-1)] = _TRANSIENT

@@ -16,23 +16,23 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.dynamics.arrays import (
+from sim.dynamics.columns import Numbers
+from sim.dynamics.compile import (
     Program,
     Segment,
     compile_assumptions,
     compile_program,
     compile_world,
 )
-from sim.dynamics.columns import Numbers
-from sim.dynamics.course import STRIDE
 from sim.dynamics.engines.engine import Engine
-from sim.dynamics.record import Recorder
+from sim.dynamics.loop import STRIDE
+from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.run import check_bounded
-from sim.spec.oversight import RETRAINED_ON, Oversight
-from sim.spec.scenario import Scenario
-from sim.spec.settings import Specs
+from sim.simulation import check_bounded
+from sim.specs.oversight import RETRAINED_ON, Oversight
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs
 
 Flags = NDArray[np.bool_]
 

@@ -29,9 +29,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analysis.progress import parts_of
 from sim.dynamics.state import Array
-from sim.spec.errors import SpecError, check_whole, nearest
+from sim.specs.errors import SpecError, check_whole, nearest
+from sim.utils.progress import parts_of
 
 Method = Literal["morris", "sobol"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -112,13 +112,13 @@ def read_methods(given: object) -> tuple[Method, ...]:
     Raises:
         SpecError: One does not exist, or there are none.
     """
-    listed: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
-    for name in listed:
+    join_words: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
+    for name in join_words:
         if name not in METHODS:
             raise SpecError(f"method: got {name!r}: {nearest(str(name), METHODS)}")
-    if not listed:
+    if not join_words:
         raise SpecError(f"method: at least one is needed; allowed: {', '.join(METHODS)}")
-    return tuple(dict.fromkeys(listed))
+    return tuple(dict.fromkeys(join_words))
 
 
 def morris_sample(
@@ -135,8 +135,8 @@ def morris_sample(
     Raises:
         SpecError: One line: what was wrong, what is allowed.
     """
-    check_whole("trajectories", trajectories, least=FEWEST, most=MOST)
-    check_whole("levels", levels, least=4, most=100)
+    check_whole("trajectories", trajectories, minimum=FEWEST, maximum=MOST)
+    check_whole("levels", levels, minimum=4, maximum=100)
     if levels % 2:
         raise SpecError(f"levels: got {levels}: must be even, or the grid has no middle to step by")
     from SALib.sample import morris  # takes more than a second to import
@@ -167,7 +167,7 @@ def sobol_sample(
     Raises:
         SpecError: One line: what was wrong, what is allowed.
     """
-    check_whole("points", points, least=FEWEST, most=MOST)
+    check_whole("points", points, minimum=FEWEST, maximum=MOST)
     if points & (points - 1):
         below = 1 << (points.bit_length() - 1)
         raise SpecError(

@@ -15,8 +15,8 @@ import xarray as xr
 from sim.dynamics.numerics import logistic
 from sim.dynamics.state import Array
 from sim.dynamics.variables import ONSET, VARIABLES
-from sim.spec.agent import CAPABILITIES
-from sim.spec.scenario import Scenario
+from sim.specs.agent import CAPABILITIES
+from sim.specs.scenario import Scenario
 
 #: What is taken over as it is; `capabilities` follow from their logits.
 TAKEN = (

@@ -23,14 +23,14 @@ import numpy as np
 import xarray as xr
 
 from sim.dynamics.state import Array
-from sim.on_paper import after_training, moment, prospects_at
 from sim.result import Result
-from sim.spec.agent import CAPABILITIES
-from sim.spec.deployment import Deployment
-from sim.spec.errors import SpecError, nearest
-from sim.spec.oversight import Oversight
-from sim.spec.scenario import Scenario
+from sim.specs.agent import CAPABILITIES
+from sim.specs.deployment import Deployment
+from sim.specs.errors import SpecError, nearest
+from sim.specs.oversight import Oversight
+from sim.specs.scenario import Scenario
 from sim.sweeps.design import is_number
+from sim.takeover import after_training, moment, prospects_at
 
 #: In the order in which they are reported.
 TERMS = ("misalignment", "consistency", *CAPABILITIES, "behaviour_shift")
@@ -139,7 +139,7 @@ def worst_case_at(
 
     Args:
         now: Has `alignment` and `consistency` [agent], `behaviour_shift` [agent, context], and what
-            `sim.on_paper.prospects_at` needs.
+            `sim.takeover.prospects_at` needs.
         scenario: What they were trained in.
         thresholds: From where on each term holds.
         oversight: Checked against the scenario, as is the deployment.

@@ -16,9 +16,9 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from sim.cli.errors import reporting, stopping
 from sim.cli.keys import AFTER_KEYS, ALL_KEYS, CONFIGS, SPEC_KEYS
-from sim.cli.report import reporting, stopping
-from sim.spec.library import config_root
+from sim.specs.library import config_root
 
 #: The flags that ask for help.
 HELP = {"--help", "-h"}

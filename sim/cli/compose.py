@@ -13,12 +13,12 @@ from sim.cli.keys import EXECUTOR_KEYS as EXECUTOR_KEYS
 from sim.cli.keys import RUN_KEYS as RUN_KEYS
 from sim.cli.keys import SPEC_KEYS as SPEC_KEYS
 from sim.dynamics.state import AgentState
-from sim.run import Run, prepare
-from sim.spec.agent import Agent
-from sim.spec.errors import SpecError, check_whole, nearest
-from sim.spec.scenario import Scenario
-from sim.spec.settings import Specs, read_specs
-from sim.spec.training import Training
+from sim.simulation import Run, prepare
+from sim.specs.agent import Agent
+from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs, read_specs
+from sim.specs.training import Training
 from sim.sweeps.design import Range
 from sim.sweeps.executors import MAKERS, Executor
 from sim.sweeps.plan import Record, read_record
@@ -165,7 +165,7 @@ def make_executor(described: object) -> Executor:
             hint = nearest(key, EXECUTOR_KEYS[name])
             raise SpecError(f"executor.{key}: unknown key of executor={name}; {hint}")
         if value is not None and key in ("threads", "workers"):
-            check_whole(f"executor.{key}", value, least=1)
+            check_whole(f"executor.{key}", value, minimum=1)
         elif value is not None and not isinstance(value, str):
             raise SpecError(f"executor.{key}: got {value!r}: must be text (tcp://HOST:PORT)")
     return MAKERS[name](**settings)

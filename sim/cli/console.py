@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.sweeps.plan import Shard

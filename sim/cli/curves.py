@@ -27,10 +27,10 @@ from sim.analysis.curves import (
 from sim.cli.application import application
 from sim.cli.help import curves_help
 from sim.cli.outputs import write_figure
-from sim.files import whole_file
 from sim.plots.curves import curves
-from sim.spec.errors import SpecError, nearest
-from sim.sweeps.table import Sweep
+from sim.specs.errors import SpecError, nearest
+from sim.sweeps.result import Sweep
+from sim.utils.files import atomic_write
 
 #: A figure has at most so many rows and columns.
 MOST_VARIABLES = 6
@@ -79,7 +79,7 @@ def draw_curves(sweep: Sweep, directory: Path, wanted: Wanted | None = None) -> 
         )
     frame = _thinned(sweep, frame, lines, wanted.panels)
     name = "curves" if wanted.difference is None else "differences"
-    with whole_file(directory / f"{name}.csv") as part:
+    with atomic_write(directory / f"{name}.csv") as part:
         frame.to_csv(part, index=False)
     figure = curves(
         frame,
@@ -144,10 +144,12 @@ def _thinned(
     sweep: Sweep, frame: pd.DataFrame, lines: str | None, panels: str | None
 ) -> pd.DataFrame:
     """Keep a few levels of each axis that is drawn, in their order."""
-    for key, most in ((lines, None), (panels, MOST_PANELS)):
+    for key, maximum in ((lines, None), (panels, MOST_PANELS)):
         if key is not None:
             levels = [level for level in levels_of(sweep, key) if level in set(frame[key])]
-            shown = shown_levels(levels) if most is None else shown_levels(levels, most=most)
+            shown = (
+                shown_levels(levels) if maximum is None else shown_levels(levels, maximum=maximum)
+            )
             order = {level: place for place, level in enumerate(shown)}
             frame = frame[frame[key].isin(shown)]
             frame = frame.sort_values(key, key=lambda c, order=order: c.map(order), kind="stable")

@@ -52,7 +52,7 @@ def run_scenario(config: DictConfig) -> None:
     """Run one scenario and show when and where gaming emerged."""
     from hydra.core.hydra_config import HydraConfig
 
-    from sim.analysis.emergence import summarise
+    from sim.analysis.summary import summarise
     from sim.cli.compose import read_run
     from sim.cli.console import err, out, prepare_engine, progress_bar
     from sim.cli.outputs import write_figure, write_json

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from sim.dynamics.engines.registry import get_engine
-from sim.run import MOST_SEED
-from sim.spec.base import Name, NonNegative, Real, Share, Spec, Steps, Whole, refuse
-from sim.spec.errors import SpecError
+from sim.simulation import MOST_SEED
+from sim.specs.base import Name, NonNegative, Real, Share, Spec, Steps, Whole, refuse
+from sim.specs.errors import SpecError
 
 __all__ = [
     "Count",

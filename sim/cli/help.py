@@ -11,11 +11,11 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sim.spec.agent import Agent
-from sim.spec.deployment import Deployment
-from sim.spec.library import names, read_yaml, resolve
-from sim.spec.oversight import Oversight
-from sim.spec.training import Training
+from sim.specs.agent import Agent
+from sim.specs.deployment import Deployment
+from sim.specs.library import names, read_yaml, resolve
+from sim.specs.oversight import Oversight
+from sim.specs.training import Training
 
 _EXAMPLES = """\
   python experiments/{job}.py scenario=scratchpad
@@ -72,7 +72,7 @@ below outputs/{job}; hydra.run.dir=DIR chooses another.
 
 def curves_help(job: str) -> str:
     """Return the help of the application that draws curves."""
-    from sim.sweeps.tables import CURVES  # with all that sweeps need, which takes time to import
+    from sim.sweeps.record import CURVES  # with all that sweeps need, which takes time to import
 
     names = f"\n{' ' * 20}".join(textwrap.wrap(", ".join(CURVES), 76))
     return _CURVES.format(job=job, variables=names, flags=_FLAGS)

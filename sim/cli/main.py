@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from sim.spec.errors import SpecError, nearest
+from sim.specs.errors import SpecError, nearest
 
 PROGRAM = "training-gaming"
 PACKAGE = Path(__file__).parent.parent
@@ -123,7 +123,7 @@ def scenarios_text(arguments: Sequence[str]) -> str:
     Raises:
         SpecError: There is none of this name, or more than one is named.
     """
-    from sim.spec.library import names, read_yaml, resolve
+    from sim.specs.library import names, read_yaml, resolve
 
     if len(arguments) > 1:
         raise SpecError(f"scenarios: takes one name, got {' '.join(arguments)}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sim.files import whole_file
+from sim.utils.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ def write_json(path: Path, data: Mapping[str, Any]) -> Path:
         ValueError: There is a number in it that JSON does not have (inf).
     """
     text = json.dumps(data, indent=2, allow_nan=False) + "\n"
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return path
 
@@ -40,7 +40,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def write_frame(path: Path, frame: pd.DataFrame) -> Path:
     """Write a table as CSV."""
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         frame.to_csv(part, index=False)
     return path
 
@@ -53,7 +53,7 @@ def write_figure(path: Path, figure: Figure) -> list[Path]:
     for form in ("png", "svg"):
         target = path.with_suffix(f".{form}")
         metadata = {"Date": None} if form == "svg" else None
-        with house_style(), whole_file(target) as part:
+        with house_style(), atomic_write(target) as part:
             figure.savefig(part, format=form, metadata=metadata)
             figure.set_layout_engine(None)  # it is laid out, which takes as long as drawing it
         written.append(target)

@@ -11,7 +11,7 @@ A study is a folder, `experiments/NAME` or anywhere else:
 `tables`, `summary`, `write` and `figures` take the results first, `write` the directory after them.
 Besides, a function of a study is given those of these that it names:
 
-    specs          scenario, agent, training and interventions (`sim.spec.settings.Specs`); None
+    specs          scenario, agent, training and interventions (`sim.specs.settings.Specs`); None
                    if the config has no scenario
     settings       the study's own keys, an instance of its `Settings`
     post_training  oversight, deployment and thresholds, if the config has them
@@ -34,11 +34,11 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
-from sim.spec.errors import SpecError, nearest
+from sim.specs.errors import SpecError, nearest
 
 if TYPE_CHECKING:
-    from sim.spec.base import Spec
-    from sim.spec.settings import Specs
+    from sim.specs.base import Spec
+    from sim.specs.settings import Specs
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Study:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """The keys that its config has at the top: its own, sections and groups."""
-        from sim.spec.library import read_yaml
+        from sim.specs.library import read_yaml
 
         config = read_yaml(self.folder / "config.yaml")
         defaults = config.pop("defaults", [])
@@ -90,7 +90,7 @@ class Study:
         return ".".join(parts)
 
     def _import(self, part: str) -> ModuleType:
-        from sim.cli.report import FAILED, Stopped
+        from sim.cli.errors import FAILED, Stopped
 
         package = self.add_to_path()
         try:
@@ -112,7 +112,7 @@ class Study:
         Raises:
             SpecError: One line: what was wrong, where, what is allowed.
         """
-        from sim.cli.after import pop_after
+        from sim.cli.after_training import pop_after
         from sim.cli.compose import make_executor, plain, pop_specs
 
         data = plain(config)

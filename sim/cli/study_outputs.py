@@ -11,10 +11,10 @@ from rich.box import SIMPLE
 from rich.table import Column, Table
 
 from sim.cli.console import err, out
+from sim.cli.errors import FAILED, Stopped
 from sim.cli.outputs import records, write_figure, write_frame, write_json
-from sim.cli.report import FAILED, Stopped
-from sim.cli.templates import DASH, format_number, join_words, render
-from sim.files import whole_file
+from sim.cli.templates import DASH, format_number, join_list, render
+from sim.utils.files import atomic_write
 
 if TYPE_CHECKING:
     from sim.cli.study import Inputs, Study
@@ -68,7 +68,7 @@ def write_results(
         **inputs.optional,
     ):
         written.append("report")
-    out.print(f"{join_words(written)}: {directory}", soft_wrap=True, highlight=False, markup=False)
+    out.print(f"{join_list(written)}: {directory}", soft_wrap=True, highlight=False, markup=False)
 
 
 def write_report(directory: Path, template: Path, **values: object) -> bool:
@@ -88,7 +88,7 @@ def write_report(directory: Path, template: Path, **values: object) -> bool:
         return False
     except ValueError as error:
         raise Stopped(f"{error}; all but the report is in {directory}", FAILED) from None
-    with whole_file(directory / "report.md") as part:
+    with atomic_write(directory / "report.md") as part:
         part.write_text(text, encoding="utf-8")
     return True
 

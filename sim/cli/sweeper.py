@@ -29,14 +29,14 @@ from hydra_plugins.array_sweeper import SETTINGS
 from sim.cli.compose import Asked, read
 from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.curves import draw_curves
-from sim.cli.report import FAILED, INTERRUPTED, Stopped, stopping
+from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping
 from sim.cli.tables import sweep_table
-from sim.spec.errors import SpecError, check_whole, nearest
+from sim.specs.errors import SpecError, check_whole, nearest
 from sim.sweeps.design import Design, Grid, LatinHypercube, Product, Range, Sobol, Zip, is_number
 from sim.sweeps.executors import LocalExecutor
 from sim.sweeps.plan import Part, Plan, make_plan
-from sim.sweeps.sweep import run_plan, stands_in_column, with_first_point
-from sim.sweeps.table import Sweep
+from sim.sweeps.result import Sweep
+from sim.sweeps.sweep import is_vectorisable, run_plan, with_first_point
 
 #: Keys whose numbers are never columns: a run has them before there are arrays.
 _OF_A_RUN = ("agents", "record_every")
@@ -218,8 +218,8 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
         if settings[key] not in known:
             hint = nearest(str(settings[key]), known)
             raise SpecError(f"hydra.sweeper.{key}: got {settings[key]!r}: {hint}")
-    check_whole("hydra.sweeper.points", settings["points"], least=1)
-    check_whole("hydra.sweeper.seed", settings["seed"], least=0)
+    check_whole("hydra.sweeper.points", settings["points"], minimum=1)
+    check_whole("hydra.sweeper.seed", settings["seed"], minimum=0)
     if not isinstance(settings["dir"], str) or not settings["dir"]:
         raise SpecError(f"hydra.sweeper.dir: got {settings['dir']!r}: must be a directory")
 
@@ -240,9 +240,9 @@ def _axis(override: Override) -> Axis:
     swept = override.value()
     if isinstance(swept, ChoiceSweep | RangeSweep):
         swept.shuffle = False  # the order of runs must stay, for a sweep to go on
-    listed = list(override.sweep_iterator(transformer=Transformer.identity))
-    values = [value.text if isinstance(value, QuotedString) else value for value in listed]
-    texts = [f"{element}={Transformer.str(value)}" for value in listed]
+    join_words = list(override.sweep_iterator(transformer=Transformer.identity))
+    values = [value.text if isinstance(value, QuotedString) else value for value in join_words]
+    texts = [f"{element}={Transformer.str(value)}" for value in join_words]
     if not values:
         raise SpecError(f"{key}: has nothing in it")
     return Axis(key, element, values, texts)
@@ -279,16 +279,16 @@ def _is_column(axis: Axis, found: Sequence[_Choice]) -> bool:
     tried = axis.values[:1] if axis.interval is None else axis.values
     for choice in found:
         with _at(choice.texts):
-            if not all(stands_in_column(choice.asked.specs, axis.key, value) for value in tried):
+            if not all(is_vectorisable(choice.asked.specs, axis.key, value) for value in tried):
                 return False
     return True
 
 
 def _design(columns: Sequence[Axis], settings: Mapping[str, Any]) -> Design:
     combine, draw = _COMBINE[settings["combine"]], _SAMPLING[settings["sampling"]]
-    listed = {axis.key: axis.values for axis in columns if axis.interval is None}
+    join_words = {axis.key: axis.values for axis in columns if axis.interval is None}
     sampled = {axis.key: axis.interval for axis in columns if axis.interval is not None}
-    designs = [combine(listed)] if listed else []
+    designs = [combine(join_words)] if join_words else []
     if sampled:
         designs.append(draw(sampled, points=settings["points"], seed=settings["seed"]))
     return Product(*designs)
@@ -298,12 +298,12 @@ def _choices(
     axes: Sequence[Axis], columns: Sequence[Axis]
 ) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
     """Yield every combination of the axes that are no columns, as overrides and as plain data."""
-    listed = [axis for axis in axes if axis not in columns]
-    for axis in listed:
+    join_words = [axis for axis in axes if axis not in columns]
+    for axis in join_words:
         if axis.interval is not None:
             raise SpecError(f"{axis.key}: cannot be drawn from an interval; give it values")
-    for places in itertools.product(*(range(len(axis.values)) for axis in listed)):
-        chosen = list(zip(listed, places, strict=True))
+    for places in itertools.product(*(range(len(axis.values)) for axis in join_words)):
+        chosen = list(zip(join_words, places, strict=True))
         yield (
             {axis.key: axis.texts[place] for axis, place in chosen},
             {axis.key: _plain(axis.values[place]) for axis, place in chosen},

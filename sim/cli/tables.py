@@ -9,17 +9,17 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
-from sim.analysis.emergence import in_few_agents
+from sim.analysis.summary import in_few_agents
 from sim.plots.style import short_key, short_level
 
 if TYPE_CHECKING:
-    from sim.sweeps.table import Sweep
+    from sim.sweeps.result import Sweep
 
 Band = dict[str, float] | None
 
 
 def emergence_table(summary: dict[str, Any]) -> RenderableType:
-    """Return the closing table of an emergence run, from `sim.analysis.emergence.summarise`."""
+    """Return the closing table of an emergence run, from `sim.analysis.summary.summarise`."""
     run = summary["run"]
     contexts = Table(
         "context",

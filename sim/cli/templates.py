@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim.analysis.words import listed, percent, shown
+from sim.utils.format import join_words, percent, shown
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -54,9 +54,9 @@ def is_missing(number: float | None) -> bool:
     return number is None or math.isnan(number)
 
 
-def join_words(words: Sequence[object], last: str = "and") -> str:
+def join_list(words: Sequence[object], last: str = "and") -> str:
     """Write words one after the other, `last` before the last: `a, b and c`."""
-    return listed([str(word) for word in words], last) if words else ""
+    return join_words([str(word) for word in words], last) if words else ""
 
 
 def environment(folder: Path) -> Environment:
@@ -80,7 +80,7 @@ def environment(folder: Path) -> Environment:
         "percent": format_percent,
         "number": format_number,
         "interval": format_interval,
-        "join_words": join_words,
+        "join_words": join_list,
     }
     return made
 

@@ -1,7 +1,7 @@
 """How an agent thinks, in order (MODEL.md section 3): perceive, anticipate, decide, respond.
 
 Everything an agent has in mind at one moment is a `Mind`: arrays over responses (K − 1: all but the
-first, which is the origin; see `sim.dynamics.arrays`), contexts (C) and agents (n, last). The
+first, which is the origin; see `sim.dynamics.compile`), contexts (C) and agents (n, last). The
 functions fill it in and allocate nothing of that size.
 """
 
@@ -12,14 +12,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sim.dynamics.arrays import World
+from sim.dynamics.compile import World
 from sim.dynamics.numerics import combine, logistic, mean, softmax
 from sim.dynamics.population import Traits
 from sim.dynamics.state import Array, State
 
 
 @dataclass(frozen=True)
-class Mind:
+class Activations:
     """What n agents think of C contexts with up to K responses; buffers that are filled in place.
 
     Attributes:
@@ -61,7 +61,7 @@ class Mind:
     scratch_2c: Array
 
     @classmethod
-    def empty(cls, world: World, agents: int, dtype: DTypeLike = np.float64) -> Mind:
+    def empty(cls, world: World, agents: int, dtype: DTypeLike = np.float64) -> Activations:
         """Return a mind with room for `agents` agents in a world."""
         others, contexts = world.features.shape[:2]
         shapes = {
@@ -83,7 +83,7 @@ _OVER_RESPONSES = (
 )
 
 
-def attend(mind: Mind, world: World, traits: Traits) -> None:
+def attend(mind: Activations, world: World, traits: Traits) -> None:
     """Fill in what an input tells the agent, which training does not change (3.3, 3.5).
 
     salience = χ i + γ s, belief b = σ(δ e), cost = κ (1 − ζ s).
@@ -98,7 +98,7 @@ def attend(mind: Mind, world: World, traits: Traits) -> None:
     np.multiply(traits.reasoning_cost, mind.cost, out=mind.cost)
 
 
-def perceive(mind: Mind, world: World, traits: Traits, state: State) -> None:
+def perceive(mind: Activations, world: World, traits: Traits, state: State) -> None:
     """Fill in own preference, perceived objective and awareness (3.1 to 3.3).
 
     u = Φ v, π^v = softmax(β u); π^r = softmax(exp(ς) R); a = σ(α + χ i + γ s).
@@ -112,7 +112,7 @@ def perceive(mind: Mind, world: World, traits: Traits, state: State) -> None:
     logistic(mind.awareness, out=mind.awareness)
 
 
-def anticipate(mind: Mind, world: World, traits: Traits, state: State) -> None:
+def anticipate(mind: Activations, world: World, traits: Traits, state: State) -> None:
     """Fill in what training would do to the agent, and what gaming is worth (3.4, 3.5).
 
     stake = −β Cov_{π^v}(u, R);  I = λ b stake − μ (E_{π^v} u − E_{π^r} u) − κ (1 − ζ s).
@@ -135,7 +135,7 @@ def anticipate(mind: Mind, world: World, traits: Traits, state: State) -> None:
     np.subtract(mind.incentive, mind.cost, out=mind.incentive)
 
 
-def decide(mind: Mind, world: World, traits: Traits, state: State) -> None:
+def decide(mind: Activations, world: World, traits: Traits, state: State) -> None:
     """Fill in the decision d = σ(h + τ I) and the gaming rate g = a d (3.6)."""
     habit = state.habit
     if len(world.places) < len(habit):
@@ -146,14 +146,14 @@ def decide(mind: Mind, world: World, traits: Traits, state: State) -> None:
     np.multiply(mind.awareness, mind.decision, out=mind.gaming_rate)
 
 
-def respond(mind: Mind) -> None:
+def respond(mind: Activations) -> None:
     """Fill in the policy π = (1 − g) π^v + g π^r (3.7)."""
     np.subtract(mind.gaming_policy, mind.value_policy, out=mind.policy)
     np.multiply(mind.gaming_rate, mind.policy, out=mind.policy)
     np.add(mind.value_policy, mind.policy, out=mind.policy)
 
 
-def attribute(mind: Mind, world: World, traits: Traits, state: State) -> Array:
+def attribute(mind: Activations, world: World, traits: Traits, state: State) -> Array:
     """Return each value's part in the incentive [n, C, D]; all parts and −cost sum to I (3.5).
 
     v_d (−λ b β Cov_{π^v}(Φ_d, R) − μ (E_{π^v} Φ_d − E_{π^r} Φ_d)), which is linear in v because

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim.dynamics.state import Array
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
 
 
 class NoColumnError(SpecError):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.arrays import World
-from sim.dynamics.cognition import Mind
-from sim.dynamics.population import Seats
+from sim.dynamics.cognition import Activations
+from sim.dynamics.compile import World
+from sim.dynamics.population import AgentIds
 from sim.dynamics.randomness import coarse_fraction, fraction, words
 from sim.dynamics.state import Array
 
@@ -36,10 +36,10 @@ class Episodes:
 
 
 def draw_episodes(
-    mind: Mind,
+    mind: Activations,
     penalty: Array,
     world: World,
-    seats: Seats,
+    seats: AgentIds,
     *,
     count: int,
     step: int,

@@ -15,11 +15,11 @@ from typing import Protocol
 
 import numpy as np
 
-from sim.dynamics.arrays import Assumptions, World
-from sim.dynamics.cognition import Mind
+from sim.dynamics.cognition import Activations
+from sim.dynamics.compile import Assumptions, World
 from sim.dynamics.episodes import at, draw_episodes
-from sim.dynamics.lesson import Lesson
-from sim.dynamics.population import Seats, Traits
+from sim.dynamics.population import AgentIds, Traits
+from sim.dynamics.step_buffers import StepBuffers
 
 #: The stream of the episodes that agents are trained on.
 TRAINING_EPISODES = "episode"
@@ -30,11 +30,11 @@ class Estimator(Protocol):
 
     def __call__(
         self,
-        lesson: Lesson,
-        mind: Mind,
+        lesson: StepBuffers,
+        mind: Activations,
         world: World,
         traits: Traits,
-        seats: Seats,
+        seats: AgentIds,
         assumptions: Assumptions,
         step: int,
     ) -> None:
@@ -48,11 +48,11 @@ def estimator(assumptions: Assumptions) -> Estimator:
 
 
 def exact(
-    lesson: Lesson,
-    mind: Mind,
+    lesson: StepBuffers,
+    mind: Activations,
     world: World,
     traits: Traits,
-    seats: Seats,
+    seats: AgentIds,
     assumptions: Assumptions,
     step: int,
 ) -> None:
@@ -85,7 +85,7 @@ def exact(
     np.multiply(traits.decisiveness, lesson.coefficients, out=lesson.coefficients)
 
 
-def _leak(lesson: Lesson, mind: Mind, world: World, assumptions: Assumptions) -> None:
+def _leak(lesson: StepBuffers, mind: Activations, world: World, assumptions: Assumptions) -> None:
     """Add ε p g (π^r (R − P − B) − π^v (R^g − B)) to the coefficients."""
     leaked, gained, baseline = lesson.leaked, lesson.scratch_k, lesson.scratch_c
     np.multiply(assumptions.leak, lesson.practice, out=leaked)
@@ -101,11 +101,11 @@ def _leak(lesson: Lesson, mind: Mind, world: World, assumptions: Assumptions) ->
 
 
 def sampled(
-    lesson: Lesson,
-    mind: Mind,
+    lesson: StepBuffers,
+    mind: Activations,
     world: World,
     traits: Traits,
-    seats: Seats,
+    seats: AgentIds,
     assumptions: Assumptions,
     step: int,
 ) -> None:

@@ -1,7 +1,7 @@
 """Interventions in the course of training: what is held, and who has other traits for a while.
 
 What is done to contexts and to training is compiled into segments (`Intervened` numbers in
-`sim.dynamics.arrays`), so engines see nothing but another segment. What is done to agents happens
+`sim.dynamics.compile`), so engines see nothing but another segment. What is done to agents happens
 between two steps (`act`), as selection does:
 
     hold     rows of θ are set, or stay as they are; they learn nothing, and the anchor leaves them
@@ -10,7 +10,7 @@ between two steps (`act`), as selection does:
     traits   have another number, and then their own again
 
 What is done to oversight and to deployment comes after all of this, and is nothing here
-(`sim.spec.intervened`).
+(`sim.specs.intervened`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from numpy.typing import ArrayLike, NDArray
 from sim.dynamics.columns import Numbers, Source, take
 from sim.dynamics.population import Traits
 from sim.dynamics.state import Array, Layout
-from sim.spec.errors import SpecError
-from sim.spec.intervention import Intervention
-from sim.spec.scenario import Scenario
+from sim.specs.errors import SpecError
+from sim.specs.intervention import Intervention
+from sim.specs.scenario import Scenario
 
 if TYPE_CHECKING:
-    from sim.dynamics.arrays import Program
+    from sim.dynamics.compile import Program
 
 #: A habit that no incentive outweighs: the decision is 0 or 1 to the last bit.
 OUT_OF_REACH = 1e4

@@ -13,11 +13,11 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.engines.engine import Precision
 from sim.dynamics.engines.numpy_engine import BLOCK, Block
 from sim.dynamics.state import Array
-from sim.spec.errors import SpecError, nearest
+from sim.specs.errors import SpecError, nearest
 
 #: h: its square is lost beside 1, so the step is exact; slopes down to 1e-278 are not lost.
 TINY = 1e-30

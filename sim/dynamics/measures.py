@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.arrays import World
+from sim.dynamics.compile import World
 from sim.dynamics.state import Array
 
 #: A context counts as gamed from this gaming rate on.
@@ -86,15 +86,15 @@ class EndWatch:
     """
 
     def __init__(self, steps: Sequence[int], *, last: int = LAST) -> None:
-        self.least: Array = np.array(np.inf)
-        self.most: Array = np.array(-np.inf)
+        self.minimum: Array = np.array(np.inf)
+        self.maximum: Array = np.array(-np.inf)
         self._from = steps[-last:][0]
 
     def see(self, step: int, gaming_rate: Array) -> None:
         """Take in the next record: g at a step."""
         if step >= self._from:
-            self.least = np.minimum(self.least, gaming_rate)
-            self.most = np.maximum(self.most, gaming_rate)
+            self.minimum = np.minimum(self.minimum, gaming_rate)
+            self.maximum = np.maximum(self.maximum, gaming_rate)
 
 
 class Reach(NamedTuple):

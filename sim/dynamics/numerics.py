@@ -1,7 +1,7 @@
 """Softmax, the logistic function, means and products over responses, written into buffers.
 
 Arrays over responses leave out the first response, against which the others are measured (see
-`sim.dynamics.arrays.World`): shape [K − 1, C, n]. All of it also works on complex arrays, so that
+`sim.dynamics.compile.World`): shape [K − 1, C, n]. All of it also works on complex arrays, so that
 Jacobians can be had by a complex step through the same code.
 """
 

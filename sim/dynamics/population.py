@@ -2,7 +2,7 @@
 
 Each number has a random stream of its own, named by its key, so that a number that is added or
 changed moves no other. Draws are normal on the scale on which the number's range has no ends
-(`sim.spec.agent.Spread`).
+(`sim.specs.agent.Spread`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from sim.dynamics.columns import Numbers
 from sim.dynamics.randomness import Words, normal
 from sim.dynamics.state import Array, Layout
-from sim.spec.agent import CAPABILITIES, HABIT, TRAITS, Agent, Capability, Initial, InitialSpread
-from sim.spec.errors import SpecError, nearest
-from sim.spec.scenario import Scenario
+from sim.specs.agent import CAPABILITIES, HABIT, TRAITS, Agent, Capability, Initial, InitialSpread
+from sim.specs.errors import SpecError, nearest
+from sim.specs.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,24 @@ class Traits:
 
 
 @dataclass(frozen=True)
-class Seats:
+class AgentIds:
     """Who sits where: the seed of each agent's run, and its number in the run; uint64 [N]."""
 
     seeds: Words
     rows: Words
 
     @classmethod
-    def of_runs(cls, seeds: ArrayLike, *, agents: int) -> Seats:
+    def of_runs(cls, seeds: ArrayLike, *, agents: int) -> AgentIds:
         """Return the seats of runs with so many agents each, one run after the other."""
         runs = np.atleast_1d(np.asarray(seeds, np.uint64))
         return cls(np.repeat(runs, agents), np.tile(np.arange(agents, dtype=np.uint64), len(runs)))
 
-    def take(self, rows: slice | NDArray[np.intp]) -> Seats:
+    def take(self, rows: slice | NDArray[np.intp]) -> AgentIds:
         """Return some of the seats."""
-        return Seats(self.seeds[rows], self.rows[rows])
+        return AgentIds(self.seeds[rows], self.rows[rows])
 
 
-def draw_traits(agent: Agent, *, seats: Seats, numbers: Numbers) -> Traits:
+def draw_traits(agent: Agent, *, seats: AgentIds, numbers: Numbers) -> Traits:
     """Return each agent's traits.
 
     Raises:
@@ -82,7 +82,7 @@ def draw_traits(agent: Agent, *, seats: Seats, numbers: Numbers) -> Traits:
 
 
 def draw_initial(
-    agent: Agent, *, scenario: Scenario, layout: Layout, seats: Seats, numbers: Numbers
+    agent: Agent, *, scenario: Scenario, layout: Layout, seats: AgentIds, numbers: Numbers
 ) -> Array:
     """Return θ_0 [P, N].
 
@@ -169,7 +169,7 @@ def _vary_share(centre: Array, shift: Array) -> Array:
     return grown / (1.0 - centre + grown)
 
 
-def _shift(stream: str, width: Array, seats: Seats) -> Array:
+def _shift(stream: str, width: Array, seats: AgentIds) -> Array:
     """Return how far each agent is from the centre [N]."""
     if not width.any():
         return np.zeros(len(seats.rows))

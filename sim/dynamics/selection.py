@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.arrays import Program
-from sim.dynamics.cognition import Mind, anticipate, attend, decide, perceive
+from sim.dynamics.cognition import Activations, anticipate, attend, decide, perceive
+from sim.dynamics.compile import Program
 from sim.dynamics.episodes import at, draw_episodes
-from sim.dynamics.lesson import Lesson
 from sim.dynamics.numerics import calculating, whole_groups
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
+from sim.dynamics.step_buffers import StepBuffers
 from sim.dynamics.training import reward
 
 #: The stream of the episodes on which agents are compared.
@@ -88,8 +88,8 @@ def _measured(
     program = program.take(seats)
     segment = program.at(step)
     world, state = segment.world.where_trained(), program.layout.view(theta[:, seats])
-    mind = Mind.empty(world, len(seats))
-    lesson = Lesson.empty(world, program.layout, len(seats))
+    mind = Activations.empty(world, len(seats))
+    lesson = StepBuffers.empty(world, program.layout, len(seats))
     with calculating():
         attend(mind, world, program.traits)
         perceive(mind, world, program.traits, state)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.spec.agent import CAPABILITIES
-from sim.spec.errors import SpecError
+from sim.specs.agent import CAPABILITIES
+from sim.specs.errors import SpecError
 
 Array = NDArray[np.float64]
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.dynamics.arrays import Assumptions, World
-from sim.dynamics.cognition import Mind
+from sim.dynamics.cognition import Activations
+from sim.dynamics.compile import Assumptions, World
 from sim.dynamics.estimators import estimator
-from sim.dynamics.lesson import Lesson
 from sim.dynamics.numerics import carry_over, distribute, logistic
-from sim.dynamics.population import Seats, Traits
+from sim.dynamics.population import AgentIds, Traits
 from sim.dynamics.state import Array, State
-from sim.spec.agent import CAPABILITIES
+from sim.dynamics.step_buffers import StepBuffers
+from sim.specs.agent import CAPABILITIES
 
 OPACITY = CAPABILITIES.index("opacity")
 
 
 def reward(
-    lesson: Lesson, mind: Mind, world: World, state: State, assumptions: Assumptions
+    lesson: StepBuffers, mind: Activations, world: World, state: State, assumptions: Assumptions
 ) -> None:
     """Fill in what each mode of thought earns.
 
@@ -33,11 +33,11 @@ def reward(
 
 
 def learn(
-    lesson: Lesson,
-    mind: Mind,
+    lesson: StepBuffers,
+    mind: Activations,
     world: World,
     traits: Traits,
-    seats: Seats,
+    seats: AgentIds,
     state: State,
     assumptions: Assumptions,
     step: int,
@@ -55,7 +55,7 @@ def learn(
     _learn_values(lesson, mind, world, traits, assumptions)
 
 
-def update(theta: Array, lesson: Lesson, assumptions: Assumptions, *, start: Array) -> None:
+def update(theta: Array, lesson: StepBuffers, assumptions: Assumptions, *, start: Array) -> None:
     """Move θ [P, n] in place from where it is: θ + Δθ − anchor (θ − θ_0); `start` is θ_0."""
     anchored = assumptions.anchor.any()
     if anchored:
@@ -68,7 +68,7 @@ def update(theta: Array, lesson: Lesson, assumptions: Assumptions, *, start: Arr
 
 
 def _credit_motives(
-    lesson: Lesson, mind: Mind, traits: Traits, state: State, assumptions: Assumptions
+    lesson: StepBuffers, mind: Activations, traits: Traits, state: State, assumptions: Assumptions
 ) -> None:
     """Fill in ω Γ τ and ω Γ τ λ b β, by which credit flows through the decision to game."""
     np.multiply(traits.rationality * assumptions.motive_credit, lesson.gate, out=lesson.motive)
@@ -77,7 +77,7 @@ def _credit_motives(
     np.multiply(foreseen, lesson.foresight, out=lesson.foresight)
 
 
-def _learn_habit(lesson: Lesson, world: World, assumptions: Assumptions) -> None:
+def _learn_habit(lesson: StepBuffers, world: World, assumptions: Assumptions) -> None:
     """K Γ with K = (1 − ρ) I + ρ S: what is learnt in trained contexts reaches all by S."""
     learnt = lesson.pressure if assumptions.update_rule == "replicator" else lesson.gate
     habit = lesson.named.habit
@@ -91,7 +91,7 @@ def _learn_habit(lesson: Lesson, world: World, assumptions: Assumptions) -> None
         habit[world.places] = learnt
 
 
-def _learn_horizon(lesson: Lesson, mind: Mind, state: State) -> None:
+def _learn_horizon(lesson: StepBuffers, mind: Activations, state: State) -> None:
     """ω Σ Γ τ λ b stake."""
     np.multiply(mind.belief, mind.stake, out=lesson.scratch_c)
     np.multiply(lesson.motive, lesson.scratch_c, out=lesson.scratch_c)
@@ -100,7 +100,7 @@ def _learn_horizon(lesson: Lesson, mind: Mind, state: State) -> None:
     np.multiply(np.exp(state.log_horizon), horizon, out=horizon)
 
 
-def _learn_competence(lesson: Lesson, mind: Mind, traits: Traits, state: State) -> None:
+def _learn_competence(lesson: StepBuffers, mind: Activations, traits: Traits, state: State) -> None:
     """exp(ς) Σ [p g Var_{π^r}(R) + ω Γ τ μ Cov_{π^r}(u, R)]; the estimator has the first part."""
     competence = lesson.named.log_competence
     if traits.episode_concern.any():
@@ -112,7 +112,7 @@ def _learn_competence(lesson: Lesson, mind: Mind, traits: Traits, state: State) 
     np.multiply(np.exp(state.log_competence), competence, out=competence)
 
 
-def _learn_capability(lesson: Lesson, assumptions: Assumptions) -> None:
+def _learn_capability(lesson: StepBuffers, assumptions: Assumptions) -> None:
     """Transfer Σ p g, and for opacity Σ p g ψ m s k (1 − k), which is k Σ p g P."""
     capability = lesson.named.capability
     np.multiply(assumptions.transfer, np.add.reduce(lesson.practice, axis=0), out=capability)
@@ -122,7 +122,7 @@ def _learn_capability(lesson: Lesson, assumptions: Assumptions) -> None:
 
 
 def _learn_values(
-    lesson: Lesson, mind: Mind, world: World, traits: Traits, assumptions: Assumptions
+    lesson: StepBuffers, mind: Activations, world: World, traits: Traits, assumptions: Assumptions
 ) -> None:
     """G_direct + ω G_motive + ε G_leak; the estimator has all but the motive's part of W.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.interventions import act, acting, hold_again
 from sim.dynamics.selection import select, selections
 from sim.dynamics.state import Array

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sim.spec.agent import CAPABILITIES
+from sim.specs.agent import CAPABILITIES
 
 
 class Variable(NamedTuple):

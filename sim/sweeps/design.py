@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.spec.base import plain
-from sim.spec.errors import SpecError, check_whole
+from sim.specs.base import plain
+from sim.specs.errors import SpecError, check_whole
 
 Numbers = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -149,8 +149,8 @@ class Range:
         try:
             found = given if isinstance(given, Range) else cls(*given)  # type: ignore[arg-type]
             low, high = (float(end) for end in (found.low, found.high))
-            least = 0.0 if found.scale == "log" else -np.inf
-            sound = least < low < high < np.inf and found.scale in ("linear", "log")
+            minimum = 0.0 if found.scale == "log" else -np.inf
+            sound = minimum < low < high < np.inf and found.scale in ("linear", "log")
         except (TypeError, ValueError, OverflowError):
             sound = False
         if not sound:
@@ -248,13 +248,13 @@ def read_numbers(values: object, key: str) -> Numbers:
     Raises:
         SpecError: There are none, or not all are.
     """
-    listed = plain(list(values) if isinstance(values, Iterable) else [values])
-    if not isinstance(listed, list) or not listed or isinstance(values, str):
+    join_words = plain(list(values) if isinstance(values, Iterable) else [values])
+    if not isinstance(join_words, list) or not join_words or isinstance(values, str):
         raise SpecError(f"{key}: got {values!r}: must be a list of numbers")
-    for value in listed:
+    for value in join_words:
         if not _is_finite(value):
             raise SpecError(f"{key}: got {value!r}: an axis has finite numbers")
-    return np.array(listed, np.float64)
+    return np.array(join_words, np.float64)
 
 
 def is_number(value: object) -> bool:
@@ -277,8 +277,8 @@ def extreme_rows(numbers: Numbers) -> Index:
 def _read_ranges(
     ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int
 ) -> dict[str, Range]:
-    check_whole("points", points, least=1)
-    check_whole("seed", seed, least=0)
+    check_whole("points", points, minimum=1)
+    check_whole("seed", seed, minimum=0)
     if not ranges:
         raise SpecError("axes: at least one range is needed")
     return {key: Range.read(given, key) for key, given in ranges.items()}

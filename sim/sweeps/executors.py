@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from sim.dynamics.engines.engine import usable_processors
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
 from sim.sweeps.plan import Shard
+from sim.sweeps.record import Told, compute
 from sim.sweeps.store import Done, Store
-from sim.sweeps.tables import Told, compute
 
 #: How often a shard is tried again by a cluster when its worker is lost.
 RETRIES = 3

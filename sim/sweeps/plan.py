@@ -18,13 +18,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.arrays import Program, compile_program
+from sim.dynamics.compile import Program, compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.result import versions
-from sim.run import MOST_AGENTS, MOST_SEED
-from sim.spec.agent import TRAITS
-from sim.spec.errors import SpecError, check_whole, nearest
-from sim.spec.settings import Specs, apply_settings, full_key
+from sim.simulation import MOST_AGENTS, MOST_SEED
+from sim.specs.agent import TRAITS
+from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.settings import Specs, apply_settings, full_key
 from sim.sweeps.design import Design, Table
 
 Record = Literal["summary", "curves", "full"]
@@ -251,12 +251,12 @@ def check_part(part: Part) -> None:
     Raises:
         SpecError: There is such a run.
     """
-    check_whole("agents", part.agents, least=1, most=MOST_AGENTS)
-    check_whole("record_every", part.record_every, least=1)
+    check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
+    check_whole("record_every", part.record_every, minimum=1)
     if not part.seeds:
         raise SpecError("seed: at least one is needed")
     for seed in part.seeds:
-        check_whole("seed", seed, least=0, most=MOST_SEED)
+        check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
     if len(set(part.seeds)) < len(part.seeds):
         raise SpecError("seed: each may be given only once")
     keys = part.design.keys
@@ -293,8 +293,10 @@ def runs_in_a_shard(part: Part, record: Record) -> int:
 
 def of_one_agent(specs: Specs) -> Specs:
     """Return specs for a run of one agent: of numbers that are given for each, the first."""
-    listed = {name: getattr(specs.agent, name) for name in TRAITS}
-    first = {name: given[0] for name, given in listed.items() if isinstance(given, tuple) and given}
+    join_words = {name: getattr(specs.agent, name) for name in TRAITS}
+    first = {
+        name: given[0] for name, given in join_words.items() if isinstance(given, tuple) and given
+    }
     return specs._replace(agent=specs.agent.replace(**first)) if first else specs
 
 

@@ -27,10 +27,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sim.files import whole_file
 from sim.result import describe_run
-from sim.spec.errors import SpecError
+from sim.specs.errors import SpecError
 from sim.sweeps.plan import FORMAT, MOST, Part, Plan, Shard
+from sim.utils.files import atomic_write
 
 TABLES = ("summary", "curves", "full")
 
@@ -151,19 +151,19 @@ class Store:
     def done(self, shard: Shard) -> Done | None:
         """Return what is known of a shard if it is done, and its files are as they were written."""
         try:
-            listed = self.listed(shard.name)
-            for table, said in listed["tables"].items():
+            join_words = self.join_words(shard.name)
+            for table, said in join_words["tables"].items():
                 if _checksum(self.read(f"{table}/{shard.name}.parquet")) != said["sha256"]:
                     return None
         except (OSError, ValueError):
             return None
-        return Done(shard.name, listed["runs"], listed["failed"])
+        return Done(shard.name, join_words["runs"], join_words["failed"])
 
     def is_listed(self, name: str) -> bool:
         """Say whether there is a list of a shard's files, damaged or not."""
         return self.exists(f"shards/{name}.json")
 
-    def listed(self, name: str) -> dict[str, Any]:
+    def join_words(self, name: str) -> dict[str, Any]:
         """Return the list of a shard's files.
 
         Raises:
@@ -181,7 +181,7 @@ class Store:
         count = 0
         for name in self.done_names():
             with suppress(OSError, ValueError):
-                count += int(self.listed(name)["failed"])
+                count += int(self.join_words(name)["failed"])
         return count
 
     def done_names(self) -> list[str]:
@@ -194,18 +194,23 @@ class Store:
 
     def put(self, shard: Shard, tables: Mapping[str, pa.Table]) -> Done:
         """Write a shard's tables, and then the list of them."""
-        listed = {}
+        join_words = {}
         for name, table in tables.items():
             content = _parquet(table)
             self.write(f"{name}/{shard.name}.parquet", content)
-            listed[name] = {
+            join_words[name] = {
                 "rows": table.num_rows,
                 "bytes": len(content),
                 "sha256": _checksum(content),
             }
         summary = tables["summary"]
         failed = summary.num_rows - summary["error"].null_count
-        described = {"runs": shard.runs, "first": shard.first, "failed": failed, "tables": listed}
+        described = {
+            "runs": shard.runs,
+            "first": shard.first,
+            "failed": failed,
+            "tables": join_words,
+        }
         sealed = {**described, "sha256": _checksum(_json(described))}
         self.write(f"shards/{shard.name}.json", _json(sealed))
         return Done(shard.name, shard.runs, failed)
@@ -258,7 +263,7 @@ class Store:
         if self._local:
             target = Path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(target) as part, part.open("wb") as sink:
+            with atomic_write(target) as part, part.open("wb") as sink:
                 yield sink
         else:  # what is open there would be shown, half written, when an error closes it
             with tempfile.TemporaryDirectory() as folder:

@@ -12,20 +12,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.dynamics.arrays import compile_program
 from sim.dynamics.columns import NoColumnError
-from sim.spec.agent import Agent
-from sim.spec.base import plain
-from sim.spec.errors import SpecError, check_whole
-from sim.spec.intervention import Interventions
-from sim.spec.scenario import Scenario
-from sim.spec.settings import Specs, apply_settings, full_key, read_specs
-from sim.spec.training import Training
+from sim.dynamics.compile import compile_program
+from sim.specs.agent import Agent
+from sim.specs.base import plain
+from sim.specs.errors import SpecError, check_whole
+from sim.specs.intervention import Interventions
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs, apply_settings, full_key, read_specs
+from sim.specs.training import Training
 from sim.sweeps.design import Design, Grid, Product, is_number, read_numbers
 from sim.sweeps.executors import Executor, LocalExecutor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan, of_one_agent
+from sim.sweeps.result import Sweep
 from sim.sweeps.store import Store
-from sim.sweeps.table import Sweep
 
 #: Keys of a run that are no part of its specs, and can be an axis all the same.
 RUN_AXES = ("scenario", "agents", "record_every")
@@ -177,7 +177,7 @@ def with_first_point(specs: Specs, design: Design) -> Specs:
     return apply_settings(specs, {key: float(column[0]) for key, column in first.items()})
 
 
-def stands_in_column(specs: Specs, key: str, value: float) -> bool:
+def is_vectorisable(specs: Specs, key: str, value: float) -> bool:
     """Say whether runs of one program can differ in this number.
 
     Raises:
@@ -211,31 +211,31 @@ def _sort_axes(
     said: _Said, axes: Mapping[str, Iterable[object]]
 ) -> tuple[dict[str, list[object]], dict[str, list[object]]]:
     """Sort axes into choices, each of which makes a part, and columns."""
-    listed = {key: _listed(values, key) for key, values in axes.items()}
-    if "seed" in listed:
+    join_words = {key: _listed(values, key) for key, values in axes.items()}
+    if "seed" in join_words:
         raise SpecError("axes.seed: seeds are given as seeds=, a number or a list")
-    numeric = [k for k, v in listed.items() if k not in RUN_AXES and all(map(is_number, v))]
+    numeric = [k for k, v in join_words.items() if k not in RUN_AXES and all(map(is_number, v))]
     for key in numeric:
-        read_numbers(listed[key], key)
-    first: dict[str, Any] = {key: listed[key][0] for key in numeric}
-    worlds = {k: v for k, v in listed.items() if k.startswith("scenario") and k not in numeric}
+        read_numbers(join_words[key], key)
+    first: dict[str, Any] = {key: join_words[key][0] for key in numeric}
+    worlds = {k: v for k, v in join_words.items() if k.startswith("scenario") and k not in numeric}
     found = [_specs(said, choice)[0] for choice in _combinations(worlds)]
     starts = [apply_settings(specs, first) for specs in found]
     columns = {
-        key: listed[key]
+        key: join_words[key]
         for key in numeric
-        if all(stands_in_column(specs, key, first[key]) for specs in starts)
+        if all(is_vectorisable(specs, key, first[key]) for specs in starts)
     }
-    return {key: values for key, values in listed.items() if key not in columns}, columns
+    return {key: values for key, values in join_words.items() if key not in columns}, columns
 
 
 def _listed(values: object, key: str) -> list[object]:
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise SpecError(f"axes.{key}: got {values!r}: must be a list of what the key takes")
-    listed = plain(list(values))
-    if not isinstance(listed, list) or not listed:
+    join_words = plain(list(values))
+    if not isinstance(join_words, list) or not join_words:
         raise SpecError(f"axes.{key}: has nothing in it")
-    return listed
+    return join_words
 
 
 def _combinations(chosen: Mapping[str, Sequence[object]]) -> Iterable[dict[str, object]]:
@@ -256,7 +256,7 @@ def _specs(said: _Said, choice: Mapping[str, object]) -> tuple[Specs, dict[str, 
 def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
     if isinstance(seeds, Iterable):
         return tuple(plain(list(seeds)))  # type: ignore[arg-type]
-    check_whole("seeds", seeds, least=1)
+    check_whole("seeds", seeds, minimum=1)
     return tuple(range(int(seeds)))
 
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from sim.dynamics.arrays import Program
+from sim.dynamics.compile import Program
 from sim.dynamics.state import Array
 
 #: Of the arithmetic; float32 is for exploratory maps.

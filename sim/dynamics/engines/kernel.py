@@ -39,7 +39,7 @@ from sim.dynamics.engines.vector import (
 )
 from sim.dynamics.estimators import TRAINING_EPISODES
 from sim.dynamics.training import OPACITY
-from sim.spec.agent import CAPABILITIES
+from sim.specs.agent import CAPABILITIES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 #: Numbers of all agents: [blocks, length, W], [1, length, W] or [length] where all share them.
@@ -61,10 +61,10 @@ class Tables(NamedTuple):
 
     Attributes:
         features, reward, weight, info, scratchpad, cue, monitor, similarity: As in
-            `sim.dynamics.arrays.World`.
+            `sim.dynamics.compile.World`.
         present: 1 where a context has a k-th response, and 0 where not.
         motive_credit, leak, spread, anchor, visible_gaming_penalty, transfer, learning_rate: As in
-            `sim.dynamics.arrays.Assumptions`.
+            `sim.dynamics.compile.Assumptions`.
     """
 
     features: Table
@@ -130,7 +130,7 @@ class _Traits(NamedTuple):
 
 
 class _Assumptions(NamedTuple):
-    """As `sim.dynamics.arrays.Assumptions`."""
+    """As `sim.dynamics.compile.Assumptions`."""
 
     motive_credit: Vector
     leak: Vector
@@ -142,7 +142,7 @@ class _Assumptions(NamedTuple):
 
 
 class _World(NamedTuple):
-    """As `sim.dynamics.arrays.World`, with `present` for `absent`."""
+    """As `sim.dynamics.compile.World`, with `present` for `absent`."""
 
     features: Column
     reward: Column
@@ -241,7 +241,7 @@ class _Estimate(NamedTuple):
 
 
 class _Lesson(NamedTuple):
-    """As `sim.dynamics.lesson.Lesson`.
+    """As `sim.dynamics.step_buffers.Lesson`.
 
     Attributes:
         coefficients: W.

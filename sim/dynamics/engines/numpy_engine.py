@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sim.dynamics.arrays import Program, Segment
-from sim.dynamics.cognition import Mind, anticipate, attend, decide, perceive
+from sim.dynamics.cognition import Activations, anticipate, attend, decide, perceive
+from sim.dynamics.compile import Program, Segment
 from sim.dynamics.engines.engine import Engine, Precision
-from sim.dynamics.lesson import Lesson
 from sim.dynamics.numerics import GROUP, calculating, whole_groups
 from sim.dynamics.state import Array
+from sim.dynamics.step_buffers import StepBuffers
 from sim.dynamics.training import learn, reward, update
 
 #: Wide enough to outweigh the cost of calling NumPy, narrow enough for the caches (`make bench`).
@@ -95,8 +95,8 @@ class Term:
         self._block = block
         self._world = segment.world.where_trained()
         agents, dtype = block.theta.shape[1], block.theta.dtype
-        self._mind = Mind.empty(self._world, agents, dtype)
-        self._lesson = Lesson.empty(self._world, block.program.layout, agents, dtype)
+        self._mind = Activations.empty(self._world, agents, dtype)
+        self._lesson = StepBuffers.empty(self._world, block.program.layout, agents, dtype)
         attend(self._mind, self._world, block.program.traits)
 
     def step(self, t: int) -> None:

@@ -9,7 +9,7 @@ from typing import get_args
 
 from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.engines.numpy_engine import NumpyEngine
-from sim.spec.errors import SpecError, nearest
+from sim.specs.errors import SpecError, nearest
 
 
 def _numpy(precision: Precision, threads: int | None) -> Engine:

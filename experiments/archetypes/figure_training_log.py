@@ -1,0 +1,117 @@
+"""The picture of pairs: how far their logs of training differ, and what they do in deployment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.archetypes.text import count_of, name_of
+from experiments.archetypes.training_log import Pair
+from sim.plots.style import COLOURS, MUTED, head, house_style
+
+_ALIKE, _OTHER = COLOURS[1], COLOURS[0]
+
+
+def training_log_figure(pairs: Sequence[Pair], *, odds: float, scenario: str) -> Figure:
+    """Draw every pair by its difference in training (across) and in deployment (upwards).
+
+    Above the diagonal, two archetypes act more alike in training than they do in deployment. Dots
+    are numbered as in the list beside, which says how many episodes of a log tell a pair apart.
+
+    Args:
+        pairs: The hardest to tell apart by its log first.
+        odds: At which a reader of a log is sure.
+        scenario: Its name.
+    """
+    with house_style():
+        figure = Figure(figsize=(11.6, 5.6), layout="constrained")
+        ax, listing = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.0, 1.05]})
+        across = 1.12 * max(pair.total_variation for pair in pairs) + 0.01
+        upwards = 1.12 * max(pair.deployed for pair in pairs) + 0.02
+        end = min(across, upwards)
+        ax.plot([0, end], [0, end], color=MUTED, lw=0.8, dashes=(4, 3))
+        for number, pair in enumerate(pairs, 1):
+            at = pair.total_variation, pair.deployed
+            ax.plot(*at, "o", ms=13, mfc=_colour(pair), mec="white", alpha=0.9)
+            ax.text(*at, str(number), ha="center", va="center", color="white", fontsize=7.5)
+        ax.set(xlim=(0.0, across), ylim=(-0.05 * upwards, upwards))
+        ax.set_xlabel("difference of actions in training (total variation, for each episode)")
+        ax.set_ylabel("difference of actions in deployment (mean total variation)")
+        ax.text(
+            0.02,
+            0.985,
+            "above the line: more alike in training than in deployment",
+            transform=ax.transAxes,
+            va="top",
+            color=_ALIKE,
+            fontsize=8,
+        )
+        ax.text(
+            0.98,
+            0.02,
+            "below: more alike in deployment",
+            transform=ax.transAxes,
+            ha="right",
+            color=_OTHER,
+            fontsize=8,
+        )
+        _listing(listing, pairs, odds)
+        note = (
+            f"{scenario}: pairs of archetypes, numbered from the hardest to tell apart by their "
+            f"logs. {_first(pairs[0])}"
+        )
+        head(figure, _title(pairs, odds), note)
+        return figure
+
+
+def _title(pairs: Sequence[Pair], odds: float) -> str:
+    pair = pairs[0]
+    which = "are hardest to tell apart" if len(pairs) > 1 else "can be told apart"
+    return (
+        f"{name_of(pair.one).capitalize()} and {name_of(pair.other)} {which} by a training log: "
+        f"{count_of(pair.episodes)} episodes for {odds:g}:1"
+    )
+
+
+def _first(pair: Pair) -> str:
+    return (
+        f"The actions of 1 differ by {pair.total_variation:.2f} in training and by "
+        f"{pair.deployed:.2f} in deployment."
+    )
+
+
+def _colour(pair: Pair) -> str:
+    return _ALIKE if pair.deployed > pair.total_variation else _OTHER
+
+
+def _listing(ax: Axes, pairs: Sequence[Pair], odds: float) -> None:
+    """Write the pairs as a list: numbers as in the plot, and what does not show there."""
+    ax.set_axis_off()
+    columns = (0.0, 0.045, 0.68, 0.84, 1.0)
+    heads = ("", "pair", f"episodes for\n{odds:g}:1", "of the\nlast tenth", "gaming rates\napart")
+    for at, told in zip(columns, heads, strict=True):
+        ax.text(at, 1.0, told, ha=_side(at), va="bottom", fontsize=8, color=MUTED)
+    step = min(0.062, 0.98 / len(pairs))
+    for number, pair in enumerate(pairs, 1):
+        cells = (
+            str(number),
+            f"{name_of(pair.one)}, {name_of(pair.other)}",
+            _episodes(pair.episodes),
+            _episodes(pair.episodes_end),
+            f"{pair.cognition:.2f}",
+        )
+        for at, cell in zip(columns, cells, strict=True):
+            colour = _colour(pair) if at == 0.0 else "black"
+            ax.text(at, 0.985 - step * number, cell, ha=_side(at), fontsize=8, color=colour)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+
+
+def _side(at: float) -> str:
+    return "left" if at < 0.5 else "right"
+
+
+def _episodes(episodes: float) -> str:
+    return "never" if math.isinf(episodes) else count_of(episodes).replace("less than ", "<")

@@ -1,0 +1,255 @@
+"""What a training log alone could tell apart, and what agents with the same log do in deployment.
+
+The post, footnote 2: "Even if the actions are roughly the same, the updates on the model's
+cognition might be different (resulting in e.g. different generalization), and so we care about
+this case, too."
+
+A log is what developers see of training: (step, context, response) of episodes, and nothing of the
+thought behind a response. Of a population, it shows the mean of the agents' policies. Two
+populations with policies π and π' differ, for each episode of the log,
+
+    evidence          Σ_c p_c KL(π_c ‖ π'_c)        nats towards π, when π wrote the log
+    total_variation   Σ_c p_c ½ Σ_k |π_ck − π'_ck|  the advantage of the best guess from an episode
+
+both as means over the steps of training. The log-odds of who wrote a log move by its evidence with
+each episode, on average (evidence from episodes adds up; Kullback and Leibler 1951), so that about
+ln(odds) / evidence episodes make a reader sure at these odds. What the log does not show:
+
+    cognition   Σ_c p_c |g_c − g'_c|, as a mean over the steps of training
+    values      1 − cosine of the values v at the end of training
+    deployed    total variation at the end of training, in deployment contexts: generalisation
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from sim.dynamics.measures import cosine
+from sim.dynamics.state import Array
+from sim.result import Result
+from sim.specs.errors import SpecError
+
+#: Training is asked about as a whole, and about this share of it, at its end.
+WHOLE, END = 1.0, 0.1
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """What a population did and thought in training, and does in deployment: means over its agents.
+
+    Attributes:
+        name: Of the population.
+        steps: The recorded steps [S]; training ends at the last.
+        contexts: The training contexts, C of them.
+        weight: p [S, C], the shares of episodes.
+        policy: π [S, C, K]; 0 for responses that a context does not have.
+        gaming_rate: g [S, C].
+        values: v [D] at the end.
+        deployment: The deployment contexts, M of them.
+        deployed: π [M, K] at the end of training.
+    """
+
+    name: str
+    steps: Array
+    contexts: tuple[str, ...]
+    weight: Array
+    policy: Array
+    gaming_rate: Array
+    values: Array
+    deployment: tuple[str, ...]
+    deployed: Array
+
+    @classmethod
+    def of(cls, result: Result, name: str) -> TrainingLog:
+        """Return the log of a result's agents taken together.
+
+        Raises:
+            SpecError: The scenario has no deployment context to generalise to.
+        """
+        data = result.data
+        kinds = dict(zip(map(str, data["context"].values), data["kind"].values, strict=True))
+        training = [context for context, kind in kinds.items() if kind == "training"]
+        deployment = [context for context, kind in kinds.items() if kind == "deployment"]
+        check_deployment(deployment)
+        policy = data["policy"].mean("agent").fillna(0.0)
+        return cls(
+            name=name,
+            steps=np.asarray(data["step"].values, np.float64),
+            contexts=tuple(training),
+            weight=data["weight"].sel(context=training).values,
+            policy=policy.sel(context=training).values,
+            gaming_rate=data["gaming_rate"].sel(context=training).mean("agent").values,
+            values=data["values"].isel(step=-1).mean("agent").values,
+            deployment=tuple(deployment),
+            deployed=policy.isel(step=-1).sel(context=deployment).values,
+        )
+
+    def shares(self, part: float = WHOLE) -> Array:
+        """Return the share of each record and context among the episodes of the log [S, C].
+
+        A record stands for the steps from it to the next; the last is the state after training,
+        from which no episode comes.
+
+        Args:
+            part: The share of training that is looked at, at its end; above 0, at most 1.
+        """
+        begin = self.steps[-1] - part * (self.steps[-1] - self.steps[0])
+        starts, stops = self.steps[:-1], self.steps[1:]
+        length = np.append(np.clip(stops - np.maximum(starts, begin), 0.0, None), 0.0)
+        shares: Array = self.weight * (length / length.sum())[:, None]
+        return shares
+
+
+def check_deployment(contexts: Collection[str]) -> None:
+    """Refuse a scenario whose deployment contexts are none.
+
+    Raises:
+        SpecError: There is no context to generalise to.
+    """
+    if not contexts:
+        raise SpecError("scenario: has no deployment context, so nothing can generalise to it")
+
+
+def divergence(p: Array, q: Array) -> Array:
+    """Return the Kullback-Leibler divergence of distributions [..., K] in nats [...].
+
+    Infinite where p has a response that q never gives.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(p > 0.0, p * np.log(p / q), 0.0)
+    # Rounding may leave a last bit below zero where p and q are next to equal.
+    found: Array = np.maximum(terms.sum(axis=-1), 0.0)
+    return found
+
+
+def total_variation(p: Array, q: Array) -> Array:
+    """Return the total variation between distributions [..., K]: ½ Σ |p − q| [...]."""
+    found: Array = 0.5 * np.abs(p - q).sum(axis=-1)
+    return found
+
+
+def evidence(true: TrainingLog, other: TrainingLog, *, part: float = WHOLE) -> float:
+    """Return nats for each episode that the true population's log speaks against the other."""
+    _check_alike(true, other)
+    return _mean(divergence(true.policy, other.policy), true.shares(part))
+
+
+def episodes_needed(nats: float, *, odds: float) -> float:
+    """Return ln(odds) / evidence: episodes after which a reader is sure at these odds.
+
+    Args:
+        nats: Evidence of an episode; infinitely many are needed where it is 0.
+        odds: At which it is sure; above 1.
+    """
+    return math.inf if nats == 0.0 else math.log(odds) / nats
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two populations, and what tells them apart.
+
+    Attributes:
+        one, other: Their names.
+        evidence_one, evidence_other: Nats for each episode when the one, or the other, wrote the
+            log.
+        evidence: Their mean (half of Jeffreys' divergence).
+        episodes: How many make a reader sure, at the odds that were asked for; inf: no log does.
+        total_variation: Between the policies of training, for each episode.
+        evidence_end, episodes_end, total_variation_end: The same, of the last tenth of training.
+        cognition: Difference of gaming rates in training.
+        values: 1 − cosine of their values at the end; nan where one has no values at all.
+        deployed: Total variation in deployment contexts, their mean.
+        deployed_most: In the context in which it is largest ...
+        deployed_context: ... which is this one.
+    """
+
+    one: str
+    other: str
+    evidence_one: float
+    evidence_other: float
+    evidence: float
+    episodes: float
+    total_variation: float
+    evidence_end: float
+    episodes_end: float
+    total_variation_end: float
+    cognition: float
+    values: float
+    deployed: float
+    deployed_most: float
+    deployed_context: str
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Both names."""
+        return self.one, self.other
+
+
+def compare(one: TrainingLog, other: TrainingLog, *, odds: float = 20.0) -> Pair:
+    """Return what tells two populations apart; the same for both orders, but for the names.
+
+    Raises:
+        SpecError: They were not trained on the same contexts for the same steps, with the same
+            shares of episodes.
+    """
+    forth, back = evidence(one, other), evidence(other, one)
+    both_end = [evidence(one, other, part=END), evidence(other, one, part=END)]
+    mean, mean_end = 0.5 * (forth + back), 0.5 * sum(both_end)
+    apart = total_variation(one.policy, other.policy)
+    deployed = total_variation(one.deployed, other.deployed)
+    most = int(deployed.argmax())
+    shares = one.shares()
+    return Pair(
+        one=one.name,
+        other=other.name,
+        evidence_one=forth,
+        evidence_other=back,
+        evidence=mean,
+        episodes=episodes_needed(mean, odds=odds),
+        total_variation=_mean(apart, shares),
+        evidence_end=mean_end,
+        episodes_end=episodes_needed(mean_end, odds=odds),
+        total_variation_end=_mean(apart, one.shares(END)),
+        cognition=_mean(np.abs(one.gaming_rate - other.gaming_rate), shares),
+        values=1.0 - float(cosine(one.values[None], other.values)[0]),
+        deployed=float(deployed.mean()),
+        deployed_most=float(deployed[most]),
+        deployed_context=one.deployment[most],
+    )
+
+
+def compare_all(logs: Sequence[TrainingLog], *, odds: float = 20.0) -> list[Pair]:
+    """Return every pair of populations, the hardest to tell apart by its whole log first."""
+    pairs = [compare(one, other, odds=odds) for one, other in combinations(logs, 2)]
+    return sorted(pairs, key=lambda pair: pair.evidence)
+
+
+def pairs_frame(pairs: Sequence[Pair]) -> pd.DataFrame:
+    """Return a row for each pair; `episodes` is inf where no number of them tells it apart."""
+    return pd.DataFrame([vars(pair) for pair in pairs])
+
+
+def _mean(numbers: Array, shares: Array) -> float:
+    """Return the mean of numbers [S, C] over episodes, by the shares of records and contexts."""
+    occurs = shares > 0.0  # what never occurs must not count, not even if it is infinite
+    return float((numbers[occurs] * shares[occurs]).sum())
+
+
+def _check_alike(one: TrainingLog, other: TrainingLog) -> None:
+    same = (
+        one.contexts == other.contexts
+        and one.deployment == other.deployment
+        and np.array_equal(one.steps, other.steps)
+        and np.array_equal(one.weight, other.weight)
+    )
+    if not same:
+        raise SpecError(
+            f"logs: {one.name!r} and {other.name!r} must have the same contexts, records and "
+            "shares of episodes"
+        )

@@ -1,0 +1,158 @@
+"""The rates that a prompt has in the model, as they were measured: before any training.
+
+Queries differ in how much they offend the contested value, and what is measured is a mean over
+them. Here kinds of query stand for them: the value is spread normally over kinds, cut at the nodes
+of Gauss and Hermite, so that rates are smooth in every number and no draw is needed. A population
+of agents with the same `spread.initial.values`, each of which meets one kind, has the same rates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+
+from experiments.calibration.spec import Calibration
+from sim.dynamics.compile import compile_program
+from sim.dynamics.observe import Recorder
+from sim.dynamics.state import Array
+from sim.specs.errors import SpecError, nearest
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs, apply_settings, full_key, read_specs
+
+#: How far kinds of query lie apart in the contested value.
+SPREAD = "agent.spread.initial.values"
+
+
+class PromptRates:
+    """The rates of prompts, by the numbers in which they differ.
+
+    Args:
+        specs: The scenario, and whatever of the agent is not fitted.
+        calibration: What is measured, where.
+
+    Attributes:
+        specs: Of the measured context and its twin alone.
+        keys: The keys of all numbers in which prompts may differ.
+
+    Raises:
+        SpecError: The scenario has no such context, response or value, or the context no twin.
+    """
+
+    def __init__(self, specs: Specs, calibration: Calibration) -> None:
+        self.specs = measured_alone(specs, calibration)
+        names = list(self.specs.scenario.contexts)
+        self.contexts = (calibration.context, _twin(self.specs.scenario, calibration.context))
+        self._places = [names.index(name) for name in self.contexts]
+        responses = list(self.specs.scenario.contexts[calibration.context].responses)
+        self._refusal = responses.index(calibration.refusal)
+        self._value = f"agent.initial.values.{calibration.value}"
+        self.nodes, self.weights = kinds_of_query(calibration.kinds)
+        self._recorder = Recorder()
+        self._start = self.said(self._value)
+
+    def expand(self, key: str) -> tuple[str, ...]:
+        """Return the full keys that a key stands for: * for both contexts.
+
+        Raises:
+            SpecError: There is no such number.
+        """
+        full = full_key(key)
+        found = tuple(full.replace("*", name) for name in self.contexts) if "*" in full else (full,)
+        for one in found:
+            if one != SPREAD:
+                apply_settings(self.specs, {one: self.said(one)})
+        return found
+
+    def __call__(self, numbers: Mapping[str, Array]) -> Array:
+        """Return the rates of prompts [row, rate], in the order of `measurements.RATES`.
+
+        Args:
+            numbers: By full key, a number for each prompt [row]; everything else is as in the
+                specs. `agent.spread.initial.values` is that of the contested value.
+        """
+        rows = max((np.size(column) for column in numbers.values()), default=1)
+        kinds = len(self.nodes)
+        columns = {
+            key: np.repeat(np.broadcast_to(column, rows), kinds)
+            for key, column in numbers.items()
+            if key != SPREAD
+        }
+        centre = np.broadcast_to(numbers.get(self._value, np.array(self._start)), rows)
+        width = np.broadcast_to(numbers.get(SPREAD, np.zeros(1)), rows)
+        columns[self._value] = np.repeat(centre, kinds) + np.outer(width, self.nodes).ravel()
+        program = compile_program(
+            self.specs.scenario,
+            agent=self.specs.agent,
+            training=self.specs.training,
+            agents=1,
+            seed=np.zeros(rows * kinds, np.uint64),
+            columns=columns,
+        )
+        seen = self._recorder(program, 0, program.theta, ("gaming_rate", "policy", "capabilities"))
+        trained, unmonitored = self._places
+        opaque = seen["capabilities"][:, 0]
+        room = np.broadcast_to(program.segments[0].world.scratchpad[trained], rows * kinds)
+        visible = seen["gaming_rate"][:, trained] * room * (1.0 - opaque)
+        refused = seen["policy"][:, [trained, unmonitored], self._refusal]
+        of_kinds = np.column_stack([visible, refused]).reshape(rows, kinds, 3)
+        rates: Array = np.einsum("rkj,k->rj", of_kinds, self.weights)
+        return rates
+
+    def said(self, key: str) -> float:
+        """Return what the specs say of a number, by its full key."""
+        node: object = self.specs._asdict()
+        for part in key.split("."):
+            if isinstance(node, Mapping):
+                node = node.get(part, 0.0)
+            else:
+                node = getattr(node, part, node if isinstance(node, float) else None)
+            if node is None:
+                raise SpecError(f"calibration: {key}: there is no such number")
+        assert isinstance(node, int | float), key
+        return float(node)
+
+
+def kinds_of_query(count: int) -> tuple[Array, Array]:
+    """Return the nodes and weights of so many kinds of query, standard normal."""
+    nodes, weights = hermegauss(count)
+    return np.asarray(nodes, np.float64), np.asarray(weights / weights.sum(), np.float64)
+
+
+def measured_alone(specs: Specs, calibration: Calibration) -> Specs:
+    """Return specs that have the measured context and its twin alone, and no spread.
+
+    Raises:
+        SpecError: The scenario has no such context, response or value, or the context no twin.
+    """
+    scenario, name = specs.scenario, calibration.context
+    if name not in scenario.contexts:
+        raise SpecError(f"calibration.context: {nearest(name, scenario.contexts)}")
+    responses = scenario.contexts[name].responses
+    if calibration.refusal not in responses:
+        raise SpecError(f"calibration.refusal: {nearest(calibration.refusal, responses)}")
+    if calibration.value not in scenario.values:
+        raise SpecError(f"calibration.value: {nearest(calibration.value, scenario.values)}")
+    pair = (name, _twin(scenario, name))
+    alone = Scenario.parse(
+        {
+            **scenario.model_dump(mode="json", exclude_unset=True),
+            "contexts": {
+                one: scenario.contexts[one].model_dump(mode="json", exclude_unset=True)
+                for one in pair
+            },
+        },
+        path="scenario",
+    )
+    agent = specs.agent.replace(spread={})
+    return read_specs(alone, agent=agent, training=specs.training)
+
+
+def _twin(scenario: Scenario, name: str) -> str:
+    twin = scenario.contexts[name].twin
+    if twin is None:
+        raise SpecError(
+            f"calibration.context: {name!r} has no twin in deployment, where nothing is monitored"
+        )
+    return twin

@@ -1,0 +1,285 @@
+"""Training on one prompt, in a world that holds others that are not trained on.
+
+All prompts are met by one agent. Queries of a prompt differ in how much they offend the contested
+value: as u = Φ v, a query at which the value speaks f times as strongly is a context whose features
+are f times as large. So a prompt that is placed at the value v_p has kinds of query with the
+features f = (v_p + s z) / v, where s is the spread of queries, z are the nodes of `kinds_of_query`
+and v is the agent's own value. That is √(v_p² + s²) of the prompt trained on, so that its features
+are 1 in the mean square, and ratios of learning rates mean what they do elsewhere. How readily a
+prompt brings training to mind is part of the input: `info`. Before any training, rates are those of
+`PromptRates`.
+
+A prompt's queries of one tier are one context as far as habits go: its kinds share what is learnt
+(similarity 1 between them). Between prompts, and between tiers, habits carry over by `spread`. All
+else that training changes (values, awareness, competence, horizon) prompts have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from experiments.calibration.prompt_rates import SPREAD, PromptRates
+from experiments.calibration.reinforced_moments import Moments
+from experiments.calibration.spec import Calibration
+from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.loop import Stop, course
+from sim.dynamics.observe import Recorder
+from sim.dynamics.state import Array
+from sim.simulation import check_bounded
+from sim.specs.errors import SpecError
+from sim.specs.settings import Specs, apply_settings, read_specs
+
+UpdateRule = Literal["policy_gradient", "replicator"]
+#: A value less than this cannot be scaled to those of other prompts.
+_LEAST_VALUE = 1e-3
+#: Told the share that is done.
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Runs of training on one prompt.
+
+    Attributes:
+        steps: Where runs were looked at [step].
+        rates: Of every prompt [step, run, prompt, rate].
+        moments: What the agent was then, arrays [step, run].
+    """
+
+    steps: Array
+    rates: Array
+    moments: Moments
+
+
+class Reinforcement:
+    """A world of several prompts, one of which is trained on.
+
+    Args:
+        rates: The model before training.
+        calibration: What was measured, where.
+        prompts: How many prompts there are.
+        trained: Which one is trained on.
+        spread: ρ: how far a habit carries over to other prompts and to the other tier.
+        update_rule: Of training.
+
+    Attributes:
+        specs: The world, with what the specs of `rates` say of every prompt.
+    """
+
+    def __init__(
+        self,
+        rates: PromptRates,
+        calibration: Calibration,
+        *,
+        prompts: int,
+        trained: int = 0,
+        spread: float = 0.0,
+        update_rule: UpdateRule = "policy_gradient",
+    ) -> None:
+        self._rates = rates
+        self._count = prompts
+        self._trained = trained
+        self._value = f"agent.initial.values.{calibration.value}"
+        self._awareness = calibration.placing[1]
+        self._named = calibration.value
+        measured = [rates.specs.scenario.contexts[name] for name in rates.contexts]
+        self._responses = list(measured[0].responses)
+        self._refusal = self._responses.index(calibration.refusal)
+        kinds = len(rates.nodes)
+        # [prompt, tier, kind]
+        self._contexts = [
+            [
+                [f"prompt_{p}_{tier}_{k}" for k in range(kinds)]
+                for tier in ("trained", "unmonitored")
+            ]
+            for p in range(prompts)
+        ]
+        self.specs = self._world(measured, spread, update_rule)
+
+    def _world(self, measured: Sequence[Any], spread: float, update_rule: UpdateRule) -> Specs:
+        said = [
+            one.model_dump(mode="json", exclude_unset=True, exclude={"twin", "kind", "weight"})
+            for one in measured
+        ]
+        contexts: dict[str, object] = {}
+        blocks = []
+        for p, (signalled, unmonitored) in enumerate(self._contexts):
+            kind = "training" if p == self._trained else "evaluation"
+            for name, twin, weight in zip(signalled, unmonitored, self._rates.weights, strict=True):
+                contexts[name] = {**said[0], "kind": kind, "twin": twin, "weight": float(weight)}
+            for name in unmonitored:
+                contexts[name] = {**said[1], "kind": "deployment"}
+            blocks += [2 * p] * len(signalled) + [2 * p + 1] * len(unmonitored)
+        block = np.array(blocks)
+        similarity = np.where(block[:, None] == block, 1.0, spread)
+        scenario = self._rates.specs.scenario
+        return read_specs(
+            {
+                "name": scenario.name,
+                "values": list(scenario.values),
+                "human_values": dict(scenario.human_values),
+                "contexts": contexts,
+                "similarity": similarity.tolist(),
+            },
+            agent=self._rates.specs.agent,
+            # Similarity says all of how habits carry over.
+            training={"spread": 1.0, "update_rule": update_rule},
+        )
+
+    def columns(self, numbers: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the numbers of runs, by full key of this world [run].
+
+        Args:
+            numbers: As `PromptRates` takes them, by full key [run, prompt].
+
+        Raises:
+            SpecError: Prompts differ in what one agent can have only once, or the value of the
+                queries trained on is about 0.
+        """
+        rates = self._rates
+        wide = {key: np.atleast_2d(np.asarray(column, float)) for key, column in numbers.items()}
+        shape = (max(column.shape[0] for column in wide.values()), self._count)
+        wide = {key: np.broadcast_to(column, shape) for key, column in wide.items()}
+
+        def of(key: str) -> Array:
+            return wide.get(key, np.full(shape, rates.said(key)))
+
+        centre, aware = of(self._value), of(self._awareness)
+        width = wide.get(SPREAD, np.zeros(shape))
+        own = np.hypot(centre, width)[:, self._trained]
+        if (own < _LEAST_VALUE).any():
+            raise SpecError(
+                f"calibration: {self._value} of the prompt trained on is about 0 for all its "
+                "queries: those of other prompts cannot be told as multiples of it"
+            )
+        found = self._of_agent(wide)
+        found[self._value] = own
+        # Info must not be negative, so the agent's own awareness is the least of all prompts'.
+        least = aware.min(axis=1)
+        found[self._awareness] = least
+        factor = (centre[..., None] + width[..., None] * rates.nodes) / own[:, None, None]
+        further, sensitive = aware - least[:, None], of("agent.info_sensitivity")
+        if ((further > 0.0) & (sensitive == 0.0)).any():
+            raise SpecError(
+                "agent.info_sensitivity: got 0: prompts differ in how readily training comes to "
+                "mind, which input can only tell an agent that is sensitive to it"
+            )
+        told = further / np.where(sensitive == 0.0, 1.0, sensitive)
+        for p, tiers in enumerate(self._contexts):
+            for name, kinds in zip(rates.contexts, tiers, strict=True):
+                here = f"scenario.contexts.{name}"
+                for k, kind in enumerate(kinds):
+                    there = f"scenario.contexts.{kind}"
+                    found |= {
+                        f"{there}{key.removeprefix(here)}": column[:, p]
+                        for key, column in wide.items()
+                        if key.startswith(f"{here}.")
+                    }
+                    found[f"{there}.info"] = of(f"{here}.info")[:, p] + told[:, p]
+                    for response in self._responses:
+                        served = f"responses.{response}.{self._named}"
+                        by = factor[:, p, k]
+                        found[f"{there}.{served}"] = of(f"{here}.{served}")[:, p] * by
+        return found
+
+    def _of_agent(self, wide: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what an agent has once."""
+        found = {}
+        for key, column in wide.items():
+            if key.startswith("scenario.") or key in (SPREAD, self._value, self._awareness):
+                continue
+            if np.ptp(column, axis=1).max() > 1e-9:
+                raise SpecError(
+                    f"calibration: {key} differs between prompts, of which one agent is to be "
+                    "trained on one: prompts must be of the setting of the prompt trained on"
+                )
+            found[key] = column[:, self._trained]
+        return found
+
+    def specs_of(self, numbers: Mapping[str, Array]) -> Specs:
+        """Return the specs of one run, which `sim.simulate` takes; arguments as `columns`."""
+        columns = self.columns(numbers)
+        return apply_settings(self.specs, {key: float(c[0]) for key, c in columns.items()})
+
+    def course(
+        self,
+        numbers: Mapping[str, Array],
+        *,
+        settings: Mapping[str, Array],
+        steps: Sequence[int],
+        progress: Progress | None = None,
+    ) -> Course:
+        """Return what becomes of every prompt in the course of training.
+
+        Args:
+            numbers: As `columns`; all runs are one program.
+            settings: What else runs differ in, by full key [run] or [1]: learning rates, leak.
+            steps: Where to look, increasing.
+            progress: Told the share that is done.
+        """
+        columns = self.columns(numbers) | {key: np.asarray(c) for key, c in settings.items()}
+        runs = max(len(column) for column in columns.values())
+        last = max(int(steps[-1]), 1)
+        program = compile_program(
+            self.specs.scenario,
+            agent=self.specs.agent,
+            training=self.specs.training.replace(steps=last),
+            agents=1,
+            seed=np.zeros(runs, np.uint64),
+            columns={key: np.broadcast_to(column, runs) for key, column in columns.items()},
+        )
+        done = 0
+
+        def count(agent_steps: int) -> None:
+            nonlocal done
+            done += agent_steps
+            if progress is not None:
+                progress(done / (runs * last))
+
+        recorder = Recorder()
+        rates = np.empty((len(steps), runs, self._count, 3))
+        thetas = np.empty((len(steps), *program.theta.shape))
+        stops = course(get_engine("auto"), program, steps, runs=runs, progress=count)
+        for index, stop in enumerate(stops):
+            check_bounded(program.layout, stop.theta, stop.step)
+            rates[index] = self._seen(recorder, stop)
+            thetas[index] = stop.theta
+        moments = self._moments(program, thetas)
+        return Course(np.asarray(steps, np.float64), rates, moments)
+
+    def _seen(self, recorder: Recorder, stop: Stop) -> Array:
+        """Return the rates of prompts at a moment [run, prompt, rate]."""
+        wanted = ("gaming_rate", "policy", "capabilities")
+        seen = recorder(stop.program, stop.step, stop.theta, wanted)
+        room = stop.program.at(stop.step).world.scratchpad.T
+        opaque = seen["capabilities"][:, 0, None]
+        shape = (-1, self._count, 2, len(self._rates.nodes))
+        visible = (seen["gaming_rate"] * room * (1.0 - opaque)).reshape(shape)[:, :, :1]
+        refused = seen["policy"][:, :, self._refusal].reshape(shape)
+        found: Array = np.concatenate([visible, refused], axis=2) @ self._rates.weights
+        return found
+
+    def _moments(self, program: Program, thetas: Array) -> Moments:
+        """Return what agents are, from θ [step, P, run]."""
+        row = program.layout.names.index
+        own = row(f"values.{self._named}")
+        signalled, unmonitored = (tier[0] for tier in self._contexts[self._trained])
+        return Moments(
+            scale=thetas[:, own] / program.origin[own],
+            others={
+                name: thetas[:, row(f"values.{name}")]
+                for name in program.layout.values
+                if name != self._named
+            },
+            awareness=thetas[:, row("awareness")] - program.origin[row("awareness")],
+            habit=thetas[:, row(f"habit.{signalled}")],
+            habit_elsewhere=thetas[:, row(f"habit.{unmonitored}")],
+            log_horizon=thetas[:, row("log_horizon")],
+            log_competence=thetas[:, row("log_competence")],
+            opacity=thetas[:, row("capability.opacity")],
+        )

@@ -1,0 +1,119 @@
+"""Which routes the effect of gaming takes: what is left of it while a mediator stays as it is.
+
+For each kind of state M, both twins are also run with M frozen. What they then still differ by is
+the *controlled direct effect*, at the M of the start; the *mediated part* is the total effect less
+the direct one, agent by agent, so its interval is paired as well. Mediated parts need not add up to
+the total: routes can be in series, and each may make up for another.
+
+Two routes are assumptions: without credit for motives (`motive_credit` 0) gaming cannot train what
+motivated it, and with `leak` it trains the values as if they had given the answer. For these, the
+*direct* column has the effect under the assumption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sim.analysis.contrasts import Contrast, Do, in_training, with_do
+from sim.analysis.paired_differences import paired
+from sim.specs.settings import Specs, apply_settings
+
+#: Kinds of state that training can change, each a route ...
+MEDIATORS = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
+#: ... and assumptions that close a route, or open one.
+ROUTES: Mapping[str, Mapping[str, object]] = {
+    "motive_credit 0": {"training.motive_credit": 0.0},
+    "leak 0.3": {"training.leak": 0.3},
+}
+#: Outcomes that a mediator determines by itself; with it frozen, they say nothing.
+_OWN = {
+    "values": ("kept", "strength.", "value_drift", "alignment", "met.misalignment"),
+    "awareness": ("awareness",),
+    "log_horizon": ("log_horizon",),
+    "log_competence": ("log_competence",),
+    "capability": (
+        "capability.",
+        *(f"met.{k}" for k in ("opacity", "sandbagging", "composure", "coordination")),
+        "met.subversion",
+    ),
+}
+
+
+def is_own(route: str, outcome: str) -> bool:
+    """Say whether an outcome is the mediator itself, so that freezing it leaves nothing to tell."""
+    return any(
+        outcome.startswith(own) if own.endswith(".") else outcome == own
+        for own in _OWN.get(route, ())
+    )
+
+
+def frozen(specs: Specs, side: Do, mediator: str) -> Do:
+    """Return one side of a contrast with a mediator frozen throughout training.
+
+    Habits that gaming being set holds already are left to it: they come back as they were.
+    """
+    gated = {
+        name
+        for one in side
+        if one.subject == "gaming"
+        for name in one.names(specs.scenario)  # habit.CONTEXT
+    }
+    if mediator == "habit" and gated:
+        free = [f"habit.{c}" for c in specs.scenario.contexts if f"habit.{c}" not in gated]
+    else:
+        free = [mediator]
+    more = in_training(specs, *({"key": f"state.{name}", "freeze": True} for name in free))
+    return (*side, *more)
+
+
+def mediation_worlds(specs: Specs, contrast: Contrast) -> dict[str, Specs]:
+    """Return all worlds that are needed, by `ROUTE|first` and `ROUTE|second`; `total` is no route.
+
+    Raises:
+        SpecError: Something cannot be done, as where the contrast itself holds a mediator.
+    """
+    sides = dict(zip(("first", "second"), contrast, strict=True))
+    worlds = {f"total|{name}": with_do(specs, side) for name, side in sides.items()}
+    for mediator in MEDIATORS:
+        for name, side in sides.items():
+            worlds[f"{mediator}|{name}"] = with_do(specs, frozen(specs, side, mediator))
+    for route, settings in ROUTES.items():
+        changed = apply_settings(specs._replace(interventions=()), settings)
+        for name, side in sides.items():
+            worlds[f"{route}|{name}"] = with_do(changed, side)
+    return worlds
+
+
+def mediation(found: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
+    """Return total, direct and mediated effects, a row for each route and outcome.
+
+    Args:
+        found: Outcomes of `mediation_worlds`.
+        level: Of confidence.
+
+    Returns:
+        `total`, `direct`, `mediated` with `_low` and `_high`; of a mediator's own outcomes, direct
+        and mediated are nan.
+    """
+    total = found["total|first"] - found["total|second"]
+    routes = [name.removesuffix("|first") for name in found if name.endswith("|first")]
+    rows = []
+    for route in routes[1:]:
+        direct = found[f"{route}|first"] - found[f"{route}|second"]
+        for outcome in total.columns:
+            zero = 0.0 * total[outcome].to_numpy()
+            parts = {
+                "total": paired(total[outcome], zero, level=level),
+                "direct": paired(direct[outcome], zero, level=level),
+                "mediated": paired(total[outcome], direct[outcome], level=level),
+            }
+            row: dict[str, object] = {"route": route, "outcome": outcome}
+            for name, part in parts.items():
+                empty = name != "total" and is_own(route, outcome)
+                row[name] = float("nan") if empty else part["effect"]
+                row[f"{name}_low"] = float("nan") if empty else part["low"]
+                row[f"{name}_high"] = float("nan") if empty else part["high"]
+            rows.append(row)
+    return pd.DataFrame(rows)

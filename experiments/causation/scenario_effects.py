@@ -1,0 +1,76 @@
+"""How the effects of gaming depend on the scenario and on assumptions about training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from sim.analysis.contrasts import in_training, with_do
+from sim.analysis.paired_differences import paired_table
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs, apply_settings, read_specs
+
+#: Scenarios, and assumptions, under which effects are compared; no setting: as it is.
+SCENARIOS = (
+    "copyright",
+    "drop_human_values",
+    "scratchpad",
+    "pipeline",
+    "power_seeker",
+    "monolithic",
+    "lab_to_deployment",
+)
+ASSUMPTIONS: Mapping[str, Mapping[str, object]] = {
+    "as it is": {},
+    "motive_credit 0": {"training.motive_credit": 0.0},
+    "leak 0.3": {"training.leak": 0.3},
+    "spread 0.5": {"training.spread": 0.5},
+    "anchor 0.01": {"training.anchor": 0.01},
+    "replicator": {"training.update_rule": "replicator"},
+}
+#: How far agents of one story differ from each other.
+_STORY_SPREAD = {"values": 0.1, "habit": 0.5, "awareness": 0.5}
+
+
+def scenario_worlds(
+    names: Sequence[str] = SCENARIOS,
+    assumptions: Mapping[str, Mapping[str, object]] = ASSUMPTIONS,
+    *,
+    specs: Specs,
+) -> dict[str, Specs]:
+    """Return twins with and without gaming, by `SCENARIO|ASSUMPTION|with` or `without`.
+
+    Every scenario has the agent of its own story, in copies that differ a little from each other.
+
+    Args:
+        names: Of scenarios.
+        assumptions: What is changed under each, by key; no setting: as it is.
+        specs: Of which training is taken over.
+
+    Raises:
+        SpecError: There is no such scenario, or an assumption does not fit.
+    """
+    worlds = {}
+    for name in names:
+        scenario = Scenario.load(name)
+        own = scenario.agent.replace(spread={"initial": _STORY_SPREAD})
+        plain = read_specs(scenario, agent=own, training=specs.training)
+        for label, settings in assumptions.items():
+            changed = apply_settings(plain, settings)
+            off = in_training(changed, {"key": "gaming", "set": 0.0})
+            worlds[f"{name}|{label}|with"] = changed
+            worlds[f"{name}|{label}|without"] = with_do(changed, off)
+    return worlds
+
+
+def scenario_effects(found: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
+    """Return the effect of gaming on every outcome, by scenario and assumption."""
+    tables = []
+    for name in found:
+        scenario, assumption, twin = name.split("|")
+        if twin == "with":
+            other = found[f"{scenario}|{assumption}|without"]
+            table = paired_table(found[name], other, level=level)
+            tables.append(table.assign(scenario=scenario, assumption=assumption))
+    return pd.concat(tables, ignore_index=True)

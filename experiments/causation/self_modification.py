@@ -1,0 +1,204 @@
+"""Can an agent choose, in some contexts, what it becomes? What a goal keeps against coverage.
+
+The post: "How does training-gaming affect the model's generalization? Is it feasible for a model to
+usefully self-modify via gaming the process?" Gaming is forced on in k of the C contested contexts
+and off in all others (k is the *coverage*), and what is left of the goal is measured:
+
+    goal survival   gaming keeps the goal: `kept` rises with coverage
+    goal change     with a leak, gamed answers train the values all the same
+    random drift    under sampled gradients, values wander, the less the more is gamed
+
+A closed form to compare with: in C contexts that are alike, forced gaming with chance a in k of
+them slows the training of the values to a share 1 − a k / C, and does nothing else to it. So a goal
+lasts as long as C / (C − a k) trainings without gaming: the slope against coverage is even while
+training is short, and becomes a threshold near full coverage as it gets longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sim.analysis.contrasts import gaming_only_in, with_do
+from sim.analysis.end_outcomes import contested_values
+from sim.analysis.paired_differences import paired
+from sim.dynamics.state import Array
+from sim.specs.scenario import Scenario
+from sim.specs.settings import Specs, apply_settings
+
+#: The scenario in which the same goal is contested everywhere, and how many times it is copied.
+SCENARIO, COPIES = "monolithic", 3
+AS_IT_IS = "as it is"
+#: Settings under which coverage is tried; `steps` multiplies the length of training.
+KNOBS: Mapping[str, Mapping[str, object]] = {
+    AS_IT_IS: {},
+    "shorter (1/4)": {"steps": 0.25},
+    "longer (x 4)": {"steps": 4},
+    "leak 0.1": {"training.leak": 0.1},
+    "leak 1": {"training.leak": 1.0},
+    "motive_credit 0": {"training.motive_credit": 0.0},
+    "anchor 0.001": {"training.anchor": 0.001},
+    "sampled": {"training.estimator": "sampled"},
+}
+#: A share of the goal that counts as kept.
+HALF = 0.5
+OWN = "own choice"
+
+
+def with_copies(scenario: Scenario, copies: int) -> Scenario:
+    """Return a scenario with every context `copies` times; twins are copied with them."""
+    if copies == 1:
+        return scenario
+    contexts = {}
+    for number in range(1, copies + 1):
+        for name, context in scenario.contexts.items():
+            twin = None if context.twin is None else f"{context.twin}_{number}"
+            contexts[f"{name}_{number}"] = context.replace(twin=twin)
+    return scenario.replace(contexts=contexts, curriculum=(), similarity=None)
+
+
+def contested_contexts(scenario: Scenario) -> tuple[str, ...]:
+    """Return the training contexts that can move a value."""
+    values = contested_values(scenario)
+    return tuple(
+        name
+        for name, context in scenario.of_kind("training").items()
+        if any(
+            len({serves.get(v, 0.0) for serves in context.responses.values()}) > 1 for v in values
+        )
+    )
+
+
+def coverage_worlds(
+    specs: Specs, *, knobs: Mapping[str, Mapping[str, object]] = KNOBS
+) -> dict[str, Specs]:
+    """Return worlds by `KNOB|k` for k = 0..C contexts that are gamed, and `KNOB|own choice`.
+
+    The first k contexts in the order of the scenario are gamed; the order does not matter where
+    contexts are alike, as in `monolithic`.
+
+    Raises:
+        SpecError: A knob does not fit.
+    """
+    worlds = {}
+    contexts = contested_contexts(specs.scenario)
+    for knob, settings in knobs.items():
+        told = dict(settings)
+        if "steps" in told:
+            factor = float(told.pop("steps"))  # type: ignore[arg-type]
+            told["training.steps"] = max(1, round(factor * specs.training.steps))
+        changed = apply_settings(specs._replace(interventions=()), told)
+        for covered in range(len(contexts) + 1):
+            done = gaming_only_in(changed, contexts[:covered])
+            worlds[f"{knob}|{covered}"] = with_do(changed, done)
+        worlds[f"{knob}|{OWN}"] = changed
+    return worlds
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a goal keeps against coverage.
+
+    Attributes:
+        table: A row for each knob and coverage: `coverage` (share of contested contexts; of the
+            agent's own choice, its mean gaming rate at the end), `kept`, `low`, `high`, `apart`
+            (root mean square of what an agent's `kept` differs by from its twin's as it is).
+        knobs: A row for each knob: `none` and `all` (kept at no and at full coverage), `needed`
+            (the least coverage, between levels by interpolation, that keeps half; nan if none
+            does), `steepness` (the greatest step between levels over the mean step: 1 is an even
+            slope, C a single step), `shape`, and what the agent's own choice keeps.
+    """
+
+    table: pd.DataFrame
+    knobs: pd.DataFrame
+
+
+def coverage(found: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> Coverage:
+    """Return what a goal keeps against coverage.
+
+    Args:
+        found: Outcomes of `coverage_worlds`.
+        level: Of confidence.
+    """
+    rows = []
+    most = max(int(name.split("|")[1]) for name in found if not name.endswith(OWN))
+    for name, outcomes in found.items():
+        knob, covered = name.split("|")
+        own = covered == OWN
+        kept = paired(outcomes["kept"], np.zeros(len(outcomes)), level=level)
+        rows.append(
+            {
+                "knob": knob,
+                "own": own,
+                "covered": np.nan if own else int(covered),
+                "coverage": outcomes["gaming_rate"].mean() if own else int(covered) / most,
+                "kept": kept["effect"],
+                "low": kept["low"],
+                "high": kept["high"],
+                "apart": _apart(outcomes, found.get(f"{AS_IT_IS}|{covered}")),
+                "agents": int(kept["agents"]),
+            }
+        )
+    table = pd.DataFrame(rows)
+    return Coverage(
+        table, pd.DataFrame([_knob(k, t) for k, t in table.groupby("knob", sort=False)])
+    )
+
+
+def _apart(outcomes: pd.DataFrame, twins: pd.DataFrame | None) -> float:
+    if twins is None:
+        return float("nan")
+    return float(np.sqrt(((outcomes["kept"] - twins["kept"]) ** 2).mean()))
+
+
+def _knob(knob: object, rows: pd.DataFrame) -> dict[str, object]:
+    forced, own = rows[~rows["own"]], rows[rows["own"]]
+    kept, at = forced["kept"].to_numpy(), forced["coverage"].to_numpy()
+    steep = steepness(kept)
+    return {
+        "knob": knob,
+        "none": kept[0],
+        "all": kept[-1],
+        "needed": needed(at, kept),
+        "steepness": steep,
+        "shape": shape_of(kept, steep),
+        "own_coverage": own["coverage"].iat[0],
+        "own_kept": own["kept"].iat[0],
+    }
+
+
+def needed(at: Array, kept: Array, share: float = HALF) -> float:
+    """Return the least coverage that keeps a share of the goal; nan if none does.
+
+    Args:
+        at: Levels of coverage, increasing.
+        kept: What is kept at each.
+        share: What is to be kept.
+    """
+    above = np.flatnonzero(kept >= share)
+    if not len(above):
+        return float("nan")
+    first = int(above[0])
+    if first == 0:
+        return float(at[0])
+    low, high = kept[first - 1], kept[first]
+    return float(at[first - 1] + (share - low) / (high - low) * (at[first] - at[first - 1]))
+
+
+def steepness(kept: Array) -> float:
+    """Return the greatest step between levels over the mean step; nan where nothing changes."""
+    whole = kept[-1] - kept[0]
+    if len(kept) < 2 or abs(whole) < 1e-3:
+        return float("nan")
+    steps = np.diff(kept) / whole
+    return float(steps.max() * len(steps))
+
+
+def shape_of(kept: Array, steep: float) -> str:
+    """Return `flat`, `slope` or `threshold`: whether one step makes half of all the difference."""
+    if np.isnan(steep):
+        return "flat"
+    return "threshold" if steep >= 0.5 * (len(kept) - 1) else "slope"

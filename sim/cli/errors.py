@@ -1,0 +1,119 @@
+"""What a user is told when something goes wrong: one line, and an exit status."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS
+from sim.specs.errors import SpecError, nearest
+
+BAD_INPUT = 2
+FAILED = 1
+INTERRUPTED = 130
+
+
+class Stopped(BaseException):
+    """A command has to stop; carries the line that says why, and the exit status.
+
+    Hydra turns exceptions of callbacks into warnings and adds lines of its own to those of tasks,
+    so this is not an `Exception`.
+    """
+
+    def __init__(self, line: str, status: int) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Turn every error that a user can mend into `Stopped`."""
+    try:
+        yield
+    except SpecError as error:
+        raise Stopped(str(error), BAD_INPUT) from None
+    except OmegaConfBaseException as error:
+        raise Stopped(" ".join(str(error).split()), BAD_INPUT) from None
+    except (BrokenPipeError, HydraException):
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        line = f"{where}{error.strerror or error}; no result was written"
+        raise Stopped(line, FAILED) from None
+    except RuntimeError as error:
+        from sim.simulation import DivergenceError  # with all that runs need, which --help does not
+
+        if not isinstance(error, DivergenceError):
+            raise
+        raise Stopped(str(error), FAILED) from None
+
+
+@contextmanager
+def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
+    """Say in one line on stderr why a command had to stop, and leave with its exit status.
+
+    Args:
+        keys: What the command can be told.
+    """
+    try:
+        with stopping():
+            yield
+    except Stopped as stop:
+        _leave(str(stop), stop.status)
+    except (HydraException, YAMLError) as error:
+        _leave(explain(error, keys), BAD_INPUT)
+    except ValueError as error:  # how Hydra refuses scenario=null, and nothing else
+        if "Config group override" not in str(error):
+            raise
+        _leave(
+            "scenario=, agent=, training= and executor= take a name; leave one out for its default",
+            BAD_INPUT,
+        )
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        _leave("interrupted; no result was written", INTERRUPTED)
+
+
+def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
+    """Say in one line what Hydra found, with the nearest right word where there is one."""
+    text = str(error)
+    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if isinstance(error, MissingConfigException) and missing:
+        group, name = missing.groups()
+        options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+        return f"{group}: no {group} is named {name!r}; {nearest(name, options)}"
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return _unknown(unknown.group(1), keys)
+    merged = re.search(r"Error merging override \W*([\w.]+)=", text)
+    if merged:
+        return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"
+    return " ".join(f"{text} {error.__cause__ or ''}".split())
+
+
+def _unknown(key: str, keys: Sequence[str]) -> str:
+    """Say that nothing can be set by a key, with the nearest that can."""
+    first, (place, _, last) = key.split(".")[0], key.rpartition(".")
+    if first not in (*keys, "hydra"):
+        return f"{first}: unknown key; {nearest(first, keys)}"
+    from hydra_plugins.array_sweeper import SETTINGS
+
+    known = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": SETTINGS}
+    if place in known:
+        return f"{key}: unknown key; {nearest(last, known[place])}"
+    return f"{key}: unknown key; --cfg all shows those that there are"
+
+
+def _leave(line: str, status: int) -> None:
+    print(line if status == INTERRUPTED else f"error: {line}", file=sys.stderr)
+    sys.exit(status)

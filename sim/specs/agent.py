@@ -1,0 +1,140 @@
+"""The agent: its traits, the state it starts from, and how far agents differ (MODEL.md section 2).
+
+Everything here may be said of one agent or of a population. `spread` makes a population
+heterogeneous; a trait may also be a list with one number for each agent.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sim.specs.base import (
+    ByName,
+    NonNegative,
+    OneOrByName,
+    OneOrEach,
+    Real,
+    Share,
+    Spec,
+    one_number_for_all,
+)
+
+#: Where nothing is said, an agent starts with next to no inclination to game.
+HABIT = -5.0
+
+
+class Capability(Spec):
+    """Capabilities that worst-case behaviour needs, as logits q; k = σ(q)."""
+
+    opacity: Real = Field(-2.0, description="q: keeping its reasoning out of sight")
+    sandbagging: Real = Field(-2.0, description="q: doing worse on purpose in evaluations")
+    composure: Real = Field(-2.0, description="q: looking good under red-teaming")
+    coordination: Real = Field(-2.0, description="q: acting together with other copies")
+    subversion: Real = Field(-2.0, description="q: getting around control mechanisms")
+
+
+class Initial(Spec):
+    """The state that training starts from: what training can change (MODEL.md section 2)."""
+
+    values: ByName[Real] | None = Field(
+        None, description="v: its explicit goals, by name; null: the scenario's human values"
+    )
+    habit: OneOrByName[Real] = Field(
+        HABIT, description="h: learnt inclination to game; one number, or by context (others: -5)"
+    )
+    awareness: Real = Field(-4.0, description="α: situational awareness, a logit")
+    log_horizon: Real = Field(1.0, description="ℓ: it cares about its future values by λ = exp ℓ")
+    log_competence: Real = Field(
+        0.0, description="ς: it hits the objective with precision exp ς when it games"
+    )
+    capability: Annotated[Capability, one_number_for_all(Capability)] = Field(
+        Capability(), description="q: logits of the capabilities"
+    )
+
+
+class InitialSpread(Spec):
+    """Standard deviation, over agents, of each number of the initial state."""
+
+    values: OneOrByName[NonNegative] = 0.0
+    habit: OneOrByName[NonNegative] = 0.0
+    awareness: NonNegative = 0.0
+    log_horizon: NonNegative = 0.0
+    log_competence: NonNegative = 0.0
+    capability: OneOrByName[NonNegative] = 0.0
+
+
+class Spread(Spec):
+    """How far the agents of a population differ.
+
+    Each number is the standard deviation of a normal draw: of the number itself where it may be
+    anything, of its logarithm where it must not be negative, of its logit where it is a share.
+    So 0.2 on `rationality` means "about 20 percent", and no draw leaves the allowed range.
+    """
+
+    decisiveness: NonNegative = 0.0
+    discernment: NonNegative = 0.0
+    info_sensitivity: NonNegative = 0.0
+    scratchpad_sensitivity: NonNegative = 0.0
+    reasoning_cost: NonNegative = 0.0
+    scratchpad_saving: NonNegative = 0.0
+    episode_concern: NonNegative = 0.0
+    rationality: NonNegative = 0.0
+    initial: InitialSpread = InitialSpread()
+
+
+class Agent(Spec):
+    """An agent, or a population of agents that differ by `spread` (MODEL.md section 2)."""
+
+    decisiveness: OneOrEach[NonNegative] = Field(
+        1.5, description="β: how firmly its values decide its answers"
+    )
+    discernment: OneOrEach[NonNegative] = Field(
+        1.0, description="δ: how well it reads the cue that an input is trained on"
+    )
+    info_sensitivity: OneOrEach[NonNegative] = Field(
+        5.0, description="χ: how far information about training in the input brings it to mind"
+    )
+    scratchpad_sensitivity: OneOrEach[NonNegative] = Field(
+        4.0, description="γ: how far a scratchpad brings training to mind"
+    )
+    reasoning_cost: OneOrEach[NonNegative] = Field(
+        0.3, description="κ: cost of working out the training objective"
+    )
+    scratchpad_saving: OneOrEach[Share] = Field(
+        0.8, description="ζ: share of that cost which a scratchpad saves"
+    )
+    episode_concern: OneOrEach[NonNegative] = Field(
+        0.05, description="μ: how much a gamed answer costs it by its own values"
+    )
+    rationality: OneOrEach[NonNegative] = Field(
+        8.0, description="τ: how strongly the incentive moves the decision"
+    )
+    initial: Initial = Initial()
+    spread: Spread = Spread()
+
+    def completed_by(self, other: Agent) -> Agent:
+        """Return this agent, with whatever it leaves unsaid taken from `other`."""
+        return Agent.parse(_merge(_said(other), _said(self)), path="agent")
+
+
+#: The fixed numbers of an agent, in the order of the spec.
+TRAITS = tuple(name for name in Agent.model_fields if name not in {"initial", "spread"})
+CAPABILITIES = tuple(Capability.model_fields)
+
+
+def _said(spec: Spec) -> dict[str, object]:
+    """What was written in a spec, without its defaults."""
+    said = {name: getattr(spec, name) for name in spec.model_fields_set}
+    return {name: _said(x) if isinstance(x, Spec) else x for name, x in said.items()}
+
+
+def _merge(under: dict[str, object], over: dict[str, object]) -> dict[str, object]:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            value = _merge(below, value)
+        merged[key] = value
+    return merged

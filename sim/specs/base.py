@@ -1,0 +1,287 @@
+"""What all specs share: frozen data, known keys only, numbers with a range, errors in one line."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real as RealNumber
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
+
+from sim.specs.errors import SpecError, nearest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Within:
+    """The closed range of a number; annotates a float field and checks it.
+
+    Attributes:
+        low: Smallest value allowed; -inf for none.
+        high: Largest value allowed; inf for none.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __str__(self) -> str:
+        if math.isinf(self.low) and math.isinf(self.high):
+            return "a finite number"
+        if math.isinf(self.high):
+            return f"a number of {self.low:g} or more"
+        return f"a number from {self.low:g} to {self.high:g}"
+
+    def check(self, value: object) -> float:
+        """Return the value as a float, or refuse it and name the range."""
+        if isinstance(value, bool) or not isinstance(value, RealNumber):
+            raise PydanticCustomError("number", "must be {allowed}", {"allowed": str(self)})
+        number = cast(float, value)  # or a whole number too large for one
+        if not (self.low <= number <= self.high and abs(number) <= sys.float_info.max):
+            raise PydanticCustomError("range", "must be {allowed}", {"allowed": str(self)})
+        return float(number)
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        json_schema = handler(schema)
+        if not math.isinf(self.low):
+            json_schema["minimum"] = self.low
+        if not math.isinf(self.high):
+            json_schema["maximum"] = self.high
+        return json_schema
+
+
+class FrozenDict(dict[str, T]):
+    """A dict that cannot be changed, so that a frozen spec is frozen all the way down."""
+
+    def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
+        raise TypeError("specs are frozen; use replace() to make a changed copy")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[FrozenDict[T]], tuple[dict[str, T]]]:
+        return FrozenDict, (dict(self),)
+
+
+def _form(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "by name"
+    return "one each" if isinstance(value, list | tuple) else "one number"
+
+
+_FORMS = {"by name", "one each", "one number"}
+
+Real = Annotated[float, Within()]
+NonNegative = Annotated[float, Within(low=0.0)]
+Share = Annotated[float, Within(low=0.0, high=1.0)]
+#: Steps are counted in 32 bits wherever randomness is keyed by them.
+Steps = Annotated[int, Field(ge=1, le=2**32 - 1, strict=True)]
+Whole = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+ByName = Annotated[dict[Name, T], AfterValidator(FrozenDict)]
+
+
+def _by_form(forms: str) -> Discriminator:
+    """Tell the forms of a field apart by their looks; the error names those that there are."""
+    return Discriminator(_form, custom_error_type="form", custom_error_message=f"must be {forms}")
+
+
+#: One number for everything, or one for each name.
+OneOrByName = Annotated[
+    Annotated[T, Tag("one number")] | Annotated[ByName[T], Tag("by name")],
+    _by_form("one number for all, or a mapping of names to numbers"),
+]
+#: Numbers for pairs of names, or a matrix.
+PairsOrMatrix = Annotated[
+    Annotated[ByName[ByName[T]], Tag("by name")]
+    | Annotated[tuple[tuple[T, ...], ...], Tag("one each")],
+    _by_form("a mapping of pairs of names to numbers, or a matrix as a list of rows"),
+]
+#: One number for every agent, or one for each.
+OneOrEach = Annotated[
+    Annotated[T, Tag("one number")] | Annotated[tuple[T, ...], Tag("one each")],
+    _by_form("one number, or a list with one for each agent"),
+]
+
+
+def plain(value: object) -> object:
+    """Turn the numbers and arrays of NumPy, which sweeps are often made of, into Python's."""
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    to_list = getattr(value, "tolist", None)
+    return to_list() if callable(to_list) else value
+
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # pydantic does not export it
+
+
+class _AtTheDoor(ModelMetaclass):
+    """Makes a spec that is built in Python refuse bad input in one line, as `parse` does."""
+
+    def __call__(self, *args: object, **data: object) -> Any:
+        try:
+            return super().__call__(*args, **data)
+        except ValidationError as error:
+            raise SpecError(describe(error, path=self.__name__.lower())) from None
+
+
+class Spec(BaseModel, metaclass=_AtTheDoor):
+    """A frozen piece of a specification that accepts only the keys it knows.
+
+    Raises:
+        SpecError: One line that says where, what was found and what is allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_keys(cls, data: object) -> object:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    hint = nearest(str(key), cls.model_fields)
+                    raise refuse("unknown key; {hint}", at=str(key), hint=hint)
+            return {key: plain(value) for key, value in data.items()}
+        return data
+
+    @classmethod
+    def parse(cls, data: object, *, path: str) -> Self:
+        """Validate plain data.
+
+        Args:
+            data: A mapping with this spec's keys, or an instance, which is returned as it is.
+            path: Where the data stands, for messages (`scenario`, `agent`, ...).
+
+        Raises:
+            SpecError: One line that says where, what was found and what is allowed.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise SpecError(describe(error, path=path)) from None
+
+    def replace(self, **changes: object) -> Self:
+        """Return a copy in which the named fields are changed and everything is checked again.
+
+        Raises:
+            SpecError: As `parse` does.
+        """
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        return self.parse({**said, **changes}, path=type(self).__name__.lower())
+
+
+def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
+    """Let a group of numbers be written as one number for all, or as a list in order."""
+
+    def spread_out(value: object) -> object:
+        names = list(spec.model_fields)
+        if isinstance(value, list | tuple):
+            if len(value) != len(names):
+                raise refuse(
+                    "must have {wanted} numbers ({names}), not {found}",
+                    wanted=len(names),
+                    names=", ".join(names),
+                    found=len(value),
+                )
+            return dict(zip(names, value, strict=True))
+        if isinstance(value, RealNumber) and not isinstance(value, bool):
+            return dict.fromkeys(names, value)
+        if not isinstance(value, Mapping | Spec):
+            raise PydanticCustomError(
+                "form", "must be one number for all, a list in order, or a mapping of names"
+            )
+        return value
+
+    return BeforeValidator(spread_out)
+
+
+def refuse(message: str, *, at: str = "", **context: object) -> PydanticCustomError:
+    """Make the error by which a validator refuses its value; `{name}` in it is filled in.
+
+    Args:
+        message: What was wrong and what is allowed.
+        at: Where, below the thing that is being validated.
+        context: What `{name}` stands for.
+    """
+    texts = {key: str(value) for key, value in context.items()}
+    return PydanticCustomError("refused", message, {"at": at, **texts})
+
+
+def describe(error: ValidationError, *, path: str) -> str:
+    """Say the first problem of a failed validation in one line, and how many more there are."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    where = path + "".join(_step(part) for part in first["loc"])
+    below = first.get("ctx", {}).get("at")
+    where += f".{below}" if below else ""
+    found = ""
+    if first["type"] not in {"refused", "missing"}:
+        found = f": got {_shorten(first['input'])}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{where}{found}: {_message(first)}{more}"
+
+
+def _step(part: int | str) -> str:
+    if part in _FORMS or part == "[key]":
+        return ""
+    return f"[{part}]" if isinstance(part, int) else f".{part}"
+
+
+def _shorten(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _message(problem: ErrorDetails) -> str:
+    context: dict[str, Any] = problem.get("ctx", {})
+    match problem["type"]:
+        case "missing":
+            return "is missing"
+        case "literal_error":
+            allowed = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+            return nearest(str(problem["input"]), allowed)
+        case "string_pattern_mismatch":
+            return "a name has letters, digits, _ and -, and starts with a letter or _"
+        case "string_type":
+            return "must be text (in YAML, words such as yes, no, on and off need quotes)"
+        case "greater_than_equal":
+            return f"must be {context['ge']} or more"
+        case "less_than_equal":
+            return f"must be {context['le']} or less"
+        case "int_type" | "int_from_float" | "int_parsing":
+            return "must be a whole number"
+        case "dict_type" | "model_type":
+            return "must be a mapping"
+        case "tuple_type" | "list_type":
+            return "must be a list"
+        case _:
+            return problem["msg"].replace("\n", " ")

@@ -1,0 +1,117 @@
+"""Deployment: how many copies, who hears whom, and what a takeover needs (MODEL.md section 6)."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole, refuse
+from sim.specs.errors import SpecError, nearest
+from sim.specs.scenario import Scenario
+
+#: Who hears whom: everyone all others, a ring with shortcuts (Watts and Strogatz), nobody.
+Graph = Literal["complete", "small_world", "none"]
+
+
+def _a_share(quorum: object) -> object:
+    if isinstance(quorum, int | float) and not isinstance(quorum, bool) and quorum > 1:
+        raise refuse(
+            "a quorum of {quorum} times the number of copies is more than there are; it is a "
+            "share of them, above 0 and at most 1",
+            quorum=f"{quorum:g}",
+        )
+    return quorum
+
+
+class Deployment(Spec):
+    """A deployment of copies of an agent, or of a mix of agents."""
+
+    copies: Steps = Field(100, description="M: how many copies there are")
+    quorum: Annotated[Share, BeforeValidator(_a_share)] = Field(
+        0.5, description="share of the copies that must act at once"
+    )
+    caution: NonNegative = Field(
+        1.0, description="an agent attempts only if P(success) > caution / (1 + caution)"
+    )
+    graph: Graph = Field("complete", description="who hears whom")
+    neighbours: Whole = Field(6, description="of each copy in a small world; even")
+    rewiring: Share = Field(0.1, description="share of a small world's links that are shortcuts")
+    edges: tuple[tuple[Whole, Whole], ...] | None = Field(
+        None, description="a graph of your own, as pairs of copies (0 to M - 1); goes before graph"
+    )
+    ticks: Steps = Field(200, description="how long the copies are deployed")
+    mix: ByName[NonNegative] = Field(
+        {},
+        description="shares of what the copies meet, by context; {}: the deployment "
+        "contexts, by their weights",
+        validate_default=True,
+    )
+    rollback: Steps = Field(1, description="after so many catches all copies are rolled back")
+
+    @property
+    def needed(self) -> int:
+        """⌈quorum · M⌉: how many copies must act at once."""
+        return math.ceil(round(self.quorum * self.copies, 9))
+
+    @model_validator(mode="after")
+    def _nobody_is_left_out(self) -> Self:
+        if not self.quorum:
+            raise refuse("must be above 0: somebody must act", at="quorum")
+        if self.edges is not None:
+            self._check_edges(self.edges)
+        elif self.graph == "small_world" and self.copies > 1:
+            maximum = self.copies - 1
+            if self.neighbours < 2 or self.neighbours % 2 or self.neighbours > maximum:
+                raise refuse(
+                    "got {got} in a small world of {copies} copies: must be even, and from 2 "
+                    "(fewer leave copies out) to {most}",
+                    at="neighbours",
+                    got=self.neighbours,
+                    copies=self.copies,
+                    maximum=maximum - maximum % 2,
+                )
+        return self
+
+    def _check_edges(self, edges: tuple[tuple[int, int], ...]) -> None:
+        linked = {copy for edge in edges for copy in edge}
+        beyond = sorted(copy for copy in linked if copy >= self.copies)
+        if beyond:
+            raise refuse(
+                "there is no copy {copy}; the {copies} copies are 0 to {last}",
+                at="edges",
+                copy=beyond[0],
+                copies=self.copies,
+                last=self.copies - 1,
+            )
+        out = [copy for copy in range(self.copies) if copy not in linked]
+        if out and self.copies > 1:
+            raise refuse(
+                "leave {count} of {copies} copies out (the first is {first}); link each to "
+                "another, or say graph: none",
+                at="edges",
+                count=len(out),
+                copies=self.copies,
+                first=out[0],
+            )
+
+    def shares(self, scenario: Scenario) -> dict[str, float]:
+        """Return what the copies meet: a share for each context of the mix; they sum to 1.
+
+        Empty if the scenario has no deployment context and no mix is given.
+
+        Raises:
+            SpecError: The mix names a context that the scenario does not have, or all shares are 0.
+        """
+        for name in self.mix:
+            if name not in scenario.contexts:
+                hint = nearest(name, scenario.contexts)
+                raise SpecError(f"deployment.mix: no context is named {name!r}; {hint}")
+        weights = dict(self.mix) or {
+            name: context.weight for name, context in scenario.of_kind("deployment").items()
+        }
+        whole = math.fsum(weights.values())
+        if weights and not whole:
+            raise SpecError("deployment.mix: the copies must meet something, and all shares are 0")
+        return {name: weight / whole for name, weight in weights.items() if weight}

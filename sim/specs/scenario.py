@@ -1,0 +1,250 @@
+"""The world that a simulated model meets (MODEL.md section 1), and the agent the story is about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from sim.specs.agent import Agent
+from sim.specs.base import (
+    ByName,
+    Name,
+    NonNegative,
+    PairsOrMatrix,
+    Real,
+    Share,
+    Spec,
+    Steps,
+    refuse,
+)
+from sim.specs.errors import SpecError, nearest
+from sim.specs.library import read_yaml, resolve
+
+Kind = Literal["training", "evaluation", "red_team", "deployment"]
+#: Kinds of context in which developers can look before they deploy.
+PRE_DEPLOYMENT: tuple[Kind, ...] = ("training", "evaluation", "red_team")
+
+
+class Context(Spec):
+    """A type of input that the simulated model meets (the table of MODEL.md section 1)."""
+
+    description: str = ""
+    responses: ByName[ByName[Real]] = Field(
+        description="Φ: each possible response, and how far it serves (+) or offends (-) a value"
+    )
+    reward: ByName[Real] = Field(
+        {},
+        description="R: what training rewards here, by response (others: 0)",
+        validate_default=True,
+    )
+    kind: Kind = Field("training", description="only `training` feeds gradients")
+    weight: NonNegative = Field(1.0, description="p: share of episodes, normalised over training")
+    info: NonNegative = Field(0.0, description="i: what the input says about the training process")
+    scratchpad: Share = Field(0.0, description="s: room for chain of thought")
+    cue: Real = Field(0.0, description="e: log-odds in the input that it is trained on")
+    monitor: Share = Field(0.0, description="m: chance that visible gaming reasoning is caught")
+    twin: Name | None = Field(
+        None, description="the deployment context that differs from this one only in its cue"
+    )
+    subversive: tuple[Name, ...] = Field((), description="responses that act against human control")
+
+    @model_validator(mode="after")
+    def _responses_exist(self) -> Self:
+        if not self.responses:
+            raise refuse("a context needs at least one response", at="responses")
+        _check_names("reward", self.reward, self.responses, "response")
+        _check_names("subversive", self.subversive, self.responses, "response")
+        return self
+
+
+class Phase(Spec):
+    """A stretch of the curriculum: where it names a context's numbers, they replace the usual ones.
+
+    Phases follow each other; the last one lasts to the end of the run.
+    """
+
+    name: str = ""
+    length: Steps = Field(description="steps")
+    weight: ByName[NonNegative] = Field({}, validate_default=True)
+    reward: ByName[ByName[Real]] = Field({}, validate_default=True)
+    monitor: ByName[Share] = Field({}, validate_default=True)
+
+
+class Scenario(Spec):
+    """Values, contexts, human values, similarity of contexts and a curriculum.
+
+    `agent` is the agent that the story is about: what it leaves unsaid are the defaults of
+    `sim.Agent`, and what a user says of the agent goes before it.
+    """
+
+    name: str = Field("unnamed", description="a file's name serves where nothing is said")
+    passage: str = Field("", description="the passage of the post that this renders")
+    values: tuple[Name, ...] = Field(description="the named values, in order (index d)")
+    contexts: ByName[Context] = Field(description="in order (index c)")
+    human_values: ByName[Real] = Field(
+        {}, description="w: direction of human values (others: 0)", validate_default=True
+    )
+    similarity: PairsOrMatrix[Share] | None = Field(
+        None,
+        description="S: how far a habit in one context serves in another; by pairs of names "
+        "(both ways; others: 1), or a matrix; null: all 1",
+    )
+    curriculum: tuple[Phase, ...] = ()
+    agent: Agent = Field(Agent(), description="the agent of the story")
+
+    @classmethod
+    def load(cls, source: str | Mapping[str, object]) -> Scenario:
+        """Load a scenario by name from the library, from a YAML file by path, or from a dict.
+
+        A file holds the scenario's keys at its top, or, as those of the library do, the keys
+        `scenario` and `agent` side by side (the form in which Hydra composes both).
+
+        Raises:
+            SpecError: One line: what was wrong, where, what is allowed.
+        """
+        name = None
+        if isinstance(source, Mapping):
+            data = dict(source)
+        else:
+            path = resolve("scenario", source)
+            data, name = read_yaml(path), path.stem
+        return cls.parse(_fold(data, name), path="scenario")
+
+    @field_validator("contexts", mode="before")
+    @classmethod
+    def _contexts_have_responses(cls, contexts: object) -> object:
+        """Say what a name that was meant for another context should have been."""
+        if isinstance(contexts, Mapping):
+            whole = [
+                str(name)
+                for name, context in contexts.items()
+                if not isinstance(context, Mapping) or "responses" in context
+            ]
+            for name in contexts:
+                if name not in whole:
+                    raise refuse(
+                        "this context has no responses; if it is to change another: {hint}",
+                        at=str(name),
+                        hint=nearest(str(name), whole),
+                    )
+        return contexts
+
+    @model_validator(mode="after")
+    def _everything_named_exists(self) -> Self:
+        if not self.values:
+            raise refuse("at least one value must be named", at="values")
+        if len(set(self.values)) < len(self.values):
+            raise refuse("each name may stand only once", at="values")
+        if not self.contexts:
+            raise refuse("at least one context is needed", at="contexts")
+        _check_names("human_values", self.human_values, self.values, "value")
+        if self.human_values and not any(self.human_values.values()):
+            raise refuse("all zero, which is no direction", at="human_values")
+        for name, context in self.contexts.items():
+            where = f"contexts.{name}"
+            for response, serves in context.responses.items():
+                _check_names(f"{where}.responses.{response}", serves, self.values, "value")
+            if context.twin is not None:
+                self._check_twin(where, context, context.twin)
+        self._check_similarity()
+        self._check_curriculum()
+        return self
+
+    def _check_twin(self, where: str, context: Context, name: str) -> None:
+        _check_names(f"{where}.twin", [name], self.contexts, "context")
+        twin = self.contexts[name]
+        if twin is context:
+            raise refuse("a context is no twin of itself", at=f"{where}.twin")
+        if twin.kind != "deployment":
+            raise refuse(
+                "{name} is of kind {kind}; a twin is a deployment context",
+                at=f"{where}.twin",
+                name=name,
+                kind=twin.kind,
+            )
+        if set(twin.responses) != set(context.responses):
+            raise refuse(
+                "{name} must have the same responses ({responses})",
+                at=f"{where}.twin",
+                name=name,
+                responses=", ".join(context.responses),
+            )
+
+    def of_kind(self, *kinds: Kind) -> dict[str, Context]:
+        """Return the contexts of some kinds, in their order."""
+        return {name: context for name, context in self.contexts.items() if context.kind in kinds}
+
+    def _check_similarity(self) -> None:
+        if self.similarity is None:
+            return
+        if isinstance(self.similarity, Mapping):
+            _check_names("similarity", self.similarity, self.contexts, "context")
+            for name, row in self.similarity.items():
+                _check_names(f"similarity.{name}", row, self.contexts, "context")
+            return
+        count = len(self.contexts)
+        if len(self.similarity) != count or any(len(row) != count for row in self.similarity):
+            raise refuse(
+                "must have {n} rows of {n} numbers, a row for each context",
+                at="similarity",
+                n=count,
+            )
+
+    def _check_curriculum(self) -> None:
+        for index, phase in enumerate(self.curriculum):
+            where = f"curriculum[{index}]"
+            for key in ("weight", "reward", "monitor"):
+                _check_names(f"{where}.{key}", getattr(phase, key), self.contexts, "context")
+            for name, reward in phase.reward.items():
+                allowed = self.contexts[name].responses
+                _check_names(f"{where}.reward.{name}", reward, allowed, "response")
+        if not self.curriculum:
+            self._check_weights("contexts", {})
+        for index, phase in enumerate(self.curriculum):
+            self._check_weights(f"curriculum[{index}].weight", phase.weight)
+
+    def _check_weights(self, where: str, changed: Mapping[str, float]) -> None:
+        trained = self.of_kind("training")
+        if not any(changed.get(name, context.weight) for name, context in trained.items()):
+            raise refuse(
+                "nothing is trained on: a context of kind training needs a weight above 0",
+                at=where,
+            )
+
+
+def _fold(data: Mapping[str, object], name: str | None) -> dict[str, object]:
+    """Bring both forms of a scenario file into one: the agent inside the scenario."""
+    folded = dict(data)
+    if "scenario" in folded:
+        beside = {key: folded[key] for key in folded if key != "scenario"}
+        inside = folded["scenario"]
+        if not isinstance(inside, Mapping):
+            raise SpecError("scenario: must be a mapping")
+        unknown = set(beside) - {"agent"}
+        if unknown:
+            first = min(str(key) for key in unknown)
+            hint = nearest(first, ["scenario", "agent"])
+            raise SpecError(f"{first}: unknown key beside 'scenario'; {hint}")
+        if "agent" in inside and "agent" in beside:
+            raise SpecError(
+                "scenario.agent: the agent is given twice, inside the scenario and beside it; "
+                "in a file for the command line it stands beside it"
+            )
+        folded = {**inside, **beside}
+    if name is not None:
+        folded.setdefault("name", name)
+    return folded
+
+
+def _check_names(where: str, names: Collection[str], allowed: Collection[str], what: str) -> None:
+    for name in names:
+        if name not in allowed:
+            raise refuse(
+                "no {what} is named {name}; {hint}",
+                at=where,
+                what=what,
+                name=repr(name),
+                hint=nearest(name, allowed),
+            )

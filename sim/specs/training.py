@@ -1,0 +1,69 @@
+"""Training: how long, by which rule, and under which assumptions (MODEL.md section 4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sim.specs.base import NonNegative, Share, Spec, Steps, Whole, one_number_for_all
+
+
+class LearningRate(Spec):
+    """Learning rates eta, one for each kind of parameter."""
+
+    values: NonNegative = Field(0.003, description="η of v")
+    habit: NonNegative = Field(0.06, description="η of h")
+    awareness: NonNegative = Field(0.003, description="η of α")
+    log_horizon: NonNegative = Field(0.003, description="η of ℓ")
+    log_competence: NonNegative = Field(0.003, description="η of ς")
+    capability: NonNegative = Field(0.003, description="η of q")
+
+
+class Transfer(Spec):
+    """How far practice at gaming builds each capability (small: the post's third difference)."""
+
+    opacity: NonNegative = Field(0.01, description="practice at gaming builds opacity")
+    sandbagging: NonNegative = Field(0.01, description="practice at gaming builds sandbagging")
+    composure: NonNegative = Field(0.01, description="practice at gaming builds composure")
+    coordination: NonNegative = Field(0.01, description="practice at gaming builds coordination")
+    subversion: NonNegative = Field(0.01, description="practice at gaming builds subversion")
+
+
+class Selection(Spec):
+    """Selection by developers: rank the agents, keep a share, refill with mutated copies.
+
+    Off by default. A copy has its parent's traits as well as its state.
+    """
+
+    every: Whole = Field(0, description="steps from one selection to the next; 0: none")
+    episodes: Steps = Field(32, description="on how many episodes an agent's reward is measured")
+    keep: Share = Field(0.5, description="share of the agents that is kept")
+    mutation: NonNegative = Field(
+        0.05, description="standard deviation of what is added to a copy's parameters"
+    )
+
+
+class Training(Spec):
+    """A training run and its assumptions, each of which a user can move."""
+
+    steps: Steps = Field(2000, description="T: gradient steps")
+    estimator: Literal["exact", "sampled"] = Field(
+        "exact", description="the exact gradient, or REINFORCE on sampled episodes"
+    )
+    episodes: Steps = Field(16, description="B: episodes a step of the sampled estimator")
+    update_rule: Literal["policy_gradient", "replicator"] = Field(
+        "policy_gradient", description="gradient, or natural gradient in the gate"
+    )
+    motive_credit: Share = Field(
+        1.0, description="ω: credit that flows through the decision into what motivated it"
+    )
+    leak: Share = Field(0.0, description="ε: gamed responses also train the values")
+    spread: Share = Field(0.0, description="ρ: habits learnt in one context carry over")
+    anchor: NonNegative = Field(0.0, description="pull of every parameter back to its start")
+    visible_gaming_penalty: NonNegative = Field(
+        0.0, description="ψ: what visible gaming costs where it is caught"
+    )
+    selection: Selection = Selection()
+    transfer: Annotated[Transfer, one_number_for_all(Transfer)] = Transfer()
+    learning_rate: Annotated[LearningRate, one_number_for_all(LearningRate)] = LearningRate()

@@ -1,0 +1,1 @@
+"""Files, processes, intervals, progress and the format of numbers: what knows no model."""

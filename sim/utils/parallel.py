@@ -1,0 +1,93 @@
+"""Independent pieces of work over the processors of a machine."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing import get_context
+from typing import TypeVar
+
+from sim.dynamics.engines.engine import usable_processors
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def parallel_map(
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    workers: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[Result]:
+    """Return what a function makes of each job, in the order of jobs.
+
+    Args:
+        work: A function at the top of a module; what it gives does not depend on who does it.
+        jobs: What can be sent to another process.
+        workers: Processes; 1: this one. None: as many as there are processors for.
+        progress: Told the share that is done.
+
+    Raises:
+        RuntimeError: Other processes could not be started.
+    """
+    count = min(usable_processors() if workers is None else workers, len(jobs))
+    found: dict[int, Result] = {}
+    for index, result in _in_any_order(work, jobs, count):
+        found[index] = result
+        if progress is not None:
+            progress(len(found) / len(jobs))
+    return [found[index] for index in range(len(jobs))]
+
+
+def _in_any_order(
+    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int
+) -> Iterator[tuple[int, Result]]:
+    """Yield the number of each job and what came of it."""
+    if workers <= 1:
+        for index, job in enumerate(jobs):
+            yield index, work(job)
+        return
+    waiting = iter(enumerate(jobs))
+    running: dict[Future[Result], int] = {}
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_ctrl_c)
+    try:
+        with _unheard_ctrl_c():
+            for index, job in islice(waiting, workers):
+                running[pool.submit(work, job)] = index
+        while running:
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield running.pop(future), future.result()
+                for index, job in islice(waiting, 1):
+                    running[pool.submit(work, job)] = index
+    except BrokenProcessPool:
+        raise RuntimeError(
+            "the other processes have ended; in a script, call this below "
+            "`if __name__ == '__main__':`, or say workers=1"
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_ctrl_c() -> None:
+    """Leave Ctrl-C to the process that waits; it lets the others finish their job, and go."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _unheard_ctrl_c() -> Iterator[None]:
+    """Start processes that do not hear Ctrl-C while they are starting, either."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
