@@ -26,7 +26,7 @@ from sim.plots.phase_diagram import (
 )
 from sim.plots.phase_diagram import phase_diagram as draw
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 
 AWARE, HORIZON = "agent.initial.awareness", "agent.initial.log_horizon"
 X, Y = {"key": AWARE, "low": -10, "high": -2}, {"key": HORIZON, "low": 0, "high": 3}

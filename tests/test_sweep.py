@@ -230,7 +230,7 @@ def test_memory_does_not_grow_with_the_number_of_shards(record: str, runs: int) 
 
 
 def part(**given: Any) -> Part:
-    specs = sim.specs.settings.read_specs("pipeline", training={"steps": given.pop("steps", 30)})
+    specs = sim.specs.overrides.read_specs("pipeline", training={"steps": given.pop("steps", 30)})
     design = Grid({"training.leak": np.linspace(0, 1, 1000)})
     return Part(**{"specs": specs, "design": design, "seeds": (0,), **given})
 

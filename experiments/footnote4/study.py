@@ -10,7 +10,7 @@ import pandas as pd
 
 from sim.cli.fields import Engine, Interval, OneOrMore, Seed
 from sim.specs.base import Spec, Steps
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 
 from .cases import CASES
 from .fates import STATES

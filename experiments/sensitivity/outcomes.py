@@ -27,7 +27,7 @@ from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import TERMS, worst_case_at
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs, apply_settings, full_key
+from sim.specs.overrides import Specs, apply_overrides, full_key
 from sim.sweeps.design import Range, Table
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.sweep import is_vectorisable, with_first_point
@@ -83,7 +83,7 @@ def read_assumptions(given: object, specs: Specs) -> dict[str, Range]:
                 raise SpecError(f"{path}: is no number that runs can differ in")
     if len(found) < _FEWEST:
         raise SpecError(f"assumptions: got {len(found)}: at least {_FEWEST} are needed")
-    apply_settings(specs, {key: ends.low for key, ends in found.items()})
+    apply_overrides(specs, {key: ends.low for key, ends in found.items()})
     return found
 
 

@@ -29,7 +29,7 @@ from sim.analysis.context_roles import ContextRoles, cast_of
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, check_whole, nearest
-from sim.specs.settings import Specs, apply_settings
+from sim.specs.overrides import Specs, apply_overrides
 from sim.sweeps.design import Design, Grid, Product, Range, Zip, is_number
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.sweep import with_first_point
@@ -191,7 +191,7 @@ class Study:
         chosen: Mapping[str, Any] | None = None,
     ) -> Part:
         chosen = chosen or {}
-        changed = apply_settings(specs or self.specs, chosen)
+        changed = apply_overrides(specs or self.specs, chosen)
         return Part(
             specs=with_first_point(changed, design),
             design=design,

@@ -16,7 +16,7 @@ from sim.analysis.end_outcomes import outcomes
 from sim.analysis.summary_moment import moment_of
 from sim.dynamics.randomness import seeds_of
 from sim.dynamics.state import Array
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.result import Sweep

@@ -26,8 +26,8 @@ from sim.dynamics.state import Array
 from sim.result import describe_run
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs, full_key, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, full_key, read_specs
 from sim.specs.training import Training
 from sim.sweeps.design import Range, Zip
 from sim.sweeps.executors import Executor

@@ -18,8 +18,8 @@ import pandas as pd
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole
+from sim.specs.overrides import Specs, apply_overrides, full_key, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 from sim.specs.training import Training
 from sim.stability.continuation import Branch, branches
 from sim.stability.equilibria import bystanders, draw_starts
@@ -176,7 +176,7 @@ def read_family(
     """Check an axis; arguments and errors as `bifurcations`."""
     found = Range.read(along, "along")
     for number in (found.low, found.high):
-        apply_settings(specs, {key: number})
+        apply_overrides(specs, {key: number})
     if not is_vectorisable(specs, key, found.low):
         raise SpecError(f"key: got {key!r}: must be a number that training can be followed in")
     family = ScenarioFamily(specs, full_key(key), found, tuple(free), (), phase, seed)

@@ -18,8 +18,8 @@ from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
 from sim.stability.fixed_points import FixedPoint, Survey, survey
 from sim.stability.training_map import TrainingMap

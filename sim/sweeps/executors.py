@@ -12,11 +12,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from sim.dynamics.engines.engine import usable_processors
 from sim.specs.errors import SpecError
 from sim.sweeps.plan import Shard
 from sim.sweeps.record import Told, compute
 from sim.sweeps.store import Done, Store
+from sim.utils.parallel import usable_processors
 
 #: How often a shard is tried again by a cluster when its worker is lost.
 RETRIES = 3

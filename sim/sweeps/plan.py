@@ -24,7 +24,7 @@ from sim.result import versions
 from sim.simulation import MOST_AGENTS, MOST_SEED
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
-from sim.specs.settings import Specs, apply_settings, full_key
+from sim.specs.overrides import Specs, apply_overrides, full_key
 from sim.sweeps.design import Design, Table
 
 Record = Literal["summary", "curves", "full"]
@@ -262,7 +262,7 @@ def check_part(part: Part) -> None:
     keys = part.design.keys
     for row in np.unique([row for key in keys for row in part.design.extremes(key)]):
         point = part.design.at(np.array([row]))
-        apply_settings(part.specs, {key: float(number[0]) for key, number in point.items()})
+        apply_overrides(part.specs, {key: float(number[0]) for key, number in point.items()})
     compile_rows(part, np.zeros(1, np.intp))
     if any(".weight" in key or ".human_values" in key for key in keys):
         _check_zeros(part)

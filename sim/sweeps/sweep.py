@@ -18,8 +18,8 @@ from sim.specs.agent import Agent
 from sim.specs.base import plain
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
+from sim.specs.overrides import Specs, apply_overrides, full_key, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 from sim.specs.training import Training
 from sim.sweeps.design import Design, Grid, Product, is_number, read_numbers
 from sim.sweeps.executors import Executor, LocalExecutor
@@ -174,7 +174,7 @@ def with_first_point(specs: Specs, design: Design) -> Specs:
                     "is swept, while other values of the agent have numbers of their own; say "
                     "what this one starts from, too"
                 )
-    return apply_settings(specs, {key: float(column[0]) for key, column in first.items()})
+    return apply_overrides(specs, {key: float(column[0]) for key, column in first.items()})
 
 
 def is_vectorisable(specs: Specs, key: str, value: float) -> bool:
@@ -183,7 +183,7 @@ def is_vectorisable(specs: Specs, key: str, value: float) -> bool:
     Raises:
         SpecError: There is no such key, or the number is not allowed.
     """
-    changed = of_one_agent(apply_settings(specs, {key: value}))
+    changed = of_one_agent(apply_overrides(specs, {key: value}))
     try:
         compile_program(
             changed.scenario,
@@ -220,7 +220,7 @@ def _sort_axes(
     first: dict[str, Any] = {key: join_words[key][0] for key in numeric}
     worlds = {k: v for k, v in join_words.items() if k.startswith("scenario") and k not in numeric}
     found = [_specs(said, choice)[0] for choice in _combinations(worlds)]
-    starts = [apply_settings(specs, first) for specs in found]
+    starts = [apply_overrides(specs, first) for specs in found]
     columns = {
         key: join_words[key]
         for key in numeric
@@ -250,7 +250,7 @@ def _specs(said: _Said, choice: Mapping[str, object]) -> tuple[Specs, dict[str, 
     specs = read_specs(
         said.scenario, agent=said.agent, training=said.training, interventions=said.interventions
     )
-    return apply_settings(specs, settings), run_keys
+    return apply_overrides(specs, settings), run_keys
 
 
 def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:

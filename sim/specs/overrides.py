@@ -57,7 +57,7 @@ def read_specs(
     return specs
 
 
-def apply_settings(specs: Specs, settings: Mapping[str, object]) -> Specs:
+def apply_overrides(specs: Specs, settings: Mapping[str, object]) -> Specs:
     """Return specs in which what the settings name is changed and everything is checked again.
 
     Settings change what is there: they add no context, no response and no phase. A mapping changes
@@ -117,7 +117,7 @@ def _check_interventions(specs: Specs) -> None:
                 for name, number in now.items()
             }
             try:
-                apply_settings(without, numbers)
+                apply_overrides(without, numbers)
             except SpecError as error:
                 raise SpecError(f"interventions[{index}]: {error}") from None
 
