@@ -14,10 +14,11 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from sim.analysis.curves import CurveChoice, check_choice
 from sim.cli.application import application
 from sim.cli.compose import plain
 from sim.cli.console import out
-from sim.cli.curves import Wanted, checked, draw_curves
+from sim.cli.curves import draw_curves
 from sim.cli.help import curves_help
 from sim.specs.errors import SpecError, nearest
 from sim.sweeps.result import Sweep
@@ -25,8 +26,8 @@ from sim.sweeps.result import Sweep
 KEYS = ("sweep", "variables", "lines", "panels", "difference", "baseline")
 
 
-def read(config: DictConfig) -> tuple[Sweep, Wanted]:
-    """Check what is asked for, and open the sweep."""
+def read(config: DictConfig) -> tuple[Sweep, CurveChoice]:
+    """Check the choice of curves, and open the sweep."""
     data = {**dict.fromkeys(KEYS), **plain(config)}
     for key in data:
         if key not in KEYS:
@@ -37,14 +38,14 @@ def read(config: DictConfig) -> tuple[Sweep, Wanted]:
     sweep = Sweep.load(str(place))
     named = data.pop("variables")
     variables = named if isinstance(named, list) else [] if named is None else [named]
-    return sweep, checked(sweep, Wanted(variables=variables, **data))
+    return sweep, check_choice(sweep, CurveChoice(variables=variables, **data))
 
 
 @application("curves", check=read, keys=KEYS, help_text=curves_help)
 def main(config: DictConfig) -> None:
     """Draw a sweep's curves."""
-    sweep, wanted = read(config)
-    for path in draw_curves(sweep, Path(HydraConfig.get().runtime.output_dir), wanted):
+    sweep, choice = read(config)
+    for path in draw_curves(sweep, Path(HydraConfig.get().runtime.output_dir), choice):
         out.print(f"{'figure' if path.suffix != '.csv' else 'numbers'}: {path}", soft_wrap=True)
 
 

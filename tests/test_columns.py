@@ -20,9 +20,9 @@ from sim.dynamics.quantiles import quantiles, representatives
 from sim.dynamics.variables import VARIABLES
 from sim.simulation import prepare
 from sim.specs.agent import CAPABILITIES, TRAITS, Agent, InitialSpread, Spread
-from sim.specs.overrides import Specs, apply_overrides, full_key, read_specs
+from sim.specs.keys import full_key, is_vectorisable
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.training import LearningRate, Training, Transfer
-from sim.sweeps.sweep import is_vectorisable
 
 ENGINES = ["numpy", "numba"]
 #: Where runs differ in what the NumPy engine takes a shared matrix product of, another order of
@@ -278,7 +278,7 @@ def check_axis(
     key: str, values: list[float], *, engine: str, specs: Specs, rounding: float
 ) -> None:
     """Compare runs side by side in one program with programs of one run."""
-    assert is_vectorisable(specs, key, values[0])
+    assert is_vectorisable(key)
     # With the key said, as in a part: one that the scenario leaves out is then there.
     specs = apply_overrides(specs, {key: values[0]})
     given: dict[str, Any] = {"agents": 2, "seed": 4}

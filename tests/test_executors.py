@@ -20,6 +20,7 @@ from sim.specs.errors import SpecError
 from sim.sweeps import executors, plan
 from sim.sweeps import record as tables
 from sim.sweeps.store import Store
+from sim.utils.progress import count_progress
 
 ENGINES = ["numpy", "numba"]
 SHARDS = 6
@@ -36,8 +37,8 @@ DISTRIBUTED = [
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of four runs of two agents."""
-    monkeypatch.setattr(plan, "MOST", 8)
-    monkeypatch.setattr(plan, "FEWEST", 8)
+    monkeypatch.setattr(plan, "MAXIMUM_AGENTS", 8)
+    monkeypatch.setattr(plan, "MINIMUM_AGENTS", 8)
 
 
 def sweep(place: Path, *, steps: int = 30, **given: Any) -> sim.Sweep:
@@ -70,8 +71,8 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What one thread gives."""
     place = tmp_path_factory.mktemp("wanted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "MOST", 8)
-        patch.setattr(plan, "FEWEST", 8)
+        patch.setattr(plan, "MAXIMUM_AGENTS", 8)
+        patch.setattr(plan, "MINIMUM_AGENTS", 8)
         sweep(place, executor=sim.LocalExecutor(threads=1))
     return parquet(place)
 
@@ -102,14 +103,12 @@ def test_progress_is_told_as_shares_that_grow_to_one(tmp_path: Path) -> None:
 
 def test_no_step_is_lost_between_threads(tmp_path: Path) -> None:
     """Many threads tell at once; what they told adds up."""
-    from sim.sweeps.sweep import _share_of
-
     caught: list[plan.Plan] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
         sweep(tmp_path)
     shares: list[float] = []
-    told = _share_of(caught[0], caught[0].shards, shares.append)
+    told = count_progress(shares.append, caught[0].agent_steps)
     each = caught[0].agent_steps // 8
 
     def tell() -> None:
@@ -299,7 +298,7 @@ def test_a_failure_on_a_worker_surfaces(tmp_path: Path, cluster: Any) -> None:
     executor = sim.DaskExecutor(address=cluster.scheduler_address)
     shards = caught[0].shards[:2]
     with pytest.raises(OSError, match="file"):
-        list(executor.run(shards, Refusing(store.place), told=lambda n: None))
+        list(executor.run(shards, Refusing(store.place), progress=lambda n: None))
 
 
 @pytest.mark.slow

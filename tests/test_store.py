@@ -54,8 +54,8 @@ RUNS, IN_A_SHARD = 16, 4
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of four runs of two agents."""
-    monkeypatch.setattr(plan, "MOST", 8)
-    monkeypatch.setattr(plan, "FEWEST", 8)
+    monkeypatch.setattr(plan, "MAXIMUM_AGENTS", 8)
+    monkeypatch.setattr(plan, "MINIMUM_AGENTS", 8)
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def shards_of(root: Path) -> list[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("finished") / "sweep"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "MOST", 8)
-        patch.setattr(plan, "FEWEST", 8)
+        patch.setattr(plan, "MAXIMUM_AGENTS", 8)
+        patch.setattr(plan, "MINIMUM_AGENTS", 8)
         sweep(place)
     assert len(shards_of(place)) == RUNS / IN_A_SHARD
     return place
@@ -325,13 +325,13 @@ def test_every_flipped_bit_of_a_list_is_noticed(done: Path) -> None:
     path = done / f"shards/{name}.json"
     whole, store = path.read_bytes(), Store(done)
     [shard] = [shard for shard in planned().shards if shard.name == name]
-    assert store.done(shard) is not None
+    assert store.check(shard) is not None
     spaces = 0
     for place in range(len(whole)):
         changed = bytearray(whole)
         changed[place] ^= 1
         path.write_bytes(bytes(changed))
-        if store.done(shard) is not None:
+        if store.check(shard) is not None:
             spaces += 1  # a space that became another character would have been noticed
     assert spaces == 0
 
@@ -585,7 +585,7 @@ def planned_of(design: sim.Grid) -> plan.Plan:
 
 def test_how_many_agents_a_run_has_is_in_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the runs are cut alike."""
-    monkeypatch.setattr(plan, "MOST", 64)
+    monkeypatch.setattr(plan, "MAXIMUM_AGENTS", 64)
     caught: list[plan.Plan] = []
     monkeypatch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
     for agents in (1, 2, 1):

@@ -18,7 +18,8 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, nearest
-from sim.specs.overrides import Specs, apply_overrides, full_key, read_specs
+from sim.specs.keys import full_key
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 
 #: How far kinds of query lie apart in the contested value.

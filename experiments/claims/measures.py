@@ -141,7 +141,7 @@ def plan_of(claim: Claim, how: How) -> Plan:
                     design=design,
                     seeds=(how.seed,),
                     record_every=max(1, specs.training.steps // _RECORDS),
-                    chosen={"world": name},
+                    choices={"world": name},
                 )
             )
         except SpecError as error:

@@ -16,7 +16,8 @@ from sim.simulation import MOST_SEED
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.library import config_root, names, read_yaml
-from sim.specs.overrides import Specs, apply_overrides, full_key, read_specs
+from sim.specs.keys import full_key
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 
 Value = int | float | bool | str

@@ -23,7 +23,7 @@ from sim.analysis.regimes import REGIMES
 from sim.dynamics.variables import VARIABLES
 from sim.plots.style import MUTED, head, house_style, short_key
 from sim.specs.agent import Agent
-from sim.specs.overrides import full_key
+from sim.specs.keys import full_key
 from sim.specs.training import Training
 
 #: From least gaming to most, from light to dark: in order in grey, and told apart by every eye.

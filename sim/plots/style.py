@@ -75,11 +75,6 @@ def short_key(key: str) -> str:
     return key
 
 
-def short_level(level: object) -> str:
-    """Write what an axis takes, without what rounding left of a number."""
-    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
-
-
 @dataclass(frozen=True)
 class EndLabel:
     """A line's name, to stand at its right end.

@@ -18,7 +18,8 @@ import pandas as pd
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.overrides import Specs, apply_overrides, full_key, read_specs
+from sim.specs.keys import full_key, is_vectorisable
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.stability.continuation import Branch, branches
@@ -26,7 +27,6 @@ from sim.stability.equilibria import bystanders, draw_starts
 from sim.stability.fixed_points import survey
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range
-from sim.sweeps.sweep import is_vectorisable
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def read_family(
     found = Range.read(along, "along")
     for number in (found.low, found.high):
         apply_overrides(specs, {key: number})
-    if not is_vectorisable(specs, key, found.low):
+    if not is_vectorisable(key):
         raise SpecError(f"key: got {key!r}: must be a number that training can be followed in")
     family = ScenarioFamily(specs, full_key(key), found, tuple(free), (), phase, seed)
     family.at(0.0)

@@ -36,6 +36,11 @@ def shown(number: float | None, digits: int = 1) -> str:
     return DASH if number is None else with_minus(f"{round(number, digits) + 0.0:,.{digits}f}")
 
 
+def format_level(level: object) -> str:
+    """Write a level of an axis, without what rounding left of a number."""
+    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
+
+
 def with_minus(text: str) -> str:
     """Return the text of a number with a true minus sign."""
     return text.replace("-", "−")
