@@ -17,13 +17,13 @@ import pytest
 
 import sim
 from sim.specs.errors import SpecError
-from sim.sweeps import executors, plan
-from sim.sweeps import record as tables
+from sim.sweeps import executors, plan, record
 from sim.sweeps.store import Store
 from sim.utils.progress import count_progress
 
 ENGINES = ["numpy", "numba"]
 SHARDS = 6
+COMPUTE = record.compute
 #: What distributed says when processes are started, lost and closed.
 DISTRIBUTED = [
     "ignore:Port .* is already in use",
@@ -133,7 +133,7 @@ class Failing:
         self.asked.append(shard.name)
         if shard.name.startswith(self.at):
             raise self.error
-        return tables.compute(shard, **given)
+        return COMPUTE(shard, **given)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -142,7 +142,7 @@ def test_what_goes_wrong_in_a_shard_surfaces_and_stops_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, error: BaseException
 ) -> None:
     failing = Failing("000002", error)
-    monkeypatch.setattr(executors, "compute", failing)
+    monkeypatch.setattr(record, "compute", failing)
     with pytest.raises(type(error)):
         sweep(tmp_path, executor=sim.LocalExecutor(threads=threads))
     assert len(failing.asked) <= 2 + threads
@@ -161,9 +161,9 @@ def test_a_shard_that_nobody_waits_for_is_broken_off(
         if shard.name.startswith("000001"):
             time.sleep(0.3)
             raise ZeroDivisionError
-        return tables.compute(shard, **given)
+        return COMPUTE(shard, **given)
 
-    monkeypatch.setattr(executors, "compute", fail_soon)
+    monkeypatch.setattr(record, "compute", fail_soon)
     start = time.perf_counter()
     with pytest.raises(ZeroDivisionError):
         sweep(tmp_path, steps=2 * 10**5, executor=sim.LocalExecutor(threads=2))
@@ -195,7 +195,7 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_does_the_rest(
     assert max(0, after - threads + 1) <= len(kept) <= after
     assert not list(tmp_path.rglob("*.part"))
     asked = Failing("nothing", ValueError())
-    monkeypatch.setattr(executors, "compute", asked)
+    monkeypatch.setattr(record, "compute", asked)
     found = sweep(tmp_path)
     assert sorted(asked.asked + kept) == shards_of(tmp_path)
     assert (found.resumed, found.damaged) == (4 * len(kept), 0)
@@ -342,5 +342,5 @@ def test_what_is_sent_to_a_worker_is_small() -> None:
     sent = pickle.dumps(shard.by_itself())
     assert len(sent) < 20_000 < 8 * points < len(pickle.dumps(shard))
     back = pickle.loads(sent)
-    mine, whole = tables.compute(back)["summary"], tables.compute(shard)["summary"]
+    mine, whole = COMPUTE(back)["summary"], COMPUTE(shard)["summary"]
     pd.testing.assert_frame_equal(mine.to_pandas(), whole.to_pandas())

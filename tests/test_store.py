@@ -21,8 +21,7 @@ import sim
 from sim.analysis.curves import quantile_curves
 from sim.dynamics.columns import NoColumnError
 from sim.specs.errors import SpecError
-from sim.sweeps import executors, plan
-from sim.sweeps import record as tables
+from sim.sweeps import executors, plan, record
 from sim.sweeps.store import Store
 
 WORLD: dict[str, Any] = {
@@ -62,13 +61,13 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the shards that are computed, as they are."""
     names: list[str] = []
-    compute = tables.compute
+    compute = record.compute
 
     def noted(shard: plan.Shard, **kwargs: Any) -> Any:
         names.append(shard.name)
         return compute(shard, **kwargs)
 
-    monkeypatch.setattr(executors, "compute", noted)
+    monkeypatch.setattr(record, "compute", noted)
     return names
 
 
@@ -253,7 +252,7 @@ def test_a_finished_sweep_computes_nothing(done: Path, monkeypatch: pytest.Monke
     def fail(*args: object, **kwargs: object) -> None:
         raise AssertionError("a shard was computed")
 
-    monkeypatch.setattr(executors, "compute", fail)
+    monkeypatch.setattr(record, "compute", fail)
     before, shares = make_old(done), []
     table = sweep(done, progress=shares.append)
     assert (table.resumed, table.damaged, table.failed) == (RUNS, 0, 0)
@@ -542,7 +541,7 @@ def test_a_temporary_store_goes_with_its_table(
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(executors, "compute", fail)
+    monkeypatch.setattr(record, "compute", fail)
     with pytest.raises(RuntimeError):
         sweep(None, seeds=1)
     assert not list(tmp_path.iterdir())

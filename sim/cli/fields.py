@@ -1,7 +1,10 @@
-"""Types of settings that studies share: annotate a field of `Settings` with them.
+"""What the `Settings` of a study are made of: types that say what is allowed.
 
-More are in `sim.specs.base`: `Steps` (a whole number of 1 or more), `Whole`, `Share`, `Real`,
-`NonNegative`, `Name`.
+    class Settings(Spec):
+        agents: Count
+        awareness: Interval
+
+Besides those below: `Literal` for words, and `float | None` and the like for what may be null.
 """
 
 from __future__ import annotations
@@ -13,10 +16,26 @@ from pydantic_core import PydanticCustomError
 
 from sim.dynamics.engines.registry import get_engine
 from sim.simulation import MOST_SEED
-from sim.specs.base import Real, refuse
+from sim.specs.base import Name, NonNegative, Real, Share, Spec, Steps, Whole, refuse
 from sim.specs.errors import SpecError
 
+__all__ = [
+    "Count",
+    "Engine",
+    "Interval",
+    "Name",
+    "NonNegative",
+    "OneOrMore",
+    "Real",
+    "Seed",
+    "Share",
+    "Spec",
+    "Whole",
+]
+
 T = TypeVar("T")
+#: A whole number of 1 or more.
+Count = Steps
 
 
 def check_order(ends: tuple[float, float]) -> tuple[float, float]:

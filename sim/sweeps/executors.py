@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.specs.errors import SpecError
 from sim.sweeps.plan import Shard
-from sim.sweeps.record import CountProgress, compute
-from sim.sweeps.store import Store, StoredShard
 from sim.utils.parallel import usable_processors
+from sim.utils.progress import CountProgress
+
+if TYPE_CHECKING:  # with Arrow, which takes a tenth of a second that single runs do not need
+    from sim.sweeps.store import Store, StoredShard
 
 #: How often a shard is tried again by a cluster when its worker is lost.
 RETRIES = 3
@@ -43,6 +45,8 @@ class Executor(Protocol):
 
 def work(shard: Shard, store: Store, progress: CountProgress | None = None) -> StoredShard:
     """Compute a shard and store it."""
+    from sim.sweeps.record import compute
+
     return store.put(shard, compute(shard, progress=progress))
 
 

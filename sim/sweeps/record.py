@@ -16,7 +16,7 @@ full
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -35,6 +35,7 @@ from sim.dynamics.variables import VARIABLES
 from sim.simulation import divergence, out_of_bounds
 from sim.specs.agent import CAPABILITIES
 from sim.sweeps.plan import Shard
+from sim.utils.progress import CountProgress
 
 #: Drawn as curves: the measures, the values, and what the incentive comes from.
 CURVES = (
@@ -63,9 +64,6 @@ _WATCHED = {"onset", "onset_share", "gaming_rate_least", "gaming_rate_most"}
 BAND = (0.1, 0.5, 0.9)
 MOST_REPRESENTATIVES = 9
 MOST_CURVE_STEPS = 101
-
-#: Called with the agent-steps done since the last call; it may raise to break off.
-CountProgress = Callable[[int], None]
 
 
 def compute(shard: Shard, *, progress: CountProgress | None = None) -> dict[str, pa.Table]:

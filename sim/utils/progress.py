@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Called with the share of the work that is done, from 0 to 1.
 Progress = Callable[[float], None]
+#: Called with how much was done since the last call; it may raise to break off.
+CountProgress = Callable[[int], None]
 #: The `progress` of public functions: True shows a bar; None and False show nothing.
 ProgressOption = Progress | bool | None
 
@@ -102,9 +104,7 @@ def parts_of(progress: Progress | None, costs: Iterable[float]) -> list[Progress
     return [part_of(progress, start / ends[-1], stop / ends[-1]) for start, stop in pairwise(ends)]
 
 
-def count_progress(
-    progress: Progress | None, total: int, *, finished: int = 0
-) -> Callable[[int], None]:
+def count_progress(progress: Progress | None, total: int, *, finished: int = 0) -> CountProgress:
     """Return what takes counts of work as they are done and reports the share of the total.
 
     It may be called from several threads.
