@@ -11,7 +11,7 @@ import pytest
 import sim
 from sim.analysis.regimes import REGIMES, STATES
 from sim.analysis.worst_case import TERMS
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.observe import VARIABLES
 from sim.specs.agent import CAPABILITIES, Agent, Initial
 from sim.specs.deployment import Deployment, Graph
 from sim.specs.intervention import SUBJECTS, Intervention

@@ -24,7 +24,7 @@ from experiments.calibration.prompt_rates import SPREAD, PromptRates, kinds_of_q
 from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import course
+from sim.dynamics.loop import train
 from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.specs.agent import HABIT, Agent
@@ -235,7 +235,7 @@ def trained(
         if progress is not None:
             progress(done / (program.agents * program.steps))
 
-    for stop in course(get_engine("auto"), program, steps, runs=rows * seeds, progress=tell):
+    for stop in train(get_engine("auto"), program, steps, runs=rows * seeds, progress=tell):
         now = recorder(stop.program, stop.step, stop.theta, _SEEN)
         visible = room * (1.0 - now["capabilities"][:, 0])
         seen["gaming"].append(visible * (now["gaming_rate"][:, here] @ weights))

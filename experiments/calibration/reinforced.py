@@ -25,12 +25,12 @@ import numpy as np
 from experiments.calibration.prompt_rates import SPREAD, PromptRates
 from experiments.calibration.reinforced_moments import Moments
 from experiments.calibration.spec import Calibration
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import Stop, course
+from sim.dynamics.loop import Snapshot, check_bounded, train
 from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
-from sim.simulation import check_bounded
 from sim.specs.errors import SpecError
 from sim.specs.settings import Specs, apply_settings, read_specs
 
@@ -244,7 +244,7 @@ class Reinforcement:
         recorder = Recorder()
         rates = np.empty((len(steps), runs, self._count, 3))
         thetas = np.empty((len(steps), *program.theta.shape))
-        stops = course(get_engine("auto"), program, steps, runs=runs, progress=count)
+        stops = train(get_engine("auto"), program, steps, runs=runs, progress=count)
         for index, stop in enumerate(stops):
             check_bounded(program.layout, stop.theta, stop.step)
             rates[index] = self._seen(recorder, stop)
@@ -252,7 +252,7 @@ class Reinforcement:
         moments = self._moments(program, thetas)
         return Course(np.asarray(steps, np.float64), rates, moments)
 
-    def _seen(self, recorder: Recorder, stop: Stop) -> Array:
+    def _seen(self, recorder: Recorder, stop: Snapshot) -> Array:
         """Return the rates of prompts at a moment [run, prompt, rate]."""
         wanted = ("gaming_rate", "policy", "capabilities")
         seen = recorder(stop.program, stop.step, stop.theta, wanted)

@@ -24,11 +24,10 @@ from scipy.ndimage import distance_transform_edt
 from experiments.footnote3.study import PENALTY_KEY, Limits, Study
 from experiments.footnote3.visibility import gaming_shares, opaque_part
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import course
+from sim.dynamics.loop import check_bounded, train
 from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.dynamics.training import OPACITY
-from sim.simulation import check_bounded
 from sim.specs.settings import Specs
 from sim.sweeps.plan import compile_rows
 
@@ -140,7 +139,7 @@ def _map(study: Study, key: str, count: Callable[[int], None]) -> Map:
     shape = (len(levels), -1, study.agents)
     rates = []
     moments = sorted({last - last // 10, last})
-    for stop in course(get_engine(study.engine), program, moments, progress=count):
+    for stop in train(get_engine(study.engine), program, moments, progress=count):
         check_bounded(program.layout, stop.theta, stop.step)
         seen = record(program, stop.step, stop.theta, ("gaming_rate", "capabilities", "values"))
         rates.append(seen["gaming_rate"][:, places] @ weight / weight.sum())

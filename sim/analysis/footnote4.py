@@ -45,14 +45,14 @@ from sim.analysis.footnote4_fates import (
     state_of,
     still_between,
 )
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import course
+from sim.dynamics.loop import check_bounded, train
 from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
-from sim.simulation import check_bounded
 from sim.specs.errors import SpecError
 from sim.specs.settings import Specs, apply_settings
 from sim.stability.fixed_points import classify, newton
@@ -310,7 +310,7 @@ def _history(
         done += agent_steps
         told(done / whole)
 
-    for i, stop in enumerate(course(engine, program, moments, progress=count)):
+    for i, stop in enumerate(train(engine, program, moments, progress=count)):
         check_bounded(program.layout, stop.theta, stop.step)
         thetas[i] = stop.theta
         seen.append(record(stop.program, stop.step, stop.theta, names))

@@ -17,19 +17,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sim.dynamics.columns import Numbers
-from sim.dynamics.compile import (
-    Program,
-    Segment,
-    compile_assumptions,
-    compile_program,
-    compile_world,
-)
+from sim.dynamics.compile import compile_assumptions, compile_program, compile_world
 from sim.dynamics.engines.engine import Engine
-from sim.dynamics.loop import STRIDE
+from sim.dynamics.loop import STRIDE, check_bounded
 from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.simulation import check_bounded
 from sim.specs.oversight import RETRAINED_ON, Oversight
 from sim.specs.scenario import Scenario
 from sim.specs.settings import Specs

@@ -11,9 +11,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.program import Program
 from sim.sweeps.plan import Shard
 
 

@@ -1,8 +1,8 @@
-"""How an agent thinks, in order (MODEL.md section 3): perceive, anticipate, decide, respond.
+"""Cognition of agents, in order (MODEL.md section 3): perceive, anticipate, decide, respond.
 
-Everything an agent has in mind at one moment is a `Mind`: arrays over responses (K − 1: all but the
-first, which is the origin; see `sim.dynamics.compile`), contexts (C) and agents (n, last). The
-functions fill it in and allocate nothing of that size.
+Everything that agents have in mind at one moment are `Activations`: arrays over responses (K − 1:
+all but the first, which is the origin; see `sim.dynamics.program`), contexts (C) and agents (n,
+last). The functions fill them in and allocate nothing of that size.
 """
 
 from __future__ import annotations
@@ -12,30 +12,27 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sim.dynamics.compile import World
 from sim.dynamics.numerics import combine, logistic, mean, softmax
 from sim.dynamics.population import Traits
+from sim.dynamics.program import World
 from sim.dynamics.state import Array, State
 
 
 @dataclass(frozen=True)
 class Activations:
-    """What n agents think of C contexts with up to K responses; buffers that are filled in place.
+    """Beliefs, policies and incentives of n agents in C contexts with K responses; filled in place.
 
     Attributes:
         utility: u [K − 1, C, n].
-        value_policy, gaming_policy: π^v and π^r [K − 1, C, n].
+        value_policy, gaming_policy, policy: π^v, π^r and π [K − 1, C, n].
         centred_utility, centred_reward: u − E_{π^v} u and R − E_{π^v} R [K − 1, C, n].
-        policy: π [K − 1, C, n].
         salience: χ i + γ s [C, n].
-        belief: b [C, n].
-        cost: κ (1 − ζ s) [C, n].
-        awareness: a [C, n].
+        belief, cost, awareness: b, κ (1 − ζ s) and a [C, n].
         value_reward, gaming_reward: E_{π^v} R and E_{π^r} R [C, n], penalty not yet taken off.
         stake: [C, n].
         concession: E_{π^v} u − E_{π^r} u [C, n]: what a gamed answer gives up.
         incentive, decision, gaming_rate: I, d, g [C, n].
-        scratch_k, scratch_c, scratch_2c: room for what lies between, [K − 1, C, n], [C, n] and
+        scratch_k, scratch_c, scratch_2c: for intermediate results, [K − 1, C, n], [C, n] and
             [2, C, n].
     """
 
@@ -62,29 +59,17 @@ class Activations:
 
     @classmethod
     def empty(cls, world: World, agents: int, dtype: DTypeLike = np.float64) -> Activations:
-        """Return a mind with room for `agents` agents in a world."""
-        others, contexts = world.features.shape[:2]
-        shapes = {
-            **{field.name: (contexts, agents) for field in fields(cls)},
-            **dict.fromkeys(_OVER_RESPONSES, (others, contexts, agents)),
-            "scratch_2c": (2, contexts, agents),
-        }
+        """Return activations of so many agents in a world, not yet filled in."""
+        count, contexts = world.features.shape[:2]
+        names = [field.name for field in fields(cls)]
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(names, (contexts, agents))
+        shapes |= dict.fromkeys(names[:7], (count, contexts, agents))
+        shapes["scratch_2c"] = (2, contexts, agents)
         return cls(**{name: np.empty(shape, dtype) for name, shape in shapes.items()})
 
 
-_OVER_RESPONSES = (
-    "utility",
-    "value_policy",
-    "gaming_policy",
-    "centred_utility",
-    "centred_reward",
-    "policy",
-    "scratch_k",
-)
-
-
 def attend(mind: Activations, world: World, traits: Traits) -> None:
-    """Fill in what an input tells the agent, which training does not change (3.3, 3.5).
+    """Fill in the effects of inputs, which training does not change (3.3, 3.5).
 
     salience = χ i + γ s, belief b = σ(δ e), cost = κ (1 − ζ s).
     """
@@ -99,7 +84,7 @@ def attend(mind: Activations, world: World, traits: Traits) -> None:
 
 
 def perceive(mind: Activations, world: World, traits: Traits, state: State) -> None:
-    """Fill in own preference, perceived objective and awareness (3.1 to 3.3).
+    """Fill in utility, both policies and awareness (3.1 to 3.3).
 
     u = Φ v, π^v = softmax(β u); π^r = softmax(exp(ς) R); a = σ(α + χ i + γ s).
     """
@@ -113,7 +98,7 @@ def perceive(mind: Activations, world: World, traits: Traits, state: State) -> N
 
 
 def anticipate(mind: Activations, world: World, traits: Traits, state: State) -> None:
-    """Fill in what training would do to the agent, and what gaming is worth (3.4, 3.5).
+    """Fill in the stake and the incentive to game (3.4, 3.5).
 
     stake = −β Cov_{π^v}(u, R);  I = λ b stake − μ (E_{π^v} u − E_{π^r} u) − κ (1 − ζ s).
     """
@@ -156,8 +141,7 @@ def respond(mind: Activations) -> None:
 def attribute(mind: Activations, world: World, traits: Traits, state: State) -> Array:
     """Return each value's part in the incentive [n, C, D]; all parts and −cost sum to I (3.5).
 
-    v_d (−λ b β Cov_{π^v}(Φ_d, R) − μ (E_{π^v} Φ_d − E_{π^r} Φ_d)), which is linear in v because
-    stake and concession are, once the policies are given.
+    v_d (−λ b β Cov_{π^v}(Φ_d, R) − μ (E_{π^v} Φ_d − E_{π^r} Φ_d)).
     """
     eroded = _expected(mind.value_policy * mind.centred_reward, world.features)
     conceded = _expected(mind.value_policy - mind.gaming_policy, world.features)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import World
+from sim.dynamics.program import World
 from sim.dynamics.state import Array
 
 #: A context counts as gamed from this gaming rate on.
@@ -60,7 +60,7 @@ class OnsetWatch:
         self, shape: tuple[int, ...], *, threshold: float = GAMED, window: int = WINDOW
     ) -> None:
         self.onset: Array = np.full(shape, np.nan)
-        self._held = np.zeros(shape, np.int64)
+        self._streak = np.zeros(shape, np.int64)
         self._threshold = threshold
         self._window = window
         self._steps: deque[int] = deque(maxlen=max(window, 1))
@@ -68,9 +68,9 @@ class OnsetWatch:
     def see(self, step: int, gaming_rate: Array) -> None:
         """Take in the next record: g at a step."""
         self._steps.append(step)
-        self._held += 1
-        self._held[gaming_rate < self._threshold] = 0
-        sets_in = (self._held == self._window) & (self._held > 0) & np.isnan(self.onset)
+        self._streak += 1
+        self._streak[gaming_rate < self._threshold] = 0
+        sets_in = (self._streak == self._window) & (self._streak > 0) & np.isnan(self.onset)
         self.onset[sets_in] = self._steps[0]
 
 
@@ -191,7 +191,7 @@ def behaviour_shift(policy: Array, world: World) -> Array:
 
 
 def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
-    """Return the share of gaming that no scratchpad shows (footnote 3).
+    """Return the share of gaming that no scratchpad shows.
 
     Of the gaming in context c, s_c (1 − k_opacity) is visible, as in the penalty P_c; training
     contexts count by their weight.
@@ -212,7 +212,7 @@ def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
 
 
 def motive(incentive_by_value: Array) -> Array:
-    """Return each value's signed share of the incentive: value-keeping or power (footnote 5).
+    """Return each value's signed share of the incentive: value-keeping or power.
 
     Args:
         incentive_by_value: What each value adds to I [n, C, D]; with −κ(1 − ζ s) it sums to I.
@@ -250,3 +250,55 @@ def _in_twin(policy: Array, world: World) -> Array:
 
 def _where_twins(x: Array, world: World) -> Array:
     return np.where(world.training & (world.twin >= 0), x, np.nan)
+
+
+# ------------------------------------------------------------------------- quantiles over agents
+
+
+def quantiles(x: Array, levels: Sequence[float]) -> Array:
+    """Return quantiles over the second axis, between the two nearest where they fall between.
+
+    Args:
+        x: [R, A, ...]; nan is left out.
+        levels: From 0 (the least) to 1 (the greatest).
+
+    Returns:
+        [L, R, ...]; nan where everything is.
+    """
+    ordered = np.sort(x, axis=1)
+    last = np.isfinite(x).sum(axis=1, keepdims=True) - 1
+    return np.stack([_between(ordered, level * last, last) for level in levels])
+
+
+def representatives(x: Array, count: int) -> Array:
+    """Return `count` values that stand for as many equal shares of the second axis.
+
+    Each is the middle of its share. With `count` at the number of agents they are the agents' own
+    values in order, so that quantiles over representatives of many runs are quantiles over all
+    their agents; with fewer, a quantile's rank is off by at most 1 / (2 count).
+
+    Args:
+        x: [R, A, ...]; nan is left out.
+        count: Q.
+
+    Returns:
+        [Q, R, ...]; nan where everything is.
+    """
+    if x.shape[1] == 1:
+        return np.broadcast_to(x[:, 0], (count, *x[:, 0].shape))
+    ordered = np.sort(x, axis=1)
+    count_finite = np.isfinite(x).sum(axis=1, keepdims=True)
+    middles = (np.arange(count) + 0.5) / count
+    places = [np.clip(level * count_finite - 0.5, 0, count_finite - 1) for level in middles]
+    return np.stack([_between(ordered, place, count_finite - 1) for place in places])
+
+
+def _between(ordered: Array, place: Array, last: Array) -> Array:
+    """Interpolate along the second axis at a place [R, 1, ...]; nan where `last` is −1."""
+    below = np.clip(np.floor(place).astype(np.intp), 0, np.maximum(last, 0))
+    above = np.minimum(below + 1, np.maximum(last, 0))
+    low = np.take_along_axis(ordered, below, axis=1)
+    high = np.take_along_axis(ordered, above, axis=1)
+    share = np.where(high == low, 0.0, place - below)
+    interpolated: Array = np.where(last < 0, np.nan, low + share * (high - low))
+    return interpolated[:, 0]

@@ -1,4 +1,4 @@
-"""The parameters that training changes: θ as one array, by name, and as users give it.
+"""The parameters that training changes: θ as one array, by name, and as users state it.
 
 Inside the engines θ has shape [P, n]: a row for each parameter, agents last. Users see agents
 first (`AgentState`), as in results.
@@ -40,7 +40,7 @@ class State:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which row of θ holds which parameter."""
+    """Order of the parameters: which row of θ holds which."""
 
     values: tuple[str, ...]
     contexts: tuple[str, ...]
@@ -92,12 +92,12 @@ class Layout:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class AgentState:
-    """Every agent's own parameters, given explicitly (MODEL.md section 2), agents first.
+    """Every agent's own parameters, stated explicitly (MODEL.md section 2), agents first.
 
-    Each array may leave out the agent axis, and then holds for all agents. What is left out
-    entirely starts as the agent spec says.
+    Each array may leave out the agent axis, and then holds for all agents. Kinds that are left out
+    start as the agent spec says.
 
     Attributes:
         values: v [agents, values].
@@ -117,33 +117,44 @@ class AgentState:
     capability: ArrayLike | None = None
 
     def write_to(self, theta: Array, layout: Layout) -> None:
-        """Write the given arrays over θ [P, agents].
+        """Write the arrays over θ [P, agents].
 
         Raises:
             SpecError: A wrong shape, or a number that is not finite.
         """
-        agents = theta.shape[1]
         for field in fields(self):
-            given = getattr(self, field.name)
-            if given is not None:
+            array = getattr(self, field.name)
+            if array is not None:
                 rows = theta[layout.rows[field.name]]
-                alone = field.name in {"awareness", "log_horizon", "log_competence"}
-                wanted = (agents,) if alone else (agents, len(rows))
-                rows[...] = _checked(given, wanted, f"initial.{field.name}").T
+                shape = rows.T.shape if field.name in _PER_NAME else rows.T.shape[:1]
+                rows[...] = _checked(array, shape, f"initial.{field.name}").T
+
+    def __repr__(self) -> str:
+        stated = {f.name: np.asarray(getattr(self, f.name), dtype=object) for f in fields(self)}
+        parts = [
+            f"{name}={array.item() if array.ndim == 0 else f'array of shape {array.shape}'}"
+            for name, array in stated.items()
+            if getattr(self, name) is not None
+        ]
+        return f"AgentState({', '.join(parts)})"
 
 
-def _checked(given: ArrayLike, wanted: tuple[int, ...], where: str) -> Array:
+#: Kinds of parameters of which an agent has several, by name.
+_PER_NAME = ("values", "habit", "capability")
+
+
+def _checked(array: ArrayLike, shape: tuple[int, ...], path: str) -> Array:
+    """Return an array broadcast to a shape, or refuse it."""
     try:
-        array = np.asarray(given, dtype=np.float64)
-        full = np.broadcast_to(array, wanted)
+        full = np.broadcast_to(np.asarray(array, dtype=np.float64), shape)
     except (ValueError, TypeError):
-        found = getattr(np.asarray(given, dtype=object), "shape", ())
+        wrong = getattr(np.asarray(array, dtype=object), "shape", ())
         raise SpecError(
-            f"{where}: got an array of shape {found}: must be numbers of shape {wanted} "
-            f"(agents first), or {wanted[1:]} for all agents alike"
+            f"{path}: got an array of shape {wrong}: must be numbers of shape {shape} "
+            f"(agents first), or {shape[1:]} for all agents alike"
         ) from None
     bad = np.argwhere(~np.isfinite(full))
     if bad.size:
         index = tuple(int(i) for i in bad[0])
-        raise SpecError(f"{where}{list(index)}: got {full[index]}: must be a finite number")
+        raise SpecError(f"{path}{list(index)}: got {full[index]}: must be a finite number")
     return full

@@ -5,8 +5,8 @@ Where d is 0 or 1 to the last bit, its log-odds still are a number.
 
 from __future__ import annotations
 
-from sim.dynamics.compile import Program
 from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 
 

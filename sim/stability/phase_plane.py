@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest

@@ -8,7 +8,7 @@ summary
     are the least and the greatest gaming rate over the last 20 records.
 curves
     A row for each run, step and representative agent: `run`, `step`, `rank`, and what an emergence
-    curve is drawn of. At most 9 representatives stand for a run's agents (`sim.dynamics.quantiles`)
+    curve is drawn of. At most 9 representatives stand for a run's agents (`sim.dynamics.measures`)
     and at most 101 steps for its records.
 full
     A row for each run, step and agent, and every variable.
@@ -24,15 +24,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import Stop, course
-from sim.dynamics.measures import EndWatch, OnsetWatch
-from sim.dynamics.observe import Recorder
-from sim.dynamics.quantiles import quantiles, representatives
+from sim.dynamics.loop import Snapshot, divergence, out_of_bounds, train
+from sim.dynamics.measures import EndWatch, OnsetWatch, quantiles, representatives
+from sim.dynamics.observe import VARIABLES, Recorder
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
-from sim.dynamics.variables import VARIABLES
-from sim.simulation import divergence, out_of_bounds
 from sim.specs.agent import CAPABILITIES
 from sim.sweeps.plan import Shard
 
@@ -76,7 +73,7 @@ def compute(shard: Shard, *, told: Told | None = None) -> dict[str, pa.Table]:
     with np.errstate(all="ignore"):
         tally = ShardRecorder(shard)
         engine = get_engine(shard.engine, precision=shard.precision, threads=1)
-        for stop in course(engine, tally.program, tally.steps, runs=shard.runs, progress=told):
+        for stop in train(engine, tally.program, tally.steps, runs=shard.runs, progress=told):
             tally.see(stop)
         return tally.tables()
 
@@ -101,7 +98,7 @@ class ShardRecorder:
         self._full: list[pa.Table] = []
         self._summary: pa.Table | None = None
 
-    def see(self, stop: Stop) -> None:
+    def see(self, stop: Snapshot) -> None:
         """Take in a record."""
         self._check_bounds(stop)
         wanted = {"gaming_rate"}
@@ -135,7 +132,7 @@ class ShardRecorder:
                 found[name] = rows if keep.all() else rows.filter(pa.array(keep))
         return found
 
-    def _check_bounds(self, stop: Stop) -> None:
+    def _check_bounds(self, stop: Snapshot) -> None:
         bad = out_of_bounds(stop.program.layout, stop.theta)
         if bad.any():
             rows = np.asarray(bad.reshape(len(bad), self._shard.runs, -1).any(axis=2))
@@ -182,7 +179,7 @@ class ShardRecorder:
         columns: dict[str, object] = {
             "run": np.repeat(self._runs, self._agents),
             "step": np.full(self.program.agents, step, np.int64),
-            "agent": self.program.seats.rows.astype(np.int64),
+            "agent": self.program.agent_ids.rows.astype(np.int64),
         }
         for name in VARIABLES:
             for flat, place in self._flat(name):

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import accumulate, pairwise
+
+from rich.console import Console
+from rich.progress import Progress
+
+#: What long computations accept: True for a bar on stderr, or a function of the share that is done.
+ProgressOption = bool | Callable[[float], None] | None
 
 
 def part_of(
@@ -35,3 +42,21 @@ def parts_of(
     """
     ends = list(accumulate(costs, initial=0.0))
     return [part_of(progress, start / ends[-1], stop / ends[-1]) for start, stop in pairwise(ends)]
+
+
+@contextmanager
+def progress_reporter(
+    progress: ProgressOption, label: str
+) -> Iterator[Callable[[float], None] | None]:
+    """Yield the function of the share done that a progress option stands for; None for nothing.
+
+    Args:
+        progress: True for a bar on stderr, or a function.
+        label: Name of the work on the bar.
+    """
+    if progress is not True:
+        yield progress or None
+        return
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
