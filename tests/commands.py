@@ -22,6 +22,10 @@ EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
 
 def script(name: str) -> Path:
+    """Return what `python` is to run: the folder of a study, wherever it is, or a script."""
+    for folder in (Path(name).absolute(), EXPERIMENTS / name):
+        if (folder / "__main__.py").exists():
+            return folder
     return EXPERIMENTS / f"{name}.py"
 
 

@@ -32,7 +32,7 @@ def follow(page: str, folder: Path, call: Call) -> int:
     """Do what a page says, in its order; returns how much there was."""
     said: dict[str, object] = {}
     for language, title, text in blocks(page):
-        if language == "yaml":
+        if title:
             (folder / title).parent.mkdir(parents=True, exist_ok=True)
             (folder / title).write_text(text, encoding="utf-8")
         elif language == "python":
