@@ -9,7 +9,7 @@ does:
     scale        rows of θ are multiplied, once
     traits       have another number, and then their own again
 
-What acts on oversight and deployment comes after training (`sim.specs.intervened`).
+What acts on oversight and deployment comes after training (`sim.specs.intervention`).
 """
 
 from __future__ import annotations

@@ -109,6 +109,10 @@ def records(
 ) -> Iterator[Record]:
     """Train a program's agents and yield a record at each of `steps`: the loop of every run.
 
+        counter = step_counter(program.agents * program.steps, progress)
+        for record in records(engine, program, steps, names=("values",), progress=counter):
+            history.append(record.observed["values"])
+
     Args:
         engine: As for `train`, as are program, steps, start, runs and progress.
         program: Where agents start, and what holds when.

@@ -25,9 +25,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import Snapshot, divergence, out_of_bounds, train
+from sim.dynamics.loop import Record, divergence, out_of_bounds, records
 from sim.dynamics.measures import EndWatch, OnsetWatch, quantiles, representatives
-from sim.dynamics.observe import VARIABLES, Recorder
+from sim.dynamics.observe import VARIABLES
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.agent import CAPABILITIES
@@ -73,8 +73,16 @@ def compute(shard: Shard, *, told: Told | None = None) -> dict[str, pa.Table]:
     with np.errstate(all="ignore"):
         tally = ShardRecorder(shard)
         engine = get_engine(shard.engine, precision=shard.precision, threads=1)
-        for stop in train(engine, tally.program, tally.steps, runs=shard.runs, progress=told):
-            tally.see(stop)
+        for record in records(
+            engine,
+            tally.program,
+            tally.steps,
+            names=tally.names,
+            bounded=False,
+            runs=shard.runs,
+            progress=told,
+        ):
+            tally.see(record)
         return tally.tables()
 
 
@@ -87,7 +95,6 @@ class ShardRecorder:
         self.steps = [*range(0, last, every), last]
         self._shard = shard
         self._agents = shard.part.agents
-        self._record = Recorder()
         self._runs = shard.first + np.arange(shard.runs)
         self._error = np.full(shard.runs, None, dtype=object)
         contexts = len(self.program.layout.contexts)
@@ -98,26 +105,25 @@ class ShardRecorder:
         self._full: list[pa.Table] = []
         self._summary: pa.Table | None = None
 
-    def see(self, stop: Snapshot) -> None:
+    def names(self, step: int) -> tuple[str, ...]:
+        """Return the variables that the tables need of a step."""
+        if self._shard.record == "full":
+            return tuple(VARIABLES)
+        curves = CURVES if step in self._in_curves else ()
+        summary = SUMMARY if step == self.steps[-1] else ()
+        return tuple(dict.fromkeys(("gaming_rate", *curves, *summary)))
+
+    def see(self, record: Record) -> None:
         """Take in a record."""
-        self._check_bounds(stop)
-        wanted = {"gaming_rate"}
-        in_curves = stop.step in self._in_curves
+        self._check_bounds(record)
+        self._onset.see(record.step, record.observed["gaming_rate"])
+        self._end.see(record.step, record.observed["gaming_rate"])
+        if record.step in self._in_curves:
+            self._curves.append(self._curve_rows(record.step, record.observed))
         if self._shard.record == "full":
-            wanted = set(VARIABLES)
-        elif stop.step == self.steps[-1]:
-            wanted |= {*SUMMARY, *(CURVES if in_curves else ())}
-        elif in_curves:
-            wanted = set(CURVES)
-        seen = self._record(stop.program, stop.step, stop.theta, wanted)
-        self._onset.see(stop.step, seen["gaming_rate"])
-        self._end.see(stop.step, seen["gaming_rate"])
-        if in_curves:
-            self._curves.append(self._curve_rows(stop.step, seen))
-        if self._shard.record == "full":
-            self._full.append(self._full_rows(stop.step, seen))
-        if stop.step == self.steps[-1]:
-            self._summary = self._summary_rows(seen)
+            self._full.append(self._full_rows(record.step, record.observed))
+        if record.step == self.steps[-1]:
+            self._summary = self._summary_rows(record.observed)
 
     def tables(self) -> dict[str, pa.Table]:
         """Return the tables; a run that failed has a row in the first, and none in the others."""
@@ -132,14 +138,14 @@ class ShardRecorder:
                 found[name] = rows if keep.all() else rows.filter(pa.array(keep))
         return found
 
-    def _check_bounds(self, stop: Snapshot) -> None:
-        bad = out_of_bounds(stop.program.layout, stop.theta)
+    def _check_bounds(self, record: Record) -> None:
+        bad = out_of_bounds(record.program.layout, record.theta)
         if bad.any():
             rows = np.asarray(bad.reshape(len(bad), self._shard.runs, -1).any(axis=2))
             for run in np.flatnonzero(rows.any(axis=0)):
                 if self._error[run] is None:
                     row = int(np.argmax(rows[:, run]))
-                    self._error[run] = divergence(stop.program.layout, row, stop.step)
+                    self._error[run] = divergence(record.program.layout, row, record.step)
 
     def _summary_rows(self, seen: dict[str, Array]) -> pa.Table:
         columns: dict[str, object] = {"run": self._runs}
