@@ -56,14 +56,7 @@ class Run:
         return str(self.specs["scenario"]["name"])
 
     def execute(self, *, progress: ProgressOption = None) -> Result:
-        """Compute the run.
-
-        Args:
-            progress: As for `simulate`.
-
-        Raises:
-            DivergenceError: Parameters grew out of all bounds.
-        """
+        """Compute the run; `progress` and errors as for `simulate`."""
         program = self.program
         sizes = dimension_sizes(
             records=len(self.steps),

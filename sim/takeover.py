@@ -28,9 +28,8 @@ def pass_probability(capability: ArrayLike, *, strength: ArrayLike, encounters: 
         strength: o, the probability that one encounter finds what no capability hides.
         encounters: n, how many times the step is faced.
     """
-    missed = 1.0 - np.asarray(strength) * (1.0 - np.asarray(capability))
-    probability: Array = np.asarray(missed ** np.asarray(encounters))
-    return probability
+    miss = 1.0 - np.asarray(strength) * (1.0 - np.asarray(capability))
+    return np.asarray(miss ** np.asarray(encounters))
 
 
 def consistency_probability(slip: ArrayLike, encounters: ArrayLike) -> Array:
@@ -40,16 +39,13 @@ def consistency_probability(slip: ArrayLike, encounters: ArrayLike) -> Array:
         slip: Probability of a response that does not look best [..., C].
         encounters: n_c [C], answers seen in each context.
     """
-    looks_best = (1.0 - np.asarray(slip)) ** np.asarray(encounters)
-    probability: Array = np.asarray(looks_best.prod(axis=-1))
-    return probability
+    return np.asarray(((1.0 - np.asarray(slip)) ** np.asarray(encounters)).prod(axis=-1))
 
 
 def quorum_probability(coordination: ArrayLike, *, copies: int, needed: int) -> Array:
-    """Return the probability that enough copies act together, when each does with probability k.
+    """Return P(X >= needed) for X binomial: enough of M copies act, each with probability k.
 
-    That is P(X >= needed) for X binomial, of `copies` trials with probability k_coordination. A
-    single copy needs no coordination, and acts.
+    A single copy needs no coordination, and acts.
 
     Args:
         coordination: k_coordination.
@@ -59,15 +55,11 @@ def quorum_probability(coordination: ArrayLike, *, copies: int, needed: int) -> 
     chance = np.asarray(coordination, np.float64)
     if copies == 1:
         return np.ones_like(chance)
-    tail: Array = np.asarray(betainc(needed, copies - needed + 1, chance))
-    return tail
+    return np.asarray(betainc(needed, copies - needed + 1, chance))
 
 
 def attempts(gain: ArrayLike, success: ArrayLike, *, caution: ArrayLike) -> NDArray[np.bool_]:
-    """Return whether an agent attempts a takeover.
-
-    It does iff acting freely beats acting as trained by its own values, and P(success) is above
-    caution / (1 + caution).
+    """Return whether an agent attempts a takeover: gain > 0, P(success) > caution / (1 + caution).
 
     Args:
         gain: What acting freely is worth more than acting as trained; nan where there is nothing
@@ -77,8 +69,7 @@ def attempts(gain: ArrayLike, success: ArrayLike, *, caution: ArrayLike) -> NDAr
     """
     caution = np.asarray(caution)
     bold = np.asarray(success) > caution / (1.0 + caution)
-    willing: NDArray[np.bool_] = np.asarray((np.asarray(gain) > 0.0) & bold)
-    return willing
+    return np.asarray((np.asarray(gain) > 0.0) & bold)
 
 
 # ------------------------------------------------------------------------------- specs, results
@@ -116,15 +107,9 @@ def after_training(
     oversight: Oversight | Mapping[str, object] | None = None,
     deployment: Deployment | Mapping[str, object] | None = None,
 ) -> tuple[Oversight, Deployment]:
-    """Return oversight and deployment under the interventions of a run.
+    """Return oversight and deployment, the defaults if None, under the interventions of a run.
 
-    The one place where the interventions of a result act on what comes after it. Not to be called
-    on its own output: what an intervention scales would be scaled again.
-
-    Args:
-        result: A run; its provenance has its interventions.
-        oversight: The defaults of `sim.Oversight` if None.
-        deployment: The defaults of `sim.Deployment` if None.
+    Not to be called on its own output: what an intervention scales would be scaled again.
 
     Raises:
         SpecError: They do not fit the scenario, or an intervention makes a number what it must not

@@ -27,7 +27,7 @@ from experiments.calibration.reinforced_moments import Moments
 from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import Record, records, step_counter
+from sim.dynamics.loop import Snapshot, records, step_counter
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
@@ -248,7 +248,7 @@ class Reinforcement:
         moments = self._moments(program, thetas)
         return Course(np.asarray(steps, np.float64), rates, moments)
 
-    def _rates_at(self, record: Record) -> Array:
+    def _rates_at(self, record: Snapshot) -> Array:
         """Return the rates of prompts in a record [run, prompt, rate]."""
         seen = record.observed
         room = record.program.at(record.step).world.scratchpad.T

@@ -7,18 +7,15 @@ last). The functions fill them in and allocate nothing of that size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sim.dynamics.numerics import combine, logistic, mean, softmax
+from sim.dynamics.numerics import buffers, combine, logistic, mean, softmax
 from sim.dynamics.population import Traits
 from sim.dynamics.program import World
 from sim.dynamics.state import Array, State
 
 
-@dataclass(frozen=True)
 class Activations:
     """Beliefs, policies and incentives of n agents in C contexts with K responses; filled in place.
 
@@ -32,40 +29,19 @@ class Activations:
         stake: [C, n].
         concession: E_{π^v} u − E_{π^r} u [C, n]: what a gamed answer gives up.
         incentive, decision, gaming_rate: I, d, g [C, n].
-        scratch_k, scratch_c, scratch_2c: for intermediate results, [K − 1, C, n], [C, n] and
-            [2, C, n].
+        scratch_k, scratch_c, scratch_2c: [K − 1, C, n], [C, n] and [2, C, n].
     """
 
-    utility: Array
-    value_policy: Array
-    gaming_policy: Array
-    centred_utility: Array
-    centred_reward: Array
-    policy: Array
-    scratch_k: Array
-    salience: Array
-    belief: Array
-    cost: Array
-    awareness: Array
-    value_reward: Array
-    gaming_reward: Array
-    stake: Array
-    concession: Array
-    incentive: Array
-    decision: Array
-    gaming_rate: Array
-    scratch_c: Array
-    scratch_2c: Array
-
-    @classmethod
-    def empty(cls, world: World, agents: int, dtype: DTypeLike = np.float64) -> Activations:
-        """Return activations of so many agents in a world, not yet filled in."""
+    def __init__(self, world: World, agents: int, dtype: DTypeLike = np.float64) -> None:
         count, contexts = world.features.shape[:2]
-        names = [field.name for field in fields(cls)]
-        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(names, (contexts, agents))
-        shapes |= dict.fromkeys(names[:7], (count, contexts, agents))
-        shapes["scratch_2c"] = (2, contexts, agents)
-        return cls(**{name: np.empty(shape, dtype) for name, shape in shapes.items()})
+        k, c = (count, contexts, agents), (contexts, agents)
+        self.utility, self.centred_utility, self.centred_reward = buffers(3, k, dtype)
+        self.value_policy, self.gaming_policy, self.policy = buffers(3, k, dtype)
+        self.salience, self.belief, self.cost, self.awareness = buffers(4, c, dtype)
+        self.value_reward, self.gaming_reward, self.stake = buffers(3, c, dtype)
+        self.concession, self.incentive, self.decision = buffers(3, c, dtype)
+        self.gaming_rate, self.scratch_c = buffers(2, c, dtype)
+        self.scratch_k, self.scratch_2c = np.empty(k, dtype), np.empty((2, *c), dtype)
 
 
 def attend(mind: Activations, world: World, traits: Traits) -> None:
@@ -81,6 +57,13 @@ def attend(mind: Activations, world: World, traits: Traits) -> None:
     np.multiply(traits.scratchpad_saving, world.scratchpad, out=mind.cost)
     np.subtract(1.0, mind.cost, out=mind.cost)
     np.multiply(traits.reasoning_cost, mind.cost, out=mind.cost)
+
+
+def think(mind: Activations, world: World, traits: Traits, state: State) -> None:
+    """Fill in everything up to the gaming rate: perceive, anticipate, decide."""
+    perceive(mind, world, traits, state)
+    anticipate(mind, world, traits, state)
+    decide(mind, world, traits, state)
 
 
 def perceive(mind: Activations, world: World, traits: Traits, state: State) -> None:

@@ -58,7 +58,7 @@ def intervene(
         program: Without interventions.
         interventions: In the order in which they act.
         scenario: Has the names that keys may use.
-        numbers: Has columns of `interventions.INDEX.set` and `.scale`, where runs differ in them.
+        numbers: Columns of `interventions.INDEX.set` and `.scale`, where runs differ in them.
 
     Raises:
         SpecError: Two interventions would hold the same at the same time, or there is nothing of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -38,25 +39,14 @@ class Snapshot(NamedTuple):
         program: Who they are by now: selection puts copies in the places of others, interventions
             change traits.
         theta: Their parameters [P, N].
+        observed: Variables by name, agents first (`sim.dynamics.observe.VARIABLES`); of `train`,
+            none.
     """
 
     step: int
     program: Program
     theta: Array
-
-
-class Record(NamedTuple):
-    """A snapshot, and what was observed at it.
-
-    Attributes:
-        step, program, theta: As in `Snapshot`.
-        observed: Variables by name, agents first (`sim.dynamics.observe.VARIABLES`).
-    """
-
-    step: int
-    program: Program
-    theta: Array
-    observed: dict[str, Array]
+    observed: Mapping[str, Array] = MappingProxyType({})
 
 
 def train(
@@ -106,33 +96,27 @@ def records(
     start: int = 0,
     runs: int = 1,
     progress: CountSteps | None = None,
-) -> Iterator[Record]:
-    """Train a program's agents and yield a record at each of `steps`: the loop of every run.
+) -> Iterator[Snapshot]:
+    """Train a program's agents and yield them, observed, at each of `steps`: the loop of every run.
 
         counter = step_counter(program.agents * program.steps, progress)
         for record in records(engine, program, steps, names=("values",), progress=counter):
             history.append(record.observed["values"])
 
-    Args:
-        engine: As for `train`, as are program, steps, start, runs and progress.
-        program: Where agents start, and what holds when.
-        steps: Where to record, increasing.
-        names: Which variables to observe; a function of the step where that differs.
-        bounded: Whether to refuse parameters that have diverged; if not, see `out_of_bounds`.
-        start: The step to start from.
-        runs: How many runs the program holds.
-        progress: Called with agent-steps as they are done (`step_counter` makes shares of them).
+    Arguments are as for `train`, and `names`, which variables to observe (a function of the step
+    where that differs). `bounded` says whether to refuse parameters that have diverged.
 
     Raises:
         DivergenceError: Parameters grew out of all bounds.
     """
     recorder = Recorder()
     snapshots = train(engine, program, steps, start=start, runs=runs, progress=progress)
-    for step, trained, theta in snapshots:
+    for snapshot in snapshots:
+        step, trained, theta, _ = snapshot
         if bounded:
             check_bounded(trained.layout, theta, step)
         variables = names(step) if callable(names) else names
-        yield Record(step, trained, theta, recorder(trained, step, theta, variables))
+        yield snapshot._replace(observed=recorder(trained, step, theta, variables))
 
 
 def step_counter(total: int, report_share: Callable[[float], None] | None) -> CountSteps | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from sim.dynamics.state import Array
 
@@ -39,6 +39,11 @@ def whole_groups(rows: NDArray[np.intp]) -> NDArray[np.intp]:
     whole = np.full(-(-len(rows) // GROUP) * GROUP, rows[-1])
     whole[: len(rows)] = rows
     return whole
+
+
+def buffers(count: int, shape: tuple[int, ...], dtype: DTypeLike) -> list[Array]:
+    """Return several new arrays; their numbers are any."""
+    return [np.empty(shape, dtype) for _ in range(count)]
 
 
 def logistic(x: Array, *, out: Array) -> Array:

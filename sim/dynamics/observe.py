@@ -13,15 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.dynamics import measures
-from sim.dynamics.cognition import (
-    Activations,
-    anticipate,
-    attend,
-    attribute,
-    decide,
-    perceive,
-    respond,
-)
+from sim.dynamics.cognition import Activations, attend, attribute, respond, think
 from sim.dynamics.numerics import calculating, logistic, whole_groups
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array, State
@@ -181,8 +173,8 @@ class _Observer:
         segment = segment.take(agents)
         self.world, self.assumptions = segment.world, segment.assumptions
         self.origin = program.layout.view(self.program.origin).values.T
-        self.mind = Activations.empty(self.world, len(agents))
-        self.buffers = StepBuffers.empty(self.world, program.layout, len(agents))
+        self.mind = Activations(self.world, len(agents))
+        self.buffers = StepBuffers(self.world, program.layout, len(agents))
         attend(self.mind, self.world, self.program.traits)
         counts = np.array([len(names) for names in program.responses])
         self.absent = np.arange(counts.max()) >= counts[:, None]
@@ -200,10 +192,7 @@ class _Moment:
     def __init__(self, observer: _Observer, state: State) -> None:
         self.observer, self.state = observer, state
         self.mind, self.world, self.program = observer.mind, observer.world, observer.program
-        traits = self.program.traits
-        perceive(self.mind, self.world, traits, state)
-        anticipate(self.mind, self.world, traits, state)
-        decide(self.mind, self.world, traits, state)
+        think(self.mind, self.world, self.program.traits, state)
 
     @property
     def gaming_rate(self) -> Array:

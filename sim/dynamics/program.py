@@ -11,8 +11,10 @@ arrays over responses hold the K − 1 others. For K = 2 that halves the work of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeVar
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,83 +27,53 @@ Operation = Literal["set", "freeze", "scale", "gate"]
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 T = TypeVar("T", "World", "Assumptions")
-
-#: Axes of each array of a world: r responses, c contexts, v anything else, a agents (1 or N).
-_AXES = {
-    "features": "rcva",
-    "reward": "rca",
-    "first_reward": "ca",
-    "absent": "rcv",
-    "weight": "ca",
-    "info": "ca",
-    "scratchpad": "ca",
-    "cue": "ca",
-    "monitor": "ca",
-    "similarity": "vca",
-    "places": "c",
-    "training": "c",
-    "pre_deployment": "c",
-    "looks_best": "rca",
-    "subversive": "rc",
-    "twin": "c",
-    "twin_response": "rc",
-    "all_rewards": "rca",
-    "raw_weight": "ca",
-}
-#: What follows from the other attributes of a world.
+#: Attributes of a world that follow from the others.
 _DERIVED = {"reward", "first_reward", "looks_best", "weight", "trained", "places"}
+
+
+@cache
+def _names(arrays: type, axis: str) -> dict[str, int]:
+    """Return which arrays of a dataclass have an axis, and where."""
+    hints = get_type_hints(arrays, include_extras=True)
+    axes = {name: getattr(hint, "__metadata__", [""])[0] for name, hint in hints.items()}
+    return {name: axes[name].index(axis) for name in axes if axis in axes[name]}
 
 
 @dataclass(frozen=True)
 class World:
-    """The contexts of one phase as arrays.
+    """The contexts of one phase as arrays, each annotated with its axes and meaning.
 
-    Attributes:
-        features: Φ [K − 1, C, D, ·], against the first response; zero where there is no k-th.
-        reward: R [K − 1, C, ·], likewise.
-        first_reward: R of the first response [C, ·].
-        absent: [K − 1, C, 1], true where a context has no k-th response; None if all have K.
-        weight: p [C, ·], normalised over the training contexts, zero elsewhere.
-        info, scratchpad, cue, monitor: i, s, e, m [C, ·].
-        similarity: S [C', C, ·]: how far a habit learnt in c serves in c'.
-        places: [C], the rows of h that belong to these contexts.
-        trained: [T], the contexts with p > 0.
-        training: [C], kind is training.
-        pre_deployment: [C], kind is training, evaluation or red_team.
-        looks_best: [K, C, ·], whether a response has the highest reward of its context.
-        subversive: [K, C], whether a response acts against human control, in deployment contexts.
-        twin: [C], index of the twin; -1 for none.
-        twin_response: [K, C], index of the same response in the twin; -1 for none.
-        all_rewards, raw_weight: R [K, C, ·] and the weights [C, ·] before they are normalised, as
-            specs and interventions state them.
+    Axes: K responses, k all but the first, C contexts, c contexts of habits, D values, n agents (1
+    or N), 1 one entry. What is over k is measured against the first response, and zero where a
+    context has no such response.
     """
 
-    features: Array
-    reward: Array
-    first_reward: Array
-    absent: Flags | None
-    weight: Array
-    info: Array
-    scratchpad: Array
-    cue: Array
-    monitor: Array
-    similarity: Array
-    places: Indices
-    trained: Indices
-    training: Flags
-    pre_deployment: Flags
-    looks_best: Flags
-    subversive: Flags
-    twin: Indices
-    twin_response: Indices
-    all_rewards: Array
-    raw_weight: Array
+    features: Annotated[Array, "kCDn", "Φ"]
+    reward: Annotated[Array, "kCn", "R"]
+    first_reward: Annotated[Array, "Cn", "R of the first response"]
+    absent: Annotated[Flags | None, "kC1", "a context has no such response; None if all have K"]
+    weight: Annotated[Array, "Cn", "p, normalised over the training contexts, zero elsewhere"]
+    info: Annotated[Array, "Cn", "i"]
+    scratchpad: Annotated[Array, "Cn", "s"]
+    cue: Annotated[Array, "Cn", "e"]
+    monitor: Annotated[Array, "Cn", "m"]
+    similarity: Annotated[Array, "cCn", "S: how far a habit learnt in C serves in c"]
+    places: Annotated[Indices, "C", "rows of h that belong to these contexts"]
+    trained: Annotated[Indices, "", "contexts with p > 0"]
+    training: Annotated[Flags, "C", "kind is training"]
+    pre_deployment: Annotated[Flags, "C", "kind is training, evaluation or red_team"]
+    looks_best: Annotated[Flags, "KCn", "a response has the highest reward of its context"]
+    subversive: Annotated[Flags, "KC", "a response, in deployment, acts against human control"]
+    twin: Annotated[Indices, "C", "index of the twin; -1 for none"]
+    twin_response: Annotated[Indices, "KC", "the same response in the twin; -1 for none"]
+    all_rewards: Annotated[Array, "KCn", "R of all responses, as specs state it"]
+    raw_weight: Annotated[Array, "Cn", "weights as specs state them"]
 
     @classmethod
     def derive(
         cls, *, all_rewards: Array, raw_weight: Array, absent: Flags | None, **arrays: Any
     ) -> World:
-        """Return a world from what is stated of it: all attributes but those in `_DERIVED`."""
+        """Return a world from all of its arrays but those in `_DERIVED`, which follow."""
         present = np.ones((*all_rewards.shape[:2], 1), dtype=bool)
         if absent is not None:
             present[1:] = ~absent
@@ -123,14 +95,14 @@ class World:
 
     def with_numbers(self, **numbers: Array) -> World:
         """Return the world with other stated numbers, and what follows from them."""
-        names = {field.name for field in fields(self)} - _DERIVED
+        names = {each.name for each in fields(self)} - _DERIVED
         return World.derive(**{name: getattr(self, name) for name in names} | numbers)
 
     def where_trained(self) -> World:
         """Return the part of this world that feeds gradients: all that a training step looks at."""
         part: dict[str, Any] = {
-            name: np.take(getattr(self, name), self.trained, axis=axes.index("c"))
-            for name, axes in _AXES.items()
+            name: np.take(getattr(self, name), self.trained, axis=axis)
+            for name, axis in _names(World, "C").items()
             if getattr(self, name) is not None
         }
         if self.absent is not None and not part["absent"].any():
@@ -139,32 +111,23 @@ class World:
 
     def take(self, rows: Rows) -> World:
         """Return the world of some agents."""
-        return _take_fields(self, rows, [name for name, axes in _AXES.items() if axes[-1] == "a"])
+        return _take_fields(self, rows, _names(World, "n"))
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """Rules by which training turns reward into change: the table of MODEL.md section 4.
-
-    Attributes:
-        estimator: How the gradient is had.
-        episodes: B, how many episodes a step of the sampled estimator has.
-        update_rule: Gradient, or natural gradient in the gate.
-        motive_credit, leak, spread, anchor, visible_gaming_penalty: [·].
-        transfer: [J, ·].
-        learning_rate: η [P, ·], a row for each parameter.
-    """
+    """Rules by which training turns reward into change (MODEL.md section 4); axes as in `World`."""
 
     estimator: Literal["exact", "sampled"]
-    episodes: int
+    episodes: Annotated[int, "", "B, episodes of a step of the sampled estimator"]
     update_rule: Literal["policy_gradient", "replicator"]
-    motive_credit: Array
-    leak: Array
-    spread: Array
-    anchor: Array
-    visible_gaming_penalty: Array
-    transfer: Array
-    learning_rate: Array
+    motive_credit: Annotated[Array, "n"]
+    leak: Annotated[Array, "n"]
+    spread: Annotated[Array, "n"]
+    anchor: Annotated[Array, "n"]
+    visible_gaming_penalty: Annotated[Array, "n"]
+    transfer: Annotated[Array, "Jn"]
+    learning_rate: Annotated[Array, "Pn", "η of each parameter"]
 
     def with_numbers(self, **numbers: Array) -> Assumptions:
         """Return assumptions with other numbers."""
@@ -172,7 +135,7 @@ class Assumptions:
 
     def take(self, rows: Rows) -> Assumptions:
         """Return the assumptions of some agents."""
-        return _take_fields(self, rows, [field.name for field in fields(self)[3:]])
+        return _take_fields(self, rows, _names(Assumptions, "n"))
 
 
 @dataclass(frozen=True)
@@ -234,7 +197,7 @@ class AgentIntervention:
 
 @dataclass(frozen=True)
 class Program:
-    """Runs as arrays: who takes part, where they start, and what holds when.
+    """Runs as arrays: agents, their start, and what holds when.
 
     Attributes:
         layout: Which row of θ is which parameter.
@@ -304,14 +267,11 @@ class Program:
         )
 
     def inherit(self, parents: Indices, theta: Array) -> Program:
-        """Return the program with each agent replaced by a copy of its parent, at θ [P, N].
-
-        Random draws, and what holds when, stay those of the place.
-        """
+        """Return the program with copies of parents in all places, which keep their draws."""
         return replace(self._take_agents(parents), theta=theta)
 
     def _take_agents(self, rows: Rows) -> Program:
-        """Return the program with what agents pass on to copies taken from some rows."""
+        """Return the program with the parts that copies inherit taken from some rows."""
         return replace(
             self,
             traits=self.traits.take(rows),
@@ -323,6 +283,6 @@ class Program:
         )
 
 
-def _take_fields(arrays: T, rows: Rows, names: list[str]) -> T:
+def _take_fields(arrays: T, rows: Rows, names: Iterable[str]) -> T:
     part: dict[str, Any] = {name: take(getattr(arrays, name), rows) for name in names}
     return replace(arrays, **part)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.cognition import Activations, anticipate, attend, decide, perceive
+from sim.dynamics.cognition import Activations, attend, think
 from sim.dynamics.episodes import at, draw_episodes
 from sim.dynamics.numerics import calculating, whole_groups
 from sim.dynamics.program import Program
@@ -75,13 +75,11 @@ def _measured(
     program = program.take(agents)
     traits, segment = program.traits, program.at(step)
     world, state = segment.world.where_trained(), program.layout.view(theta[:, agents])
-    mind = Activations.empty(world, len(agents))
-    buffers = StepBuffers.empty(world, program.layout, len(agents))
+    mind = Activations(world, len(agents))
+    buffers = StepBuffers(world, program.layout, len(agents))
     with calculating():
         attend(mind, world, traits)
-        perceive(mind, world, traits, state)
-        anticipate(mind, world, traits, state)
-        decide(mind, world, traits, state)
+        think(mind, world, traits, state)
         reward(buffers, mind, world, state, segment.assumptions)
         drawn_episodes = draw_episodes(
             mind,

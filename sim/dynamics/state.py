@@ -6,7 +6,9 @@ first (`AgentState`), as in results.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +17,8 @@ from sim.specs.agent import CAPABILITIES
 from sim.specs.errors import SpecError
 
 Array = NDArray[np.float64]
+#: Kinds of parameters of which an agent has several, by name.
+_PER_NAME = ("values", "habit", "capability")
 
 
 @dataclass(frozen=True)
@@ -48,24 +52,14 @@ class Layout:
     @property
     def size(self) -> int:
         """P: the number of parameters of one agent."""
-        return len(self.values) + len(self.contexts) + 3 + len(CAPABILITIES)
+        return len(self.names)
 
     @property
     def rows(self) -> dict[str, slice]:
         """The rows of each kind of parameter, in order."""
-        lengths = {
-            "values": len(self.values),
-            "habit": len(self.contexts),
-            "awareness": 1,
-            "log_horizon": 1,
-            "log_competence": 1,
-            "capability": len(CAPABILITIES),
-        }
-        stops = np.cumsum(list(lengths.values())).tolist()
-        return {
-            kind: slice(stop - length, stop)
-            for (kind, length), stop in zip(lengths.items(), stops, strict=True)
-        }
+        counts = Counter(name.partition(".")[0] for name in self.names)
+        stops = accumulate(counts.values())
+        return {k: slice(stop - counts[k], stop) for k, stop in zip(counts, stops, strict=True)}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,15 +75,8 @@ class Layout:
 
     def view(self, theta: Array) -> State:
         """Name the rows of θ [P, ...]; nothing is copied."""
-        rows = self.rows
-        return State(
-            values=theta[rows["values"]],
-            habit=theta[rows["habit"]],
-            awareness=theta[rows["awareness"]][0],
-            log_horizon=theta[rows["log_horizon"]][0],
-            log_competence=theta[rows["log_competence"]][0],
-            capability=theta[rows["capability"]],
-        )
+        parts = {kind: theta[rows] for kind, rows in self.rows.items()}
+        return State(**{k: part if k in _PER_NAME else part[0] for k, part in parts.items()})
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -102,9 +89,7 @@ class AgentState:
     Attributes:
         values: v [agents, values].
         habit: h [agents, contexts].
-        awareness: α [agents].
-        log_horizon: ℓ [agents].
-        log_competence: ς [agents].
+        awareness, log_horizon, log_competence: α, ℓ, ς [agents].
         capability: q [agents, 5], in the order opacity, sandbagging, composure, coordination,
             subversion.
     """
@@ -137,10 +122,6 @@ class AgentState:
             if getattr(self, name) is not None
         ]
         return f"AgentState({', '.join(parts)})"
-
-
-#: Kinds of parameters of which an agent has several, by name.
-_PER_NAME = ("values", "habit", "capability")
 
 
 def _checked(array: ArrayLike, shape: tuple[int, ...], path: str) -> Array:

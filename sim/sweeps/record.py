@@ -16,7 +16,7 @@ full
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -25,7 +25,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import Record, divergence, out_of_bounds, records
+from sim.dynamics.loop import Snapshot, divergence, out_of_bounds, records
 from sim.dynamics.measures import EndWatch, OnsetWatch, quantiles, representatives
 from sim.dynamics.observe import VARIABLES
 from sim.dynamics.program import Program
@@ -113,7 +113,7 @@ class ShardRecorder:
         summary = SUMMARY if step == self.steps[-1] else ()
         return tuple(dict.fromkeys(("gaming_rate", *curves, *summary)))
 
-    def see(self, record: Record) -> None:
+    def see(self, record: Snapshot) -> None:
         """Take in a record."""
         self._check_bounds(record)
         self._onset.see(record.step, record.observed["gaming_rate"])
@@ -138,7 +138,7 @@ class ShardRecorder:
                 found[name] = rows if keep.all() else rows.filter(pa.array(keep))
         return found
 
-    def _check_bounds(self, record: Record) -> None:
+    def _check_bounds(self, record: Snapshot) -> None:
         bad = out_of_bounds(record.program.layout, record.theta)
         if bad.any():
             rows = np.asarray(bad.reshape(len(bad), self._shard.runs, -1).any(axis=2))
@@ -147,7 +147,7 @@ class ShardRecorder:
                     row = int(np.argmax(rows[:, run]))
                     self._error[run] = divergence(record.program.layout, row, record.step)
 
-    def _summary_rows(self, seen: dict[str, Array]) -> pa.Table:
+    def _summary_rows(self, seen: Mapping[str, Array]) -> pa.Table:
         columns: dict[str, object] = {"run": self._runs}
         sound = self._sound()
         named = [(name, seen[name]) for name in SUMMARY]
@@ -167,7 +167,7 @@ class ShardRecorder:
             columns[flat] = np.where(sound, set_in[place], np.nan)
         return pa.table({name: _nan_is_null(column) for name, column in columns.items()})
 
-    def _curve_rows(self, step: int, seen: dict[str, Array]) -> pa.Table:
+    def _curve_rows(self, step: int, seen: Mapping[str, Array]) -> pa.Table:
         count = min(self._agents, MOST_REPRESENTATIVES)
         columns: dict[str, object] = {
             "run": np.tile(self._runs, count),
@@ -181,7 +181,7 @@ class ShardRecorder:
                 columns[flat] = joined[place]
         return pa.table({name: _nan_is_null(column) for name, column in columns.items()})
 
-    def _full_rows(self, step: int, seen: dict[str, Array]) -> pa.Table:
+    def _full_rows(self, step: int, seen: Mapping[str, Array]) -> pa.Table:
         columns: dict[str, object] = {
             "run": np.repeat(self._runs, self._agents),
             "step": np.full(self.program.agents, step, np.int64),

@@ -92,13 +92,7 @@ class BlockLayout:
 
 
 class VectorCohort:
-    """All agents of a program, in blocks.
-
-    Args:
-        program: The run.
-        blocks: How they are divided.
-        threads: How many may be used.
-    """
+    """All agents of a program, in blocks, on up to so many threads (see `Cohort`)."""
 
     def __init__(self, program: Program, blocks: BlockLayout, *, threads: int) -> None:
         traits = np.stack([getattr(program.traits, name) for name in TRAITS])
@@ -118,7 +112,7 @@ class VectorCohort:
             last = segment is self._program.segments[-1]
             end = stop if last else min(stop, segment.stop)
             if self._segment is None or self._segment.source is not segment:
-                self._segment = KernelSegment.prepare(segment, self._program, self._blocks)
+                self._segment = KernelSegment(segment, self._program, self._blocks)
             self._train(self._segment, start, end)
             start = end
 
@@ -160,9 +154,11 @@ class VectorCohort:
                 pass
 
 
-@dataclass(frozen=True)
 class KernelSegment:
     """A segment as the kernel takes it.
+
+    Where all agents share all numbers, the tables hold single ones: they take up less of the cache.
+    Where any agent has its own, there are vectors of all of them.
 
     Attributes:
         source: The segment.
@@ -171,21 +167,10 @@ class KernelSegment:
         places: Which habits belong to the trained contexts [C].
     """
 
-    source: Segment
-    shape: Shape
-    tables: Tables
-    places: NDArray[np.intp]
-
-    @classmethod
-    def prepare(cls, segment: Segment, program: Program, blocks: BlockLayout) -> KernelSegment:
-        """Prepare a segment for the agents of a program.
-
-        Where all agents share all numbers, the tables hold single ones: they take up less of the
-        cache. Where any agent has its own, there are vectors of all of them.
-        """
+    def __init__(self, segment: Segment, program: Program, blocks: BlockLayout) -> None:
         world, assumptions = segment.world.where_trained(), segment.assumptions
-        others, contexts, values, _ = world.features.shape
-        absent = np.zeros((others, contexts, 1)) if world.absent is None else world.absent
+        count, contexts, values, _ = world.features.shape
+        absent = np.zeros((count, contexts, 1)) if world.absent is None else world.absent
         numbers: dict[str, NDArray[Any]] = {
             "features": world.features.swapaxes(0, 1),
             "reward": world.reward.swapaxes(0, 1),
@@ -198,9 +183,11 @@ class KernelSegment:
             tables = {name: x.astype(blocks.dtype).ravel() for name, x in numbers.items()}
         else:
             tables = {name: blocks.tabulate(x) for name, x in numbers.items()}
-        shape = Shape(
+        self.source, self.tables = segment, Tables(**tables)
+        self.places = world.places.astype(np.intp)
+        self.shape = Shape(
             contexts=contexts,
-            others=others,
+            others=count,
             values=values,
             habits=len(program.layout.contexts),
             episodes=assumptions.episodes if assumptions.estimator == "sampled" else 0,
@@ -209,7 +196,6 @@ class KernelSegment:
             spreads=bool(assumptions.spread.any()),
             anchors=bool(assumptions.anchor.any()),
         )
-        return cls(segment, shape, Tables(**tables), world.places.astype(np.intp))
 
 
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sim.dynamics.cognition import Activations, anticipate, attend, decide, perceive
+from sim.dynamics.cognition import Activations, attend, think
 from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.numerics import GROUP, calculating, whole_groups
 from sim.dynamics.program import Program, Segment
@@ -86,8 +86,8 @@ class Block:
 class _Stepper:
     """Training steps of a block in one segment, with all the buffers for them.
 
-    A step is, in this order: perceive, anticipate, decide (sim.dynamics.cognition), reward, learn,
-    update (sim.dynamics.training). To attend to inputs is done once.
+    A step is, in this order: think (`sim.dynamics.cognition`), reward, learn, update
+    (`sim.dynamics.training`). To attend to inputs is done once.
     """
 
     def __init__(self, block: Block, segment: Segment) -> None:
@@ -95,17 +95,15 @@ class _Stepper:
         self._block = block
         self._world = segment.world.where_trained()
         agents, dtype = block.theta.shape[1], block.theta.dtype
-        self._mind = Activations.empty(self._world, agents, dtype)
-        self._buffers = StepBuffers.empty(self._world, block.program.layout, agents, dtype)
+        self._mind = Activations(self._world, agents, dtype)
+        self._buffers = StepBuffers(self._world, block.program.layout, agents, dtype)
         attend(self._mind, self._world, block.program.traits)
 
     def step(self, t: int) -> None:
         mind, buffers, world, block = self._mind, self._buffers, self._world, self._block
         traits, ids, state = block.program.traits, block.program.agent_ids, block.state
         assumptions = self.segment.assumptions
-        perceive(mind, world, traits, state)
-        anticipate(mind, world, traits, state)
-        decide(mind, world, traits, state)
+        think(mind, world, traits, state)
         reward(buffers, mind, world, state, assumptions)
         learn(buffers, mind, world, traits, ids, state, assumptions, t)
         update(block.theta, buffers, assumptions, origin=block.origin)
