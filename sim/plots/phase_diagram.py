@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from sim.analysis.phase_diagram import FAILED, Axis, PhaseDiagram
 from sim.analysis.refinement import Mask
 from sim.analysis.regimes import REGIMES
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.observe import VARIABLES
 from sim.plots.style import MUTED, halo, head, house_style, short_key, spaced
 from sim.specs.agent import Agent
 from sim.specs.keys import full_key

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.simulation import simulate
