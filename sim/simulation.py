@@ -21,8 +21,8 @@ from sim.result import Result, describe_run, label
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
 
 #: A record above this size is refused before anything is computed.

@@ -332,11 +332,11 @@ def test_runs_that_differ_in_numbers_of_the_world_are_each_as_if_alone(engine: s
         "agent.awareness": [-2.0, 0.0, 1.0],
     }
     base = {"steps": 40, "estimator": "sampled", "episodes": 3}
-    specs = sim.specs.settings.read_specs("copyright", training=base)
+    specs = sim.specs.overrides.read_specs("copyright", training=base)
     seeds = [5, 5, 6]
 
     def together() -> np.ndarray:
-        full = {sim.specs.settings.full_key(key): column for key, column in columns.items()}
+        full = {sim.specs.overrides.full_key(key): column for key, column in columns.items()}
         program = sim.dynamics.compile.compile_program(
             specs.scenario,
             agent=specs.agent,
@@ -349,7 +349,7 @@ def test_runs_that_differ_in_numbers_of_the_world_are_each_as_if_alone(engine: s
 
     found = together()
     for run, seed in enumerate(seeds):
-        one = sim.specs.settings.apply_settings(specs, {k: c[run] for k, c in columns.items()})
+        one = sim.specs.overrides.apply_overrides(specs, {k: c[run] for k, c in columns.items()})
         alone = sim.simulation.prepare(
             one.scenario, agent=one.agent, training=one.training, agents=2, seed=seed
         ).program

@@ -30,8 +30,8 @@ from sim.dynamics.state import Array
 from sim.specs.agent import HABIT, Agent
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.sweeps.design import LatinHypercube, Range
 
 #: What is not known of a published training run, and from where to where it is drawn. The habit's

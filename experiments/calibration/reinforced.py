@@ -32,7 +32,7 @@ from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.simulation import check_bounded
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs, apply_settings, read_specs
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 
 UpdateRule = Literal["policy_gradient", "replicator"]
 #: A value less than this cannot be scaled to those of other prompts.
@@ -204,7 +204,7 @@ class Reinforcement:
     def specs_of(self, numbers: Mapping[str, Array]) -> Specs:
         """Return the specs of one run, which `sim.simulate` takes; arguments as `columns`."""
         columns = self.columns(numbers)
-        return apply_settings(self.specs, {key: float(c[0]) for key, c in columns.items()})
+        return apply_overrides(self.specs, {key: float(c[0]) for key, c in columns.items()})
 
     def course(
         self,

@@ -29,7 +29,7 @@ from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.dynamics.training import OPACITY
 from sim.simulation import check_bounded
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.sweeps.plan import compile_rows
 
 #: In the order of `regimes_of`.

@@ -40,7 +40,7 @@ from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.simulation import check_bounded
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs, apply_settings
+from sim.specs.overrides import Specs, apply_overrides
 from sim.stability.fixed_points import classify, newton
 from sim.stability.invasion import log_odds
 from sim.stability.training_map import TrainingMap
@@ -221,7 +221,7 @@ def try_case(
     progress: Progress,
 ) -> Outcome:
     """Train initially undecided agents under one assumption; arguments as for `try_cases`."""
-    specs = apply_settings(specs, case.settings)
+    specs = apply_overrides(specs, case.settings)
     cast = cast_of(specs)
     contexts = cast.paying
     steps = specs.training.steps

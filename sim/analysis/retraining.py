@@ -30,9 +30,9 @@ from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.simulation import check_bounded
+from sim.specs.overrides import Specs
 from sim.specs.oversight import RETRAINED_ON, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs
 
 Flags = NDArray[np.bool_]
 

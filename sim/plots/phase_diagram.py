@@ -22,7 +22,7 @@ from sim.analysis.regimes import REGIMES
 from sim.dynamics.variables import VARIABLES
 from sim.plots.style import MUTED, halo, head, house_style, short_key, spaced
 from sim.specs.agent import Agent
-from sim.specs.settings import full_key
+from sim.specs.keys import full_key
 from sim.specs.training import Training
 
 #: From least gaming to most, from light to dark, so in order in grey, too.

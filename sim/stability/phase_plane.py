@@ -22,8 +22,8 @@ from sim.result import Result
 from sim.simulation import simulate
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
 from sim.stability.fixed_points import FixedPoint, Survey, survey
 from sim.stability.training_map import TrainingMap

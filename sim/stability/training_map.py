@@ -24,7 +24,8 @@ from sim.dynamics.jacobian import update_jacobian
 from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, nearest
-from sim.specs.settings import Specs, full_key
+from sim.specs.keys import full_key
+from sim.specs.overrides import Specs
 
 #: Steps of a phase that does not end.
 _FOREVER = 2**62

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -17,13 +16,6 @@ Precision = Literal["float64", "float32"]
 
 #: Called with the number of agent-steps done since the last call.
 Progress = Callable[[int], None]
-
-
-def usable_processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Cohort(Protocol):
