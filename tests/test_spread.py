@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -187,8 +186,6 @@ def test_a_crossing_is_where_a_curve_rises_for_good() -> None:
     assert last_upcrossing(x, [1.0, 1.0, 1.0, 0.0], 0.5) == np.inf
     gap = last_upcrossing(x, [-1.0, 0.0, np.nan, 1.0], 0.5)
     assert gap != last_upcrossing(x, [-1.0, 0.0, 1.0, 1.0], 0.5)
-        x, [-1.0, 0.0, 1.0, 1.0], 0.5
-    )
     assert median_with_inf(np.array([-np.inf, 1.0, 2.0, np.inf])) == 1.5
     assert median_with_inf(np.array([1.0, np.inf])) == np.inf
 

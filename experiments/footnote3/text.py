@@ -12,7 +12,7 @@ import pandas as pd
 from experiments.footnote3.map import HIDDEN, REGIMES, REMOVED, Map
 from experiments.footnote3.study import LEARNING_KEY, Case, Study
 from experiments.footnote3.visibility import KINDS
-from experiments.spread.measurements import none_if_not_finite
+from sim.cli.outputs import none_if_not_finite
 from sim.utils.format import join_words, percent, shown
 
 AXES = {True: "learning rate of capabilities", False: "opacity at the start (logit)"}

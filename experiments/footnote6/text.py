@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.footnote6.study import CAUSES, DEPLOYMENT, PRE_DEPLOYMENT, Seen, Study, Swept
-from experiments.spread.measurements import none_if_not_finite
+from sim.cli.outputs import none_if_not_finite
 from sim.dynamics.state import Array
 from sim.utils.format import join_words, percent, shown
 

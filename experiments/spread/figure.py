@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -25,8 +28,13 @@ from .study import Results
 _OUTCOME_COLOURS = ("#2F6C9E", "#BBD6E8", "#A63603", "#FBD9B5")
 _BY_INCENTIVE, _BY_HABIT = "#56B4E9", "#D55E00"
 _PERCENT = mpl.ticker.PercentFormatter(1.0, decimals=0)
-#: Notes along a line of an axis.
-_NOTE = {"textcoords": "offset points", "fontsize": 7.5}
+#: Small notes, at an offset; and those at the right end of a horizontal line.
+_NOTE: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7.5}
+_AT_LINE: dict[str, Any] = {**_NOTE, "xycoords": ("axes fraction", "data"), "ha": "right"}
+#: Lines of the boundary where the value is kept, where it keeps its sign, and of its range.
+_KEPT: dict[str, Any] = {"color": "black", "lw": 2.0}
+_SAME_SIGN: dict[str, Any] = {"color": "black", "lw": 1.2, "ls": (0, (4, 2))}
+_RANGE: dict[str, Any] = {"color": "black", "lw": 0.7, "ls": ":"}
 
 
 def figures(results: Results, specs: Specs, settings: Settings) -> dict[str, Figure]:
@@ -67,8 +75,8 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
             margins.set_yscale("symlog", linthresh=10.0)
             margins.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
         margins.set(xlabel="spread of habits (at similarity 1)")
-        place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 3), "ha": "right"}
-        margins.annotate("games from here up", (0.98, 0.0), color=MUTED, **place, **_NOTE)
+        note = "games from here up"
+        margins.annotate(note, (0.98, 0.0), xytext=(0, 3), color=MUTED, **_AT_LINE)
         rates.set_ylabel("gaming rate" if column == 0 else "")
         margins.set_ylabel("logits" if column == 0 else "")
         for ax, labels in ends.items():
@@ -87,11 +95,7 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
 
 
 def _draw_thresholds(
-    ax: Axes,
-    beside: Axes,
-    edges: pd.DataFrame,
-    colours: dict[str, str],
-    contexts: tuple[str, ...],
+    ax: Axes, beside: Axes, edges: pd.DataFrame, colours: dict[str, str], contexts: Sequence[str]
 ) -> None:
     """Draw the spread from which gaming gets to contexts, by similarity; the legend is `beside`."""
     handles: list[Line2D] = []
@@ -99,21 +103,16 @@ def _draw_thresholds(
         cases = edges[edges["rule"] == rule].groupby(["steps", "faster"])
         for ((steps, faster), case), dash in zip(cases, DASHES, strict=False):
             name = f"{label}, {steps:,} steps" + (f", habit × {faster:g}" if faster != 1 else "")
-            style = {"ls": (0, dash) if dash else "-", "lw": 1.4, "marker": marker, "ms": 4}
+            style: dict[str, Any] = {"ls": (0, dash) if dash else "-", "lw": 1.4}
+            style |= {"marker": marker, "ms": 4}
             lines = case[np.isfinite(case["spread"])]
-            for context in [name for name in contexts if (lines["context"] == name).any()]:
-                line = lines[lines["context"] == context]
-                fill = "white" if marker == "o" else colours[context]
-                ax.plot(
-                    *(line["similarity"], line["spread"]),
-                    **{**style, "color": colours[context], "markerfacecolor": fill},
-                    clip_on=False,
-                )
-            if lines.empty:
-                handles.append(Line2D([], [], color="none", label=f"{name}: nowhere"))
-            else:
-                fill = "white" if marker == "o" else MUTED
-                handles.append(Line2D([], [], color=MUTED, label=name, mfc=fill, **style))
+            for context, line in lines.groupby("context", sort=False):
+                colour = colours[str(context)]
+                style |= {"color": colour, "mfc": "white" if marker == "o" else colour}
+                ax.plot(line["similarity"], line["spread"], clip_on=False, **style)
+            style |= {"color": MUTED, "mfc": "white" if marker == "o" else MUTED}
+            nowhere = Line2D([], [], color="none", label=f"{name}: nowhere")
+            handles.append(nowhere if lines.empty else Line2D([], [], label=name, **style))
     ax.set(
         xlim=(0.0, 1.0),
         ylim=(0.0, 1.0),
@@ -149,16 +148,16 @@ def draw_competition(results: Results, specs: Specs, share: float) -> Figure:
         by_point = codes.groupby(["ratio", "awareness"])["code"]
         modes = by_point.agg(lambda code: code.mode().iat[0]).unstack("awareness")
         present |= set(modes.stack())
-        style = {"cmap": colours, "norm": norm, "shading": "nearest"}
-        ax.pcolormesh(modes.columns, modes.index, modes, **style)
-        for end in ("low", "high"):
-            ax.plot(edge[end], edge["ratio"], color="black", lw=0.7, ls=":")
-        ax.plot(edge["awareness"], edge["ratio"], color="black", lw=2.0)
-        ax.plot(reversal["awareness"], reversal["ratio"], color="black", lw=1.2, ls=(0, (4, 2)))
+        mesh = (modes.columns, modes.index, modes)
+        ax.pcolormesh(*mesh, cmap=colours, norm=norm, shading="nearest")
+        ax.plot(edge["low"], edge["ratio"], **_RANGE)
+        ax.plot(edge["high"], edge["ratio"], **_RANGE)
+        ax.plot(edge["awareness"], edge["ratio"], **_KEPT)
+        ax.plot(reversal["awareness"], reversal["ratio"], **_SAME_SIGN)
         configured = getattr(rates, name) / rates.values
         ax.axhline(configured, color=MUTED, lw=0.7, ls=":")
-        place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 2), "ha": "right"}
-        ax.annotate("this config", (0.99, configured), color="white", **place, **_NOTE)
+        note = "this config"
+        ax.annotate(note, (0.99, configured), xytext=(0, 2), color="white", **_AT_LINE)
         ax.set(
             yscale="log",
             title=f"{name} learns faster upwards; motive credit {credit:g}",
@@ -177,8 +176,8 @@ def draw_competition(results: Results, specs: Specs, share: float) -> Figure:
         Patch(facecolor=_OUTCOME_COLOURS[i], label=labels[i]) for i in sorted(present)
     ]
     handles += [
-        Line2D([], [], color="black", lw=2.0, label=at_share),
-        Line2D([], [], color="black", lw=1.2, ls=(0, (4, 2)), label=at_zero),
+        Line2D([], [], label=at_share, **_KEPT),
+        Line2D([], [], label=at_zero, **_SAME_SIGN),
     ]
     figure.legend(handles=handles, loc="outside right upper", frameon=False, labelspacing=0.9)
     head(
@@ -207,8 +206,9 @@ def draw_persistence(results: Results, specs: Specs, share: float) -> Figure:
         Patch(facecolor=_BY_INCENTIVE, label="incentive still above 0"),
         Patch(facecolor=_BY_HABIT, label="incentive gone: by habit alone"),
     ]
-    place = {"loc": "upper left", "frameon": False, "fontsize": 8, "alignment": "left"}
-    axes[0, 0].legend(handles=handles, title="kept up by", **place)
+    legend = axes[0, 0].legend(handles=handles, title="kept up by", loc="upper left", fontsize=8)
+    legend.set_alignment("left")
+    legend.set_frame_on(False)
     head(
         figure,
         f"{specs.scenario.name}: gaming that outlives the value that it protected "
@@ -232,8 +232,8 @@ def _draw_bars(ax: Axes, runs: pd.DataFrame) -> float:
             x, height = i + (j - (len(CREDITS) - 1) / 2) * width, by_habit + by_incentive
             ax.bar(x, by_habit, 0.9 * width, color=_BY_HABIT)
             ax.bar(x, by_incentive, 0.9 * width, bottom=by_habit, color=_BY_INCENTIVE)
-            place = {"xytext": (0, 2), "ha": "center", "color": MUTED}
-            ax.annotate(f"{credit:g}", (x, height), **place, **_NOTE)
+            note = f"{credit:g}"
+            ax.annotate(note, (x, height), xytext=(0, 2), ha="center", color=MUTED, **_NOTE)
             top = max(top, height)
     ax.set_xticks(range(len(LEAKS)), [f"{leak:g}" for leak in LEAKS])
     ax.set(xlabel="leak: how far gamed answers train the values (above bars: motive credit)")

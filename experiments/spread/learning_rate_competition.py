@@ -14,12 +14,7 @@ from sim.dynamics.state import Array
 from sim.sweeps.plan import Plan
 from sim.sweeps.result import Sweep
 
-from .measurements import (
-    end_states,
-    last_upcrossing,
-    median_with_inf,
-    sound_runs,
-)
+from .measurements import end_states, last_upcrossing, median_with_inf, sound_runs
 from .plans import AWARENESS_KEY, COMPETITORS, CREDIT_KEY, OUTCOMES, RATE_KEY, StudyDesign, outcomes
 
 _RESAMPLED = 1000
@@ -95,16 +90,9 @@ def boundary_table(edges: pd.DataFrame) -> pd.DataFrame:
 def boundary_slope(log_ratio: ArrayLike, edges: ArrayLike) -> dict[str, float] | None:
     """Return the shift of a boundary in logits of awareness per e-fold of the ratio.
 
-    Least squares in each seed, through the rows in which it has a boundary; the median over seeds,
-    with the 95 % interval of resampled seeds.
-
-    Args:
-        log_ratio: Natural logarithm of the learning rates' ratio [rows].
-        edges: The awareness at the boundary [rows, seeds]; infinite or nan where there is none.
-
-    Returns:
-        `value`, `low`, `high` and `seeds`; None if fewer than half of the seeds have a boundary in
-        three rows.
+    Least squares in each seed, by the logarithm of the ratio [rows], through the boundaries
+    [rows, seeds] that are finite; the median over seeds, with the 95 % interval of resampled seeds.
+    None if fewer than half of the seeds have a boundary in three rows.
     """
     x, y = np.asarray(log_ratio, np.float64), np.asarray(edges, np.float64)
     known = np.isfinite(y)
@@ -124,7 +112,7 @@ def boundary_slope(log_ratio: ArrayLike, edges: ArrayLike) -> dict[str, float] |
 
 
 def slope_verdict(slope: dict[str, float] | None) -> str:
-    """Return the sign of a slope beyond its interval: whether a faster parameter saves the value."""
+    """Return whether a faster parameter saves the value, by the interval of a slope."""
     if slope is None:
         return "too few boundaries"
     if slope["high"] < 0.0:
@@ -137,10 +125,7 @@ def summarise_cases(
 ) -> pd.DataFrame:
     """Return boundaries, their slopes and the shares of outcomes, by learning rate and credit.
 
-    Args:
-        runs: From `measure`.
-        edges: From `boundary`, at the share from which a value is kept.
-        reversals: The same at 0, where the value keeps its sign.
+    `edges` is `boundary` where the value is kept, `reversals` where it keeps its sign.
     """
     names = ["moved", "motive_credit"]
     rows = []

@@ -42,11 +42,6 @@ def median_with_inf(numbers: Array) -> float:
     return float(0.5 * (low + high)) if np.isfinite([low, high]).all() else float(high)
 
 
-def none_if_not_finite(number: Any) -> float | None:
-    """Return a number as JSON has it: None if it is infinite or not defined."""
-    return float(number) if np.isfinite(number) else None
-
-
 def sound_runs(sweep: Sweep) -> pd.DataFrame:
     """Return the summaries of the runs that did not fail.
 
@@ -63,17 +58,16 @@ def sound_runs(sweep: Sweep) -> pd.DataFrame:
 def end_states(study: StudyDesign, plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the ends of runs where the value is contested, and its strength at the `start`."""
     context, value = study.roles.contested, study.roles.protected
-    programs = [compile_rows(part, np.arange(part.runs)) for part in plan.parts]
-    row = programs[0].layout.names.index(f"values.{value}")
-    start = per_run(frame, programs, lambda program: program.origin[row])
-    rationality = per_run(frame, programs, lambda program: program.traits.rationality)
+    start = per_run(
+        plan, frame, lambda program: program.origin[program.layout.names.index(f"values.{value}")]
+    )
+    rationality = per_run(plan, frame, lambda program: program.traits.rationality)
     return pd.DataFrame(
         {
             "start": start,
             "strength": frame[f"values.{value}"] / start,
             "gaming_rate": frame[f"gaming_rate.{context}"],
-            "habit": frame[f"habit.{context}"],
-            "incentive": frame[f"incentive.{context}"],
+            **{name: frame[f"{name}.{context}"] for name in ("habit", "incentive")},
             "pull": rationality * frame[f"incentive.{context}"],
             "moving": ~classify(frame, context).settled,
         }
@@ -86,9 +80,8 @@ def classify(frame: pd.DataFrame, context: str) -> Any:
     return judge(*(frame[[f"{name}.{context}"]].to_numpy(np.float64) for name in names))
 
 
-def per_run(
-    frame: pd.DataFrame, programs: list[Program], number: Callable[[Program], Array]
-) -> Array:
+def per_run(plan: Plan, frame: pd.DataFrame, number: Callable[[Program], Array]) -> Array:
     """Return a number of each run's one agent, for the runs of a frame [n]."""
+    programs = [compile_rows(part, np.arange(part.runs)) for part in plan.parts]
     numbers = [np.broadcast_to(number(program), program.agents) for program in programs]
     return np.asarray(np.concatenate(numbers)[frame["run"].to_numpy()], np.float64)

@@ -52,13 +52,9 @@ def measure(study: StudyDesign, plan: Plan, sweep: Sweep) -> pd.DataFrame:
 def follow_gaming(
     steps: ArrayLike, strength: ArrayLike, gaming_rate: ArrayLike, *, share: float
 ) -> dict[str, NDArray[Any]]:
-    """Return the times at which values were lost for good, and for how long gaming went on [n].
+    """Return when values were lost for good, below `share`, and how long gaming went on [n].
 
-    Args:
-        steps: The recorded steps [S].
-        strength: The value, in units of its start [n, S].
-        gaming_rate: Where it is contested [n, S].
-        share: Lost below this.
+    Steps are those of the records [S]; strength is in units of the start [n, S].
 
     Returns:
         `fell`, the first record from which the value is lost to the end (nan if it is not);
@@ -103,14 +99,9 @@ def summarise_points(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def survival(durations: ArrayLike, ended: ArrayLike) -> tuple[Array, Array]:
-    """Return the survival curve of durations, some censored (Kaplan and Meier, 1958).
+    """Return times [m], 0 first, and the share that lasts beyond each (Kaplan and Meier, 1958).
 
-    Args:
-        durations: How long each was seen to last [n].
-        ended: Whether it ended then, or the record did [n].
-
-    Returns:
-        Times [m], 0 first, and the share that lasts beyond each [m].
+    Durations [n] have `ended` [n], or are censored.
     """
     t, end = np.asarray(durations, np.float64), np.asarray(ended, np.bool_)
     times = np.unique(t[end])
@@ -121,8 +112,8 @@ def survival(durations: ArrayLike, ended: ArrayLike) -> tuple[Array, Array]:
 def summarise_rules(runs: pd.DataFrame) -> pd.DataFrame:
     """Return counts of runs in which gaming outlives the value, and medians, by update rule.
 
-    Columns ending in `of_these` are of the runs that game without incentive (`by_habit`), `survives`
-    is the share that games as long as was recorded, of those that gamed when the value fell.
+    Columns `of_these` are of the runs that game without incentive (`by_habit`); `survives` is the
+    share that games to the end of the record, of those that gamed when the value fell.
     """
     rows = []
     for rule, group in runs.groupby("rule", sort=False):

@@ -1,21 +1,13 @@
 """The settings of the study of spread, and the sweeps of its three parts.
 
-reach (`spillover`)
-    Gaming pays where training pulls against a value. Does it reach contexts where it protects
-    nothing, as habits carry over (`spread`) between contexts that are more or less similar?
-race (`learning_rate_competition`)
-    Is the value that is trained against overwritten before gaming has set in? By the agent's
-    awareness at the start, and by the learning rate of habit, or of awareness.
-outlive (`persistence`)
-    Does gaming go on when the value that it protected is lost, and by incentive or by habit?
-
 A value is *lost* if its strength is below a stated share of that at the start, and *reversed* if
-its sign has changed.
+its sign has changed. The parts are in `spillover` (reach), `learning_rate_competition` (race) and
+`persistence` (outlive).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -47,8 +39,8 @@ RACE_CREDITS = (0.0, 1.0)
 LEAKS = (0.0, 0.1, 0.3, 1.0)
 
 #: Settings that the parts vary.
-SPREAD_KEY, AWARENESS_KEY = "training.spread", "agent.initial.awareness"
-RATE_KEY = "training.learning_rate.{}"
+SPREAD_KEY, SIMILARITY_KEY = "training.spread", "scenario.similarity.{}.{}"
+RATE_KEY, AWARENESS_KEY = "training.learning_rate.{}", "agent.initial.awareness"
 RULE_KEY, STEPS_KEY = "training.update_rule", "training.steps"
 CREDIT_KEY, LEAK_KEY = "training.motive_credit", "training.leak"
 
@@ -90,13 +82,9 @@ class StudyDesign:
         """
         if not self.specs.training.learning_rate.values > 0.0:
             raise SpecError("training.learning_rate.values: is 0: values must learn")
-        parts: dict[str, Callable[[], list[Part]]] = {
-            "reach": self._reach,
-            "race": self._race,
-            "outlive": self._outlive,
-        }
+        runs = {"reach": self._reach, "race": self._race, "outlive": self._outlive}[part]()
         record = "curves" if part == "outlive" else "summary"
-        return make_plan(parts[part](), record=record, engine=self.settings.engine)
+        return make_plan(runs, record=record, engine=self.settings.engine)
 
     def _reach(self) -> list[Part]:
         if not self.roles.others:
@@ -105,12 +93,10 @@ class StudyDesign:
                 "is none for it to reach; leave out the part 'reach'"
             )
         specs = self.specs._replace(scenario=_similarity_by_name(self.specs))
-        points = self.settings.points
-        similarities = np.linspace(0.0, 1.0, min(points, _SIMILARITIES))
         pairs = [(a, b) for a in self.roles.paying for b in self.roles.others]
-        keys = [similarity_key(a, b) for x, y in pairs for a, b in ((x, y), (y, x))]
-        spreads = Grid({SPREAD_KEY: np.linspace(0.0, 1.0, points)})
-        design = Product(Zip(dict.fromkeys(keys, similarities)), spreads)
+        keys = [SIMILARITY_KEY.format(*pair) for x, y in pairs for pair in ((x, y), (y, x))]
+        similarities = Zip(dict.fromkeys(keys, self._shares(_SIMILARITIES)))
+        design = Product(similarities, Grid({SPREAD_KEY: self._shares(self.settings.points)}))
         training = specs.training
         return [
             self._part(
@@ -129,13 +115,11 @@ class StudyDesign:
 
     def _race(self) -> list[Part]:
         rates, awareness = self._rates(_RATIOS), self._awareness(self.settings.points)
-        axes = {CREDIT_KEY: RACE_CREDITS}
-        return [
-            self._part(
-                Grid({**axes, RATE_KEY.format(name): rates, AWARENESS_KEY: awareness}), _RECORDS
-            )
+        grids: list[dict[str, Iterable[float]]] = [
+            {CREDIT_KEY: RACE_CREDITS, RATE_KEY.format(name): rates, AWARENESS_KEY: awareness}
             for name in COMPETITORS
         ]
+        return [self._part(Grid(grid), _RECORDS) for grid in grids]
 
     def _outlive(self) -> list[Part]:
         design = Grid(
@@ -167,18 +151,15 @@ class StudyDesign:
         )
 
     def _rates(self, maximum: int) -> Array:
-        shares = np.linspace(0.0, 1.0, min(self.settings.points, maximum))
-        ratios = Range.read((*self.settings.ratio, "log"), "ratio").stretch(shares)
-        return ratios * self.specs.training.learning_rate.values
+        ratios = Range.read((*self.settings.ratio, "log"), "ratio")
+        return ratios.stretch(self._shares(maximum)) * self.specs.training.learning_rate.values
 
     def _awareness(self, maximum: int) -> Array:
-        shares = np.linspace(0.0, 1.0, min(self.settings.points, maximum))
-        return Range.read(self.settings.awareness, "awareness").stretch(shares)
+        awareness = Range.read(self.settings.awareness, "awareness")
+        return awareness.stretch(self._shares(maximum))
 
-
-def similarity_key(a: str, b: str) -> str:
-    """Return the key of the similarity of two contexts, under the first of them."""
-    return f"scenario.similarity.{a}.{b}"
+    def _shares(self, maximum: int) -> Array:
+        return np.linspace(0.0, 1.0, min(self.settings.points, maximum))
 
 
 def _similarity_by_name(specs: Specs) -> Any:
@@ -192,12 +173,9 @@ def _similarity_by_name(specs: Specs) -> Any:
 
 
 def outcomes(strength: ArrayLike, gaming_rate: ArrayLike, *, share: float) -> NDArray[np.intp]:
-    """Return the fates of a value and of gaming, as indices of `OUTCOMES` [n].
+    """Return the fates of a value and of gaming at the end, as indices of `OUTCOMES` [n].
 
-    Args:
-        strength: The value at the end, in units of its start [n].
-        gaming_rate: At the end, where the value is contested [n].
-        share: Kept from here on; gaming counts from `sim.dynamics.measures.GAMED` on.
+    The value, in units of its start, is kept from `share` on; gaming counts from `GAMED` on.
     """
     lost = np.asarray(strength, np.float64) < share
     gaming = np.asarray(gaming_rate, np.float64) >= GAMED

@@ -13,17 +13,11 @@ from sim.analysis.context_roles import ContextRoles
 from sim.analysis.regimes import STATES, sweep_regimes
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
-from sim.sweeps.plan import Plan, compile_rows
+from sim.sweeps.plan import Plan
 from sim.sweeps.result import Sweep
 
-from .measurements import (
-    classify,
-    last_upcrossing,
-    median_with_inf,
-    per_run,
-    sound_runs,
-)
-from .plans import CASES, RULE_KEY, SPREAD_KEY, STEPS_KEY, StudyDesign, similarity_key
+from .measurements import classify, last_upcrossing, median_with_inf, per_run, sound_runs
+from .plans import CASES, RULE_KEY, SIMILARITY_KEY, SPREAD_KEY, STEPS_KEY, StudyDesign
 
 _THRESHOLDS = ("threshold", "threshold_low", "threshold_high")
 
@@ -37,10 +31,9 @@ def measure(study: StudyDesign, plan: Plan, sweep: Sweep) -> pd.DataFrame:
         that of the run.
     """
     frame = sound_runs(sweep)
-    programs = [compile_rows(part, np.arange(part.runs)) for part in plan.parts]
-    rationality = per_run(frame, programs, lambda program: program.traits.rationality)
+    rationality = per_run(plan, frame, lambda program: program.traits.rationality)
     regimes = sweep_regimes(sweep).set_index("run")["regime"]
-    similarity = similarity_key(study.roles.paying[0], study.roles.others[0])
+    similarity = SIMILARITY_KEY.format(study.roles.paying[0], study.roles.others[0])
     tables = []
     for context in study.specs.scenario.contexts:
         pull = rationality * frame[f"incentive.{context}"]

@@ -32,7 +32,6 @@ SHOWN = {
         *("slope_upper", "slope_upper_low", "slope_upper_high", "verdict"),
     ),
     "persistence": ("rule", "lost", "outlived", "reversed", "by_habit", "survives", "verdict"),
-    "persistence_by_axis": ("rule", "axis", "level", "outlived"),
 }
 
 
@@ -66,7 +65,9 @@ def run(
     study = StudyDesign(specs, settings)
     plans = {part: study.plan(part) for part in dict.fromkeys(settings.parts)}
     reports = parts_of(progress, [plan.runs for plan in plans.values()])
-    runs, tables, counts = {}, {}, []
+    runs: dict[str, pd.DataFrame] = {}
+    tables: dict[str, pd.DataFrame] = {}
+    counts = []
     for (part, plan), report in zip(plans.items(), reports, strict=True):
         name = f"{settings.store}/{specs.scenario.name}-{part}-{plan.id}"
         store = None if settings.store is None else name
