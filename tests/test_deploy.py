@@ -1,4 +1,4 @@
-"""The command of deployment: what it writes, what it says, and what it refuses."""
+"""The study of deployment: what it writes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ UNWATCHED = ("oversight=none",)
 
 
 def test_it_writes_everything(call: Call) -> None:
-    left = call(*QUICK, name="deployment")
+    left = call(*QUICK, name="deploy")
     assert left.status == 0, left.stderr
-    says = " ".join(left.stdout.split())
     outcomes = pd.read_csv(left.only("outcomes.csv"), keep_default_na=False)
     summary = left.json("summary.json")
-    assert summary["verdict"] in says
     (kind,) = summary["kinds"]
     # Twenty answers are looked at, and the agent is caught more often than it would dare.
     assert not kind["attempts"]
-    assert "does not try. It would with a caution below" in says
+    (agent,) = pd.read_csv(left.only("agents.csv")).to_dict("records")
+    assert agent["success"] < agent["bar"]
+    assert agent["gain"] > 0.0
+    assert 0.0 < agent["caution_below"] < 1.0
     assert list(summary["deployments"]) == ["as it decides", "if it tried"]
-    for name, told in summary["deployments"].items():
+    for name, numbers_of in summary["deployments"].items():
         rows = outcomes[outcomes["deployments"] == name]
-        assert len(rows) == told["replicates"] == 20
-        for outcome, numbers in told["outcomes"].items():
+        assert len(rows) == numbers_of["replicates"] == 20
+        for outcome, numbers in numbers_of["outcomes"].items():
             assert numbers["count"] == (rows["outcome"] == outcome).sum()
             low, high = numbers["interval_95"]
             assert low <= numbers["share"] <= high
-        assert told["caught_by"]["inspection"] == (rows["found_by"] == "inspection").sum()
+        assert numbers_of["caught_by"]["inspection"] == (rows["found_by"] == "inspection").sum()
     assert summary["deployments"]["as it decides"]["outcomes"]["takeover"]["count"] == 0
     series = pd.read_csv(left.only("series.csv"))
     assert list(series) == ["deployments", "tick", "ready", "acting", "quarantined", "catches"]
@@ -62,7 +63,7 @@ def test_the_formula_stands_beside_what_was_counted(call: Call) -> None:
         *UNWATCHED,
         "deployment.ticks=60",
         "deployment.mix={access_deployed: 1}",
-        name="deployment",
+        name="deploy",
     )
     assert left.status == 0, left.stderr
     curves = pd.read_csv(left.only("coordination.csv"))
@@ -74,18 +75,16 @@ def test_the_formula_stands_beside_what_was_counted(call: Call) -> None:
     assert (curves[curves["graph"] == "none"]["takeovers"] == 0).all()
     summary = left.json("summary.json")
     assert list(summary["deployments"]) == ["as asked"]
-    assert "so it tries" in summary["verdict"]
+    assert summary["kinds"][0]["attempts"]
 
 
 def test_a_mix_has_no_formula_and_willing_is_obeyed(call: Call) -> None:
     left = call(
-        *QUICK, *UNWATCHED, "kinds=3", "willing=false", "deployment.copies=1", name="deployment"
+        *QUICK, *UNWATCHED, "kinds=3", "willing=false", "deployment.copies=1", name="deploy"
     )
     assert left.status == 0, left.stderr
     summary = left.json("summary.json")
     assert len(summary["kinds"]) == 3
-    assert "of 3 agents attempt" in summary["verdict"]
-    assert "do not, as asked" in summary["verdict"]
     assert summary["deployments"]["as it decides"]["outcomes"]["dormant"]["share"] == 1.0
     assert summary["deployments"]["if it tried"]["outcomes"]["takeover"]["share"] == 1.0
     assert list(summary["coordination"]) == ["complete"]
@@ -96,30 +95,17 @@ def test_a_mix_has_no_formula_and_willing_is_obeyed(call: Call) -> None:
 def test_the_same_seed_gives_the_same_numbers(call: Call) -> None:
     frames = []
     for number, seed in enumerate((3, 3, 4)):
-        left = call(*QUICK, f"seed={seed}", f"hydra.run.dir=run{number}", name="deployment")
+        left = call(*QUICK, f"seed={seed}", f"hydra.run.dir=run{number}", name="deploy")
         frames.append((left.folder / f"run{number}" / "outcomes.csv").read_bytes())
     assert frames[0] == frames[1] != frames[2]
-
-
-def test_help_names_every_key(call: Call) -> None:
-    left = call("--help", name="deployment")
-    for key in ("kinds=1", "willing=null", "oversight.control.strength=0.5", "deployment.quorum="):
-        assert f"  {key}" in left.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["replicates=0"], "replicates: got 0: must be a whole number of 1 or more"),
         (["kinds=0"], "kinds: got 0"),
         (["agents=2", "kinds=3"], "kinds: got 3: must be 2 or less"),
-        (["points=1"], "points: got 1: must be a whole number of 2 or more"),
-        (["samples=x"], "samples: got 'x'"),
-        (["workers=0"], "workers: got 0"),
-        (["seed=-1"], "seed: got -1"),
-        (["willing=perhaps"], "willing: got 'perhaps': must be true, false or null"),
-        (["willing=1"], "willing: got 1: must be true, false or null"),
-        (["replicate=5"], "replicate: unknown key; did you mean 'replicates'?"),
+        (["willing=perhaps"], "willing: got 'perhaps'"),
         (["deployment.quorum=2"], "deployment.quorum: a quorum of 2 times the number of copies"),
         (["deployment.copis=2"], "deployment.copis: unknown key; did you mean 'copies'?"),
         (["deployment.edges=[[0,1]]"], "deployment.edges: leave 98 of 100 copies out"),
@@ -127,8 +113,7 @@ def test_help_names_every_key(call: Call) -> None:
         (["oversight.control.encounters=0"], "oversight.control.encounters: a step of strength"),
         (["oversight.control.strenght=0"], "did you mean 'strength'?"),
         (["thresholds.opacty=0.1"], "thresholds.opacty: unknown term; did you mean 'opacity'?"),
-        (["engine=gpu"], "engine"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line: str) -> None:
-    assert_refused(call(*arguments, name="deployment"), line)
+    assert_refused(call(*arguments, name="deploy"), line)
