@@ -74,7 +74,7 @@ class Results:
     Attributes:
         diagram: The branches.
         free: Names or kinds of the parameters that training may move; all if empty.
-        held_parameters: Parameters that are held where they start although training would move them.
+        held_parameters: Parameters that training would move, and that are held.
         variable: Variable of the diagram; None if there is no branch and none was chosen.
         below: The value with most weight in the variable's context, as a second variable.
     """
