@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from commands import Call, assert_refused
-from sim.plots.bifurcation import bifurcation
-from sim.stability.bifurcation import Bifurcations, bifurcations, bistable
-from test_plots import texts
 
 KEY, RATE = "agent.initial.awareness", "gaming_rate.copyright_chat"
 SMALL = ("places=1", "starts=8", "low=-7", "high=-6")
 FREE = ("values.copyright", "habit.copyright_chat", "habit.copyright_excerpt")
-
-
-@pytest.fixture(scope="module")
-def found() -> Bifurcations:
-    return bifurcations(
-        "copyright",
-        KEY,
-        (-7, -6),
-        training={"anchor": 0.001},
-        free=[*FREE, "awareness"],
-        places=1,
-        starts=12,
-    )
 
 
 def test_it_writes_the_diagram_and_its_numbers(call: Call) -> None:
@@ -54,48 +37,6 @@ def test_it_writes_the_diagram_and_its_numbers(call: Call) -> None:
     assert "With awareness from −6.88 to −6, the gaming rate in copyright chat" in said
     assert "depends on where it began" in said
     assert left.json("provenance.json")["key"] == KEY
-
-
-def test_where_it_says_two_outcomes_training_has_them_and_elsewhere_one(
-    found: Bifurcations,
-) -> None:
-    (interval,) = bistable(found, RATE)
-    assert interval.outcomes == 2
-    assert interval.high == -6
-
-    def ends(awareness: float) -> np.ndarray:
-        of = found.family.at(awareness + 7)
-        starts = np.repeat(of.start[:, None], 2, axis=1)
-        starts[of.names.index("values.copyright")] = (1.0, -0.5)
-        starts[[name.startswith("habit.") for name in of.names]] = (-3.0, -5.0)
-        rates = of.observe(of.iterate(starts, 30_000), ("gaming_rate",))["gaming_rate"]
-        return np.asarray(rates[:, of.program.layout.contexts.index("copyright_chat")])
-
-    assert np.ptp(ends(interval.low + 0.05)) > 0.05
-    assert np.ptp(ends(interval.low - 0.05)) < 0.01
-
-
-def test_what_differs_in_no_variable_shown_is_one_outcome(found: Bifurcations) -> None:
-    assert bistable(found, "values.helpfulness") == []
-    assert len(bistable(found, "values.copyright")) == 1
-
-
-def test_the_figure_tells_folds_and_how_many_outcomes(found: Bifurcations) -> None:
-    figure = bifurcation(found, RATE, below="values.copyright", note="what is held")
-    told = " | ".join(texts(figure))
-    (interval,) = bistable(found, RATE)
-    assert f"at {interval.low:.3g}".replace("-", "−") in told
-    assert "Two stable outcomes here" in told
-    assert "Gaming rate in copyright chat" in told
-    assert "Strength of copyright" in told
-    assert "what is held" in told
-    lines = [line for ax in figure.axes for line in ax.get_lines() if len(line.get_xdata()) > 2]
-    dashed = {line.is_dashed() for line in lines}
-    assert dashed == {True, False}
-    for ax in figure.axes:
-        for line in ax.get_lines():
-            if line.is_dashed():
-                assert line.get_linewidth() < 2 < max(one.get_linewidth() for one in lines)
 
 
 def test_with_nothing_at_rest_there_is_no_figure_and_it_says_so(call: Call) -> None:
