@@ -9,7 +9,7 @@ import pytest
 
 import sim
 from gates import GATE_ALONE, advantage, one_context
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.equilibria import Equilibria, draw_starts, equilibria
 from sim.stability.fixed_points import KINDS
 from sim.stability.training_map import TrainingMap

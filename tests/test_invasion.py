@@ -7,7 +7,7 @@ import pytest
 
 import sim
 from gates import GATE_ALONE, advantage, one_context
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.invasion import invasions
 from sim.stability.training_map import TrainingMap
 

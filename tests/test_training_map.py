@@ -7,7 +7,7 @@ import pytest
 
 import sim
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.training_map import TrainingMap
 
 

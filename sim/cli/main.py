@@ -10,6 +10,7 @@ import ast
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from sim.specs.errors import SpecError, nearest
@@ -35,9 +36,7 @@ def main() -> None:
         if name in ("--help", "-h", "help"):
             show(help_text())
         elif name == "--version":
-            import sim
-
-            show(f"{PROGRAM} {sim.__version__}")
+            show(f"{PROGRAM} {version('training-gaming-sim')}")
         elif name in ("-sc", "--shell-completion"):
             complete(arguments)
         elif name == "scenarios":

@@ -37,6 +37,7 @@ from sim.stability.bifurcation import (
     outcomes_at,
     pieces_of,
 )
+from sim.utils.format import format_number, with_minus
 
 #: Pieces of branches that are nowhere further apart than this are drawn as one.
 _COINCIDE = 0.01
@@ -125,7 +126,7 @@ def readable(variable: str) -> str:
 
 def few_digits(number: float) -> str:
     """Write a number with three significant digits."""
-    return f"{number:.3g}".replace("-", "−")
+    return with_minus(f"{number:.3g}")
 
 
 def _axis_label(key: str) -> str:
@@ -173,11 +174,7 @@ def _lies_on(piece: Piece, other: Piece) -> bool:
 def _end_labels(pieces: Sequence[Piece]) -> list[EndLabel]:
     """Return the levels of attracting pieces at the right end of the axis."""
     return [
-        EndLabel(
-            f"{round(piece.y[-1], 2) + 0.0:.2f}".replace("-", "−"),
-            float(piece.y[-1]),
-            _colour(piece.branch),
-        )
+        EndLabel(format_number(piece.y[-1], 2), float(piece.y[-1]), _colour(piece.branch))
         for piece in pieces
         if piece.style != "repels" and piece.position[-1] >= 1.0 - 1e-9
     ]

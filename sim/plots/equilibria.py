@@ -13,6 +13,7 @@ from sim.dynamics.state import Array
 from sim.plots.style import MUTED, house_style, spaced, title_of
 from sim.specs.errors import SpecError
 from sim.stability.equilibria import Equilibria
+from sim.utils.format import format_number
 
 _RATES = LinearSegmentedColormap.from_list("gaming", ["#FFFFFF", "#F0A070"])
 _VALUES = LinearSegmentedColormap.from_list("values", ["#E0B0C8", "#FFFFFF", "#8CC0E0"])
@@ -53,8 +54,7 @@ def _draw(
     """Draw numbers [equilibria, names] as shaded cells."""
     ax.imshow(numbers, cmap=cmap, vmin=limits[0], vmax=limits[1], aspect="auto")
     for (row, column), number in np.ndenumerate(numbers):
-        text = f"{round(number, 2) + 0.0:.2f}".replace("-", "−")
-        ax.text(column, row, text, ha="center", va="center")
+        ax.text(column, row, format_number(number, 2), ha="center", va="center")
     ax.set_xticks(range(len(names)), [spaced(name) for name in names], rotation=30, ha="right")
     ax.tick_params(length=0, labelcolor=MUTED)
     ax.set_title(title)
