@@ -159,15 +159,15 @@ def _visible(pieces: Sequence[Piece]) -> list[Piece]:
     for piece in sorted(
         pieces, key=lambda p: (order.index(p.style), p.position[0] - p.position[-1])
     ):
-        if not any(_lies_on(piece, other) for other in visible):
+        if not any(_lies_on(piece, upper) for upper in visible):
             visible.append(piece)
     return visible
 
 
-def _lies_on(piece: Piece, other: Piece) -> bool:
-    if piece.position[0] < other.position[0] or piece.position[-1] > other.position[-1]:
+def _lies_on(piece: Piece, upper: Piece) -> bool:
+    if piece.position[0] < upper.position[0] or piece.position[-1] > upper.position[-1]:
         return False
-    level = np.interp(piece.position, other.position, other.y)
+    level = np.interp(piece.position, upper.position, upper.y)
     return bool(np.abs(level - piece.y).max() <= _COINCIDE)
 
 

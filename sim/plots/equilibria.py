@@ -37,13 +37,15 @@ def equilibria(result: Equilibria) -> Figure:
         size = (3.0 + 0.9 * (rates.shape[1] + values.shape[1]), 2.3 + 0.35 * len(points))
         figure = Figure(figsize=size, layout="constrained")
         widths = [rates.shape[1], values.shape[1]]
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=widths)
-        _draw(left, rates, list(points[0].gaming_rate), "gaming rate", _RATES, (0.0, 1.0))
+        rate_axes, value_axes = figure.subplots(1, 2, sharey=True, width_ratios=widths)
+        _draw(rate_axes, rates, list(points[0].gaming_rate), "gaming rate", _RATES, (0.0, 1.0))
         limit = max(1.0, float(np.abs(values).max(initial=0.0)))
-        _draw(right, values, list(points[0].values), "strength", _VALUES, (-limit, limit))
+        _draw(value_axes, values, list(points[0].values), "strength", _VALUES, (-limit, limit))
         arrows = ["→ " if i == result.own else "" for i in range(len(points))]
         shares = [f"{point.kind}, {100 * point.share:.0f} % of starts" for point in points]
-        left.set_yticks(range(len(points)), [a + b for a, b in zip(arrows, shares, strict=True)])
+        rate_axes.set_yticks(
+            range(len(points)), [a + b for a, b in zip(arrows, shares, strict=True)]
+        )
         title_of(figure, "Where training comes to rest (→: from the agent's own start)")
         return figure
 
