@@ -32,12 +32,12 @@ PLAYED = {
                 {"value": 1.0, "awareness": -4.0, "log_horizon": 2.0},
             )
         },
-        lambda seen: seen["chosen"]["gaming_rate"],
+        lambda seen: seen["agent"]["gaming_rate"],
     ),
     "lesson_2_three_examples": (
         {"guess_1": "all", "guess_2": "both", "guess_3": "spreads", "guess_variation": "more"},
         {"sliders": ({"example": "scratchpad", "left": 1}, {"example": "scratchpad", "left": 0})},
-        lambda seen: seen["moved"]["rate"],
+        lambda seen: seen["example_rates"]["rate"],
     ),
     "lesson_3_does_it_last": (
         {"guess_lasts": "few", "guess_plane": "2"},
@@ -55,7 +55,7 @@ PLAYED = {
                 {"capability": 4, "misaligned": 2, "consistency": 0.1},
             )
         },
-        lambda seen: tuple(seen["left"].values()),
+        lambda seen: tuple(seen["remaining"].values()),
     ),
     "lesson_5_causes_and_evidence": (
         {"guess_cause": "both", "guess_sign": "access_request"},
