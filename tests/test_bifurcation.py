@@ -110,6 +110,16 @@ def test_the_figure_labels_folds_and_the_number_of_outcomes(diagram: Bifurcation
         diagram.plot("gaming_rate.copyright_cha")
 
 
+def test_without_an_anchor_there_is_no_branch_and_what_is_uncoupled_is_held() -> None:
+    diagram = bifurcations("copyright", "training.leak", (0.01, 0.04, "log"), places=1, starts=1)
+    assert diagram.branches == ()
+    assert diagram.family.number(0.5) == pytest.approx(0.02)
+    assert "habit.copyright_deployed" in diagram.family.aside
+    assert {n for n in diagram.family.at(0.5).names if n.startswith("capability.")} == set()
+    with pytest.raises(sim.SpecError, match="nothing to draw"):
+        diagram.plot()
+
+
 REFUSED = [
     ("training.anchr", (0.1, 1.0), "anchor"),
     ("training.anchor", (1.0, 0.1), "along"),
