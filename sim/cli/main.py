@@ -99,7 +99,7 @@ def find_studies() -> dict[str, Path]:
     """Find the folders of studies, by the name of their command."""
     installed = PACKAGE / "experiments"
     root = installed if installed.is_dir() else PACKAGE.parent / "experiments"
-    folders = sorted(path.parent for path in root.glob("*/study.py"))
+    folders = sorted(path.parent for path in root.glob("*/config.yaml"))
     return {folder.name.replace("_", "-"): folder for folder in folders}
 
 
