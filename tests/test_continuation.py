@@ -53,6 +53,8 @@ def test_hysteresis_has_two_folds_and_seeds_on_one_branch_give_it_once() -> None
     edge = 2.0 / (3.0 * np.sqrt(3.0))
     np.testing.assert_allclose(parameters(branch, "fold"), [-edge, edge], atol=1e-6)
     assert kinds(branch) == ["stable", "saddle", "stable"]
+    z = np.array([point.z for point in branch.points])
+    assert np.linalg.norm(np.diff(z, axis=0), axis=1).max() < 0.26  # however straight it is
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
