@@ -117,16 +117,10 @@ def bifurcation(
         return figure
 
 
-def readable(variable: str) -> str:
-    """Return the label of a variable of a diagram."""
+def _label(variable: str) -> str:
     kind, _, name = variable.partition(".")
     labels = {"gaming_rate": "gaming rate in", "values": "strength of", "reward": "reward in"}
     return f"{labels[kind]} {spaced(name)}"
-
-
-def few_digits(number: float) -> str:
-    """Write a number with three significant digits."""
-    return with_minus(f"{number:.3g}")
 
 
 def _axis_label(key: str) -> str:
@@ -148,7 +142,7 @@ def _draw_pieces(ax: Axes, variable: str, pieces: Sequence[Piece]) -> list[Piece
         low, high = -0.03, 1.03
     elif variable.startswith("values.") and low < 0.0 < high:
         ax.axhline(0.0, color=MUTED, lw=0.6, zorder=1)
-    ax.set(ylim=(low, high), title=readable(variable).capitalize())
+    ax.set(ylim=(low, high), title=_label(variable).capitalize())
     return visible
 
 
@@ -193,7 +187,7 @@ def _label_folds(
     places = np.stack([folds["position"], (folds[variable] - low) / (high - low)], axis=1)
     for group in _groups(places):
         first = folds.iloc[group[0]]
-        numbers = dict.fromkeys(few_digits(number) for number in sorted(folds[key].iloc[group]))
+        numbers = dict.fromkeys(with_minus(f"{x:.3g}") for x in sorted(folds[key].iloc[group]))
         to_right = bool(first["position"] < _ROOM or comes_from_left[folds.index[group[0]]])
         ax.annotate(
             f"at {' and '.join(numbers)}",
