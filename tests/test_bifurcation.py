@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sim
-from sim.stability.bifurcation import Bifurcations, bifurcations, bistable
+from sim.stability.bifurcation import Bifurcations, bifurcations, bistable, most_moved
 from test_plots import texts
 
 KEY, RATE = "agent.initial.awareness", "gaming_rate.copyright_chat"
@@ -55,6 +56,8 @@ def test_frame_and_repr_have_every_point(diagram: Bifurcations) -> None:
     assert frame[RATE].between(0.0, 1.0).all()
     assert set(frame["event"]) <= {"", "fold", "crossing", "change"}
     assert (frame.loc[frame["kind"] == "stable", "largest_eigenvalue"] < 1.0).all()
+    rates = pd.DataFrame({"gaming_rate.a": [0.0, 0.2], "gaming_rate.b": [0.5, 0.9], "x": [0, 9]})
+    assert most_moved(rates) == "gaming_rate.b"
     assert repr(diagram) == (
         "<Bifurcations along agent.initial.awareness from -7 to -6: branches=2, folds=1, "
         "crossings=0>"
