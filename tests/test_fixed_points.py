@@ -120,10 +120,10 @@ def test_what_runs_away_ever_more_slowly_has_no_fixed_point() -> None:
 
 
 def test_a_slow_start_is_waited_for_though_another_one_runs_away() -> None:
-    f = toys.Toy(lambda x: np.where(x.real < 5.0, 0.999 * x, x + 1.0), ("x",))
+    f = toys.Toy(lambda x: np.where(x.real < 5.0, 0.99 * x, x + 1.0), ("x",))
     surveyed = survey(f, np.array([[1.0, 20.0]]), steps=100)
     assert surveyed.attractor.tolist() == [0, -1]
-    assert 9_000 < surveyed.steps < 100_000
+    assert 900 < surveyed.steps < 10_000
 
 
 @pytest.mark.parametrize("seed", range(4))
