@@ -77,8 +77,18 @@ def test_orbits_end_at_their_attractors(plane: PhasePlane) -> None:
     for orbit in orbits:
         end = [orbit.values[-1], orbit.habits[-1]]
         np.testing.assert_allclose(end, plane.points[orbit.attractor or 0].at, atol=1e-3)
-        assert abs(orbit.values[0]) <= 2
-        assert abs(orbit.habits[0]) <= 8
+    starts = np.array([[orbit.values[0] / 2, orbit.habits[0] / 8] for orbit in plane.orbits])
+    np.testing.assert_allclose(np.abs(starts).max(axis=1), 0.96)  # around the edge, ...
+    assert len(np.unique(starts.round(9), axis=0)) == 12
+    np.testing.assert_allclose(starts.mean(axis=0), 0.0, atol=1e-12)  # ... evenly
+
+
+def test_fixed_points_beyond_the_edge_are_left_out(plane: PhasePlane) -> None:
+    ends = {"value_range": (0.0, 2.0), "points": 2, "orbits": 0}
+    upper = phase_plane("copyright", training=ANCHORED, **ends)
+    inside = [point.at for point in plane.points if point.at[0] > 0.0]
+    assert 0 < len(inside) < len(plane.points)
+    np.testing.assert_allclose([point.at for point in upper.points], inside, atol=1e-6)
 
 
 def test_the_training_orbit_is_the_run_and_slices_start_on_it(plane: PhasePlane) -> None:
