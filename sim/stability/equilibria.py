@@ -12,7 +12,6 @@ they saturate, and the corners at which they do are equilibria of their own.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -28,7 +27,7 @@ from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.overrides import read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.stability.fixed_points import FixedPoint, Kind, Survey, survey
+from sim.stability.fixed_points import FixedPoint, Kind, Survey, count_kinds, survey
 from sim.stability.invasion import SATURATED, Invasion, Side, invasions, log_odds
 from sim.stability.training_map import TrainingMap
 
@@ -130,8 +129,7 @@ class Equilibria:
     invasions: tuple[Invasion, ...]
 
     def __repr__(self) -> str:
-        counts = Counter(point.kind for point in self.points)
-        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no points"
+        kinds = count_kinds(point.kind for point in self.points)
         return f"<Equilibria: {kinds}; own={self.own}, unsettled={self.unsettled:.2g}>"
 
     @property

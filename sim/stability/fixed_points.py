@@ -9,6 +9,8 @@ has none (for gates see `sim.stability.invasion`).
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -181,6 +183,12 @@ def classify(f: Map, at: Array) -> FixedPoint:
         kind = "neutral"
     directions = tuple(_main_coordinates(vectors[:, i], f.names) for i in np.flatnonzero(on))
     return FixedPoint(f.names, at.copy(), values, kind, directions, _real_basis(vectors[:, on]))
+
+
+def count_kinds(kinds: Iterable[Kind]) -> str:
+    """Return a list of classes as text: `2 stable, 1 saddle`."""
+    counts = Counter(kinds)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]) or "no points"
 
 
 def _newton_step(jacobian: Array, residual: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -7,7 +7,6 @@ plane also has the orbit of the full training, projected onto it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.stability.fixed_points import FixedPoint, Survey, survey
+from sim.stability.fixed_points import FixedPoint, Survey, count_kinds, survey
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range
 
@@ -98,8 +97,7 @@ class PhasePlane:
     training_orbit: Orbit
 
     def __repr__(self) -> str:
-        counts = Counter(point.kind for point in self.points)
-        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no fixed points"
+        kinds = count_kinds(point.kind for point in self.points)
         return f"<PhasePlane of values.{self.value} and habit.{self.context}: {kinds}>"
 
     @property
