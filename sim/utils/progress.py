@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import accumulate, pairwise
 
 
@@ -35,3 +37,25 @@ def parts_of(
     """
     ends = list(accumulate(costs, initial=0.0))
     return [part_of(progress, start / ends[-1], stop / ends[-1]) for start, stop in pairwise(ends)]
+
+
+#: What computations that take long accept: True, a function of the share that is done, or neither.
+ProgressOption = bool | Callable[[float], None] | None
+
+
+def read_progress(progress: ProgressOption, label: str) -> Callable[[float], None] | None:
+    """Return the function that a progress option stands for; None where nothing is reported.
+
+    Args:
+        progress: True: a line on standard error that is rewritten as the share rises; or a
+            function that is called with it.
+        label: Name of the work on that line.
+    """
+    if progress is True:
+        return partial(_print_share, label)
+    return None if progress is False else progress
+
+
+def _print_share(label: str, share: float) -> None:
+    end = "\n" if share >= 1.0 else ""
+    print(f"\r{label}: {share:4.0%}", end=end, file=sys.stderr, flush=True)
