@@ -403,8 +403,8 @@ def test_one_more_copy_or_tick_changes_no_other_copys_draws() -> None:
 def test_how_many_ticks_are_drawn_at_once_changes_nothing(monkeypatch) -> None:
     kind = profile(coordination=0.4)
     before = fates(make(kind, **LASTING))
-    monkeypatch.setattr("sim.abm.deployment_model._FIRST_STRETCH", 1)
-    monkeypatch.setattr("sim.abm.deployment_model._MOST_DRAWN", 30)
+    monkeypatch.setattr("sim.abm.deployment_model._FIRST_TICKS", 1)
+    monkeypatch.setattr("sim.abm.deployment_model._MOST_COPY_TICKS", 30)
     assert fates(make(kind, **LASTING)) == before
 
 
