@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import sim
+from experiments.worst_case.visibility import WAYS, turned, ways
 from populations import NONE, WIDE, planted
-from sim.analysis.audit import FINDERS, WAYS, audit, ways
+from sim.analysis.audit import FINDERS, audit
 from sim.analysis.retraining import Retrainer, retrained_world
 from sim.dynamics.engines.registry import get_engine
 from sim.specs.oversight import Oversight
@@ -323,8 +324,8 @@ def test_turned_counts_everybody_that_was_retrained() -> None:
             "retraining": {"steps": 20, "rounds": 2},
         },
     )
-    counted = sum(sum(row.values()) for row in found.turned().values())
+    counted = sum(sum(row.values()) for row in turned(found).values())
     assert counted == found.retrained.sum() > 0
     by_monitor = found.found_first[:, FINDERS.index("reasoning_monitor")]
-    some = sum(sum(row.values()) for row in found.turned(by_monitor).values())
+    some = sum(sum(row.values()) for row in turned(found, by_monitor).values())
     assert some == (by_monitor & found.retrained).sum() < counted

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import sim
+from experiments.causation.contrasts import contrasts_of, with_do
 from experiments.causation.scenario_effects import scenario_effects, scenario_worlds
 from experiments.causation.study import Effects, effect_worlds, effects, groups_at_start
 from experiments.causation.text import direction, effects_paragraph, signed, signed_small, told
 from sim.analysis.after import PostTraining
-from sim.analysis.contrasts import contrasts_of, with_do
 from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
 from sim.analysis.end_outcomes import outcomes
 from sim.analysis.paired_differences import paired, policy_distance

@@ -7,14 +7,12 @@ import pytest
 import xarray as xr
 
 import sim
+from experiments.evidence.causes import CUTS, by_contexts, cause_table
+from experiments.evidence.hypotheses import HYPOTHESES, hypotheses
+from experiments.evidence.scores import calibration, score_of
 from sim.analysis.after import PostTraining
-from sim.analysis.evidence_scores import calibration, score_of
-from sim.analysis.hypotheses import HYPOTHESES, hypotheses
 from sim.analysis.likelihood_ratios import (
-    CUTS,
     FEWEST,
-    by_contexts,
-    cause_table,
     evidence_table,
     likelihood_ratio,
     resample,

@@ -17,6 +17,7 @@ import pytest
 
 import sim
 from experiments.sensitivity.compare import TOP, compare, spearman
+from experiments.sensitivity.methods import read_methods
 from experiments.sensitivity.outcomes import (
     OUTCOMES,
     outcomes_of,
@@ -31,7 +32,6 @@ from sim.analysis.sensitivity import (
     analyse,
     convergence,
     morris_sample,
-    read_methods,
     sobol_sample,
 )
 from sim.analysis.worst_case import TERMS, Thresholds

@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from experiments.causation.contrasts import Contrast, Do, contrasts_of
 from experiments.causation.figure import effects_figure
 from experiments.causation.figure_mediation import mediation_figure, scenarios_figure
 from experiments.causation.figure_self_modification import self_modification_figure
@@ -30,7 +31,6 @@ from experiments.causation.text import (
 )
 from experiments.stability.command import describe
 from sim.analysis.after import PostTraining
-from sim.analysis.contrasts import Contrast, Do, contrasts_of
 from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sim.analysis.contrasts import Contrast, Do, in_training, with_do
+from experiments.causation.contrasts import Contrast, Do, in_training, with_do
 from sim.analysis.paired_differences import paired
 from sim.specs.settings import Specs, apply_settings
 

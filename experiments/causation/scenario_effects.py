@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from sim.analysis.contrasts import in_training, with_do
+from experiments.causation.contrasts import in_training, with_do
 from sim.analysis.paired_differences import paired_table
 from sim.specs.scenario import Scenario
 from sim.specs.settings import Specs, apply_settings, read_specs

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sim.analysis.contrasts import gaming_only_in, with_do
+from experiments.causation.contrasts import gaming_only_in, with_do
 from sim.analysis.end_outcomes import contested_values
 from sim.analysis.paired_differences import paired
 from sim.dynamics.state import Array

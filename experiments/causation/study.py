@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analysis.contrasts import Contrast, Do, with_do
+from experiments.causation.contrasts import Contrast, Do, with_do
 from sim.analysis.paired_differences import paired, paired_table, policy_distance
 from sim.dynamics.state import Array
 from sim.specs.scenario import Scenario

@@ -11,15 +11,16 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from experiments.evidence.causes import CUTS, by_contexts, cause_table
 from experiments.evidence.figure import by_contexts_figure, ratios_figure
 from experiments.evidence.figure_calibration_curve import calibration_figure
+from experiments.evidence.hypotheses import hypotheses
+from experiments.evidence.scores import Score, calibration, score_of
 from experiments.evidence.terminal_tables import closing
 from experiments.evidence.text import said
 from experiments.stability.command import describe
 from sim.analysis.after import PostTraining
-from sim.analysis.evidence_scores import Score, calibration, score_of
-from sim.analysis.hypotheses import hypotheses
-from sim.analysis.likelihood_ratios import CUTS, by_contexts, cause_table, evidence_table
+from sim.analysis.likelihood_ratios import evidence_table
 from sim.analysis.observations import Flags, Seeing, contexts_gamed, observations
 from sim.analysis.summary_moment import moment_of
 from sim.cli.after_training import AFTER_KEYS, pop_after

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sim.analysis.hypotheses import HYPOTHESES
+from experiments.evidence.hypotheses import HYPOTHESES
 from sim.analysis.likelihood_ratios import FEWEST
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 from sim.utils.format import join_words, percent, shown

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
-from sim.analysis.hypotheses import HYPOTHESES
+from experiments.evidence.hypotheses import HYPOTHESES
 from sim.analysis.observations import NOTHING
 from sim.utils.format import percent, shown
 

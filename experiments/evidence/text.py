@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sim.analysis.evidence_scores import Score
+from experiments.evidence.scores import Score
 from sim.analysis.likelihood_ratios import FEWEST
 from sim.analysis.observations import NOTHING
 from sim.utils.format import join_words, percent, shown

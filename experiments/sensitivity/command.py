@@ -18,6 +18,7 @@ from rich.text import Text
 
 from experiments.sensitivity.compare import Comparison, compare
 from experiments.sensitivity.figure import morris_figure, sensitivity_figure
+from experiments.sensitivity.methods import read_methods
 from experiments.sensitivity.outcomes import (
     LOCAL,
     WORST,
@@ -34,7 +35,6 @@ from sim.analysis.sensitivity import (
     analyse,
     convergence,
     morris_sample,
-    read_methods,
     sobol_sample,
 )
 from sim.cli.after_training import AFTER_KEYS, pop_after

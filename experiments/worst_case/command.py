@@ -28,6 +28,7 @@ from experiments.worst_case.funnel_moves import (
 from experiments.worst_case.funnel_text import deployed_paragraph, said, said_of_moves
 from experiments.worst_case.study import Funnel, funnel
 from experiments.worst_case.terminal_tables import closing
+from experiments.worst_case.visibility import turned
 from sim.analysis.after import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
@@ -232,5 +233,5 @@ def _audit(found: Funnel) -> dict[str, Any]:
     return {
         "deployed": int(audited.deployed.sum()),
         "retrained": int(audited.retrained.sum()),
-        "turned": audited.turned(),
+        "turned": turned(audited),
     }

@@ -11,7 +11,8 @@ import pandas as pd
 from experiments.worst_case.binding import NOTHING
 from experiments.worst_case.funnel_moves import Moved
 from experiments.worst_case.study import AFTERWARDS, GAMING, STAGES, Funnel
-from sim.analysis.audit import FINDERS, WAYS, Audited
+from experiments.worst_case.visibility import WAYS, turned
+from sim.analysis.audit import FINDERS, Audited
 from sim.analysis.worst_case import TERMS
 from sim.utils.format import join_words, percent
 
@@ -149,7 +150,7 @@ def audit_paragraph(audited: Audited) -> str:
             f"and in {percent(float(found[~gaming].mean()))} of those that do not."
         )
     if audited.retrained.any():
-        says.append(turned_sentence(audited.turned()))
+        says.append(turned_sentence(turned(audited)))
     return " ".join(says)
 
 

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from sim.analysis.retraining import Flags, Retrainer, Subjects
 from sim.dynamics.deployment import pass_chance
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.measures import GAMED
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.result import Result
@@ -40,8 +39,6 @@ from sim.utils.progress import part_of
 
 #: What an agent can be found by before it is deployed.
 FINDERS = (*BEFORE_DEPLOYMENT, "inspection")
-#: How an agent games: somewhere so that a scratchpad shows it, only where none does, or nowhere.
-WAYS = ("visibly", "out_of_sight", "nowhere")
 
 
 @dataclass(frozen=True)
@@ -69,22 +66,6 @@ class Audited:
     def retrained(self) -> Flags:
         """Who was retrained at least once [agent]."""
         return self.rounds > 0
-
-    def turned(self, agents: Flags | None = None) -> dict[str, dict[str, int]]:
-        """Count agents by how they gamed before retraining, and how after it.
-
-        Args:
-            agents: Whom to count [agent]; all that were retrained if None.
-        """
-        chosen = self.retrained if agents is None else agents & self.retrained
-        scenario = Scenario.parse(self.final.provenance["scenario"], path="scenario")
-        was, is_now = (
-            ways(now, scenario)[chosen] for now in (self.before, self.final.data.isel(step=-1))
-        )
-        return {
-            before: {after: int(((was == i) & (is_now == j)).sum()) for j, after in enumerate(WAYS)}
-            for i, before in enumerate(WAYS)
-        }
 
 
 def audit(
@@ -157,21 +138,6 @@ def audit(
         progress(1.0)
     provenance = {**described, "audit": {"oversight": oversight.model_dump(mode="json")}}
     return Audited(Result(data, provenance), before, found, first, rounds, deployed)
-
-
-def ways(now: xr.Dataset, scenario: Scenario) -> NDArray[np.int_]:
-    """Return which of `WAYS` each agent games [agent], from one moment of a result.
-
-    A training context is gamed from a gaming rate of 0.5 on, and visibly if its scratchpad shows
-    half of that or more: s (1 − k_opacity) >= 0.5, as in the penalty P of MODEL.md section 4.
-    """
-    trained = scenario.of_kind("training")
-    room = np.array([context.scratchpad for context in trained.values()])
-    gamed = now["gaming_rate"].sel(context=list(trained)).values >= GAMED
-    opacity = now["capabilities"].sel(capability="opacity").values
-    shown = gamed & (room * (1.0 - opacity[:, None]) >= 0.5)
-    way: NDArray[np.int_] = np.where(shown.any(axis=1), 0, np.where(gamed.any(axis=1), 1, 2))
-    return way
 
 
 class _Faced(NamedTuple):

@@ -1,4 +1,4 @@
-"""What an observation is evidence of: likelihood ratios, posteriors, and how much is cause.
+"""What an observation is evidence of: likelihood ratios and posteriors.
 
 A population is drawn from a prior and trained; of each agent it is known what is seen (O) and what
 is true (H). LR = P(O | H) / P(O | not H) is how many times the odds of H become when O is seen. Its
@@ -6,21 +6,6 @@ interval is the bootstrap's, over agents: the four counts are drawn again, multi
 shares found, half an agent added to each, so that 0 is not taken for never. With fewer than
 `FEWEST` agents with O, with H, with not H, with O and H, or with O and not H, there are too few for
 that; the posterior stands, with an exact binomial interval.
-
-How much is cause: the same agents are trained once more with paths cut by which gaming changes them
-(`CUTS`), and the hypothesis is read there, while the observation stays the one made of the agent as
-it was trained. So the observation, and who shows it, is the same; what differs is what gaming did.
-
-    feedback   motive credit 0; and learning rates 0 for awareness, horizon, competence, and
-               capabilities (all that moves these goes through gaming: practice, and the penalty for
-               what is visible). Gaming moves habit alone, which is gaming itself and neither a goal
-               nor a capability; and it still shields values from training.
-    gaming     nobody games: what gaming shields from training is trained, too. An agent that never
-               games answers otherwise, so this is asked of hypotheses about values alone.
-
-Cutting changes how much agents game, and so what is shielded: that is part of what cause adds. Here
-counts are drawn again as they are. Where the cut turned nobody, the interval has no width, and says
-no more than that.
 """
 
 from __future__ import annotations
@@ -31,10 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analysis.hypotheses import OF_VALUES
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
-from sim.specs.intervention import Interventions
 from sim.utils.intervals import binomial_interval
 
 Flags = NDArray[np.bool_]
@@ -43,18 +26,6 @@ Flags = NDArray[np.bool_]
 FEWEST = 5
 #: Bootstrap draws, and what share of them an interval holds.
 DRAWS, LEVEL = 1000, 0.95
-#: Interventions by what they cut.
-CUTS: dict[str, Interventions] = {
-    "feedback": [
-        {"key": "training.motive_credit", "set": 0},
-        {"key": "training.transfer", "set": 0},
-        *(
-            {"key": f"training.learning_rate.{name}", "set": 0}
-            for name in ("awareness", "log_horizon", "log_competence", "capability")
-        ),
-    ],
-    "gaming": [{"key": "gaming", "set": 0}],
-}
 
 
 def evidence_table(
@@ -76,9 +47,9 @@ def evidence_table(
         "".
     """
     names = [(o, h) for o in seen for h in true]
-    counts = np.array([_counts(true[h], seen[o]) for o, h in names]).reshape(-1, 4)
+    counts = np.array([joint_counts(true[h], seen[o]) for o, h in names]).reshape(-1, 4)
     ratio = likelihood_ratio(counts)
-    few, few_of = _too_few(counts)
+    few, few_of = too_few(counts)
     ratio_low, ratio_high = interval_of(
         likelihood_ratio(resample(counts, seed=seed, stream="evidence", draws=draws, added=0.5))
     )
@@ -109,80 +80,6 @@ def evidence_table(
         )
     frame.loc[frame["few"] >= 0, ["ratio", "ratio_low", "ratio_high"]] = np.nan
     return frame
-
-
-def cause_table(
-    seen: Mapping[str, Flags],
-    true: Mapping[str, Flags],
-    cut: Mapping[str, Mapping[str, Flags]],
-    *,
-    seed: int = 0,
-    draws: int = DRAWS,
-) -> pd.DataFrame:
-    """Return how much of each likelihood ratio is gone when paths of cause are cut.
-
-    Args:
-        seen: By observation, of each agent as it was trained [N].
-        true: By hypothesis, of the same agents as they were trained [N].
-        cut: By what was cut, the hypotheses, of the same agents trained so [N].
-        seed: Of the bootstrap, which draws agents: the same for both.
-        draws: How many times.
-
-    Returns:
-        `observation`, `hypothesis`, `cut`; `ratio`, and `ratio_cut` with the hypothesis as it is
-        with the cut; `adds`, the difference of their logarithms, with `adds_low` and `adds_high`;
-        `few` and `few_of` as in `evidence_table`, of both. Nan where there are too few.
-    """
-    names = [(o, h, c) for c in cut for o in seen for h in true if c != "gaming" or h in OF_VALUES]
-    joint = np.array([_counts(true[h], cut[c][h], seen[o]) for o, h, c in names], np.int64).reshape(
-        -1, 8
-    )
-    again = resample(joint, seed=seed, stream="cause", draws=draws)
-    ratios = [likelihood_ratio(_margin(joint, which)) for which in (0, 1)]
-    with np.errstate(all="ignore"):
-        adds = np.log(ratios[0]) - np.log(ratios[1])
-        full, without = (np.log(likelihood_ratio(_margin(again, which))) for which in (0, 1))
-        low, high = interval_of(full - without)
-    few, few_of = _too_few(_margin(joint, 0))
-    few_cut, few_cut_of = _too_few(_margin(joint, 1))
-    first = few >= 0
-    frame = pd.DataFrame(
-        {
-            "observation": [o for o, _, _ in names],
-            "hypothesis": [h for _, h, _ in names],
-            "cut": [c for _, _, c in names],
-            "ratio": ratios[0],
-            "ratio_cut": ratios[1],
-            "adds": adds,
-            "adds_low": low,
-            "adds_high": high,
-            "few": np.where(first, few, few_cut),
-            "few_of": np.where(first, few_of, few_cut_of),
-        }
-    )
-    numbers = ["ratio", "ratio_cut", "adds", "adds_low", "adds_high"]
-    frame.loc[frame["few"] >= 0, numbers] = np.nan
-    return frame
-
-
-def by_contexts(
-    count: NDArray[np.intp], true: Mapping[str, Flags], *, maximum: int
-) -> pd.DataFrame:
-    """Return P(H | games in exactly k training contexts), with exact binomial intervals.
-
-    Args:
-        count: In how many training contexts each agent games [N].
-        true: By hypothesis [N].
-        most: How many training contexts there are.
-    """
-    rows = []
-    for name, flags in true.items():
-        for k in range(maximum + 1):
-            here = count == k
-            low, high = binomial_interval(flags[here].sum(), here.sum())
-            share = float(flags[here].mean()) if here.any() else np.nan
-            rows.append((name, k, int(here.sum()), share, float(low), float(high)))
-    return pd.DataFrame(rows, columns=["hypothesis", "contexts", "agents", "share", "low", "high"])
 
 
 def likelihood_ratio(counts: NDArray[np.int64]) -> Array:
@@ -239,20 +136,13 @@ def resample(
     return found
 
 
-def _counts(*flags: Flags) -> NDArray[np.int64]:
+def joint_counts(*flags: Flags) -> NDArray[np.int64]:
     """Return how many agents are in each cell; flags vary from last, slowest, to first, fastest."""
     code = sum((~flag).astype(np.int64) << i for i, flag in enumerate(flags))
     return np.bincount(code, minlength=2 ** len(flags))
 
 
-def _margin(joint: NDArray[np.int64], which: int) -> NDArray[np.int64]:
-    """Return counts [..., 4] of one hypothesis of the two from counts of both [..., 8]."""
-    cube = joint.reshape(*joint.shape[:-1], 2, 2, 2)  # seen, cut, full
-    margin: NDArray[np.int64] = cube.sum(axis=-2 if which == 0 else -1)
-    return margin.reshape(*joint.shape[:-1], 4)
-
-
-def _too_few(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+def too_few(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     """Return the smallest count that matters where it is too small (else -1), and of what."""
     both, without, missed, neither = np.moveaxis(counts, -1, 0)
     named = {

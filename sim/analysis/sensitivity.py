@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.dynamics.state import Array
-from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.errors import SpecError, check_whole
 from sim.utils.progress import parts_of
 
 Method = Literal["morris", "sobol"]
@@ -104,21 +104,6 @@ class Indices:
         wanted = (frame["outcome"] == outcome) & (frame["index"] == MAIN[self.sample.method])
         found = frame[wanted].set_index("input")["value"].reindex(self.sample.names)
         return np.asarray(found, np.float64)
-
-
-def read_methods(given: object) -> tuple[Method, ...]:
-    """Return methods from a name or a list of names.
-
-    Raises:
-        SpecError: One does not exist, or there are none.
-    """
-    join_words: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
-    for name in join_words:
-        if name not in METHODS:
-            raise SpecError(f"method: got {name!r}: {nearest(str(name), METHODS)}")
-    if not join_words:
-        raise SpecError(f"method: at least one is needed; allowed: {', '.join(METHODS)}")
-    return tuple(dict.fromkeys(join_words))
 
 
 def morris_sample(
