@@ -50,7 +50,7 @@ figures: environment
 	@$(BIN)/python experiments/phase_diagram.py contour=values.copyright hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/bifurcation.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/stability.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/footnote4.py hydra.run.dir=outputs/figures
+	@$(BIN)/python experiments/footnote4 hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/worst_case.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/deployment.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/archetypes.py hydra.run.dir=outputs/figures

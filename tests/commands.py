@@ -22,7 +22,9 @@ EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
 
 def script(name: str) -> Path:
-    return EXPERIMENTS / f"{name}.py"
+    """Return what `python` is to run: the folder of a study, or a script."""
+    folder = EXPERIMENTS / name
+    return folder if (folder / "__main__.py").exists() else EXPERIMENTS / f"{name}.py"
 
 
 @dataclass(frozen=True)

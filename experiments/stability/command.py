@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of
-from sim.result import describe_run
+from sim.cli.study import describe as describe
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.settings import Specs
@@ -112,16 +112,6 @@ def read_names(key: str, given: object) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise SpecError(f"{key}: got {given!r}: must be a list of names ([habit, values.NAME])")
     return tuple(names)
-
-
-def describe(specs: Specs, **own: object) -> dict[str, Any]:
-    """Return the provenance of a study: its specs and its own keys, versions and platform."""
-    return describe_run(
-        scenario=specs.scenario.model_dump(mode="json", exclude={"agent"}),
-        agent=specs.agent.model_dump(mode="json"),
-        training=specs.training.model_dump(mode="json"),
-        **own,
-    )
 
 
 def summarise(study: Study, found: Equilibria, plane: PhasePlane) -> dict[str, Any]:

@@ -110,8 +110,8 @@ def judge(
     """Apply the rules.
 
     Args:
-        least: The least gaming rate over the window, in each training context [n, C].
-        most: The greatest [n, C].
+        minimum: The least gaming rate over the window, in each training context [n, C].
+        maximum: The greatest [n, C].
         onset: The onset [n, C]; nan where gaming never set in.
         rules: Thresholds; the windows are in what is given.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import update_wrapper, wraps
+from pathlib import Path
 from typing import Any, ClassVar
 
 import hydra
@@ -81,19 +82,49 @@ def application(
     def decorate(task: Task) -> Callable[[], None]:
         @wraps(task)
         def main() -> None:
-            os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
-            OmegaConf.register_new_resolver("sim.help", help_text, replace=True)
-            _open_sections()
-            CheckBeforeRun.check = staticmethod(check)
-            command = hydra.main(
-                version_base="1.3", config_path=str(config_root()), config_name=config_name
+            launch(
+                task,
+                config_dir=config_root(),
+                config_name=config_name,
+                check=check,
+                keys=keys,
+                help_text=help_text,
+                is_run=check is read_run,
             )
-            with reporting(keys):
-                command(Job(task, is_run=check is read_run))()
 
         return main
 
     return decorate
+
+
+def launch(
+    task: Task,
+    *,
+    config_dir: Path,
+    config_name: str,
+    check: Check,
+    keys: Sequence[str],
+    help_text: Callable[[str], str],
+    is_run: bool = False,
+) -> None:
+    """Start a Hydra application on the command line of this process.
+
+    Args:
+        task: Takes a composed config. Hydra names the job after its `__module__`.
+        config_dir: Where the primary config is; groups are found in configs/ as well.
+        config_name: Its name, without `.yaml`.
+        check: Raises a `SpecError` where a config cannot be used.
+        keys: What can be set.
+        help_text: Makes what --help prints, of the job's name.
+        is_run: Whether the array sweeper can make many of these jobs at once.
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
+    OmegaConf.register_new_resolver("sim.help", help_text, replace=True)
+    _open_sections()
+    CheckBeforeRun.check = staticmethod(check)
+    command = hydra.main(version_base="1.3", config_path=str(config_dir), config_name=config_name)
+    with reporting(keys):
+        command(Job(task, is_run=is_run))()
 
 
 def _open_sections() -> None:

@@ -67,7 +67,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
     """
     data = plain(config)
     _check_keys(data, ALL_KEYS)
-    specs = _pop_specs(data, scenario_name)
+    specs = pop_specs(data, scenario_name)
     return Asked(
         specs=specs,
         run={key: value for key, value in data.items() if key in RUN_KEYS},
@@ -94,7 +94,7 @@ def read_study(
     """
     data = plain(config)
     _check_keys(data, (*SPEC_KEYS, *keys))
-    specs = _pop_specs(data, scenario_name)
+    specs = pop_specs(data, scenario_name)
     return specs, data
 
 
@@ -144,8 +144,12 @@ def _check_keys(data: Mapping[str, Any], known: Collection[str]) -> None:
             raise SpecError(f"{key}: unknown key; {nearest(key, known)}")
 
 
-def _pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
-    """Take the specs out of a config that is plain data."""
+def pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
+    """Take the specs out of a config that is plain data.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
     described = data.pop("scenario", None)
     if not isinstance(described, dict) or not described:
         raise SpecError("scenario: is missing; choose one with scenario=NAME")

@@ -185,7 +185,7 @@ def newton(of: Map, starts: Array, *, maximum: int = 60, radius: float = _RADIUS
     Args:
         of: The map F.
         starts: [P, N].
-        most: Most steps of one start.
+        maximum: Most steps of one start.
         radius: How far from its start a coordinate may go. Where a parameter is driven off to
             infinity, ever more slowly, Newton's method follows it in steps of about 1 for as long
             as it is let, to where floating point can tell no step from none.
