@@ -17,7 +17,7 @@ from sim.analysis.curves import (
     most_gamed,
     paired_differences,
     quantile_curves,
-    shown_levels,
+    thin_levels,
 )
 from sim.specs.errors import SpecError
 from sim.sweeps.result import Sweep
@@ -152,7 +152,7 @@ def test_paired_differences_are_those_within_a_seed(
 ) -> None:
     if of in by:
         by = []
-    found = paired_differences(table, VARIABLES[:2], of=of, baseline=baseline, by=by)
+    found = paired_differences(table, VARIABLES[:2], axis=of, baseline=baseline, by=by)
     wanted = [
         difference_by_hand(full, name, of=of, baseline=baseline, by=by) for name in VARIABLES[:2]
     ]
@@ -164,8 +164,8 @@ def test_the_baseline_is_the_first_level_if_none_is_said(table: Sweep) -> None:
     """Of numbers the least, of choices the one that was given first."""
     for of, first in (("training.update_rule", "replicator"), ("agent.awareness", -2.0)):
         pd.testing.assert_frame_equal(
-            paired_differences(table, ["reach"], of=of),
-            paired_differences(table, ["reach"], of=of, baseline=first),
+            paired_differences(table, ["reach"], axis=of),
+            paired_differences(table, ["reach"], axis=of, baseline=first),
         )
 
 
@@ -173,7 +173,7 @@ def test_pairs_of_seeds_alone() -> None:
     """Where nothing but the seed differs, all that runs share is nothing."""
     given: dict[str, Any] = {"agent": {"spread": {"initial": {"habit": 2.0}}}, "engine": "numpy"}
     table = sim.sweep("pipeline", seeds=3, training={"steps": 10}, record="curves", **given)
-    found = paired_differences(table, ["gaming_rate.chat_feedback"], of="seed")
+    found = paired_differences(table, ["gaming_rate.chat_feedback"], axis="seed")
     seen = table.query(
         'select seed, step, "gaming_rate.chat_feedback" as g '
         "from curves join design using (run) order by seed, step"
@@ -197,7 +197,7 @@ def test_pairs_are_owed_to_the_axis_and_not_to_chance() -> None:
         engine="numpy",
     )
     found = paired_differences(
-        table, ["gaming_rate.chat_feedback"], of="training.visible_gaming_penalty"
+        table, ["gaming_rate.chat_feedback"], axis="training.visible_gaming_penalty"
     )
     assert (found[["low", "median", "high"]] == 0.0).all(axis=None)
     assert (found["runs"] == 4).all()
@@ -231,7 +231,7 @@ def test_whole_choices_are_whole_and_in_order() -> None:
 @pytest.mark.parametrize("maximum", [2, MOST_LEVELS])
 def test_shown_levels_are_spread_evenly_with_both_ends(count: int, maximum: int) -> None:
     levels = [f"level {n}" for n in range(count)]
-    shown = shown_levels(levels, maximum=maximum)
+    shown = thin_levels(levels, maximum=maximum)
     if count <= maximum:
         assert shown == levels
         return
@@ -277,10 +277,10 @@ def test_what_the_sweep_has_not_is_refused_in_one_line(table: Sweep) -> None:
     refused(lambda: quantile_curves(table, ["reech"]), "has no 'reech'", "did you mean 'reach'")
     refused(lambda: quantile_curves(table, reach, by=["agent.awarenes"]), "'agent.awareness'")
     refused(lambda: quantile_curves(table, []), "variables", "at least one")
-    refused(lambda: paired_differences(table, [], of="seed"), "variables", "at least one")
-    refused(lambda: paired_differences(table, reach, of="sed"), "did you mean 'seed'")
+    refused(lambda: paired_differences(table, [], axis="seed"), "variables", "at least one")
+    refused(lambda: paired_differences(table, reach, axis="sed"), "did you mean 'seed'")
     refused(
-        lambda: paired_differences(table, reach, of="training.update_rule", baseline="none"),
+        lambda: paired_differences(table, reach, axis="training.update_rule", baseline="none"),
         "baseline: got 'none'",
         "takes replicator, policy_gradient",
     )
@@ -301,4 +301,4 @@ def test_failed_runs_are_in_no_curve() -> None:
     table = sim.sweep("pipeline", axes=axes, training={"steps": 5}, record="curves", engine="numpy")
     found = quantile_curves(table, ["reach"], by=["training.learning_rate"])
     assert found["training.learning_rate"].unique().tolist() == [0.01]
-    assert len(paired_differences(table, ["reach"], of="training.learning_rate")) == 0
+    assert len(paired_differences(table, ["reach"], axis="training.learning_rate")) == 0

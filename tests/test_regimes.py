@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sim
-from sim.analysis.regimes import REGIMES, STATES, Rules, judge, regimes, sweep_regimes
+from sim.analysis.regimes import REGIMES, STATES, Rules, classify, regimes, sweep_regimes
 from sim.dynamics.measures import GAMED, LAST, WINDOW
 from sim.result import Result
 from sim.specs.errors import SpecError
@@ -405,8 +405,8 @@ def test_the_order_of_contexts_does_not_matter(data: st.DataObject, contexts: in
     ).T
     order = np.array(data.draw(st.permutations(range(contexts))))
     minimum, maximum = np.minimum(low, high)[None], np.maximum(low, high)[None]
-    one = judge(minimum, maximum, onset[None])
-    other = judge(minimum[:, order], maximum[:, order], onset[None, order])
+    one = classify(minimum, maximum, onset[None])
+    other = classify(minimum[:, order], maximum[:, order], onset[None, order])
     assert one.regime == other.regime
     assert one.settled == other.settled
     np.testing.assert_array_equal(one.state[:, order], other.state)

@@ -19,7 +19,7 @@ from experiments.spread.race import boundary, boundary_slope, boundary_table
 from experiments.spread.reach import reach_numbers, thresholds
 from experiments.spread.study import OUTCOMES, Study, outcomes
 from experiments.spread.text import outlive_paragraph, race_paragraph, reach_paragraph
-from sim.analysis.context_roles import ContextRoles, cast_of
+from sim.analysis.context_roles import ContextRoles, context_roles
 from sim.specs.errors import SpecError
 from sim.specs.settings import read_specs
 from sim.sweeps.plan import compile_rows
@@ -111,7 +111,7 @@ def test_without_spread_the_study_leaves_habits_of_untrained_contexts_as_they_we
 
 
 def test_gaming_pays_where_training_pulls_against_a_value() -> None:
-    cast = cast_of(read_specs("copyright"))
+    cast = context_roles(read_specs("copyright"))
     assert (cast.paying, cast.others) == (PAYING, OTHERS)
     assert (cast.contested, cast.protected) == ("copyright_chat", "copyright")
     assert [cast.role(c) for c in ("coding", "copyright_deployed")] == ["idle", "untrained"]
@@ -119,7 +119,7 @@ def test_gaming_pays_where_training_pulls_against_a_value() -> None:
 
 def test_who_is_particular_in_a_population_does_not_change_the_cast() -> None:
     spread = {"initial": {"values": 3.0}, "rationality": 2.0}
-    assert cast_of(read_specs("copyright", agent={"spread": spread})) == cast_of(
+    assert context_roles(read_specs("copyright", agent={"spread": spread})) == context_roles(
         read_specs("copyright")
     )
 

@@ -13,7 +13,7 @@ from experiments.spread.crossings import crossing, finite, middle
 from experiments.spread.runs import per_run, sound_runs
 from experiments.spread.study import CASES, RULE_KEY, SPREAD_KEY, STEPS_KEY, Study, similarity_key
 from sim.analysis.context_roles import ContextRoles
-from sim.analysis.regimes import STATES, judge, sweep_regimes
+from sim.analysis.regimes import STATES, classify, sweep_regimes
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
 from sim.sweeps.plan import Plan, compile_rows
@@ -54,7 +54,7 @@ def measure_reach(study: Study, plan: Plan, sweep: Sweep) -> pd.DataFrame:
                     "context": context,
                     "role": study.cast.role(context),
                     "gaming_rate": rate,
-                    "state": np.array(STATES)[judge(*ends).state[:, 0]],
+                    "state": np.array(STATES)[classify(*ends).state[:, 0]],
                     "onset": frame[f"onset.{context}"],
                     "habit": frame[f"habit.{context}"],
                     "pull": pull,

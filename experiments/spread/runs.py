@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.spread.study import Study
-from sim.analysis.regimes import judge
+from sim.analysis.regimes import classify
 from sim.dynamics.compile import Program
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
@@ -48,7 +48,7 @@ def at_the_end(study: Study, plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
             "habit": frame[f"habit.{context}"],
             "incentive": frame[f"incentive.{context}"],
             "pull": rationality * frame[f"incentive.{context}"],
-            "moving": ~judge(least, most, onset).settled,
+            "moving": ~classify(least, most, onset).settled,
         }
     )
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.analysis.context_roles import ContextRoles, cast_of
+from sim.analysis.context_roles import ContextRoles, context_roles
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, check_whole, nearest
@@ -110,7 +110,7 @@ class Study:
     @cached_property
     def cast(self) -> ContextRoles:
         """Which part each context plays."""
-        return cast_of(self.specs)
+        return context_roles(self.specs)
 
     @property
     def steps(self) -> int:

@@ -1,6 +1,6 @@
 """Emergence curves of a sweep, by any of its axes: quantiles over runs and agents, and differences.
 
-Everything is asked of the sweep's store through DuckDB, which reads no more columns than it needs.
+They are queries of the sweep's store through DuckDB, which reads only the columns that it needs.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import pandas as pd
 from sim.specs.errors import SpecError, nearest
 from sim.sweeps.result import Sweep
 
-#: The band and the median in it.
+#: Quantiles of the band: its ends, around the median.
 BAND = (0.1, 0.5, 0.9)
-#: More levels than these of a number are thinned in a picture.
+#: At most this many levels of an axis are drawn.
 MOST_LEVELS = 6
 
 
@@ -31,7 +31,7 @@ def quantile_curves(
     Args:
         sweep: A sweep that kept curves.
         variables: Columns of its curves (`reach`, `gaming_rate.coding`); see `columns_of`.
-        by: Axes; runs that differ in others, and in the seed, are taken together.
+        by: Axes; runs that differ in others, and in the seed, are pooled.
         band: The quantiles.
 
     Returns:
@@ -41,101 +41,100 @@ def quantile_curves(
     Raises:
         SpecError: The sweep has no such column or axis, or kept no curves.
     """
-    _check_some(variables)
+    _check_not_empty(variables)
     keys = [sweep.column("design", key) for key in dict.fromkeys(by)]
-    found = []
+    grouped = ", ".join([*keys, "step"])
+    frames = []
     for variable in variables:
         column = sweep.column("curves", variable)
-        grouped = ", ".join([*keys, "step"])
         frame = sweep.query(
             f"select {grouped}, quantile_cont({column}, {list(band)}) as q, "
             "count(distinct run) as runs "
             f"from (select run, step, {column} from curves) join design using (run) "
             f"where {column} is not null group by {grouped} order by {grouped}"
         )
-        found.append(_spread_out(frame, variable))
-    return pd.concat(found, ignore_index=True)
+        frames.append(_split_quantiles(frame, variable))
+    return pd.concat(frames, ignore_index=True)
 
 
 def paired_differences(
     sweep: Sweep,
     variables: Sequence[str],
     *,
-    of: str,
+    axis: str,
     baseline: object = None,
     by: Sequence[str] = (),
     band: tuple[float, float, float] = BAND,
 ) -> pd.DataFrame:
-    """Return what an axis changes, between runs that share their seed and all other axes.
+    """Return the effect of an axis, between runs that share their seed and all other axes.
 
-    Such runs share every random draw, so the difference is owed to the axis, and not to chance.
+    Such runs share every random draw, so the difference is due to the axis, and not to chance.
 
     Args:
         sweep: A sweep that kept curves.
         variables: Columns of its curves.
-        of: The axis.
+        axis: The axis.
         baseline: The level that others are compared with; the first if None.
-        by: Other axes, by which pairs are kept apart.
+        by: Other axes, by which pairs are grouped.
         band: The quantiles, over pairs, of the difference between the medians of their agents.
 
     Returns:
-        As `quantile_curves`, with the level of `of` that was compared, and `runs` for pairs.
+        As `quantile_curves`, with the level of the axis that was compared, and `runs` for pairs.
 
     Raises:
         SpecError: As `quantile_curves`, or the axis has no such level.
     """
-    _check_some(variables)
-    axis = sweep.column("design", of)
-    levels = levels_of(sweep, of)
+    _check_not_empty(variables)
+    key = sweep.column("design", axis)
+    levels = levels_of(sweep, axis)
     if baseline is None:
         baseline = levels[0]
     if baseline not in levels:
-        told = ", ".join(str(level) for level in levels)
-        raise SpecError(f"baseline: got {baseline!r}: {of} takes {told}")
-    others = [sweep.column("design", key) for key in (*sweep.axes, "seed") if key != of]
-    alike = [f"a.{key} is not distinct from b.{key}" for key in dict.fromkeys(others)]
-    same = " and ".join(["a.step = b.step", *alike])
-    keys = [f"b.{sweep.column('design', key)}" for key in dict.fromkeys(by) if key != of]
-    grouped = ", ".join([f"b.{axis}", *keys, "b.step"])
-    found = []
+        allowed = ", ".join(str(level) for level in levels)
+        raise SpecError(f"baseline: got {baseline!r}: {axis} takes {allowed}")
+    shared = [sweep.column("design", other) for other in (*sweep.axes, "seed") if other != axis]
+    equal = [f"a.{column} is not distinct from b.{column}" for column in dict.fromkeys(shared)]
+    condition = " and ".join(["a.step = b.step", *equal])
+    groups = [f"b.{sweep.column('design', other)}" for other in dict.fromkeys(by) if other != axis]
+    grouped = ", ".join([f"b.{key}", *groups, "b.step"])
+    frames = []
     for variable in variables:
         column = sweep.column("curves", variable)
         frame = sweep.query(
-            f"with middle as (select run, step, median({column}) as x from curves "
-            "group by run, step), seen as (select * from middle join design using (run)) "
+            f"with medians as (select run, step, median({column}) as x from curves "
+            "group by run, step), points as (select * from medians join design using (run)) "
             f"select {grouped}, quantile_cont(b.x - a.x, {list(band)}) as q, "
             "count(distinct b.run) as runs "
-            f"from seen a join seen b on {same} "
-            f"where a.{axis} = ? and b.{axis} <> ? and a.x is not null and b.x is not null "
+            f"from points a join points b on {condition} "
+            f"where a.{key} = ? and b.{key} <> ? and a.x is not null and b.x is not null "
             f"group by {grouped} order by {grouped}",
             [baseline, baseline],
         )
-        found.append(_spread_out(frame, variable))
-    return pd.concat(found, ignore_index=True)
+        frames.append(_split_quantiles(frame, variable))
+    return pd.concat(frames, ignore_index=True)
 
 
 def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
-    """Return the columns of a sweep's curves that names stand for.
+    """Return the columns of a sweep's curves by names of columns or variables.
 
-    A name is a column, or a variable, which stands for its columns (`gaming_rate` for that of
-    every context).
+    A variable stands for all its columns (`gaming_rate` for that of every context).
 
     Raises:
-        SpecError: A name stands for nothing.
+        SpecError: There is no such column or variable.
     """
     known = [name for name in sweep.columns("curves") if name not in ("run", "step", "rank")]
-    found = []
+    columns = []
     for name in names:
-        here = [column for column in known if column == name or column.startswith(f"{name}.")]
-        if not here:
+        matches = [column for column in known if column == name or column.startswith(f"{name}.")]
+        if not matches:
             variables = {column.split(".")[0] for column in known}
             raise SpecError(f"variables: got {name!r}: {nearest(name, variables)}")
-        found += here
-    return list(dict.fromkeys(found))
+        columns += matches
+    return list(dict.fromkeys(columns))
 
 
 def most_gamed(sweep: Sweep, count: int) -> list[str]:
-    """Return the gaming rates of the contexts in which most is gamed at any time, most first."""
+    """Return the gaming rates with the highest mean over runs at any step, the highest first."""
     columns = columns_of(sweep, ["gaming_rate"])
     means = ", ".join(f"avg({sweep.column('curves', column)})" for column in columns)
     rates = sweep.query(f"select {means} from curves group by step").max().to_numpy()
@@ -144,7 +143,7 @@ def most_gamed(sweep: Sweep, count: int) -> list[str]:
 
 
 def levels_of(sweep: Sweep, key: str) -> list[object]:
-    """Return what an axis takes, in order; a choice in the order in which it was given.
+    """Return the levels of an axis, in ascending order; of a choice, in the order of the design.
 
     Raises:
         SpecError: There is no such axis.
@@ -159,20 +158,20 @@ def levels_of(sweep: Sweep, key: str) -> list[object]:
     return [level.item() if hasattr(level, "item") else level for level in ordered]
 
 
-def shown_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list[object]:
-    """Return at most so many levels, evenly spread, with the first and the last."""
+def thin_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list[object]:
+    """Return at most `maximum` levels, evenly spread, with the first and the last."""
     if len(levels) <= maximum:
         return list(levels)
     places = np.linspace(0, len(levels) - 1, maximum).round().astype(int)
     return [levels[place] for place in places]
 
 
-def _check_some(variables: Sequence[str]) -> None:
+def _check_not_empty(variables: Sequence[str]) -> None:
     if not variables:
         raise SpecError("variables: at least one is needed")
 
 
-def _spread_out(frame: pd.DataFrame, variable: str) -> pd.DataFrame:
+def _split_quantiles(frame: pd.DataFrame, variable: str) -> pd.DataFrame:
     quantiles = np.stack(frame["q"].to_list()) if len(frame) else np.empty((0, 3))
     low, median, high = quantiles.T
     return frame.drop(columns="q").assign(variable=variable, low=low, median=median, high=high)

@@ -14,7 +14,7 @@ from sim.analysis.curves import (
     most_gamed,
     paired_differences,
     quantile_curves,
-    shown_levels,
+    thin_levels,
 )
 from sim.cli.outputs import write_figure
 from sim.plots.curves import curves
@@ -60,7 +60,7 @@ def draw_curves(sweep: Sweep, directory: Path, wanted: Wanted | None = None) -> 
         frame = quantile_curves(sweep, variables, by=by)
     else:
         frame = paired_differences(
-            sweep, variables, of=wanted.difference, baseline=wanted.baseline, by=by
+            sweep, variables, axis=wanted.difference, baseline=wanted.baseline, by=by
         )
     if frame.empty:
         raise SpecError(
@@ -137,9 +137,7 @@ def _thinned(
     for key, maximum in ((lines, None), (panels, MOST_PANELS)):
         if key is not None:
             levels = [level for level in levels_of(sweep, key) if level in set(frame[key])]
-            shown = (
-                shown_levels(levels) if maximum is None else shown_levels(levels, maximum=maximum)
-            )
+            shown = thin_levels(levels) if maximum is None else thin_levels(levels, maximum=maximum)
             order = {level: place for place, level in enumerate(shown)}
             frame = frame[frame[key].isin(shown)]
             frame = frame.sort_values(key, key=lambda c, order=order: c.map(order), kind="stable")
