@@ -114,7 +114,7 @@ def test_a_point_is_the_most_frequent_regime_of_its_seeds(full: PhaseDiagram) ->
 def test_a_run_has_a_hundred_records_whatever_its_length() -> None:
     def every(steps: int) -> int:
         specs = read_specs("copyright", training={"steps": steps})
-        return prepare(specs, x=X, y=Y).record_every
+        return prepare(specs, x=X, y=Y).corners.parts[0].record_every
 
     assert [every(steps) for steps in (2000, 1999, 300, 40, 1)] == [20, 19, 3, 1, 1]
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import RenderableType
 from rich.table import Column, Table
 
-from sim.analysis.phase_diagram import FAILED, PhaseDiagram, Survey, prepare
+from sim.analysis.phase_diagram import FAILED, PhaseDiagram, PhaseDiagramPlan, prepare
 from sim.analysis.regimes import Rules
 from sim.cli.compose import read_place, read_study
 from sim.cli.outputs import write_figure, write_json
@@ -44,7 +44,9 @@ KEYS = tuple(dict.fromkeys(setting.split("=")[0].split(".")[0] for setting in OW
 _RULES = ("gamed", "idle", "steady")
 
 
-def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Survey, str | None]:
+def read(
+    config: DictConfig, *, scenario_name: str | None = None
+) -> tuple[PhaseDiagramPlan, str | None]:
     """Check what a config asks for.
 
     Args:
