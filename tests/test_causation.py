@@ -13,10 +13,10 @@ from experiments.causation.contrasts import contrasts_of, with_do
 from experiments.causation.scenario_effects import scenario_effects, scenario_worlds
 from experiments.causation.study import Effects, effect_worlds, effects, groups_at_start
 from experiments.causation.text import direction, effects_paragraph, signed, signed_small, told
-from sim.analysis.after import PostTraining
 from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
 from sim.analysis.end_outcomes import outcomes
 from sim.analysis.paired_differences import paired, policy_distance
+from sim.analysis.worst_case import PostTraining
 from sim.dynamics.randomness import normal, seeds_of
 from sim.specs.intervention import read_interventions
 from sim.specs.settings import Specs, read_specs
@@ -171,7 +171,9 @@ def test_an_intervention_on_oversight_moves_what_comes_after_training_and_nothin
     """Control that is certain to see what is done lets k^n through; none lets everything."""
     one = specs()
     rules = PostTraining.default(one.scenario)
-    without = rules.under(read_interventions([{"key": "oversight.control.strength", "set": 0}]))
+    without = rules.with_interventions(
+        read_interventions([{"key": "oversight.control.strength", "set": 0}])
+    )
     strict = {"key": "oversight.control.strength", "set": 1}
     table = effects_of(one, strict, after=without).table
     main = table[(table["contrast"] == "what is done") & (table["group"] == "all")]

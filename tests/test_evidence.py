@@ -10,7 +10,6 @@ import sim
 from experiments.evidence.causes import CUTS, by_contexts, cause_table
 from experiments.evidence.hypotheses import HYPOTHESES, hypotheses
 from experiments.evidence.scores import calibration, score_of
-from sim.analysis.after import PostTraining
 from sim.analysis.likelihood_ratios import (
     FEWEST,
     evidence_table,
@@ -19,7 +18,7 @@ from sim.analysis.likelihood_ratios import (
 )
 from sim.analysis.observations import NOTHING, Seeing, contexts_gamed, observations
 from sim.analysis.summary_moment import TAKEN, moment_of
-from sim.analysis.worst_case import Thresholds
+from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.dynamics.randomness import uniform_pair
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError

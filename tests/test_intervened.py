@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import sim
-from sim.analysis.after import PostTraining
+from sim.analysis.worst_case import PostTraining
 from sim.simulation import prepare
 from sim.specs.intervened import under
 from sim.specs.intervention import read_interventions
@@ -16,7 +16,7 @@ SCENARIO = "lab_to_deployment"
 
 
 def after(*interventions: dict[str, Any]) -> PostTraining:
-    return PostTraining.default(sim.Scenario.load(SCENARIO)).under(interventions)
+    return PostTraining.default(sim.Scenario.load(SCENARIO)).with_interventions(interventions)
 
 
 # --------------------------------------------------------------------------- specs under them

@@ -25,7 +25,6 @@ from experiments.sensitivity.outcomes import (
     read_assumptions,
 )
 from experiments.sensitivity.text import said, title
-from sim.analysis.after import PostTraining
 from sim.analysis.sensitivity import (
     Indices,
     Sample,
@@ -34,7 +33,7 @@ from sim.analysis.sensitivity import (
     morris_sample,
     sobol_sample,
 )
-from sim.analysis.worst_case import TERMS, Thresholds
+from sim.analysis.worst_case import TERMS, PostTraining, Thresholds
 from sim.specs.errors import SpecError
 from sim.specs.settings import Specs, apply_settings, read_specs
 from sim.sweeps.sweep import run_plan

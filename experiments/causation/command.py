@@ -30,8 +30,8 @@ from experiments.causation.text import (
     self_modification_paragraph,
 )
 from experiments.stability.command import describe
-from sim.analysis.after import PostTraining
 from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
+from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
@@ -132,7 +132,7 @@ class Study:
         """Return what is asked for, as plain data, for the provenance."""
         own = {key: getattr(self, key) for key in KEYS if key not in ("store", "do", "executor")}
         study = {**own, "do": [one.model_dump(mode="json") for one in self.do]}
-        return describe(self.specs, **self.after.described(), study=study)
+        return describe(self.specs, **self.after.to_dict(), study=study)
 
 
 class Counts(NamedTuple):
@@ -178,7 +178,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Study
     check_whole("copies", own["copies"], minimum=1, maximum=_MOST_COPIES)
     check_whole("seed", own["seed"], minimum=0, maximum=MOST_SEED)
     do = specs.interventions  # the key `do`, which all commands read as that
-    after.under(do)
+    after.with_interventions(do)
     bare = specs._replace(interventions=())
     study = Study(
         specs=bare,

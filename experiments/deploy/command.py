@@ -16,8 +16,7 @@ from experiments.stability.command import describe
 from sim.abm.batch import Case, Outcomes, deploy_all
 from sim.abm.deployment_model import OUTCOMES
 from sim.abm.profiles import Profile, profiles
-from sim.analysis.after import PostTraining
-from sim.analysis.worst_case import worst_case
+from sim.analysis.worst_case import PostTraining, worst_case
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
@@ -263,7 +262,7 @@ def write_study(directory: Path, study: Study, found: Found) -> tuple[str, Path]
     write_frame(directory / "series.csv", _rows(bars, _series_rows))
     write_frame(directory / "coordination.csv", pd.concat([c.frame() for c in found.curves]))
     write_json(directory / "summary.json", summarise(study, found, says))
-    provenance = describe(study.specs, study=dict(study.own), **study.after.described())
+    provenance = describe(study.specs, study=dict(study.own), **study.after.to_dict())
     write_json(directory / "provenance.json", provenance)
     own = [kind.capabilities["coordination"] for kind in found.kinds]
     figure = deployment_figure(

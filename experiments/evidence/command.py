@@ -19,10 +19,10 @@ from experiments.evidence.scores import Score, calibration, score_of
 from experiments.evidence.terminal_tables import closing
 from experiments.evidence.text import said
 from experiments.stability.command import describe
-from sim.analysis.after import PostTraining
 from sim.analysis.likelihood_ratios import evidence_table
 from sim.analysis.observations import Flags, Seeing, contexts_gamed, observations
 from sim.analysis.summary_moment import moment_of
+from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
@@ -128,7 +128,7 @@ class Study:
             "priors": {name: one.model_dump(mode="json") for name, one in self.priors.items()},
             "cuts": {name: list(CUTS[name]) for name in self.worlds[1:]},
         }
-        return describe(self.specs, **self.after.described(), study=study)
+        return describe(self.specs, **self.after.to_dict(), study=study)
 
 
 @dataclass(frozen=True)

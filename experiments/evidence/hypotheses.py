@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.after import PostTraining
+from sim.analysis.worst_case import PostTraining
 from sim.analysis.observations import contexts_gamed
 from sim.analysis.worst_case import worst_case_at
 from sim.dynamics.measures import GAMED

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sim.analysis.after import PostTraining
+from sim.analysis.worst_case import PostTraining
 from sim.analysis.sensitivity import Sample
 from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import TERMS, worst_case_at

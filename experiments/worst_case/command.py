@@ -29,7 +29,7 @@ from experiments.worst_case.funnel_text import deployed_paragraph, said, said_of
 from experiments.worst_case.study import Funnel, funnel
 from experiments.worst_case.terminal_tables import closing
 from experiments.worst_case.visibility import turned
-from sim.analysis.after import PostTraining
+from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
@@ -87,7 +87,7 @@ class Study:
         """Return what is asked for, as plain data, for the provenance."""
         own = {key: getattr(self, key) for key in KEYS}
         study = {**own, "moves": [move.name for move in self.moves]}
-        return describe(self.specs, **self.after.described(), study=study)
+        return describe(self.specs, **self.after.to_dict(), study=study)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from experiments.worst_case.study import GAMING, STAGES, Funnel, funnel
 from experiments.worst_case.visibility import turned
-from sim.analysis.after import PostTraining
+from sim.analysis.worst_case import PostTraining
 from sim.analysis.audit import FINDERS
 from sim.analysis.worst_case import Thresholds
 from sim.result import Result

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sim.analysis.after import PostTraining
 from sim.analysis.end_outcomes import outcomes
 from sim.analysis.summary_moment import moment_of
+from sim.analysis.worst_case import PostTraining
 from sim.dynamics.randomness import seeds_of
 from sim.dynamics.state import Array
 from sim.specs.settings import Specs
@@ -73,7 +73,9 @@ def outcomes_by_world(
         scenario = part.specs.scenario
         rows = frame[frame["world"] == part.chosen["world"]].reset_index(drop=True)
         sound = rows["error"].isna().to_numpy()
-        rules = (after or PostTraining.default(scenario)).under(part.specs.interventions)
+        rules = (after or PostTraining.default(scenario)).with_interventions(
+            part.specs.interventions
+        )
         told = outcomes(
             moment_of(rows[sound], scenario), scenario, start=start_of(part)[sound], after=rules
         )

@@ -7,8 +7,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from sim.analysis.after import PostTraining
-from sim.analysis.worst_case import TERMS, worst_case_at
+from sim.analysis.worst_case import TERMS, PostTraining, worst_case_at
 from sim.specs.agent import CAPABILITIES
 from sim.specs.scenario import Scenario
 
