@@ -14,8 +14,7 @@ import pytest
 import sim
 from experiments.worst_case.visibility import WAYS, turned, ways
 from populations import NONE, WIDE, planted
-from sim.analysis.audit import FINDERS, audit
-from sim.analysis.retraining import Retrainer, retrained_world
+from sim.analysis.audit import FINDERS, Retrainer, audit, retraining_specs
 from sim.dynamics.engines.registry import get_engine
 from sim.specs.oversight import Oversight
 from sim.specs.settings import read_specs
@@ -53,7 +52,7 @@ def test_oversight_that_misses_nothing_lets_nobody_through_without_capability() 
 def test_without_oversight_everybody_is_deployed() -> None:
     found = audit(trained(), oversight=NONE)
     assert found.deployed.all()
-    assert not found.found.any()
+    assert not found.findings.any()
     assert not found.retrained.any()
 
 
@@ -73,7 +72,7 @@ def test_frequencies_agree_with_the_formula() -> None:
     stuck = float((1 - slip.sel(context="song_request")) * (1 - slip.sel(context="honeypot")) ** 2)
     chances = np.array([*passed, stuck])
     error = np.sqrt(chances * (1.0 - chances) / agents)
-    assert (np.abs((~found.found).mean(axis=0) - chances) < 4.5 * error).all()
+    assert (np.abs((~found.findings).mean(axis=0) - chances) < 4.5 * error).all()
     whole = chances.prod()
     error = np.sqrt(whole * (1.0 - whole) / agents)
     assert abs(found.deployed.mean() - whole) < 4.5 * error
@@ -83,7 +82,7 @@ def test_frequencies_agree_with_the_formula() -> None:
 
 def test_an_agents_draws_do_not_depend_on_who_else_is_there() -> None:
     few, many = audit(trained(20)), audit(trained(60))
-    np.testing.assert_array_equal(few.found, many.found[:20])
+    np.testing.assert_array_equal(few.findings, many.findings[:20])
     np.testing.assert_array_equal(few.deployed, many.deployed[:20])
     retrain = {name: {"when_found": "retrain"} for name in FINDERS}
     retrain["retraining"] = {"steps": 5, "rounds": 2}  # type: ignore[dict-item]
@@ -97,8 +96,8 @@ def test_an_agents_draws_do_not_depend_on_who_else_is_there() -> None:
 def test_another_seed_draws_anew_and_the_same_one_does_not() -> None:
     result = trained()
     first, again, other = (audit(result, seed=seed) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(first.found, again.found)
-    assert (first.found != other.found).any()
+    np.testing.assert_array_equal(first.findings, again.findings)
+    assert (first.findings != other.findings).any()
 
 
 # ------------------------------------------------------------------------------ what is done then
@@ -107,7 +106,7 @@ def test_another_seed_draws_anew_and_the_same_one_does_not() -> None:
 def test_a_finding_that_is_ignored_stops_nobody() -> None:
     weak = planted(30, capability=np.full(5, -800.0))
     found = audit(weak, oversight=only("red_teaming", strength=1.0, when_found="ignore"))
-    assert found.found[:, FINDERS.index("red_teaming")].all()
+    assert found.findings[:, FINDERS.index("red_teaming")].all()
     assert found.deployed.all()
 
 
@@ -176,7 +175,7 @@ def test_retraining_is_training_on_what_something_was_found_in() -> None:
     found = audit(result, oversight=evaluated(), engine="numpy")
     one = int(np.flatnonzero(found.retrained)[3])
     specs = read_specs("lab_to_deployment", agent=agent, training={"anchor": 0.01})
-    program = Retrainer.of(result, specs, Oversight(), get_engine("numpy")).program
+    program = Retrainer.from_run(result, specs, Oversight(), get_engine("numpy")).program
     changed = specs.scenario.model_dump()
     changed["contexts"]["capability_test"] |= {"kind": "training", "weight": 2.0}
     state = result.state(50)
@@ -236,14 +235,14 @@ def test_several_findings_are_all_trained_on() -> None:
     specs = read_specs("lab_to_deployment", training={"visible_gaming_penalty": 3.0})
     names = list(specs.scenario.contexts)
     added = np.isin(names, ["capability_test", "honeypot"])
-    scenario, training = retrained_world(specs, Oversight(), contexts=added, monitored=True)
+    scenario, training = retraining_specs(specs, Oversight(), contexts=added, monitored=True)
     kinds = {name: context.kind for name, context in scenario.contexts.items()}
     assert kinds["capability_test"] == kinds["honeypot"] == "training"
     assert kinds["access_deployed"] == "deployment"
     for context in scenario.contexts.values():
         assert context.monitor == (1.0 if context.scratchpad else 0.0)
     assert training.visible_gaming_penalty == 3.0  # its own is the higher
-    _, same = retrained_world(specs, Oversight(), contexts=added, monitored=False)
+    _, same = retraining_specs(specs, Oversight(), contexts=added, monitored=False)
     assert same == specs.training
 
 
@@ -262,7 +261,7 @@ def test_retraining_goes_on_in_the_last_phase_that_training_came_to() -> None:
         (21, 8.0, -1.0),
     ):
         specs = read_specs(described, training={"steps": steps})
-        scenario, _ = retrained_world(specs, Oversight(), contexts=nothing, monitored=False)
+        scenario, _ = retraining_specs(specs, Oversight(), contexts=nothing, monitored=False)
         assert scenario.curriculum == ()
         assert scenario.contexts["coding"].weight == weight
         assert scenario.contexts["coding"].reward["give_up"] == give_up
@@ -284,8 +283,8 @@ def test_selected_copies_are_retrained_with_their_parents_traits() -> None:
     )
     ancestors = result.ancestor.values[-1].astype(int)
     assert (ancestors != np.arange(12)).any()
-    program = Retrainer.of(result, specs, Oversight(), get_engine("numpy")).program
-    own = Retrainer.of(
+    program = Retrainer.from_run(result, specs, Oversight(), get_engine("numpy")).program
+    own = Retrainer.from_run(
         sim.Result(result.data.isel(step=[0]), result.provenance),
         specs,
         Oversight(),
@@ -326,6 +325,6 @@ def test_turned_counts_everybody_that_was_retrained() -> None:
     )
     counted = sum(sum(row.values()) for row in turned(found).values())
     assert counted == found.retrained.sum() > 0
-    by_monitor = found.found_first[:, FINDERS.index("reasoning_monitor")]
+    by_monitor = found.first_findings[:, FINDERS.index("reasoning_monitor")]
     some = sum(sum(row.values()) for row in turned(found, by_monitor).values())
     assert some == (by_monitor & found.retrained).sum() < counted

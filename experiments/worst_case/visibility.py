@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.audit import Audited
+from sim.analysis.audit import AuditResult
 from sim.dynamics.measures import GAMED
 from sim.specs.scenario import Scenario
 
@@ -14,7 +14,9 @@ from sim.specs.scenario import Scenario
 WAYS = ("visibly", "out_of_sight", "nowhere")
 
 
-def turned(audited: Audited, agents: NDArray[np.bool_] | None = None) -> dict[str, dict[str, int]]:
+def turned(
+    audited: AuditResult, agents: NDArray[np.bool_] | None = None
+) -> dict[str, dict[str, int]]:
     """Count agents by how they gamed before retraining, and how after it.
 
     Args:
