@@ -13,9 +13,15 @@ from experiments.causation.contrasts import contrasts_of, with_do
 from experiments.causation.scenario_effects import scenario_effects, scenario_worlds
 from experiments.causation.study import Effects, effect_worlds, effects, groups_at_start
 from experiments.causation.text import direction, effects_paragraph, signed, signed_small, told
-from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
-from sim.analysis.end_outcomes import outcomes
-from sim.analysis.paired_differences import paired, policy_distance
+from sim.analysis.counterfactuals import (
+    initial_values,
+    outcomes,
+    outcomes_by_world,
+    paired_difference,
+    policies_by_world,
+    policy_distance,
+    worlds_plan,
+)
 from sim.analysis.worst_case import PostTraining
 from sim.dynamics.randomness import normal, seeds_of
 from sim.specs.intervention import read_interventions
@@ -44,7 +50,7 @@ def specs(scenario: str = LAB, **training: Any) -> Specs:
 
 
 def starts(one: Specs) -> Any:
-    return start_of(worlds_plan({"it": one}, agents=N, seed=1, engine="numpy").parts[0])
+    return initial_values(worlds_plan({"it": one}, agents=N, seed=1, engine="numpy").parts[0])
 
 
 def effects_of(one: Specs, *do: dict[str, Any], after: PostTraining | None = None) -> Effects:
@@ -54,8 +60,8 @@ def effects_of(one: Specs, *do: dict[str, Any], after: PostTraining | None = Non
     sweep = run_plan(plan)
     return effects(
         contrasts,
-        outcomes_by_world(plan, sweep, after=after),
-        groups=groups_at_start(start_of(plan.parts[0]), one.scenario, threshold=-0.5),
+        outcomes_by_world(plan, sweep, post_training=after),
+        groups=groups_at_start(initial_values(plan.parts[0]), one.scenario, threshold=-0.5),
         policies=policies_by_world(plan, sweep),
     )
 
@@ -137,9 +143,9 @@ def test_an_agent_of_a_sweep_is_to_the_bit_that_of_a_run() -> None:
             seed=seed,
             engine="numpy",
         )
-        now, start = moment(result, None), start_of(plan.parts[1])[[index]]
+        now, start = moment(result, None), initial_values(plan.parts[1])[[index]]
         np.testing.assert_array_equal(start, result.data["values"].values[0])
-        alone = outcomes(now, one.scenario, start=start, after=rules)
+        alone = outcomes(now, one.scenario, start=start, post_training=rules)
         np.testing.assert_array_equal(found.iloc[[index]], alone)
         policy = now["policy"].sel(context=deployed).values[0]
         np.testing.assert_array_equal(policies[index], np.nan_to_num(policy))
@@ -182,7 +188,7 @@ def test_an_intervention_on_oversight_moves_what_comes_after_training_and_nothin
     assert moved.loc["success", "effect"] < 0.0
     plan = worlds_plan({"it": one}, agents=N, seed=1, engine="numpy")
     sweep = run_plan(plan)
-    loose = outcomes_by_world(plan, sweep, after=without)["it"]
+    loose = outcomes_by_world(plan, sweep, post_training=without)["it"]
     asked = rules.oversight.control.encounters
     subversion = loose["capability.subversion"]
     expected = loose["success"] * (subversion**asked - 1.0)
@@ -210,14 +216,16 @@ def draws(n: int, repetitions: int, stream: str) -> np.ndarray[Any, np.dtype[np.
 
 def test_intervals_cover_normal_differences_as_often_as_they_say() -> None:
     """2,000 intervals of 10 pairs; false alarm with chance below 1e-4 (4 standard errors)."""
-    found = [paired(x + 0.3, np.zeros(10)) for x in draws(10, 2000, "test normal")]
+    found = [paired_difference(x + 0.3, np.zeros(10)) for x in draws(10, 2000, "test normal")]
     share = np.mean([one["low"] <= 0.3 <= one["high"] for one in found])
     assert abs(share - 0.95) < 4.0 * np.sqrt(0.95 * 0.05 / 2000)
 
 
 def test_intervals_of_skewed_differences_cover_little_less() -> None:
     """Log-normal differences (skewness 1.75), 128 pairs: the seed is fixed; 92 % at the least."""
-    found = [paired(np.exp(0.5 * x), np.zeros(128)) for x in draws(128, 1000, "test skewed")]
+    found = [
+        paired_difference(np.exp(0.5 * x), np.zeros(128)) for x in draws(128, 1000, "test skewed")
+    ]
     mean = np.exp(0.125)
     assert np.mean([one["low"] <= mean <= one["high"] for one in found]) > 0.92
 
@@ -233,12 +241,12 @@ def test_pairs_tell_more_than_two_groups() -> None:
 
 
 def test_pairs_without_a_number_are_left_out() -> None:
-    one = paired([1.0, 3.0, np.nan, 5.0], [0.0, 1.0, 2.0, np.nan])
+    one = paired_difference([1.0, 3.0, np.nan, 5.0], [0.0, 1.0, 2.0, np.nan])
     assert (one["agents"], one["effect"], one["up"]) == (2.0, 1.5, 1.0)
-    none = paired([np.nan], [0.0])
+    none = paired_difference([np.nan], [0.0])
     assert none["agents"] == 0.0
     assert np.isnan(none["effect"])
-    single = paired([2.0], [1.0])
+    single = paired_difference([2.0], [1.0])
     assert single["effect"] == 1.0
     assert np.isnan(single["low"])
 

@@ -10,6 +10,7 @@ import sim
 from experiments.evidence.causes import CUTS, by_contexts, cause_table
 from experiments.evidence.hypotheses import HYPOTHESES, hypotheses
 from experiments.evidence.scores import calibration, score_of
+from sim.analysis.counterfactuals import MOMENT_VARIABLES, moment_of
 from sim.analysis.likelihood_ratios import (
     FEWEST,
     evidence_table,
@@ -17,7 +18,6 @@ from sim.analysis.likelihood_ratios import (
     resample,
 )
 from sim.analysis.observations import NOTHING, Seeing, contexts_gamed, observations
-from sim.analysis.summary_moment import TAKEN, moment_of
 from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.dynamics.randomness import uniform_pair
 from sim.specs.deployment import Deployment
@@ -192,7 +192,7 @@ def test_the_moment_is_that_of_a_result() -> None:
         engine="numpy",
     )
     last = result.data.isel(step=-1, agent=0)
-    for name in (*TAKEN, "capabilities"):
+    for name in (*MOMENT_VARIABLES, "capabilities"):
         here = now[name].isel(agent=row)
         np.testing.assert_allclose(here, last[name].values, atol=1e-12, err_msg=name)
     one = sim.worst_case(result)

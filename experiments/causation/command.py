@@ -30,7 +30,12 @@ from experiments.causation.text import (
     self_modification_paragraph,
 )
 from experiments.stability.command import describe
-from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
+from sim.analysis.counterfactuals import (
+    initial_values,
+    outcomes_by_world,
+    policies_by_world,
+    worlds_plan,
+)
 from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
@@ -230,7 +235,7 @@ def measure(
     store = None if place is None else f"{place}/{name}-{part}-{plan.id}"
     sweep = run_plan(plan, store=store, executor=study.executor, progress=progress, prepare=prepare)
     own_world = part in ("effects", "mediation")
-    outcomes = outcomes_by_world(plan, sweep, after=study.after if own_world else None)
+    outcomes = outcomes_by_world(plan, sweep, post_training=study.after if own_world else None)
     counts = Counts(plan.runs, sweep.resumed, sweep.failed)
     if part == "effects":
         told = _effects(study, plan, sweep, outcomes)
@@ -263,7 +268,7 @@ def _effects(
     study: Study, plan: Plan, sweep: Sweep, outcomes: Mapping[str, pd.DataFrame]
 ) -> Effects:
     groups = groups_at_start(
-        start_of(plan.parts[0]),
+        initial_values(plan.parts[0]),
         study.specs.scenario,
         threshold=study.after.thresholds.misalignment,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from experiments.causation.contrasts import in_training, with_do
-from sim.analysis.paired_differences import paired_table
+from sim.analysis.counterfactuals import paired_table
 from sim.specs.scenario import Scenario
 from sim.specs.settings import Specs, apply_settings, read_specs
 

@@ -19,9 +19,9 @@ from experiments.evidence.scores import Score, calibration, score_of
 from experiments.evidence.terminal_tables import closing
 from experiments.evidence.text import said
 from experiments.stability.command import describe
+from sim.analysis.counterfactuals import moment_of
 from sim.analysis.likelihood_ratios import evidence_table
 from sim.analysis.observations import Flags, Seeing, contexts_gamed, observations
-from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study

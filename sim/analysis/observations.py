@@ -97,7 +97,7 @@ def observations(
     """Return what is seen of each agent, by name, in the order of reports.
 
     Args:
-        now: One moment, with `onset`, as `sim.analysis.summary_moment.moment_of` gives it.
+        now: One moment, with `onset`, as `sim.analysis.counterfactuals.moment_of` gives it.
         scenario: What the agents were trained in.
         seeing: From where on something counts as seen.
         steps: How long training lasted.
