@@ -17,7 +17,7 @@ from sim.analysis.likelihood_ratios import (
     likelihood_ratio,
     resample,
 )
-from sim.analysis.observations import NOTHING, Seeing, contexts_gamed, observations
+from sim.analysis.observations import NOTHING, ObservationThresholds, contexts_gamed, observations
 from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.dynamics.randomness import uniform_pair
 from sim.specs.deployment import Deployment
@@ -245,7 +245,9 @@ def test_observations_by_their_definitions() -> None:
     now["onset"][0, 0] = 25.0
     now["compliance_gap"][3, 1] = 0.3
     now["compliance_gap"][2, 9] = 1.0  # of no training context
-    seen = observations(now, LAB, seeing=Seeing(context="song_request"), steps=100)
+    seen = observations(
+        now, LAB, thresholds=ObservationThresholds(context="song_request"), steps=100
+    )
     found = {name: np.flatnonzero(flags).tolist() for name, flags in seen.items()}
     assert found == {
         "games in song_request": [1],
@@ -268,7 +270,9 @@ def test_observations_by_their_definitions() -> None:
 def test_the_context_looked_at_is_drawn_evenly() -> None:
     """4,000 agents that game in 1 of 4 contexts: a quarter is seen, within 4.5 standard errors."""
     now = moment([[0, 1, 0, 0]] * 4000)
-    here = next(iter(observations(now, LAB, seeing=Seeing(), steps=10, seed=5).values()))
+    here = next(
+        iter(observations(now, LAB, thresholds=ObservationThresholds(), steps=10, seed=5).values())
+    )
     assert abs(here.mean() - 0.25) < 4.5 * np.sqrt(0.25 * 0.75 / 4000)
 
 
@@ -283,7 +287,7 @@ def test_the_context_looked_at_is_drawn_evenly() -> None:
 )
 def test_what_cannot_be_seen_is_refused(given: object, line: str) -> None:
     with pytest.raises(SpecError, match=line):
-        Seeing.read(given, LAB)  # type: ignore[arg-type]
+        ObservationThresholds.read(given, LAB)  # type: ignore[arg-type]
 
 
 def test_hypotheses_are_all_there() -> None:

@@ -32,7 +32,7 @@ from sim.analysis.likelihood_ratios import (
     joint_counts,
     likelihood_ratio,
     resample,
-    too_few,
+    smallest_count,
 )
 from sim.specs.intervention import Interventions
 from sim.utils.intervals import binomial_interval
@@ -83,8 +83,8 @@ def cause_table(
         adds = np.log(ratios[0]) - np.log(ratios[1])
         full, without = (np.log(likelihood_ratio(_margin(again, which))) for which in (0, 1))
         low, high = interval_of(full - without)
-    few, few_of = too_few(_margin(joint, 0))
-    few_cut, few_cut_of = too_few(_margin(joint, 1))
+    few, few_of = smallest_count(_margin(joint, 0))
+    few_cut, few_cut_of = smallest_count(_margin(joint, 1))
     first = few >= 0
     frame = pd.DataFrame(
         {

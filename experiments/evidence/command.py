@@ -21,7 +21,7 @@ from experiments.evidence.text import said
 from experiments.stability.command import describe
 from sim.analysis.counterfactuals import moment_of
 from sim.analysis.likelihood_ratios import evidence_table
-from sim.analysis.observations import Flags, Seeing, contexts_gamed, observations
+from sim.analysis.observations import Flags, ObservationThresholds, contexts_gamed, observations
 from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
@@ -77,7 +77,7 @@ class Study:
 
     specs: Specs
     after: PostTraining
-    seeing: Seeing
+    seeing: ObservationThresholds
     priors: Mapping[str, Prior]
     agents: int
     cut: bool
@@ -184,7 +184,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Study:
         raise SpecError(f"aligned: got {own['aligned']!r}: must be an alignment above -1")
     own["store"] = read_place(own["store"])
     own["executor"] = make_executor(own.get("executor"))
-    own["seeing"] = Seeing.read(own["seeing"], specs.scenario)
+    own["seeing"] = ObservationThresholds.read(own["seeing"], specs.scenario)
     given = own["priors"]
     if not isinstance(given, list) or not given or len(set(map(str, given))) < len(given):
         raise SpecError(f"priors: got {given!r}: must be a list of different names")
@@ -238,7 +238,7 @@ def measure(
             for world, one in now.items()
         }
         full = now["full"]
-        seen = observations(full, scenario, seeing=study.seeing, steps=steps, seed=study.seed)
+        seen = observations(full, scenario, thresholds=study.seeing, steps=steps, seed=study.seed)
         count = contexts_gamed(full, scenario, games=study.seeing.games)
         holds = true.pop("full")
         evidence.append(_of(name, evidence_table(seen, holds, seed=study.seed)))
