@@ -164,7 +164,7 @@ def test_a_block_with_a_gap_is_left_out_whole() -> None:
     holed[sample.block * 7 + 2] = np.nan
     found = analyse(sample, {"y": answers, "holed": holed}, seed=2)
     assert found.left_out == {"y": 0, "holed": 1}
-    kept = sample.only(np.arange(64) != 7)
+    kept = sample.select_blocks(np.arange(64) != 7)
     alone = analyse(kept, {"holed": np.delete(answers.reshape(64, -1), 7, axis=0).ravel()}, seed=2)
     assert found.main("holed") == pytest.approx(alone.main("holed"))
     assert set(value(found, "holed", "total")["blocks"]) == {63}
