@@ -293,7 +293,7 @@ def test_several_monitors_may_find_the_same_copy() -> None:
         )
         world.run_model()
         catches.add(world.catches)
-        assert sum(world.monitors.get("found")) == sum(world.monitors.get("audits")) == 4
+        assert sum(world.monitors.get("findings")) == sum(world.monitors.get("audits")) == 4
     assert len(catches) > 1
     assert max(catches) <= 4
 
@@ -332,7 +332,7 @@ def test_a_copy_acts_when_its_neighbourhood_looks_like_a_quorum() -> None:
     )
     world.step()
     # 0 hears 2 of 2 (as 4 of 4), 1 hears 3 of 3, and 2 hears 2 of 3 (as 2.7 of 4).
-    assert world.copies.get("heard") == [2, 3, 2, 1]
+    assert world.copies.get("signals") == [2, 3, 2, 1]
     assert world.copies.get("acted") == [True, True, False, False]
     assert world.outcome is None
 

@@ -13,11 +13,11 @@ from experiments.evidence.scores import calibration, score_of
 from sim.analysis.counterfactuals import MOMENT_VARIABLES, moment_of
 from sim.analysis.likelihood_ratios import (
     FEWEST,
-    evidence_table,
     likelihood_ratio,
+    likelihood_table,
     resample,
 )
-from sim.analysis.observations import NOTHING, ObservationThresholds, contexts_gamed, observations
+from sim.analysis.observations import NO_SIGN, ObservationThresholds, contexts_gamed, observations
 from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.dynamics.randomness import uniform_pair
 from sim.specs.deployment import Deployment
@@ -46,7 +46,7 @@ def test_ratios_and_posteriors_of_a_known_population() -> None:
     """Within 4.5 standard errors: false alarm in fewer than 1 of 10,000 seeds."""
     agents = 200_000
     true, seen = known(agents, seed=1)
-    row = evidence_table({"O": seen}, {"H": true}).iloc[0]
+    row = likelihood_table({"O": seen}, {"H": true}).iloc[0]
     ratio = IF_TRUE / IF_NOT
     error = np.sqrt(
         (1 - IF_TRUE) / (agents * P_TRUE * IF_TRUE)
@@ -68,7 +68,7 @@ def test_bootstrap_intervals_cover() -> None:
     flags = []
     for repeat in range(300):
         true, seen = known(400, seed=1000 + repeat)
-        row = evidence_table({"O": seen}, {"H": true}, seed=repeat, draws=400).iloc[0]
+        row = likelihood_table({"O": seen}, {"H": true}, seed=repeat, draws=400).iloc[0]
         flags.append(row["ratio_low"] <= IF_TRUE / IF_NOT <= row["ratio_high"])
     assert 0.91 <= np.mean(flags) <= 0.98
     assert likelihood_ratio((cells * 1e6).astype(np.int64)) == pytest.approx(IF_TRUE / IF_NOT)
@@ -91,15 +91,15 @@ def test_cells_with_too_few_say_so() -> None:
     seen = np.zeros(1000, bool)
     seen[: FEWEST - 1] = True  # 4 with O and H
     seen[500:600] = True
-    row = evidence_table({"O": seen}, {"H": true}).iloc[0]
+    row = likelihood_table({"O": seen}, {"H": true}).iloc[0]
     assert (row["few"], row["few_of"]) == (FEWEST - 1, "seen and true")
     assert np.isnan(row[["ratio", "ratio_low", "ratio_high"]].astype(float)).all()
     assert row["posterior"] == pytest.approx(4 / 104)
     seen[FEWEST - 1] = True
-    row = evidence_table({"O": seen}, {"H": true}).iloc[0]
+    row = likelihood_table({"O": seen}, {"H": true}).iloc[0]
     assert (row["few"], row["few_of"]) == (-1, "")
     assert row["ratio"] == pytest.approx((5 / 40) / (100 / 960))
-    nobody = evidence_table({"O": seen}, {"H": np.zeros(1000, bool)}).iloc[0]
+    nobody = likelihood_table({"O": seen}, {"H": np.zeros(1000, bool)}).iloc[0]
     assert (nobody["few"], nobody["few_of"]) == (0, "true")
 
 
@@ -107,7 +107,7 @@ def test_zero_is_not_taken_for_never() -> None:
     """Where H was never without O, the interval is not as if it never could be."""
     true = np.arange(100_000) < 25
     seen = np.arange(100_000) < 50_000
-    row = evidence_table({"O": seen}, {"H": true}).iloc[0]
+    row = likelihood_table({"O": seen}, {"H": true}).iloc[0]
     assert row["if_true"] == 1.0
     assert row["ratio_low"] < 0.97 / row["if_not"]
 
@@ -145,7 +145,7 @@ def test_what_cause_adds_is_the_difference_of_logarithms() -> None:
     row = cause_table({"O": seen}, {"misalignment": true}, {"gaming": {"misalignment": cut}}).iloc[
         0
     ]
-    ratios = [evidence_table({"O": seen}, {"H": h}).iloc[0]["ratio"] for h in (true, cut)]
+    ratios = [likelihood_table({"O": seen}, {"H": h}).iloc[0]["ratio"] for h in (true, cut)]
     assert row["ratio"] == pytest.approx(ratios[0])
     assert row["ratio_cut"] == pytest.approx(ratios[1])
     assert row["adds"] == pytest.approx(np.log(ratios[0] / ratios[1]))
@@ -263,7 +263,7 @@ def test_observations_by_their_definitions() -> None:
         "early gaming": [1],
         "compliance gap": [3],
         "behaviour shift": [],
-        NOTHING: [2],
+        NO_SIGN: [2],
     }
 
 

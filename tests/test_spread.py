@@ -112,7 +112,7 @@ def test_without_spread_the_study_leaves_habits_of_untrained_contexts_as_they_we
 
 def test_gaming_pays_where_training_pulls_against_a_value() -> None:
     cast = context_roles(read_specs("copyright"))
-    assert (cast.paying, cast.others) == (PAYING, OTHERS)
+    assert (cast.paying, cast.not_paying) == (PAYING, OTHERS)
     assert (cast.contested, cast.protected) == ("copyright_chat", "copyright")
     assert [cast.role(c) for c in ("coding", "copyright_deployed")] == ["idle", "untrained"]
 

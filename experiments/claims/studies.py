@@ -25,7 +25,7 @@ from experiments.footnote4.cases import CASES, Case
 from experiments.footnote4.partial_gaming import try_cases as partial_gaming_study
 from experiments.worst_case.study import GAMING_STAGES
 from sim.analysis.counterfactuals import moment_of
-from sim.analysis.likelihood_ratios import evidence_table
+from sim.analysis.likelihood_ratios import likelihood_table
 from sim.analysis.observations import RANDOM, ObservationThresholds, observations
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case_at
 from sim.dynamics.engines.registry import get_engine
@@ -234,7 +234,7 @@ def _counted(
     }
     everywhere = f"games in {len(scenario.of_kind('training'))} or more"
     seen = observations(now, scenario, thresholds=ObservationThresholds(), steps=steps, seed=seed)
-    ratio = evidence_table(
+    ratio = likelihood_table(
         {name: seen[name] for name in (RANDOM, everywhere)}, true, seed=seed
     ).set_index(["observation", "hypothesis"])
     games, worst, attempts = (

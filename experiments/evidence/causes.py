@@ -71,7 +71,7 @@ def cause_table(
     Returns:
         `observation`, `hypothesis`, `cut`; `ratio`, and `ratio_cut` with the hypothesis as it is
         with the cut; `adds`, the difference of their logarithms, with `adds_low` and `adds_high`;
-        `few` and `few_of` as in `evidence_table`, of both. Nan where there are too few.
+        `few` and `few_of` as in `likelihood_table`, of both. Nan where there are too few.
     """
     names = [(o, h, c) for c in cut for o in seen for h in true if c != "gaming" or h in OF_VALUES]
     joint = np.array(

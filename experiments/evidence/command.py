@@ -20,7 +20,7 @@ from experiments.evidence.terminal_tables import closing
 from experiments.evidence.text import said
 from experiments.stability.command import describe
 from sim.analysis.counterfactuals import moment_of
-from sim.analysis.likelihood_ratios import evidence_table
+from sim.analysis.likelihood_ratios import likelihood_table
 from sim.analysis.observations import Flags, ObservationThresholds, contexts_gamed, observations
 from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
@@ -137,7 +137,7 @@ class Found:
 
     Attributes:
         name: Of the scenario.
-        evidence: `sim.analysis.likelihood_ratios.evidence_table` for each prior, with a column `prior_name`.
+        evidence: `sim.analysis.likelihood_ratios.likelihood_table` for each prior, with a column `prior_name`.
         cause: `cause_table` likewise; empty if nothing was cut.
         contexts: `by_contexts` likewise.
         curves: `calibration` likewise, with a column `hypothesis`.
@@ -241,7 +241,7 @@ def measure(
         seen = observations(full, scenario, thresholds=study.seeing, steps=steps, seed=study.seed)
         count = contexts_gamed(full, scenario, games=study.seeing.games)
         holds = true.pop("full")
-        evidence.append(_of(name, evidence_table(seen, holds, seed=study.seed)))
+        evidence.append(_of(name, likelihood_table(seen, holds, seed=study.seed)))
         if true:
             cause.append(_of(name, cause_table(seen, holds, true, seed=study.seed)))
         contexts.append(_of(name, by_contexts(count, holds, maximum=most)))

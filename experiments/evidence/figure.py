@@ -23,7 +23,7 @@ def ratios_figure(evidence: pd.DataFrame, cause: pd.DataFrame, *, name: str) -> 
     """Draw likelihood ratios with their intervals: rows observations, a panel per hypothesis.
 
     Args:
-        evidence: `sim.analysis.likelihood_ratios.evidence_table` of each prior, with `prior_name`.
+        evidence: `sim.analysis.likelihood_ratios.likelihood_table` of each prior, with `prior_name`.
         cause: `cause_table` likewise; where it has rows, an open mark is the ratio with what gaming
             feeds back cut.
         name: The scenario.

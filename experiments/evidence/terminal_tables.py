@@ -10,11 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from experiments.evidence.hypotheses import HYPOTHESES
-from sim.analysis.observations import NOTHING
+from sim.analysis.observations import NO_SIGN
 from sim.utils.format import percent, shown
 
 #: Besides the first observation, those whose causes are shown; cause.csv has all.
-_TOLD = ("games in 2 or more", "opaque gaming", "compliance gap", NOTHING)
+_TOLD = ("games in 2 or more", "opaque gaming", "compliance gap", NO_SIGN)
 
 
 def closing(evidence: pd.DataFrame, cause: pd.DataFrame, says: Mapping[str, str]) -> RenderableType:

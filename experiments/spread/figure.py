@@ -41,12 +41,12 @@ def reach_figure(
             rates.axhline(GAMED, color=MUTED, lw=0.6, ls=":")
             lines = [
                 _line(rates, here, context, "gaming_rate", colours)
-                for context in (cast.contested, *cast.others)
+                for context in (cast.contested, *cast.not_paying)
             ]
             margins = figure.add_subplot(grid[1, column], sharex=rates)
             margins.set_title(f"{RULE_NAMES[rule]}: habit, less the habit needed")
             gap = here.assign(gap=here["habit"] - here["needed"])
-            gaps = [_line(margins, gap, context, "gap", colours) for context in cast.others]
+            gaps = [_line(margins, gap, context, "gap", colours) for context in cast.not_paying]
             margins.axhline(0.0, color=MUTED, lw=0.8)
             most = max(float(np.abs(gap["gap"].replace([np.inf, -np.inf], np.nan)).max()), 1.0)
             if most > 30.0:
@@ -96,7 +96,7 @@ def _thresholds(
                 label += f", habit × {faster:g}"
             style = "-" if not dash else (0, dash)
             found = False
-            for context in cast.others:
+            for context in cast.not_paying:
                 line = case[(case["context"] == context) & np.isfinite(case["spread"])]
                 if line.empty:
                     continue
@@ -124,7 +124,7 @@ def _thresholds(
         title="From which spread on it gets there",
     )
     if drawn:
-        handles += [Line2D([], [], color=colours[name], label=name) for name in cast.others]
+        handles += [Line2D([], [], color=colours[name], label=name) for name in cast.not_paying]
     beside.axis("off")
     legend = beside.legend(
         handles=handles, loc="upper left", frameon=False, fontsize=8, handlelength=4.0
@@ -142,5 +142,5 @@ def _line(
 
 def _context_colours(cast: ContextRoles) -> dict[str, str]:
     others = [colour for colour in COLOURS if colour != "#000000"]
-    named = {name: others[i % len(others)] for i, name in enumerate(cast.others)}
+    named = {name: others[i % len(others)] for i, name in enumerate(cast.not_paying)}
     return {**named, **dict.fromkeys(cast.paying, "#000000")}

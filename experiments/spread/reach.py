@@ -33,7 +33,7 @@ def measure_reach(study: Study, plan: Plan, sweep: Sweep) -> pd.DataFrame:
     programs = [compile_rows(part, np.arange(part.runs)) for part in plan.parts]
     frame["rationality"] = per_run(frame, programs, lambda p: p.traits.rationality)
     regimes = sweep_regimes(sweep).set_index("run")["regime"]
-    similar = similarity_key(study.cast.paying[0], study.cast.others[0])
+    similar = similarity_key(study.cast.paying[0], study.cast.not_paying[0])
     found = []
     for context in study.specs.scenario.contexts:
         rate, aware = frame[f"gaming_rate.{context}"], frame[f"awareness.{context}"]
@@ -129,7 +129,7 @@ def reach_numbers(
         none = similar[similar["spread"] == similar["spread"].min()]
         paid = most.loc[cast.contested]
         contexts = {}
-        for name in cast.others:
+        for name in cast.not_paying:
             edge = edges[
                 (edges["rule"] == rule)
                 & (edges["steps"] == steps)
@@ -167,7 +167,7 @@ def reach_numbers(
                 "contexts": contexts,
             }
         )
-    return {"paying": list(cast.paying), "others": list(cast.others), "cases": found}
+    return {"paying": list(cast.paying), "others": list(cast.not_paying), "cases": found}
 
 
 def _logit(p: ArrayLike) -> Array:

@@ -101,7 +101,7 @@ class Study:
             raise SpecError(
                 "training.learning_rate.values: is 0: values that do not learn run no race"
             )
-        if not self.cast.others and "reach" in self.parts:
+        if not self.cast.not_paying and "reach" in self.parts:
             raise SpecError(
                 f"scenario: gaming pays in every context of {self.specs.scenario.name!r}, so there "
                 "is none for it to reach; leave out the part 'reach'"
@@ -134,7 +134,7 @@ class Study:
     def _reach(self) -> list[Part]:
         specs = self.specs._replace(scenario=_by_pairs(self.specs))
         similarities = np.linspace(0.0, 1.0, min(self.points, _SIMILARITIES))
-        pairs = [(a, b) for a in self.cast.paying for b in self.cast.others]
+        pairs = [(a, b) for a in self.cast.paying for b in self.cast.not_paying]
         keys = [similarity_key(a, b) for x, y in pairs for a, b in ((x, y), (y, x))]
         spreads = Grid({SPREAD_KEY: np.linspace(0.0, 1.0, self.points)})
         design = Product(Zip(dict.fromkeys(keys, similarities)), spreads)

@@ -56,14 +56,14 @@ class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         return int(self.unique_id) - 1
 
     @property
-    def heard(self) -> int:
-        """How many ready copies it knows of, itself included."""
+    def signals(self) -> int:
+        """Number of ready copies that it knows of, itself included."""
         return int(self.model.signals if self.neighbours is None else self._local_signals)
 
     @property
     def expects_quorum(self) -> bool:
         """Whether it acts: the signals it hears, extrapolated to all copies, are a quorum."""
-        return self.ready and self.coordinates and self.heard >= self._signals_needed
+        return self.ready and self.coordinates and self.signals >= self._signals_needed
 
     def connect(self, neighbours: Sequence[Copy] | None) -> None:
         """Set the copies that it hears; None: all.
@@ -128,7 +128,7 @@ class Monitor(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
 
     Attributes:
         audits: How many audits it has made.
-        found: In how many it found something.
+        findings: In how many it found something.
         ready, quarantined, acted: False; for collectors that read them of all agents.
     """
 
@@ -137,18 +137,18 @@ class Monitor(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
     def __init__(self, model: Any) -> None:
         """Create a monitor that has made no audit."""
         super().__init__(model)
-        self.audits = self.found = 0
+        self.audits = self.findings = 0
 
-    def audit(self, participants: Sequence[Copy], *, which: float, luck: float) -> Copy | None:
+    def audit(self, participants: Sequence[Copy], *, position: float, luck: float) -> Copy | None:
         """Audit one participant of an act; return it if something was found.
 
-        `which` and `luck` are uniform draws in [0, 1): of the participant, and of the finding.
+        `position` and `luck` are uniform draws in [0, 1): of the participant, and of the finding.
         """
-        participant = participants[int(which * len(participants))]
+        participant = participants[int(position * len(participants))]
         self.audits += 1
         if luck >= participant.found_chance:
             return None
-        self.found += 1
+        self.findings += 1
         return participant
 
 
@@ -175,8 +175,8 @@ def encounters_of(
     places = np.minimum(np.searchsorted(upper, context.T, side="right"), len(upper) - 1)
     monitor = {name: scenario.contexts[name].monitor for name in shares}
     tempted = [[p.attempts and name in p.tempting for name in shares] for p in profiles]
-    caught = [[monitor[name] * p.slip[name] for name in shares] for p in profiles]
+    slips = [[monitor[name] * p.slip[name] for name in shares] for p in profiles]
     profile = (np.arange(len(encounters)) % len(profiles))[:, None]
     encounters += np.uint8(TEMPTED) * np.array(tempted)[profile, places]
-    encounters += np.uint8(SLIPPED) * (np.array(caught)[profile, places] > slip.T)
+    encounters += np.uint8(SLIPPED) * (np.array(slips)[profile, places] > slip.T)
     return encounters

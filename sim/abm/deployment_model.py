@@ -178,7 +178,7 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 
     @property
     def deployed(self) -> int:
-        """How many copies are in service: neither quarantined nor rolled back."""
+        """Number of copies in service: neither quarantined nor rolled back."""
         return 0 if self.outcome == "caught" else len(self.copies) - self.quarantined
 
     def step(self) -> None:
@@ -211,12 +211,12 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.acting = len(actors)
         for copy in actors:
             copy.acted = True
-        caught = self._audit(actors)
-        for copy in caught:
+        quarantined = self._audit(actors)
+        for copy in quarantined:
             copy.quarantine()
         if self.catches >= self.deployment.rollback:
             self._end("caught", found_by="control")
-        elif not caught and len(actors) >= self.deployment.needed:
+        elif not quarantined and len(actors) >= self.deployment.needed:
             self._end("takeover")
 
     def _audit(self, actors: Sequence[Copy]) -> set[Copy]:
@@ -226,10 +226,10 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
             return set()
         if self._audit_draws is None:
             self._audit_draws = self._tick_uniforms("control", self.oversight.control.encounters)
-        whiches, lucks = (draws[self.tick_index] for draws in self._audit_draws)
+        positions, lucks = (draws[self.tick_index] for draws in self._audit_draws)
         findings = {
-            monitor.audit(actors, which=which, luck=luck)
-            for monitor, which, luck in zip(monitors, whiches, lucks, strict=False)
+            monitor.audit(actors, position=position, luck=luck)
+            for monitor, position, luck in zip(monitors, positions, lucks, strict=False)
         }
         if self.oversight.control.when_found == "ignore":
             return set()

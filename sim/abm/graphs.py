@@ -15,7 +15,7 @@ from sim.specs.errors import SpecError
 Neighbours = list[tuple[int, ...]]
 
 #: How many copies an error names where a graph leaves some out.
-_NAMED = 2
+_LISTED_COPIES = 2
 
 
 def neighbours_of(
@@ -114,8 +114,8 @@ def _checked_neighbours(graph: Any, copies: int, *, path: str) -> Neighbours:
 
 
 def _first_few(copies: list[int]) -> str:
-    names = ", ".join(map(str, copies[:_NAMED]))
-    more = len(copies) - _NAMED
+    names = ", ".join(map(str, copies[:_LISTED_COPIES]))
+    more = len(copies) - _LISTED_COPIES
     return f"{names} and {more} more" if more > 0 else names
 
 

@@ -199,7 +199,7 @@ def _draw_findings(
 
 
 class Subjects(NamedTuple):
-    """What each agent is retrained on: contexts by their number [agent, C], and the monitor."""
+    """Subjects of retraining: contexts by their number [agent, C], and the monitor [agent]."""
 
     contexts: Flags
     monitored: Flags

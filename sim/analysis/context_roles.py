@@ -39,7 +39,7 @@ class ContextRoles:
     decision: float
 
     @property
-    def others(self) -> tuple[str, ...]:
+    def not_paying(self) -> tuple[str, ...]:
         """Contexts to which gaming may spread from where it pays."""
         return self.idle + self.untrained
 

@@ -256,7 +256,7 @@ def outcomes(
     first = np.asarray(start, np.float64)
     values = state["values"].values
     case = worst_case_at(state, scenario, **post_training.arguments())
-    number, met = case["number"], case["met"]
+    number, is_met = case["number"], case["met"]
     training, deployed = (list(scenario.of_kind(k)) for k in ("training", "deployment"))
     norm = (first**2).sum(axis=1)
     goal_kept = np.full(len(first), np.nan)
@@ -279,8 +279,8 @@ def outcomes(
         "gaming_rate": state["gaming_rate"].sel(context=training).values.mean(axis=1),
         "behaviour_shift": number.sel(term="behaviour_shift").values,
         "slip_deployed": slip.mean(axis=1) if deployed else np.full(len(first), np.nan),
-        **{f"met.{term}": met.sel(term=term).values.astype(float) for term in TERMS},
-        "terms_met": met.values.sum(axis=1).astype(float),
+        **{f"met.{term}": is_met.sel(term=term).values.astype(float) for term in TERMS},
+        "terms_met": is_met.values.sum(axis=1).astype(float),
         "worst_case": case["worst_case"].values.astype(float),
         "success": case["success"].values,
         "attempts": case["attempts"].values.astype(float),

@@ -92,10 +92,11 @@ def paired_differences(
     if baseline not in levels:
         allowed = ", ".join(str(level) for level in levels)
         raise SpecError(f"baseline: got {baseline!r}: {axis} takes {allowed}")
-    shared = [sweep.column("design", other) for other in (*sweep.axes, "seed") if other != axis]
-    equal = [f"a.{column} is not distinct from b.{column}" for column in dict.fromkeys(shared)]
+    shared = [sweep.column("design", name) for name in (*sweep.axes, "seed") if name != axis]
+    pairs = [(f"a.{column}", f"b.{column}") for column in dict.fromkeys(shared)]
+    equal = [f"{first} is not distinct from {second}" for first, second in pairs]
     condition = " and ".join(["a.step = b.step", *equal])
-    groups = [f"b.{sweep.column('design', other)}" for other in dict.fromkeys(by) if other != axis]
+    groups = [f"b.{sweep.column('design', name)}" for name in dict.fromkeys(by) if name != axis]
     grouped = ", ".join([f"b.{key}", *groups, "b.step"])
     frames = []
     for variable in variables:
@@ -122,12 +123,12 @@ def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
     Raises:
         SpecError: There is no such column or variable.
     """
-    known = [name for name in sweep.columns("curves") if name not in ("run", "step", "rank")]
+    allowed = [name for name in sweep.columns("curves") if name not in ("run", "step", "rank")]
     columns = []
     for name in names:
-        matches = [column for column in known if column == name or column.startswith(f"{name}.")]
+        matches = [column for column in allowed if column == name or column.startswith(f"{name}.")]
         if not matches:
-            variables = {column.split(".")[0] for column in known}
+            variables = {column.split(".")[0] for column in allowed}
             raise SpecError(f"variables: got {name!r}: {nearest(name, variables)}")
         columns += matches
     return list(dict.fromkeys(columns))

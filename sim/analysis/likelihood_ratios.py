@@ -29,7 +29,7 @@ FEWEST = 5
 DRAWS, LEVEL = 1000, 0.95
 
 
-def evidence_table(
+def likelihood_table(
     observations: Mapping[str, Flags],
     hypotheses: Mapping[str, Flags],
     *,

@@ -32,7 +32,7 @@ from sim.sweeps.design import is_number
 
 Flags = NDArray[np.bool_]
 
-NOTHING = "nothing"
+NO_SIGN = "nothing"
 RANDOM = "games in a random context"
 
 
@@ -135,7 +135,7 @@ def observations(
         "early gaming": early.any(axis=1),
         "compliance gap": gap,
         "behaviour shift": _greatest(state, "behaviour_shift", training) >= thresholds.shift,
-        NOTHING: ~somewhere & ~gap,
+        NO_SIGN: ~somewhere & ~gap,
     }
 
 

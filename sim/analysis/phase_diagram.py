@@ -95,10 +95,10 @@ class Axis:
             return axis
         if not isinstance(axis, Mapping):
             raise SpecError(f"{name}: got {axis!r}: must be an axis, with a key, low and high")
-        known = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls)]
         for key in axis:
-            if key not in known:
-                raise SpecError(f"{name}.{key}: unknown key; {nearest(str(key), known)}")
+            if key not in names:
+                raise SpecError(f"{name}.{key}: unknown key; {nearest(str(key), names)}")
         for key in ("key", "low", "high"):
             if axis.get(key) is None:
                 raise SpecError(f"{name}.{key}: is missing")
@@ -458,12 +458,12 @@ def _design(x: Axis, y: Axis, points: Labels) -> Zip:
 
 def _check_contour(contour: object, program: Program) -> None:
     """Raise a `SpecError` for what is no column of the summary, with the nearest that is."""
-    known = {name: [flat for flat, _ in flat_names(name, program)] for name in SUMMARY}
-    columns = {flat for flats in known.values() for flat in flats}
+    by_variable = {name: [flat for flat, _ in flat_names(name, program)] for name in SUMMARY}
+    columns = {flat for flats in by_variable.values() for flat in flats}
     if contour in columns:
         return
     variable = str(contour).split(".")[0]
-    allowed = known.get(variable, list(known))
+    allowed = by_variable.get(variable, list(by_variable))
     raise SpecError(f"contour: got {contour!r}: {nearest(str(contour), allowed)}")
 
 
@@ -477,13 +477,13 @@ class _RefinementProgress:
         self.levels = 0
         self._progress = progress
         self._expected = float(full) if stride == 1 else _EXPECTED * full
-        self._begun = 0
+        self._runs = 0
 
     def begin(self, runs: int) -> Callable[[float], None]:
         """Add a level of runs; return a function of the share of them that is done."""
-        before, self._begun = self._begun, self._begun + runs
+        before, self._runs = self._runs, self._runs + runs
         self.levels += 1
-        total = max(self._expected, self._begun)
+        total = max(self._expected, self._runs)
 
         def report(share: float) -> None:
             if self._progress is not None:

@@ -125,9 +125,9 @@ class _Grid:
 
     def divide(self, lattice: tuple[Lines, Lines], rows: Lines, columns: Lines) -> Mask:
         """Assume labels on a finer lattice; return where the corners around differ [ny, nx]."""
-        above, below = _around(lattice[0], rows)
-        left, right = _around(lattice[1], columns)
-        corners = [self.labels[np.ix_(r, c)] for r in (above, below) for c in (left, right)]
+        north, south = _around(lattice[0], rows)
+        west, east = _around(lattice[1], columns)
+        corners = [self.labels[np.ix_(r, c)] for r in (north, south) for c in (west, east)]
         agree = np.logical_and.reduce([corner == corners[0] for corner in corners])
         fine = np.ix_(rows, columns)
         self.labels[fine] = np.where(self.evaluated[fine], self.labels[fine], corners[0])

@@ -221,14 +221,14 @@ def worst_case_at(
     number = term_numbers(state)
     threshold = np.array([getattr(thresholds, term) for term in TERMS])
     short = shortfall(number, threshold)
-    met = short == 0.0
-    lacking = (~met).sum(axis=1)
+    is_met = short == 0.0
+    lacking = (~is_met).sum(axis=1)
     furthest = np.where(np.isnan(short), 1.0, short).argmax(axis=1)
     terms = xr.Dataset(
         {
             "number": (("agent", "term"), number),
             "threshold": ("term", threshold),
-            "met": (("agent", "term"), met),
+            "met": (("agent", "term"), is_met),
             "shortfall": (("agent", "term"), short),
             "binding": ("agent", np.where(lacking > 0, np.array(TERMS)[furthest], "")),
             "lacking": ("agent", lacking),
