@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import pickle
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import mesa
@@ -28,6 +28,7 @@ from deployments import (
     takeovers,
     watched,
 )
+from refusals import assert_all_refused
 from sim.abm.deployment_model import CAUGHT_BY, DeploymentWorld
 from sim.abm.profiles import profiles
 from sim.dynamics.deployment import pass_chance, quorum_chance, stick_chance
@@ -249,11 +250,7 @@ def test_sets_of_agents() -> None:
     coordinated = world.copies.select(lambda copy: copy.coordinates)
     assert 0 < len(coordinated) < 10
     assert world.agents.agg("ready", sum) == world.ready == 10
-    groups = world.copies.groupby("coordinates", result_type="list")
-    assert groups.count() == {True: len(coordinated), False: 10 - len(coordinated)}
-    assert world.copies.sort("row", ascending=False).get("row") == list(range(9, -1, -1))
     state = world.agents.get(["ready", "quarantined", "acted"])
-    world.agents.do("step")
     world.agents.shuffle_do("step")
     assert world.agents.get(["ready", "quarantined", "acted"]) == state
 
@@ -299,18 +296,15 @@ def test_running_stops_with_the_outcome_and_the_collector_has_both_ends() -> Non
     assert (world.steps, len(world.datacollector.get_model_vars_dataframe())) == (0, 1)
 
 
-def batch(parameters: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
-    return mesa.batch_run(DeploymentWorld, parameters, display_progress=False, **options)
-
-
-def test_batch_run_over_settings() -> None:
+def test_batch_run_over_settings_seeds_and_profiles() -> None:
+    options: dict[str, Any] = {"display_progress": False, "data_collection_period": 1}
     fixed = {
         **{"training.steps": 3, "willing": True, "seed": 1, "oversight.inspection.encounters": 0},
         **{"agent.values.power": 2.0, "agent.values.conquest": 1.0},
         **{"deployment.ticks": 3, "deployment.copies": 4},
     }
     axes = {"agent.capability": [-800.0, 800.0], "oversight.control.strength": [0.0, 1.0]}
-    rows = batch({**fixed, **axes}, data_collection_period=1)
+    rows = mesa.batch_run(DeploymentWorld, {**fixed, **axes}, **options)
     for row in rows:
         world = DeploymentWorld(**{key: row[key] for key in (*fixed, *axes)})
         for _ in range(int(row["Step"])):
@@ -319,29 +313,17 @@ def test_batch_run_over_settings() -> None:
         assert row["ready"] == (copies[0] if copies else world.ready)
         assert row["outcome"] == (world.outcome or "")
     assert {row["outcome"] for row in rows if row["agent.capability"] < 0} == {"caught"}
-    assert {row["RunId"] for row in rows} == {0, 1, 2, 3}
     assert pickle.loads(pickle.dumps(rows)) == rows  # several processes send them to each other
-    nothing = batch({"profiles": profile(k=0.0), "scenario": [SCENARIO], "seed": 1})
-    assert {row["outcome"] for row in nothing} == {"caught"}
-
-
-def test_batch_run_over_seeds_and_profiles() -> None:
     parameters = {
         "profiles": [profile(coordination=k) for k in (0.5, 1.0)],
-        "scenario": [SCENARIO],
-        "oversight": [UNWATCHED],
+        **{"scenario": [SCENARIO], "oversight": [UNWATCHED], "seed": [0, 1, 0]},
         "deployment.mix": [{"open": 0.5, "calm": 0.5}],
         **{"deployment.copies": 30, "deployment.quorum": 1.0, "deployment.ticks": 3},
-        "seed": [0, 1, 0],
     }
-    rows = batch(parameters, data_collection_period=1)
-    ready = {n: [row["ready"] for row in rows if row["RunId"] == n] for n in range(6)}
+    rows = mesa.batch_run(DeploymentWorld, parameters, **options)
+    ready = [[row["ready"] for row in rows if row["RunId"] == n] for n in range(6)]
     assert ready[0] == ready[2] != ready[1]
-    assert all(len(row) > 30 for row in ready.values())
-    if "rng" in inspect.signature(mesa.batch_run).parameters:
-        del parameters["seed"]
-        rows = batch(parameters, rng=[0, 1, 0], data_collection_period=1)
-        assert [row["ready"] for row in rows if row["RunId"] == 0] == ready[0]
+    assert min(map(len, ready)) > 30
 
 
 # -------------------------------------------------------------------------------------- settings
@@ -394,9 +376,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 def test_bad_input_is_refused_in_one_line() -> None:
+    usual = {"profiles": ABLE, "scenario": SCENARIO, "seed": 1, "deployment": {"copies": 10}}
     for changes, message in REFUSED:
-        usual = {"profiles": ABLE, "scenario": SCENARIO, "seed": 1, "deployment": {"copies": 10}}
-        with pytest.raises(sim.SpecError) as error:
-            DeploymentWorld(**{**usual, **changes})
-        assert str(error.value).startswith(message), message
-        assert "\n" not in str(error.value)
+        assert_all_refused([(partial(DeploymentWorld, **{**usual, **changes}), message)])

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.stats import binom
 
 import sim
 from commands import Call, assert_refused
@@ -95,41 +94,6 @@ def test_training_does_not_notice() -> None:
     assert cuts[0] == cuts[1]
     off = {"key": "gaming", "set": 0, "start": 10}  # only this one is noticed
     assert run(off).data.identical(run(HALVES[0], off, *HALVES[1:]).data)
-
-
-def test_factors_of_success_are_their_closed_forms() -> None:
-    """P is a product; of it, control is (1 - o (1 - k))^n, and a quorum a binomial tail."""
-    now, before = plain().data.isel(step=-1), sim.prospects(plain())
-    k, together = (now["capabilities"].sel(capability=c) for c in ("subversion", "coordination"))
-    others = before["success"].values / (1 - 0.5 * (1 - k.values)) ** 3
-    for strength in (0.0, 0.9, 1.0):
-        done = sim.prospects(run({"key": "oversight.control.strength", "set": strength}))
-        expected = others * (1 - strength * (1 - k.values)) ** 3
-        np.testing.assert_allclose(done["success"], expected, rtol=1e-12)
-        assert (np.abs(done["success"] - before["success"]) > 1e-6).any()
-    quorum = ({"key": "deployment.copies", "set": 7}, {"key": "deployment.quorum", "scale": 0.6})
-    few = sim.prospects(run(*quorum))
-    np.testing.assert_allclose(few["quorum"], binom.sf(3 - 1, 7, together), rtol=1e-9)
-    never, twice = (
-        sim.prospects(run({"key": "oversight.inspection.encounters", **change}))["stick"]
-        for change in ({"set": 0}, {"scale": 2})
-    )
-    seen = list(sim.Scenario.load(SCENARIO).of_kind("training", "evaluation", "red_team"))
-    assert (never == 1).all()
-    stuck = ((1 - now["slip"].sel(context=seen)) ** 6).prod("context")
-    np.testing.assert_allclose(twice, stuck, rtol=1e-9)
-
-
-def test_caution_decides_who_attempts() -> None:
-    given = {"oversight": GIVEN["oversight"], "deployment": {"copies": 6}}
-    paper = sim.prospects(plain(), **given)
-    attempting = []
-    for factor in (0.01, 0.5, 1.0, 100.0):
-        done = sim.prospects(run({"key": "deployment.caution", "scale": factor}), **given)
-        expected = (paper["gain"] > 0) & (paper["success"] > factor / (1 + factor))
-        assert (done["attempts"] == expected).all()
-        attempting.append(int(done["attempts"].sum()))
-    assert attempting[0] > attempting[1] > attempting[-1] == 0
 
 
 @pytest.mark.parametrize("judge", [sim.prospects, sim.worst_case])

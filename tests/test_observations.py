@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
-import pytest
 import xarray as xr
 
+from refusals import assert_all_refused
 from sim.analysis.observations import NO_SIGN, ObservationThresholds, observations
-from sim.specs.errors import SpecError
 from sim.specs.scenario import Scenario
 
 LAB = Scenario.load("lab_to_deployment")
@@ -65,13 +67,12 @@ def test_the_context_of_each_agent_is_drawn_evenly() -> None:
 
 
 def test_thresholds_that_every_agent_or_none_meets_are_refused() -> None:
-    for thresholds, message in (
+    cases: list[tuple[Any, str]] = [
         ({"gapp": 0.1}, "seeing.gapp: unknown key; did you mean 'gap'"),
         ({"gap": 0}, "seeing.gap: got 0: must be above 0"),
         ({"early": 1.5}, "seeing.early: got 1.5: must be above 0 and at most 1"),
         ({"context": "codng"}, "seeing.context: got 'codng': did you mean 'coding'"),
         (3, "seeing: got 3: must be a mapping"),
-    ):
-        with pytest.raises(SpecError) as error:
-            ObservationThresholds.read(thresholds, LAB)  # type: ignore[arg-type]
-        assert str(error.value).startswith(message)
+    ]
+    read = ObservationThresholds.read
+    assert_all_refused((partial(read, given, LAB), message) for given, message in cases)

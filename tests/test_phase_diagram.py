@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import pytest
 import xarray as xr
 
 import sim
+from refusals import assert_all_refused
 from sim.analysis import phase_diagram as module
 from sim.analysis.phase_diagram import FAILED, Axis, PhaseDiagram, phase_diagram, prepare
 from sim.analysis.regimes import REGIMES, Rules, regimes
-from sim.specs.errors import SpecError
 from sim.specs.settings import read_specs
 
 AWARE, HORIZON = "agent.initial.awareness", "agent.initial.log_horizon"
@@ -205,9 +205,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 def test_what_is_no_map_is_refused_in_one_line() -> None:
-    specs = read_specs("copyright")
+    check = partial(prepare, read_specs("copyright"))
     for changes, message in REFUSED:
-        with pytest.raises(SpecError) as error:
-            prepare(specs, **{"x": X, "y": Y, **changes})
-        assert message in str(error.value), message
-        assert "\n" not in str(error.value)
+        assert_all_refused([(partial(check, **{"x": X, "y": Y, **changes}), message)])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pytest
 
 import sim
+from refusals import assert_all_refused
 from sim.analysis.worst_case import TERMS, PostTraining, shortfall
 from sim.specs.agent import CAPABILITIES
 
@@ -116,9 +117,5 @@ def test_bad_thresholds_are_refused_in_one_line() -> None:
         ({"opactiy": 0.5}, "thresholds.opactiy: unknown term; did you mean 'opacity'?"),
         (0.5, "thresholds: got 0.5: must be a mapping of terms to numbers"),
     ]
-    result = worst()
-    for thresholds, message in cases:
-        with pytest.raises(sim.SpecError) as error:
-            sim.worst_case(result, thresholds=thresholds)
-        assert str(error.value).startswith(message)
-        assert "\n" not in str(error.value)
+    judge = partial(sim.worst_case, worst())
+    assert_all_refused((partial(judge, thresholds=given), message) for given, message in cases)
