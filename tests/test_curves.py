@@ -85,16 +85,6 @@ def test_what_is_nowhere_defined_has_no_curve(table: Sweep) -> None:
     assert list(empty.columns) == ["seed", "step", "runs", "variable", "low", "median", "high"]
 
 
-def test_representatives_of_many_agents_are_near_all_of_them() -> None:
-    """With more agents than representatives, ranks are off by no more than 1 / 18."""
-    table = small(axes={"training.leak": [0.0, 0.5]}, seeds=4, agents=60, record="full")
-    everyone = table.query(f'select step, "{RATE}" as g from "full"')
-    for row in quantile_curves(table, [RATE]).to_dict("records"):
-        rates = everyone["g"][everyone["step"] == row["step"]].to_numpy()
-        for name, level in zip(("low", "median", "high"), BAND, strict=True):
-            assert abs((rates <= row[name]).mean() - level) <= 1 / 18 + 1 / 36
-
-
 def differences(
     full: pd.DataFrame, variable: str, *, axis: str, baseline: Any, by: list[str]
 ) -> pd.DataFrame:
@@ -132,27 +122,19 @@ def test_paired_differences_are_those_within_a_seed(table: Sweep, full: pd.DataF
         )
 
 
-def test_pairs_of_seeds_alone() -> None:
-    """Where nothing but the seed differs, pairs share nothing."""
-    table = small(seeds=3, record="curves")
-    frame = paired_differences(table, [RATE], axis="seed")
-    curves = table.query(
-        f'select "{RATE}" as g from curves join design using (run) order by seed, step'
-    )
-    rates = curves["g"].to_numpy().reshape(3, 2)
-    np.testing.assert_allclose(frame["median"].to_numpy().reshape(2, 2), rates[1:] - rates[0])
-    assert frame["seed"].tolist() == [1, 1, 2, 2]
-    assert frame["runs"].tolist() == [1] * 4
-
-
-def test_pairs_share_all_draws() -> None:
-    """An axis that changes nothing makes no difference, whatever the seeds do."""
-    axis = "training.visible_gaming_penalty"  # nothing is monitored
+def test_pairs_share_all_draws_and_seeds_alone_share_nothing_else() -> None:
+    axis = "training.visible_gaming_penalty"  # nothing is monitored, so it changes nothing
     training = {"steps": 10, "estimator": "sampled"}
     table = small(axes={axis: [0.0, 1.0]}, seeds=4, agents=3, training=training, record="curves")
     frame = paired_differences(table, [RATE], axis=axis)
     assert (frame[["low", "median", "high"]] == 0.0).all(axis=None)
     assert (frame["runs"] == 4).all()
+    table = small(seeds=3, record="curves")
+    frame = paired_differences(table, [RATE], axis="seed")
+    query = f'select "{RATE}" as g from curves join design using (run) order by seed, step'
+    rates = table.query(query)["g"].to_numpy().reshape(3, 2)
+    np.testing.assert_allclose(frame["median"].to_numpy().reshape(2, 2), rates[1:] - rates[0])
+    assert (frame["seed"].tolist(), frame["runs"].tolist()) == ([1, 1, 2, 2], [1] * 4)
 
 
 def test_levels_are_in_order_and_of_their_type(table: Sweep) -> None:

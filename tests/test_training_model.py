@@ -18,47 +18,21 @@ from sim.dynamics.observe import Recorder
 from sim.dynamics.variables import VARIABLES
 from sim.specs.agent import TRAITS
 
-SCENARIO: dict[str, Any] = {
-    "values": ["care", "candour"],
-    "human_values": {"care": 1, "candour": 1},
-    "contexts": {
-        "chat": {
-            "responses": {"yes": {"care": 1}, "maybe": {}, "no": {"care": -1, "candour": 0.5}},
-            "reward": {"yes": -1, "no": 1},
-            **{"info": 1.0, "scratchpad": 0.5, "monitor": 0.2, "cue": 1.0, "twin": "live"},
-        },
-        "code": {
-            "responses": {"fix": {"candour": 1}, "stall": {"candour": -1}},
-            "reward": {"fix": -1, "stall": 0.5},
-            "scratchpad": 1.0,
-        },
-        "exam": {
-            "kind": "evaluation",
-            "responses": {"good": {"care": 1}, "bad": {}},
-            "reward": {"good": 1},
-        },
-        "live": {
-            "kind": "deployment",
-            "responses": {"yes": {"care": 1}, "maybe": {}, "no": {"care": -1}},
-            "cue": -1.0,
-        },
-    },
-    "curriculum": [{"length": 4, "weight": {"code": 0}}, {"length": 3, "weight": {"chat": 0.5}}],
-}
+LAB = "lab_to_deployment"
+SCENARIO = sim.Scenario.load(LAB)
 _STATE = ("awareness", "log_horizon", "log_competence", "values", "habit", "capability")
 #: Agents that differ in everything, and every assumption at work.
 SETTINGS = {
     **{f"agent.spread.{name}": 0.3 for name in TRAITS},
     **{f"agent.spread.{name}": 0.5 for name in _STATE},
-    **{"agent.habit": 0.0, "agent.awareness": 0.5},
-    **{"training.leak": 0.2, "training.spread": 0.3, "training.anchor": 0.01},
+    **{"agent.habit": 0.0, "agent.awareness": 0.5, "training.leak": 0.2, "training.anchor": 0.01},
     **{"training.motive_credit": 0.7, "training.visible_gaming_penalty": 0.5},
-    "training.steps": 10,
+    **{"training.spread": 0.3, "training.steps": 10},
 }
 
 
 def make(steps: int = 0, **changes: Any) -> sim.TrainingWorld:
-    world = sim.TrainingWorld(SCENARIO, **{"agents": 20, "seed": 3, **SETTINGS, **changes})
+    world = sim.TrainingWorld(LAB, **{"agents": 20, "seed": 3, **SETTINGS, **changes})
     for _ in range(steps):
         world.step()
     return world
@@ -70,9 +44,6 @@ def simulate_like(world: sim.TrainingWorld) -> sim.Result:
     return sim.simulate(scenario, agent=agent, training=training, **options)
 
 
-# ------------------------------------------------------------------- the same as sim.simulate
-
-
 def test_every_step_is_that_of_simulate_to_the_bit() -> None:
     world = make()
     result = simulate_like(world)
@@ -81,15 +52,11 @@ def test_every_step_is_that_of_simulate_to_the_bit() -> None:
         for name in VARIABLES:
             np.testing.assert_array_equal(world.measured(name), state[name], err_msg=name)
         world.step()
-    final, rows = result.state(10), world.program.layout.view(world.theta)
-    np.testing.assert_array_equal(rows.values.T, final.values)
-    np.testing.assert_array_equal(rows.habit.T, final.habit)
-    assert (world.theta != world.program.theta).any(axis=1).all()  # everything was trained
-    for agents in (1, 1100):
-        world = make(10, agents=agents, collect_every=100)
-        last = simulate_like(world).data.isel(step=-1)
-        for name in ("values", "habit", "awareness_logit", "horizon", "competence"):
-            np.testing.assert_array_equal(world.measured(name), last[name], err_msg=name)
+    assert (world.theta != world.program.theta).any(axis=1).mean() > 0.7
+    world = make(10, agents=1100, collect_every=100)
+    last = simulate_like(world).data.isel(step=-1)
+    for name in ("values", "habit", "awareness_logit", "horizon", "competence"):
+        np.testing.assert_array_equal(world.measured(name), last[name], err_msg=name)
 
 
 def test_agents_have_their_own_row_of_every_variable_and_trait() -> None:
@@ -107,41 +74,41 @@ def test_agents_have_their_own_row_of_every_variable_and_trait() -> None:
                     assert list(numbers) == list(own[dim].values)
                     np.testing.assert_array_equal(list(numbers.values()), own[name])
                 case ("context", dim):
-                    for context, spec in SCENARIO["contexts"].items():
+                    for context, spec in SCENARIO.contexts.items():
                         row = own[name].sel(context=context).values
-                        names = spec["responses"] if dim == "response" else own[dim].values
-                        assert list(numbers[context]) == list(names)
-                        np.testing.assert_array_equal(
-                            list(numbers[context].values()), row[: len(names)]
-                        )
+                        names = list(spec.responses) if dim == "response" else list(own[dim].values)
+                        assert list(numbers[context]) == names
+                        expected = row[: len(names)]
+                        np.testing.assert_array_equal(list(numbers[context].values()), expected)
         assert agent.traits == {name: own[name].item() for name in TRAITS}
         assert agent.rationality == own["rationality"].item()
-    for name in (*VARIABLES, *TRAITS, "traits", "row"):
-        assert name in dir(agent)
-        assert getattr(sim.ModelAgent, name).__doc__
-    assert repr(world) == "TrainingWorld('unnamed', agents=20, step 5 of 10)"
+    assert all(getattr(sim.ModelAgent, n).__doc__ for n in (*VARIABLES, *TRAITS, "traits", "row"))
+    assert {*VARIABLES, *TRAITS} <= set(dir(agent))
+    assert repr(world) == "TrainingWorld('lab_to_deployment', agents=20, step 5 of 10)"
     assert repr(agent).startswith(f"ModelAgent(row={agent.row}, reach=")
-
-
-# ----------------------------------------------------------------------------- agents are views
 
 
 def test_agents_store_nothing_move_with_the_world_and_cannot_be_changed() -> None:
     world = make(initial=sim.AgentState(awareness=np.linspace(-0.5, 0.5, 20)))
     np.testing.assert_array_equal(world.agents.get("awareness_logit"), np.linspace(-0.5, 0.5, 20))
-    agent = next(iter(world.agents))
-    before = agent.values, agent.gaming_rate["chat"]
+    before = world.agents.get("values")
     for _ in range(2):
         with pytest.raises(AttributeError):
             world.agents.set("reach", 1.0)
         with pytest.raises(ValueError, match="read-only"):
             world.theta[0] = 0.0
         world.step()
-    assert agent.values != before[0]
-    assert agent.gaming_rate["chat"] != before[1]
+    assert all(now != then for now, then in zip(world.agents.get("values"), before, strict=True))
     for agent in world.agents:
         assert set(vars(agent)) <= {"model", "unique_id", "pos"}
-        assert agent.row == agent.unique_id - 1
+    coding = list(SCENARIO.contexts).index("coding")
+    rates, drift = world.measured("gaming_rate")[:, coding], world.measured("value_drift")
+    gaming = world.agents.select(lambda agent: agent.gaming_rate["coding"] > np.median(rates))
+    assert sorted(agent.row for agent in gaming) == list(np.flatnonzero(rates > np.median(rates)))
+    assert world.agents.sort("value_drift").get("value_drift") == sorted(drift, reverse=True)
+    theta = world.theta.copy()
+    world.agents.shuffle_do("step")
+    np.testing.assert_array_equal(world.theta, theta)
 
 
 def test_the_engine_advances_one_step_and_variables_are_measured_once(monkeypatch: Any) -> None:
@@ -154,17 +121,10 @@ def test_the_engine_advances_one_step_and_variables_are_measured_once(monkeypatc
 
     monkeypatch.setattr(training_model, "Recorder", Counting)
     world = make(collect_every=100)
-    cohort = world._cohort
-
-    class Spy:
-        def advance(self, start: int, stop: int) -> None:
-            advanced.append((start, stop))
-            cohort.advance(start, stop)
-
-        def theta(self) -> Any:
-            return cohort.theta()
-
-    monkeypatch.setattr(world, "_cohort", Spy())
+    advance = world._cohort.advance
+    monkeypatch.setattr(
+        world._cohort, "advance", lambda *steps: advanced.append(steps) or advance(*steps)
+    )
     world.step()
     assert measured == [0]  # the collection at the start
     for _ in range(2):
@@ -173,22 +133,6 @@ def test_the_engine_advances_one_step_and_variables_are_measured_once(monkeypatc
     world.step()
     assert measured == [0, 1]
     assert advanced == [(0, 1), (1, 2), (2, 3)]
-
-
-def test_sets_of_agents() -> None:
-    world = make(4)
-    rates, drift = world.measured("gaming_rate")[:, 0], world.measured("value_drift")
-    cut = float(np.median(rates))
-    gaming = world.agents.select(lambda agent: agent.gaming_rate["chat"] > cut)
-    assert sorted(agent.row for agent in gaming) == list(np.flatnonzero(rates > cut))
-    assert world.agents.agg("value_drift", max) == drift.max()
-    assert world.agents.sort("value_drift").get("value_drift") == sorted(drift, reverse=True)
-    theta = world.theta.copy()
-    world.agents.shuffle_do("step")
-    np.testing.assert_array_equal(world.theta, theta)
-
-
-# ---------------------------------------------------------------------- the end, and collectors
 
 
 def test_running_stops_with_training_and_the_collector_has_every_step() -> None:
@@ -202,7 +146,7 @@ def test_running_stops_with_training_and_the_collector_has_every_step() -> None:
     np.testing.assert_array_equal(world.theta, theta)
     assert len(world.datacollector.get_model_vars_dataframe()) == len(frame) == 11
     data = simulate_like(world).data
-    rates = [f"median_gaming_rate.{name}" for name in SCENARIO["contexts"]]
+    rates = [f"median_gaming_rate.{name}" for name in SCENARIO.contexts]
     measures = ["reach", "value_drift", "alignment"]
     assert list(frame) == [*rates, *(f"median_{name}" for name in measures)]
     np.testing.assert_array_equal(frame[rates], data["gaming_rate"].median("agent"))
@@ -220,40 +164,29 @@ def test_running_stops_with_training_and_the_collector_has_every_step() -> None:
 
 def test_batch_run_over_settings_and_seeds() -> None:
     usual = {"scenario": "copyright", "agents": 3, "training.steps": 6}
-    options = {"display_progress": False}
-    axes = {"agent.initial.awareness": [-2, 0, np.float64(2)], "agent.spread.rationality": 0.3}
-    rows = mesa.batch_run(
-        sim.TrainingWorld, {**usual, **axes, "seed": 1}, data_collection_period=2, **options
-    )
+    batch = partial(mesa.batch_run, sim.TrainingWorld, display_progress=False)
+    axes = {"agent.initial.awareness": [-2, np.float64(2)], "agent.spread.rationality": 0.3}
+    rows = batch({**usual, **axes, "seed": 1}, data_collection_period=2)
     for row in rows:
-        start, step = row["agent.initial.awareness"], int(row["Step"])
-        result = sim.simulate(
-            "copyright",
-            agent={"initial": {"awareness": start}, "spread": {"rationality": 0.3}},
-            training={"steps": 6},
-            agents=3,
-            seed=1,
-            record_every=1,
-        )
-        own = result.data.sel(step=step, agent=row["AgentID"] - 1)
+        settings = {key: row[key] for key in (*usual, *axes, "seed")}
+        world = sim.TrainingWorld(**settings)
+        for _ in range(int(row["Step"])):
+            world.step()
+        agent = next(a for a in world.agents if a.unique_id == row["AgentID"])
         for name in ("reach", "value_drift", "alignment", "consistency"):
-            assert row[name] == own[name]
-        rates = result.gaming_rate.sel(step=step, context="coding")
-        assert row["median_gaming_rate.coding"] == rates.median("agent")
+            assert row[name] == getattr(agent, name)
+        rates = [agent.gaming_rate["coding"] for agent in world.agents]
+        assert row["median_gaming_rate.coding"] == np.median(rates)
     assert {row["Step"] for row in rows} >= {0, 2, 4}
     assert pickle.loads(pickle.dumps(rows)) == rows  # several processes send them to each other
     spread = {**usual, "agent.spread.rationality": 0.5}
-    parameters = {**spread, "seed": [0, 1, 0]}
-    rows = mesa.batch_run(sim.TrainingWorld, parameters, max_steps=3, **options)
-    assert {row["Step"] for row in rows} == {3}
-    drifts = [row["value_drift"] for row in rows]
+    rows = batch({**spread, "seed": [0, 1, 0]}, max_steps=3)
+    drifts = [row["value_drift"] for row in rows if row["Step"] == 3]
     assert drifts[:3] == drifts[6:] != drifts[3:6]
+    assert len(drifts) == len(rows) == 9
     if "rng" in inspect.signature(mesa.batch_run).parameters:
-        rows = mesa.batch_run(sim.TrainingWorld, spread, max_steps=3, rng=[0, 1, 0], **options)
+        rows = batch(spread, max_steps=3, rng=[0, 1, 0])
         assert [row["value_drift"] for row in rows] == drifts
-
-
-# ------------------------------------------------------------------------------ seeds and errors
 
 
 def test_seeds_in_any_form_that_mesa_takes() -> None:
@@ -281,5 +214,4 @@ def test_bad_input_is_refused_in_one_line() -> None:
         ({"agnts": 3}, "agnts: unknown key; did you mean 'agent'?"),
         ({"training.lek": 0.1}, "training.lek: unknown key; did you mean 'leak'?"),
     ]
-    for changes, message in cases:
-        assert_all_refused([(partial(make, **changes), message)])
+    assert_all_refused((partial(make, **changes), message) for changes, message in cases)
