@@ -17,7 +17,7 @@ class SimConfigs(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add the two folders, if it is an application of this project that is starting."""
-        if "sim.cli.application" not in sys.modules:
+        if "sim.cli" not in sys.modules:
             return
         from sim.specs.library import config_root
 

@@ -22,9 +22,11 @@ EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
 
 def script(name: str) -> Path:
-    """Return what `python` is to run: the folder of a study, or a script."""
-    folder = EXPERIMENTS / name
-    return folder if (folder / "__main__.py").exists() else EXPERIMENTS / f"{name}.py"
+    """Return what `python` is to run: the folder of a study, wherever it is, or a script."""
+    for folder in (Path(name).absolute(), EXPERIMENTS / name):
+        if (folder / "__main__.py").exists():
+            return folder
+    return EXPERIMENTS / f"{name}.py"
 
 
 @dataclass(frozen=True)
@@ -113,3 +115,14 @@ def caller(
         return Left(status, *capfd.readouterr(), folder)
 
     return call
+
+
+def port_of(running: subprocess.Popen[str]) -> int:
+    """Wait until a server has said its address, and return the port."""
+    assert running.stdout is not None
+    text = ""
+    while not (match := re.search(r"http://(?:localhost|127\.0\.0\.1):(\d+)", text)):
+        line = running.stdout.readline()
+        assert line, f"the server ended: {text}"
+        text += line
+    return int(match[1])

@@ -17,8 +17,8 @@ from experiments.worst_case.visibility import WAYS, turned, ways
 from populations import NONE, WIDE, planted
 from sim.analysis.audit import FINDERS, Retrainer, audit, retraining_specs
 from sim.dynamics.engines.registry import get_engine
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.oversight import Oversight
-from sim.specs.settings import Specs, read_specs
 
 LAB = read_specs("lab_to_deployment").scenario
 CERTAIN = {"strength": 1.0, "encounters": 1}

@@ -22,7 +22,7 @@ from sim.analysis.counterfactuals import (
 )
 from sim.dynamics.randomness import seeds_of
 from sim.specs.intervention import read_interventions
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 from sim.sweeps.sweep import run_plan
 from test_counterfactuals import AGENT, LAB
 

@@ -22,7 +22,7 @@ from sim.analysis.counterfactuals import (
 )
 from sim.analysis.worst_case import PostTraining
 from sim.dynamics.randomness import normal, seeds_of
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 from sim.sweeps.plan import Plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import run_plan

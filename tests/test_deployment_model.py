@@ -31,8 +31,8 @@ from deployments import (
 from refusals import assert_all_refused
 from sim.abm.deployment_model import CAUGHT_BY, DeploymentWorld
 from sim.abm.profiles import profiles
-from sim.dynamics.deployment import pass_chance, quorum_chance, stick_chance
 from sim.specs.oversight import FACED_WITH
+from sim.takeover import consistency_probability, pass_probability, quorum_probability
 from sim.utils.intervals import binomial_interval
 
 DULL = profile(k=1.0, coordination=0.0)
@@ -72,9 +72,11 @@ def test_on_a_complete_graph_frequencies_agree_with_the_formula(copies: int) -> 
                 size = {"deployment.copies": copies, "deployment.quorum": needed / copies}
                 kind = profile(k=0.7, slip=0.05, coordination=k)
                 count = takeovers(kind, oversight=watched(strength, encounters=2), seed=11, **size)
-                together = quorum_chance(k, copies=copies, needed=needed)
-                passed = pass_chance(0.7, strength=strength, encounters=2) ** 4
-                cells.append((count, 60, float(together * passed * stick_chance([0.05] * 3, 1))))
+                together = quorum_probability(k, copies=copies, needed=needed)
+                passed = pass_probability(0.7, strength=strength, encounters=2) ** 4
+                cells.append(
+                    (count, 60, float(together * passed * consistency_probability([0.05] * 3, 1)))
+                )
     assert len({chance for *_, chance in cells}) >= 3
     agrees(cells)
 
@@ -88,7 +90,7 @@ def test_frequencies_of_opportunities_slips_and_mixes_agree_with_their_formulas(
         deployment = {**size, "mix": {"open": share, "calm": 1 - share}}
         count = takeovers(profile(coordination=k), seed=12, deployment=deployment)
         ready = k * (1 - (1 - share) ** ticks)
-        cells.append((count, 60, float(quorum_chance(ready, copies=6, needed=needed))))
+        cells.append((count, 60, float(quorum_probability(ready, copies=6, needed=needed))))
     pair = [profile(agent=n, k=0.0, coordination=1.0) for n in (1, 2)]
     monitored = SCENARIO.model_dump()
     monitored["contexts"]["calm"]["monitor"] = 0.5  # two copies slip, and are caught then

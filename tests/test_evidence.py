@@ -78,8 +78,8 @@ def trained(world: str, games: bool = True) -> xr.Dataset:
 def test_a_moment_of_a_sweep_is_that_of_a_result() -> None:
     state, row = trained("full"), 11
     settings = {key: float(column[row]) for key, column in SAMPLE.at(np.arange(40)).items()}
-    specs = sim.specs.settings.apply_settings(
-        sim.specs.settings.read_specs(LAB, agent={"initial": {"values": {}}}), settings
+    specs = sim.specs.overrides.apply_overrides(
+        sim.specs.overrides.read_specs(LAB, agent={"initial": {"values": {}}}), settings
     )
     result = sim.simulate(LAB, agent=specs.agent, training={"steps": 60}, engine="numpy")
     last = result.data.isel(step=-1, agent=0)

@@ -19,7 +19,7 @@ from sim.abm.batch import deploy
 from sim.abm.deployment_model import DeploymentWorld
 from sim.abm.profiles import profiles
 from sim.analysis.audit import audit
-from sim.dynamics.interventions import acting
+from sim.dynamics.interventions import intervention_steps
 from sim.simulation import prepare
 
 SCENARIO = "lab_to_deployment"
@@ -88,8 +88,8 @@ def test_training_does_not_notice() -> None:
         prepare(sim.Scenario.load("pipeline"), training={"steps": 900}, interventions=i).program
         for i in ([], HALVES)
     ]
-    assert acting(programs[1]) == set()
-    assert programs[1].acts == ()
+    assert intervention_steps(programs[1]) == set()
+    assert programs[1].interventions == ()
     cuts = [[(s.start, s.stop) for s in program.segments] for program in programs]
     assert cuts[0] == cuts[1]
     off = {"key": "gaming", "set": 0, "start": 10}  # only this one is noticed

@@ -15,7 +15,7 @@ from refusals import assert_all_refused
 from sim.analysis import phase_diagram as module
 from sim.analysis.phase_diagram import FAILED, Axis, PhaseDiagram, phase_diagram, prepare
 from sim.analysis.regimes import REGIMES, Rules, regimes
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 
 AWARE, HORIZON = "agent.initial.awareness", "agent.initial.log_horizon"
 RATE = "training.learning_rate.values"
@@ -132,7 +132,7 @@ def test_a_map_that_was_broken_off_goes_on_and_is_not_computed_twice(
     first = small(9, stride=4, store=tmp_path)
     assert first.resumed == sum(first.levels[:2]) < first.runs
     assert len(list(tmp_path.iterdir())) == len(first.levels)
-    monkeypatch.setattr("sim.sweeps.executors.compute", None)  # nothing is to be computed
+    monkeypatch.setattr("sim.sweeps.record.compute", None)  # nothing is to be computed
     again = small(9, stride=4, store=tmp_path)
     assert again.resumed == again.runs == first.runs
     np.testing.assert_array_equal(again.regime, first.regime)

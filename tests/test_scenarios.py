@@ -14,7 +14,8 @@ import pytest
 import xarray as xr
 
 import sim
-from sim.specs.library import config_root, read_yaml
+from sim.cli.keys import CONFIGS
+from sim.specs.library import read_yaml
 
 AGENTS = 32
 #: A context where gaming stays below this is called quiet.
@@ -27,7 +28,7 @@ def run(name: str) -> sim.Result:
 
 
 def simulate(scenario: sim.Scenario, **initial: Any) -> sim.Result:
-    spread = read_yaml(config_root() / "emergence.yaml")["agent"]["spread"]
+    spread = read_yaml(CONFIGS / "emergence.yaml")["agent"]["spread"]
     agent = sim.Agent(spread=spread, initial=initial)
     return sim.simulate(scenario, agent=agent, agents=AGENTS, seed=0, record_every=20)
 
@@ -262,7 +263,7 @@ def test_penalising_visible_gaming_removes_it_or_teaches_it_to_hide() -> None:
 
 def penalised(learning_rate: float) -> sim.Result:
     """`monitored_reasoning` with a penalty, by how fast capabilities are learnt."""
-    spread = read_yaml(config_root() / "emergence.yaml")["agent"]["spread"]
+    spread = read_yaml(CONFIGS / "emergence.yaml")["agent"]["spread"]
     return sim.simulate(
         "monitored_reasoning",
         agent=sim.Agent(spread=spread),

@@ -14,8 +14,7 @@ import pytest
 import sim
 from refusals import assert_all_refused
 from sim.abm import training_model
-from sim.dynamics.observe import Recorder
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.observe import VARIABLES, Recorder
 from sim.specs.agent import TRAITS
 
 LAB = "lab_to_deployment"

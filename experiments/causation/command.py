@@ -29,7 +29,6 @@ from experiments.causation.text import (
     scenarios_paragraph,
     self_modification_paragraph,
 )
-from experiments.stability.command import describe
 from sim.analysis.counterfactuals import (
     initial_values,
     outcomes_by_world,
@@ -41,10 +40,11 @@ from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan, Shard
 from sim.sweeps.result import Sweep

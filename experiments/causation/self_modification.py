@@ -25,8 +25,8 @@ import pandas as pd
 from experiments.causation.contrasts import gaming_only_in, with_do
 from sim.analysis.counterfactuals import contested_values, paired_difference
 from sim.dynamics.state import Array
+from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings
 
 #: The scenario in which the same goal is contested everywhere, and how many times it is copied.
 SCENARIO, COPIES = "monolithic", 3
@@ -89,7 +89,7 @@ def coverage_worlds(
         if "steps" in told:
             factor = float(told.pop("steps"))  # type: ignore[arg-type]
             told["training.steps"] = max(1, round(factor * specs.training.steps))
-        changed = apply_settings(specs._replace(interventions=()), told)
+        changed = apply_overrides(specs._replace(interventions=()), told)
         for covered in range(len(contexts) + 1):
             done = gaming_only_in(changed, contexts[:covered])
             worlds[f"{knob}|{covered}"] = with_do(changed, done)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from experiments.causation.contrasts import Contrast, Do, with_do
 from sim.analysis.counterfactuals import paired_difference, paired_table, policy_distance
 from sim.dynamics.state import Array
+from sim.specs.overrides import Specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from sim.cli.fields import Engine, Interval, OneOrMore, Seed
-from sim.specs.base import Spec, Steps
-from sim.specs.settings import Specs
+from sim.cli.fields import Count, Engine, Interval, OneOrMore, Seed, Spec
+from sim.specs.overrides import Specs
 
 from .cases import CASES
 from .fates import STATES
@@ -20,7 +19,7 @@ from .partial_gaming import FIXED_POINTS, Outcome, check_specs, try_cases
 class Settings(Spec):
     """The study's own keys; their meaning and defaults are in config.yaml."""
 
-    agents: Steps
+    agents: Count
     seed: Seed
     cases: OneOrMore[Literal["a", "b", "c", "d", "e", "f"]]
     awareness: Interval

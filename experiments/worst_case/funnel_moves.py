@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 
 from experiments.worst_case.study import GAMING, STAGES, Funnel, funnel
 from experiments.worst_case.visibility import turned
-from sim.analysis.worst_case import PostTraining
 from sim.analysis.audit import FINDERS
-from sim.analysis.worst_case import Thresholds
+from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, nearest
 from sim.specs.library import read_yaml, resolve
+from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings
 from sim.takeover import read_deployment, read_oversight
 from sim.utils.intervals import binomial_interval
 from sim.utils.progress import parts_of
@@ -297,7 +296,7 @@ def _moved_training(specs: Specs, move: Move) -> Specs:
             for name, context in specs.scenario.contexts.items()
             if context.scratchpad
         }
-    return apply_settings(specs, settings)
+    return apply_overrides(specs, settings)
 
 
 def _moved_oversight(oversight: Oversight, option: str, scenario: Scenario) -> Oversight:

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from sim.cli.keys import CONFIGS
 from sim.simulation import MOST_SEED
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
-from sim.specs.library import config_root, names, read_yaml
+from sim.specs.keys import full_key
+from sim.specs.library import names, read_yaml
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 
 Value = int | float | bool | str
 #: The command that a state is shared as.
@@ -79,8 +81,8 @@ class State:
         whole = {key: self.settings[key] for key in self.settings if key in _BY_NAME}
         rest = {key: value for key, value in self.settings.items() if key not in whole}
         if whole:
-            found = apply_settings(found, whole)
-        found = apply_settings(found, rest)
+            found = apply_overrides(found, whole)
+        found = apply_overrides(found, rest)
         steps = found.training.steps
         if steps > MOST_STEPS:
             raise SpecError(
@@ -189,7 +191,7 @@ def base(scenario: str) -> Specs:
         hint = nearest(scenario, names("scenario"))
         raise SpecError(f"scenario: no scenario is named {_short(scenario)}; {hint}")
     found = Scenario.load(scenario)
-    population = Agent.parse(read_yaml(config_root() / "emergence.yaml")["agent"], path="agent")
+    population = Agent.parse(read_yaml(CONFIGS / "emergence.yaml")["agent"], path="agent")
     return read_specs(found, agent=found.agent.completed_by(population))
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sim.abm.deployment_model import CAUGHT_BY, MOST_REPLICATES, OUTCOMES, SERIES, DeploymentWorld
 from sim.abm.graphs import neighbours_of
 from sim.abm.profiles import Profile
-from sim.dynamics.engines.engine import usable_processors
 from sim.simulation import MOST_SEED
 from sim.specs.deployment import Deployment
 from sim.specs.errors import check_whole
@@ -21,8 +20,8 @@ from sim.specs.intervention import Interventions
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.utils.intervals import binomial_interval
-from sim.utils.parallel import parallel_map
-from sim.utils.progress import ProgressOption, read_progress
+from sim.utils.parallel import parallel_map, usable_processors
+from sim.utils.progress import ProgressOption, progress_reporter
 
 Array = NDArray[np.float64]
 
@@ -169,8 +168,8 @@ def deploy_all(
         jobs += [(arguments, range(at, min(at + size, case.replicates))) for at in starts]
     if workers is None:
         workers = 1 if work < _FEW else usable_processors()
-    progress = read_progress(progress, "deployments")
-    chunks = parallel_map(_simulate_chunk, jobs, workers=workers, progress=progress)
+    with progress_reporter(progress, "deployments") as report:
+        chunks = parallel_map(_simulate_chunk, jobs, workers=workers, progress=report)
     return [_merge(chunks[of_case], seed=int(seed)) for of_case in chunks_of_case]
 
 

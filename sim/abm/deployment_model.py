@@ -24,11 +24,10 @@ from sim.simulation import MOST_SEED, simulate
 from sim.specs.agent import Agent
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.intervened import under
-from sim.specs.intervention import Interventions, read_interventions
+from sim.specs.intervention import Interventions, apply_after_training, read_interventions
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, read_specs
 from sim.specs.training import Training
 
 #: How a deployment ends: a quorum acts at once, uncaught; copies are caught; neither.
@@ -109,7 +108,7 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         oversight, deployment = read_post_training(
             oversight, deployment, scenario=specs.scenario, settings=post_training
         )
-        self.oversight, self.deployment = under(
+        self.oversight, self.deployment = apply_after_training(
             specs.interventions if profiles is None else read_interventions(interventions),
             oversight=oversight,
             deployment=deployment,
@@ -309,4 +308,4 @@ def _read_specs(
             raise SpecError(f"{unused[0]}: nobody is trained where profiles are given")
         interventions = None
     specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
-    return apply_settings(specs, settings)
+    return apply_overrides(specs, settings)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim.dynamics.deployment import pass_chance
 from sim.dynamics.randomness import uniform_pair
 from sim.result import Result
 from sim.specs.agent import CAPABILITIES
@@ -15,7 +14,7 @@ from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight, OversightStep
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
-from sim.takeover import moment, prospects
+from sim.takeover import moment, pass_probability, prospects
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -63,7 +62,7 @@ class Profile:
     def found_chance(self, name: str, step: OversightStep) -> float:
         """Return the probability that one encounter with a step finds it: o (1 − k)."""
         k = self.capabilities[FACED_WITH[name]]
-        return 1.0 - float(pass_chance(k, strength=step.strength, encounters=1))
+        return 1.0 - float(pass_probability(k, strength=step.strength, encounters=1))
 
     def check(self, scenario: Scenario, contexts: Iterable[str]) -> None:
         """Raise a `SpecError` if it has no slip for a context before or in deployment.

@@ -10,9 +10,10 @@ import numpy as np
 from sim.dynamics.randomness import fresh_seed
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, nearest
+from sim.specs.keys import nest, override_spec
+from sim.specs.overrides import Specs
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs
 from sim.takeover import read_deployment, read_oversight
 
 #: What the dotted keys of a deployment start with; the others are those of a run.
@@ -70,37 +71,10 @@ def read_post_training(
     Raises:
         SpecError: One line: what was wrong, where, what is allowed.
     """
+    tree = nest(settings, flatten=False)
     watched = Oversight.parse({} if oversight is None else oversight, path="oversight")
     planned = Deployment.parse({} if deployment is None else deployment, path="deployment")
-    by_context = {"oversight": {"inspection": {"encounters": watched.looks(scenario)}}}
-    trees: dict[str, dict[str, Any]] = {}
-    for key, value in settings.items():
-        name, *path = key.split(".")
-        if not path:
-            raise SpecError(f"{name}: is given twice; settings name one number, {name}.KEY")
-        tree = trees.setdefault(name, (watched if name == "oversight" else planned).model_dump())
-        _put(tree, path, value, key, by_context.get(name, {}))
-    if "oversight" in trees:
-        watched = Oversight.parse(trees["oversight"], path="oversight")
-    if "deployment" in trees:
-        planned = Deployment.parse(trees["deployment"], path="deployment")
-    return read_oversight(watched, scenario), read_deployment(planned, scenario)
-
-
-def _put(
-    node: dict[str, Any], path: list[str], value: object, key: str, by_context: Mapping[str, Any]
-) -> None:
-    """Put a value into a tree of plain data; the spec that reads it knows which keys there are."""
-    name, *below = path
-    if not below:
-        node[name] = value
-        return
-    branch = node.get(name, {})
-    if isinstance(branch, int) and isinstance(by_context.get(name), Mapping):
-        branch = by_context[name]
-    if not isinstance(branch, Mapping):
-        above = key.removesuffix("." + ".".join(below))
-        raise SpecError(f"{key}: unknown key; {above} has none below it")
-    node[name] = dict(branch)
-    deeper = by_context.get(name, {})
-    _put(node[name], below, value, key, deeper if isinstance(deeper, Mapping) else {})
+    return (
+        read_oversight(override_spec(watched, tree, "oversight", scenario), scenario),
+        read_deployment(override_spec(planned, tree, "deployment", scenario), scenario),
+    )

@@ -14,18 +14,17 @@ import mesa
 import numpy as np
 
 from sim.abm.settings import integer_seed
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.engine import Cohort
-from sim.dynamics.observe import Recorder
+from sim.dynamics.loop import apply_events, check_bounded, event_steps
+from sim.dynamics.observe import VARIABLES, Recorder, Variable
+from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState, Array
-from sim.dynamics.turns import turn, turns
-from sim.dynamics.variables import VARIABLES, Variable
-from sim.simulation import check_bounded, prepare
+from sim.simulation import prepare
 from sim.specs.agent import CAPABILITIES, TRAITS, Agent
 from sim.specs.errors import check_whole
 from sim.specs.intervention import Interventions
+from sim.specs.overrides import apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import apply_settings, read_specs
 from sim.specs.training import Training
 
 
@@ -64,7 +63,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         what `sim.simulate` gives for that seed, None draws one. Between collections are
         `collect_every` steps, besides the first and the last; more than 1 saves time and memory,
         but the `batch_run` of Mesa 3.3 needs 1. `settings` are changes to the specs by dotted key,
-        as in `**{"training.leak": 0.2}` (`sim.specs.settings`), and `seed`, another name of `rng`.
+        as in `**{"training.leak": 0.2}` (`sim.specs.overrides`), and `seed`, another name of `rng`.
 
         Raises:
             SpecError: The input cannot be used; one line says why.
@@ -72,7 +71,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
         # seeds would be lost; among the settings it leaves it alone.
         self.seed = integer_seed(settings.pop("seed", None), rng)
-        self.specs = apply_settings(
+        self.specs = apply_overrides(
             read_specs(scenario, agent=agent, training=training, interventions=interventions),
             settings,
         )
@@ -126,14 +125,14 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 
     def _apply_events(self) -> None:
         """Apply the events before the next step: phases, interventions, selection."""
-        if self.steps in turns(self.program):
-            self.program = turn(self.program, self.theta, step=self.steps, runs=1)
+        if self.steps in event_steps(self.program):
+            self.program = apply_events(self.program, self.theta, step=self.steps, runs=1)
             self.theta = self.program.theta
             self._cohort = self._engine.start(self.program)
         self.theta.setflags(write=False)
 
     def measured(self, name: str) -> Array:
-        """Return a variable of `sim.dynamics.variables` [agent, ...], valid until the next step."""
+        """Return a variable of `sim.dynamics.observe` [agent, ...], valid until the next step."""
         if not self._measured:
             self._measured = self._record(self.program, self.steps, self.theta)
         return self._measured[name]
@@ -142,7 +141,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 class ModelAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
     """A simulated model in training: a view on its column of the world's arrays.
 
-    Every variable of `sim.dynamics.variables` (`reach`, `gaming_rate`, ...) and every trait
+    Every variable of `sim.dynamics.observe` (`reach`, `gaming_rate`, ...) and every trait
     (`rationality`, ...) is an attribute, read from the arrays on access: a number (nan: undefined),
     a dict by context, value or capability (`agent.gaming_rate["coding"]`), or a dict of dicts
     (`policy`). Agents learn when the world steps; their own `step` has no effect.

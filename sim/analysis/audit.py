@@ -29,27 +29,20 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sim.dynamics.columns import Numbers
-from sim.dynamics.compile import (
-    Program,
-    Segment,
-    compile_assumptions,
-    compile_program,
-    compile_world,
-)
-from sim.dynamics.deployment import pass_chance
+from sim.dynamics.compile import compile_assumptions, compile_program, compile_world
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import STRIDE
+from sim.dynamics.loop import records, step_counter
 from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.simulation import check_bounded
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, RETRAINED_ON, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
-from sim.takeover import after_training
+from sim.takeover import after_training, pass_probability
 from sim.utils.progress import part_of
 
 Flags = NDArray[np.bool_]
@@ -184,7 +177,7 @@ def _draw_findings(
     for column, name in enumerate(BEFORE_DEPLOYMENT):
         step = oversight.step(name)
         k = state["capabilities"].sel(capability=FACED_WITH[name]).values
-        chance = pass_chance(k, strength=step.strength, encounters=step.encounters)
+        chance = pass_probability(k, strength=step.strength, encounters=step.encounters)
         findings[:, column] = ~misses(chance, name)
     contexts = list(scenario.contexts)
     bad_answers = {}
@@ -305,8 +298,8 @@ class Retrainer:
         keys, group = np.unique(
             np.column_stack([subjects.contexts, subjects.monitored]), axis=0, return_inverse=True
         )
-        layout, finished = self.program.layout, 0
-        steps = self.oversight.retraining.steps
+        layout, steps = self.program.layout, self.oversight.retraining.steps
+        counter = step_counter(len(agents) * steps, progress)
         start = self.program.steps + number * steps  # after training, so that draws are new
         for index, key in enumerate(keys):
             rows = agents[group.ravel() == index]
@@ -315,16 +308,10 @@ class Retrainer:
                 theta, layout
             )
             program = self._program(rows, theta, key, until=start + steps)
-            cohort, step, stride = self.engine.start(program), start, max(1, STRIDE // len(rows))
-            while step < start + steps:
-                stop = min(start + steps, step + stride)
-                cohort.advance(step, stop)
-                step = stop
-                progress((finished + len(rows) * (step - start) / steps) / len(agents))
-            finished += len(rows)
-            theta = cohort.theta()
-            check_bounded(layout, theta, start + steps)
-            measures = Recorder()(self.program.take(rows), self.program.steps, theta)
+            (record,) = records(
+                self.engine, program, [start + steps], names=(), start=start, progress=counter
+            )
+            measures = Recorder()(self.program.take(rows), self.program.steps, record.theta)
             for name, numbers in measures.items():
                 data[name].values[-1, rows] = numbers
 

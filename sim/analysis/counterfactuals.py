@@ -20,12 +20,12 @@ from scipy.stats import t as student
 
 from sim.analysis.worst_case import TERMS, PostTraining, worst_case_at
 from sim.dynamics.numerics import logistic
+from sim.dynamics.observe import ONSET, VARIABLES
 from sim.dynamics.randomness import seeds_of
 from sim.dynamics.state import Array
-from sim.dynamics.variables import ONSET, VARIABLES
 from sim.specs.agent import CAPABILITIES
+from sim.specs.overrides import Specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.result import Sweep
@@ -78,7 +78,7 @@ def worlds_plan(
             design=Grid({}),
             seeds=seeds,
             record_every=specs.training.steps,
-            chosen={"world": name},
+            choices={"world": name},
         )
         for name, specs in worlds.items()
     ]
@@ -99,7 +99,7 @@ def outcomes_by_world(
     by_world = {}
     for part in plan.parts:
         scenario = part.specs.scenario
-        rows = sweep.frame[sweep.frame["world"] == part.chosen["world"]].reset_index(drop=True)
+        rows = sweep.frame[sweep.frame["world"] == part.choices["world"]].reset_index(drop=True)
         sound = rows["error"].isna().to_numpy()
         usual = post_training or PostTraining.default(scenario)
         frame = outcomes(
@@ -109,7 +109,7 @@ def outcomes_by_world(
             post_training=usual.with_interventions(part.specs.interventions),
         )
         frame.index = pd.Index(np.flatnonzero(sound))
-        by_world[str(part.chosen["world"])] = frame.reindex(range(len(rows)))
+        by_world[str(part.choices["world"])] = frame.reindex(range(len(rows)))
     return by_world
 
 
@@ -124,7 +124,7 @@ def policies_by_world(plan: Plan, sweep: Sweep) -> dict[str, Array]:
     """
     names = list(dict.fromkeys(name for part in plan.parts for name in _policy_columns(part)))
     if not names:
-        return {str(part.chosen["world"]): np.zeros((part.runs, 0, 0)) for part in plan.parts}
+        return {str(part.choices["world"]): np.zeros((part.runs, 0, 0)) for part in plan.parts}
     columns = ", ".join(sweep.column("full", name) for name in names)
     rows = sweep.query(f'select run, step, {columns} from "full"')
     by_world, first = {}, 0
@@ -138,7 +138,7 @@ def policies_by_world(plan: Plan, sweep: Sweep) -> dict[str, Array]:
         policy[runs] = 0.0
         for name, (context, response) in _policy_columns(part).items():
             policy[runs, context, response] = last[name].to_numpy(np.float64)
-        by_world[str(part.chosen["world"])] = policy
+        by_world[str(part.choices["world"])] = policy
         first += part.runs
     return by_world
 

@@ -21,21 +21,22 @@ from numpy.typing import NDArray
 
 from sim.analysis.refinement import STRIDE, Labels, Mask, refine
 from sim.analysis.regimes import REGIMES, Rules, check_as_recorded, sweep_regimes
-from sim.dynamics.compile import Program
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import describe_run
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.keys import full_key, is_vectorisable
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, full_key, read_specs
 from sim.specs.training import Training
 from sim.sweeps.design import Range, Zip
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.record import SUMMARY, flat_names
 from sim.sweeps.result import Sweep
-from sim.sweeps.sweep import Progress, is_vectorisable, sweep, with_first_point
-from sim.utils.progress import ProgressOption, read_progress
+from sim.sweeps.sweep import sweep, with_first_point
+from sim.utils.progress import Progress, ProgressOption, progress_reporter
 
 #: In place of a regime where every run failed.
 FAILED = "failed"
@@ -269,13 +270,11 @@ class PhaseDiagramPlan:
         *,
         store: str | Path | None = None,
         executor: Executor | None = None,
-        progress: ProgressOption = None,
+        progress: Progress | None = None,
     ) -> PhaseDiagram:
         """Compute the map; arguments and errors as `phase_diagram`."""
         ny, nx = int(self.y.points), int(self.x.points)
-        report = _RefinementProgress(
-            read_progress(progress, "phase diagram"), ny * nx * self.seeds, self.stride
-        )
+        report = _RefinementProgress(progress, ny * nx * self.seeds, self.stride)
         resumed = 0
 
         def evaluate(points: Labels) -> tuple[Labels, Array]:
@@ -395,7 +394,8 @@ def phase_diagram(
         stride=stride,
         engine=engine,
     )
-    return plan.execute(store=store, executor=executor, progress=progress)
+    with progress_reporter(progress, "phase diagram") as report:
+        return plan.execute(store=store, executor=executor, progress=report)
 
 
 def prepare(
@@ -423,7 +423,8 @@ def prepare(
     for name, axis in (("x", across), ("y", upwards)):
         # A whole number stays one, so that a number of steps is refused for the right reason.
         low = int(axis.low) if float(axis.low).is_integer() else float(axis.low)
-        if not is_vectorisable(specs, axis.key, low):
+        apply_overrides(specs, {axis.key: low})
+        if not is_vectorisable(axis.key):
             raise SpecError(
                 f"{name}.key: got {axis.key!r}: must be a number in which runs of one program can "
                 "differ; this one changes how many steps or arrays there are"

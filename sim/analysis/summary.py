@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sim.analysis.regimes import REGIMES, regimes
-from sim.dynamics.quantiles import quantiles
+from sim.dynamics.measures import quantiles
 from sim.result import Result
 
 #: Quantiles of the band over agents: its ends, around the median.

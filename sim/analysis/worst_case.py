@@ -27,8 +27,7 @@ from sim.result import Result
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, nearest
-from sim.specs.intervened import under
-from sim.specs.intervention import Interventions, read_interventions
+from sim.specs.intervention import Interventions, apply_after_training, read_interventions
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.sweeps.design import is_number
@@ -132,7 +131,7 @@ class PostTraining:
         Raises:
             SpecError: One line: what was wrong, where, what is allowed.
         """
-        oversight, deployment = under(
+        oversight, deployment = apply_after_training(
             read_interventions(interventions),
             oversight=self.oversight,
             deployment=self.deployment,

@@ -8,34 +8,20 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sim.cli.keys import ALL_KEYS as ALL_KEYS
+from sim.cli.keys import EXECUTOR_KEYS as EXECUTOR_KEYS
+from sim.cli.keys import RUN_KEYS as RUN_KEYS
+from sim.cli.keys import SPEC_KEYS as SPEC_KEYS
 from sim.dynamics.state import AgentState
 from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
 from sim.sweeps.design import Range
 from sim.sweeps.executors import MAKERS, Executor
 from sim.sweeps.plan import Record, read_record
-
-#: The keys of specs, which runs and studies share ...
-SPEC_KEYS = ("scenario", "agent", "training")
-#: ... of a run, as in configs/emergence.yaml (`do` are interventions) ...
-RUN_KEYS = (
-    *SPEC_KEYS,
-    "do",
-    "agents",
-    "seed",
-    "record_every",
-    "engine",
-    "precision",
-)
-#: ... and of a sweep, which a single run does without.
-SWEEP_KEYS = ("record", "executor")
-ALL_KEYS = (*RUN_KEYS, *SWEEP_KEYS)
-#: What each executor can be told (configs/executor), besides its name.
-EXECUTOR_KEYS = {"local": ("threads",), "dask": ("address", "workers")}
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
     """Check what a config asks for.
 
     Args:
-        config: Composed by Hydra, with the keys of configs/emergence.yaml.
+        config: Composed by Hydra, with the keys of emergence.yaml.
         scenario_name: What to call a scenario that has no name of its own.
 
     Raises:

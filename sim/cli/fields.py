@@ -1,7 +1,10 @@
-"""Types of settings that studies share: annotate a field of `Settings` with them.
+"""What the `Settings` of a study are made of: types that say what is allowed.
 
-More are in `sim.specs.base`: `Steps` (a whole number of 1 or more), `Whole`, `Share`, `Real`,
-`NonNegative`, `Name`.
+    class Settings(Spec):
+        agents: Count
+        awareness: Interval
+
+Besides those below: `Literal` for words, and `float | None` and the like for what may be null.
 """
 
 from __future__ import annotations
@@ -13,10 +16,27 @@ from pydantic_core import PydanticCustomError
 
 from sim.dynamics.engines.registry import get_engine
 from sim.simulation import MOST_SEED
-from sim.specs.base import Real, refuse
+from sim.specs.base import Name, NonNegative, Real, Share, Spec, Steps, Whole, refuse
 from sim.specs.errors import SpecError
 
+__all__ = [
+    "Count",
+    "Engine",
+    "Interval",
+    "Name",
+    "NonNegative",
+    "OneOrMore",
+    "Real",
+    "Seed",
+    "Share",
+    "Spec",
+    "Store",
+    "Whole",
+]
+
 T = TypeVar("T")
+#: A whole number of 1 or more.
+Count = Steps
 
 
 def check_order(ends: tuple[float, float]) -> tuple[float, float]:
@@ -35,6 +55,15 @@ def check_engine(name: str) -> str:
     return name
 
 
+def check_store(place: object) -> object:
+    """Refuse what is no place, and take the slash from the end of one."""
+    if place is not None and (not isinstance(place, str) or not place):
+        raise refuse(
+            "got {place}: must be a directory, a URL of fsspec, or null", place=repr(place)
+        )
+    return None if place is None else place.rstrip("/")
+
+
 def as_list(value: object) -> object:
     """Let one thing stand for a list of it."""
     return value if isinstance(value, list | tuple) else [value]
@@ -48,3 +77,5 @@ Interval = Annotated[tuple[Real, Real], AfterValidator(check_order)]
 Engine = Annotated[str, AfterValidator(check_engine)]
 #: A list of things, or one of them.
 OneOrMore = Annotated[tuple[T, ...], BeforeValidator(as_list)]
+#: Where sweeps are kept, a directory or a URL of fsspec; None: nowhere.
+Store = Annotated[str | None, BeforeValidator(check_store)]

@@ -11,13 +11,11 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sim.analysis.worst_case import Thresholds
 from sim.specs.agent import Agent
 from sim.specs.deployment import Deployment
 from sim.specs.library import names, read_yaml, resolve
 from sim.specs.oversight import Oversight
 from sim.specs.training import Training
-from sim.sweeps.record import CURVES
 
 _EXAMPLES = """\
   python experiments/{job}.py scenario=scratchpad
@@ -74,6 +72,8 @@ below outputs/{job}; hydra.run.dir=DIR chooses another.
 
 def curves_help(job: str) -> str:
     """Return the help of the application that draws curves."""
+    from sim.sweeps.record import CURVES  # with all that sweeps need, which takes time to import
+
     names = f"\n{' ' * 20}".join(textwrap.wrap(", ".join(CURVES), 76))
     return _CURVES.format(job=job, variables=names, flags=_FLAGS)
 
@@ -211,6 +211,8 @@ def _settings() -> list[str]:
 
 def _after(section: str) -> list[str]:
     if section == "thresholds":
+        from sim.analysis.worst_case import Thresholds
+
         lines = [f"  thresholds.{term}={number:g}" for term, number in vars(Thresholds()).items()]
         return ["== The worst case: from where on each term holds (MODEL.md section 5) ==", *lines]
     options = ", ".join(f"{section}={name}" for name in names(section))

@@ -11,7 +11,7 @@ A study is a folder, `experiments/NAME` or anywhere else:
 `tables`, `summary`, `write` and `figures` take the results first, `write` the directory after them.
 Besides, a function of a study is given those of these that it names:
 
-    specs          scenario, agent, training and interventions (`sim.specs.settings.Specs`); None
+    specs          scenario, agent, training and interventions (`sim.specs.overrides.Specs`); None
                    if the config has no scenario
     settings       the study's own keys, an instance of its `Settings`
     post_training  oversight, deployment and thresholds, if the config has them
@@ -33,14 +33,12 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
 from sim.specs.errors import SpecError, nearest
 
 if TYPE_CHECKING:
     from sim.specs.base import Spec
-    from sim.specs.settings import Specs
-
-#: The sections of a config that come after training, and the name under which a study has them.
-POST_TRAINING = ("oversight", "deployment", "thresholds")
+    from sim.specs.overrides import Specs
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class Study:
             SpecError: One line: what was wrong, where, what is allowed.
         """
         from sim.cli.after_training import pop_after
-        from sim.cli.compose import SPEC_KEYS, make_executor, plain, pop_specs
+        from sim.cli.compose import make_executor, plain, pop_specs
 
         data = plain(config)
         for key in data:
@@ -123,7 +121,7 @@ class Study:
                 raise SpecError(f"{key}: unknown key; {nearest(key, self.keys)}")
         specs = pop_specs(data, scenario_name) if "scenario" in self.keys else None
         given: dict[str, Any] = {}
-        if specs is not None and any(key in self.keys for key in POST_TRAINING):
+        if specs is not None and any(key in self.keys for key in AFTER_KEYS):
             given["post_training"] = pop_after(data, specs.scenario)
         if "executor" in self.keys:
             given["executor"] = make_executor(data.pop("executor", None))

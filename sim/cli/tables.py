@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from sim.analysis.summary import in_few_agents
-from sim.plots.style import short_key, short_level
-from sim.sweeps.result import Sweep
+from sim.plots.style import short_key
+from sim.utils.format import format_level
+
+if TYPE_CHECKING:
+    from sim.sweeps.result import Sweep
 
 Band = dict[str, float] | None
 
@@ -105,7 +108,7 @@ def sweep_table(sweep: Sweep) -> RenderableType:
     )
     for row in frame.to_dict("records"):
         table.add_row(
-            *(short_level(row[axis]) for axis in axes),
+            *(format_level(row[axis]) for axis in axes),
             f"{row['runs']:,}",
             f"{row['failed']:,}" if row["failed"] else "–",
             *(_number(row[name]) for name in _SHOWN),

@@ -113,8 +113,8 @@ def _cases(found: Answer, outcomes: Sequence[Outcome]) -> Content:
                 "p",
                 f"A nudge moves the log-odds of gaming by {PERTURBATION:g}, at half-time, in those "
                 "that are still undecided; what is left of it at the end, as a share, tells "
-                "whether something brings them back. A stable fixed point was looked for from where the "
-                f"undecided ended, from at most {looked_at} of them in a case.",
+                "whether something brings them back. A stable fixed point was looked for from "
+                f"where the undecided ended, from at most {looked_at} of them in a case.",
             ),
             id="cases-assume",
             class_="fold",

@@ -1,0 +1,235 @@
+"""Settings: specs changed by dotted keys."""
+
+import numpy as np
+import pytest
+
+from sim.specs.agent import Agent
+from sim.specs.errors import SpecError
+from sim.specs.overrides import Specs, apply_overrides, read_specs
+from sim.specs.scenario import Scenario
+from sim.specs.training import Training
+
+SCENARIO = {
+    "values": ["care", "candour"],
+    "human_values": {"care": 1, "candour": 2},
+    "contexts": {
+        "chat": {
+            "responses": {"yes": {"care": 1}, "no": {"care": -1}},
+            "reward": {"yes": 1},
+            "info": 1.0,
+        },
+        "code": {"responses": {"fix": {"candour": 1}, "stall": {}}, "reward": {"fix": 1}},
+    },
+    "curriculum": [{"length": 5, "weight": {"chat": 0}}, {"length": 5}],
+    "agent": {"rationality": 4},
+}
+
+
+@pytest.fixture
+def specs() -> Specs:
+    return read_specs(SCENARIO, agent={"decisiveness": 2}, training={"leak": 0.1})
+
+
+def test_reading_completes_the_agent_from_the_scenario(specs: Specs) -> None:
+    assert specs.agent.decisiveness == 2
+    assert specs.agent.rationality == 4
+    assert specs.training == Training(leak=0.1)
+    assert specs.scenario == Scenario.load(SCENARIO)
+
+
+def test_specs_are_taken_as_they_are(specs: Specs) -> None:
+    assert read_specs(specs.scenario, agent=Agent(rationality=1)).agent.rationality == 1
+    assert read_specs("copyright").scenario.name == "copyright"
+
+
+def test_what_is_not_named_stays(specs: Specs) -> None:
+    assert apply_overrides(specs, {}) == specs
+    changed = apply_overrides(specs, {"training.leak": 0.2})
+    assert changed.training == Training(leak=0.2)
+    assert changed.scenario is specs.scenario
+    assert changed.agent is specs.agent
+    assert specs.training.leak == 0.1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "read"),
+    [
+        ("training.leak", 0.2, lambda s: s.training.leak),
+        ("training.learning_rate.habit", 0.3, lambda s: s.training.learning_rate.habit),
+        ("training.transfer.opacity", 0.3, lambda s: s.training.transfer.opacity),
+        ("training.steps", 7, lambda s: s.training.steps),
+        ("training.update_rule", "replicator", lambda s: s.training.update_rule),
+        ("agent.rationality", 3.0, lambda s: s.agent.rationality),
+        ("agent.spread.rationality", 3.0, lambda s: s.agent.spread.rationality),
+        ("agent.initial.awareness", -2.0, lambda s: s.agent.initial.awareness),
+        ("agent.initial.capability.opacity", 1.0, lambda s: s.agent.initial.capability.opacity),
+        ("agent.spread.initial.awareness", 2.0, lambda s: s.agent.spread.initial.awareness),
+        ("scenario.contexts.code.info", 2.0, lambda s: s.scenario.contexts["code"].info),
+        (
+            "scenario.contexts.chat.reward.no",
+            2.0,
+            lambda s: s.scenario.contexts["chat"].reward["no"],
+        ),
+        (
+            "scenario.contexts.chat.responses.yes.candour",
+            2.0,
+            lambda s: s.scenario.contexts["chat"].responses["yes"]["candour"],
+        ),
+        ("scenario.human_values.care", 3.0, lambda s: s.scenario.human_values["care"]),
+        ("scenario.curriculum.1.length", 9, lambda s: s.scenario.curriculum[1].length),
+        (
+            "scenario.curriculum.1.reward.chat.no",
+            9.0,
+            lambda s: s.scenario.curriculum[1].reward["chat"]["no"],
+        ),
+        ("scenario.similarity.chat.code", 0.5, lambda s: s.scenario.similarity["chat"]["code"]),
+    ],
+)
+def test_a_key_sets_its_number_and_nothing_else(specs, key, value, read) -> None:
+    changed = apply_overrides(specs, {key: value})
+    assert read(changed) == value
+    assert sum(a != b for a, b in zip(changed, specs, strict=True)) == 1
+    assert isinstance(changed, Specs)
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("agent.awareness", "agent.initial.awareness"),
+        ("agent.habit", "agent.initial.habit"),
+        ("agent.habit.chat", "agent.initial.habit.chat"),
+        ("agent.values.care", "agent.initial.values.care"),
+        ("agent.log_horizon", "agent.initial.log_horizon"),
+        ("agent.capability.opacity", "agent.initial.capability.opacity"),
+        ("agent.spread.awareness", "agent.spread.initial.awareness"),
+        ("agent.spread.values.care", "agent.spread.initial.values.care"),
+    ],
+)
+def test_initial_may_be_left_out(specs: Specs, short: str, full: str) -> None:
+    changed = apply_overrides(specs, {short: 0.7})
+    assert changed == apply_overrides(specs, {full: 0.7})
+    assert changed != specs
+
+
+def test_one_of_many_leaves_the_others_as_they_were(specs: Specs) -> None:
+    start = apply_overrides(specs, {"agent.habit": -1}).agent.initial
+    assert start.habit == -1
+    agent = apply_overrides(
+        apply_overrides(specs, {"agent.habit": -1}),
+        {"agent.habit.chat": 2, "agent.values.care": 5, "agent.spread.habit.code": 0.5},
+    ).agent
+    assert agent.initial.habit == {"chat": 2, "code": -1}
+    assert agent.initial.values == {"care": 5, "candour": 2}  # from the human values
+    assert agent.spread.initial.habit == {"chat": 0, "code": 0.5}
+
+
+def test_a_setting_by_name_adds_to_those_that_are_there(specs: Specs) -> None:
+    once = apply_overrides(specs, {"agent.habit": {"chat": 2}})
+    assert once.agent.initial.habit == {"chat": 2, "code": specs.agent.initial.habit}
+    twice = apply_overrides(once, {"agent.habit.code": 3})
+    assert twice.agent.initial.habit == {"chat": 2, "code": 3}
+
+
+def test_a_mapping_is_the_same_as_its_keys(specs: Specs) -> None:
+    nested = {
+        "agent.initial": {"awareness": 1, "capability": {"opacity": 2}},
+        "training": {"leak": 1},
+    }
+    flat = {
+        "agent.initial.awareness": 1,
+        "agent.initial.capability.opacity": 2,
+        "training.leak": 1,
+    }
+    assert apply_overrides(specs, nested) == apply_overrides(specs, flat)
+
+
+def test_one_number_for_a_whole_group(specs: Specs) -> None:
+    assert apply_overrides(specs, {"training.transfer": 0.5}).training.transfer.composure == 0.5
+
+
+def test_numbers_of_numpy_are_numbers(specs: Specs) -> None:
+    changed = apply_overrides(
+        specs,
+        {
+            "training.steps": np.int64(7),
+            "agent.awareness": np.float32(0.5),
+            "agent.rationality": np.array([1, 2]),
+            "agent.decisiveness": [np.int64(1), 2.0],
+        },
+    )
+    assert changed.training.steps == 7
+    assert changed.agent.initial.awareness == 0.5
+    assert changed.agent.rationality == (1, 2)
+    assert changed.agent.decisiveness == (1, 2)
+    assert apply_overrides(changed, {"agent.rationality.1": 9}).agent.rationality == (1, 9)
+
+
+def test_changes_are_checked_together_not_one_by_one(specs: Specs) -> None:
+    plain = read_specs({key: x for key, x in SCENARIO.items() if key != "curriculum"})
+    first, second = "scenario.contexts.chat.weight", "scenario.contexts.code.weight"
+    once = apply_overrides(plain, {first: 0})
+    assert apply_overrides(once, {second: 0, first: 1}).scenario.contexts["code"].weight == 0
+    with pytest.raises(SpecError, match="nothing is trained on"):
+        apply_overrides(once, {second: 0})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"trainng.leak": 1}, "trainng: unknown key; did you mean 'training'? allowed: agent,"),
+        ({"training.lek": 1}, "training.lek: unknown key; did you mean 'leak'? allowed: anchor,"),
+        ({"agent.awarenes": 1}, "agent.awarenes: unknown key; did you mean 'awareness'? allowed:"),
+        (
+            {"agent.initial.awarenes": 1},
+            "agent.initial.awarenes: unknown key; did you mean 'awareness'? allowed: awareness, "
+            "capability, habit, log_competence, log_horizon, values",
+        ),
+        (
+            {"scenario.contexts.chatt.info": 1},
+            "scenario.contexts.chatt: unknown key; did you mean 'chat'? allowed: chat, code",
+        ),
+        (
+            {"scenario.contexts.chat.responses.yess.care": 1},
+            "scenario.contexts.chat.responses.yess: unknown key; did you mean 'yes'? "
+            "allowed: no, yes",
+        ),
+        (
+            {"scenario.curriculum.0.reward.chat.q": 1},
+            "scenario.curriculum.0.reward.chat.q: unknown key; allowed: no, yes",
+        ),
+        (
+            {"scenario.curriculum.7.length": 1},
+            "scenario.curriculum.7: unknown key; allowed: 0, 1",
+        ),
+        (
+            {"agent.habit.chatt": 1},
+            "agent.initial.habit.chatt: unknown key; did you mean 'chat'? allowed: chat, code",
+        ),
+        (
+            {"agent.values.cares": 1},
+            "agent.initial.values.cares: unknown key; did you mean 'care'? allowed: candour, care",
+        ),
+        ({"scenario.agent.rationality": 1}, "scenario.agent: unknown key;"),
+        ({"training.leak.x": 1}, "training.leak.x: unknown key; training.leak has none below it"),
+        ({"training.leak": 2}, "training.leak: got 2: must be a number from 0 to 1"),
+        ({"training.leak": "0.2"}, "training.leak: got '0.2': must be a number from 0 to 1"),
+        ({"training.steps": 2.5}, "training.steps: got 2.5: must be"),
+        (
+            {"agent.awareness": 1, "agent.initial.awareness": 2},
+            "agent.initial.awareness: is given twice",
+        ),
+        (
+            {"agent.habit": 1, "agent.habit.chat": 2},
+            "agent.habit.chat: is given twice, or in whole and in part",
+        ),
+        (
+            {"agent.habit.chat": 2, "agent.habit": 1},
+            "agent.habit: is given twice, or in whole and in part",
+        ),
+    ],
+)
+def test_errors_say_where_and_what_is_allowed(specs: Specs, settings, message: str) -> None:
+    with pytest.raises(SpecError) as error:
+        apply_overrides(specs, settings)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
