@@ -129,7 +129,7 @@ def test_the_audit_the_funnel_and_its_deployments_apply_them_once() -> None:
     assert funnels[0].case.identical(funnels[1].case)
     assert (funnels[0].luck != funnels[2].luck).any()
     frames = [
-        deploy_attempting(one, **given, most=2, replicates=40, seed=1)
+        deploy_attempting(one, **given, maximum=2, replicates=40, seed=1)
         for one, given in zip(funnels[:2], (GIVEN, HALVED), strict=True)
     ]
     assert len(frames[0]) == 2

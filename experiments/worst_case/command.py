@@ -175,7 +175,7 @@ def _funnel_of(study: Study, run: Run, *, progress: Callable[[float], None]) -> 
         found,
         oversight=study.after.oversight,
         deployment=study.after.deployment,
-        most=study.deployments,
+        maximum=study.deployments,
         replicates=study.replicates,
         seed=study.seed,
         progress=deploying,
