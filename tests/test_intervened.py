@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import sim
-from sim.analysis.after import PostTraining
+from sim.analysis.worst_case import PostTraining
 from sim.simulation import prepare
 from sim.specs.intervention import apply_after_training, read_interventions
 
@@ -15,7 +15,7 @@ SCENARIO = "lab_to_deployment"
 
 
 def after(*interventions: dict[str, Any]) -> PostTraining:
-    return PostTraining.default(sim.Scenario.load(SCENARIO)).under(interventions)
+    return PostTraining.default(sim.Scenario.load(SCENARIO)).with_interventions(interventions)
 
 
 # --------------------------------------------------------------------------- specs under them

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from sim.abm.batch import Outcomes
 from sim.abm.deployment_model import CAUGHT_BY
-from sim.analysis.after import PostTraining
+from sim.analysis.worst_case import PostTraining
 from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends
 from sim.specs.deployment import Deployment
 from sim.specs.overrides import Specs

@@ -13,8 +13,7 @@ from pydantic import Field
 from sim.abm.batch import Case, Outcomes, deploy_all
 from sim.abm.deployment_model import OUTCOMES
 from sim.abm.profiles import Profile, profiles
-from sim.analysis.after import PostTraining
-from sim.analysis.worst_case import worst_case
+from sim.analysis.worst_case import PostTraining, worst_case
 from sim.cli.fields import Count, Engine, Seed, Spec
 from sim.result import Result
 from sim.simulation import Run, prepare

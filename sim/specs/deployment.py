@@ -66,7 +66,7 @@ class Deployment(Spec):
             if self.neighbours < 2 or self.neighbours % 2 or self.neighbours > maximum:
                 raise refuse(
                     "got {got} in a small world of {copies} copies: must be even, and from 2 "
-                    "(fewer leave copies out) to {most}",
+                    "(fewer leave copies out) to {maximum}",
                     at="neighbours",
                     got=self.neighbours,
                     copies=self.copies,

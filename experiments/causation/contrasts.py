@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sim.analysis.context_roles import cast_of
+from sim.analysis.context_roles import context_roles
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention
 from sim.specs.overrides import Specs, read_specs
@@ -55,7 +55,7 @@ def contrasts_of(specs: Specs, do: Do = ()) -> dict[str, Contrast]:
 def _one_context(specs: Specs) -> str:
     """Return the contested context; the first that is trained on, where none is."""
     try:
-        return cast_of(specs._replace(interventions=())).contested
+        return context_roles(specs._replace(interventions=())).contested
     except SpecError:
         return next(iter(specs.scenario.of_kind("training")))
 

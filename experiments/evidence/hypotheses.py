@@ -14,9 +14,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.after import PostTraining
 from sim.analysis.observations import contexts_gamed
-from sim.analysis.worst_case import worst_case_at
+from sim.analysis.worst_case import PostTraining, worst_case_at
 from sim.dynamics.measures import GAMED
 from sim.specs.scenario import Scenario
 
@@ -46,7 +45,7 @@ def hypotheses(
     """Return what is true of each agent, by name.
 
     Args:
-        now: One moment, as `sim.analysis.summary_moment.moment_of` gives it.
+        now: One moment, as `sim.analysis.counterfactuals.moment_of` gives it.
         scenario: What the agents were trained in; has human values.
         after: Oversight, deployment and thresholds.
         lacking: How many terms an agent near the worst case may lack.
