@@ -22,9 +22,11 @@ EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
 
 def script(name: str) -> Path:
-    """Return what `python` is to run: the folder of a study, or a script."""
-    folder = EXPERIMENTS / name
-    return folder if (folder / "__main__.py").exists() else EXPERIMENTS / f"{name}.py"
+    """Return what `python` is to run: the folder of a study, wherever it is, or a script."""
+    for folder in (Path(name).absolute(), EXPERIMENTS / name):
+        if (folder / "__main__.py").exists():
+            return folder
+    return EXPERIMENTS / f"{name}.py"
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ from experiments.claims.study import (
     where_text,
 )
 from experiments.claims.verdicts import Judged, Rule, Split, find_rule, judge
+from experiments.footnote4.cases import CASES
 from experiments.worst_case.study import GAMING_STAGES
-from sim.analysis.footnote4_cases import CASES
 from sim.analysis.worst_case import TERMS
 from sim.specs.errors import SpecError
 from sim.specs.library import config_root, read_yaml

@@ -22,6 +22,7 @@ from notebooks.explorer.svg import ticks
 from notebooks.explorer.view import View, look
 from sim.cli.application import _open_sections
 from sim.cli.compose import read_run
+from sim.cli.keys import CONFIGS
 from sim.simulation import prepare
 from sim.specs.errors import SpecError
 from sim.specs.library import config_root, names
@@ -35,7 +36,7 @@ def of_command(state: State) -> dict[str, object]:
     _open_sections()
     program, script, *overrides = shlex.split(state.command())
     assert (program, script) == ("python", "experiments/emergence.py")
-    with initialize_config_dir(config_dir=str(config_root()), version_base="1.3"):
+    with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
         config = compose("emergence", overrides=overrides)
     run = read_run(config, scenario_name=state.scenario)
     return {**run.specs, "theta": run.program.theta.tobytes()}
@@ -236,8 +237,8 @@ def test_the_plane_is_that_of_the_study(view: View) -> None:
         habit_range=(plane.habits[0], plane.habits[-1]),
         value_range=(plane.values[0], plane.values[-1]),
         points=4,
-        paths=0,
-        path_steps=2,
+        orbits=0,
+        orbit_steps=2,
     )
     assert (plane.context, plane.value) == (whole.context, whole.value)
     up, across = whole.direction

@@ -1,30 +1,34 @@
-"""The study of footnote 4: its states, its verdicts, its words, and what must come out."""
+"""The study of footnote 4: its states, its verdicts, and what must come out."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from commands import Call, assert_refused
-from sim.analysis import footnote4
-from sim.analysis.context_roles import cast_of
-from sim.analysis.footnote4 import Outcome, study
-from sim.analysis.footnote4_cases import CASES, TURNS, Case
-from sim.analysis.footnote4_fates import (
+from experiments.footnote4.cases import CASES, TURNS, Case
+from experiments.footnote4.fates import (
     STATES,
     half_life,
+    share_first_to_gaming,
     share_returned,
     share_swinging,
-    share_to_gaming,
     state_of,
 )
-from sim.analysis.footnote4_text import paragraph
+from experiments.footnote4.partial_gaming import (
+    Outcome,
+    compile_agents,
+    try_cases,
+    undecided_program,
+    with_reward_shifts,
+)
+from sim.analysis.context_roles import cast_of
 from sim.specs.settings import Specs, read_specs
 from sim.specs.training import LearningRate
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import log_odds
 
 
 @pytest.fixture(scope="module")
@@ -32,38 +36,32 @@ def specs() -> Specs:
     return read_specs("copyright", training={"steps": 1500})
 
 
-def outcome(
-    letter: str = "a",
-    label: str = "values free",
-    *,
-    undecided: float = 0.0,
-    left_of_nudge: float = np.nan,
-    fixed: dict[str, int] | None = None,
-    settings: dict[str, object] | None = None,
-    unaware: float = 0.0,
-    returned: float = np.nan,
-    swinging: float = 0.0,
-) -> Outcome:
+def outcome(*, undecided: float, perturbation_ratio: float) -> Outcome:
     """An outcome after 100 steps with a share that is still undecided."""
-    always = 1.0 - undecided - unaware
     return Outcome(
-        case=Case(letter, label, "", settings or {}),
+        case=Case("a", "values free", "", {}),
         context="chat",
         agents=100,
-        steps=np.array([0, 10, 100]),
-        shares=np.array([[0.0, 1.0, 0.0, 0.0]] * 2 + [[0.0, undecided, unaware, always]]),
-        partial=np.array([1.0, 1.0, undecided + unaware]),
-        undecided=np.array([1.0, 0.8, undecided]),
-        half_life=np.inf if undecided >= 0.5 else 42.0,
+        steps=np.array([0, 100]),
+        shares=np.array([[0.0, 1.0, 0.0, 0.0], [0.0, undecided, 0.0, 1.0 - undecided]]),
+        partial=np.array([1.0, undecided]),
+        undecided=np.array([1.0, undecided]),
+        half_life=42.0,
         partial_half_life=42.0,
-        to_gaming=0.75,
-        returned=returned,
-        swinging=swinging,
-        kept=1.0,
-        left_of_nudge=left_of_nudge,
-        nudged=0,
-        fixed=fixed or {},
-        shift_of_gate=np.nan,
+        first_to_gaming=0.75,
+        returned_share=np.nan,
+        swinging_share=0.0,
+        value_kept=1.0,
+        perturbation_ratio=perturbation_ratio,
+        perturbed_agents=0,
+        fixed_points={},
+        gate_shift=np.nan,
+    )
+
+
+def study(specs: Specs, *, cases: Sequence[Case], agents: int, seed: int = 0) -> list[Outcome]:
+    return try_cases(
+        specs, cases=cases, agents=agents, seed=seed, awareness=(-8.0, 2.0), engine="auto"
     )
 
 
@@ -102,7 +100,7 @@ def test_states(rate: float, decision: float, state: str) -> None:
     ],
 )
 def test_verdicts(undecided: float, left: float, verdict: str) -> None:
-    assert outcome(undecided=undecided, left_of_nudge=left).verdict == verdict
+    assert outcome(undecided=undecided, perturbation_ratio=left).verdict == verdict
 
 
 def test_half_life_is_where_the_share_falls_below_half_for_good() -> None:
@@ -122,8 +120,8 @@ def test_who_came_back_was_away() -> None:
 
 def test_who_decides_goes_to_a_side_first() -> None:
     decision = np.array([[0.5, 0.95, 0.05], [0.5, 0.05, 0.95], [0.5, 0.5, 0.5], [0.5, 0.5, 0.9]]).T
-    assert share_to_gaming(decision) == pytest.approx(2.0 / 3.0)
-    assert np.isnan(share_to_gaming(decision[:1]))
+    assert share_first_to_gaming(decision) == pytest.approx(2.0 / 3.0)
+    assert np.isnan(share_first_to_gaming(decision[:1]))
 
 
 def test_to_swing_is_to_change_sides_and_back() -> None:
@@ -142,8 +140,8 @@ def test_to_swing_is_to_change_sides_and_back() -> None:
 def test_agents_start_undecided_where_something_is_at_stake(specs: Specs) -> None:
     contexts = cast_of(specs).paying
     assert contexts == ("copyright_chat", "copyright_excerpt")
-    program = footnote4._undecided(
-        footnote4._compiled(specs, agents=400, seed=0), contexts, seed=0, awareness=(-8.0, 2.0)
+    program = undecided_program(
+        compile_agents(specs, agents=400, seed=0), contexts, seed=0, awareness=(-8.0, 2.0)
     )
     for name in contexts:
         odds = log_odds(program, program.theta)[:, program.layout.contexts.index(name)]
@@ -171,7 +169,7 @@ def test_with_gates_alone_and_no_anchor_the_undecided_decide(specs: Specs) -> No
     (one,) = study(specs, cases=[Case("b", "gate alone", "", frozen)], agents=64)
     assert one.verdict == "transient"
     assert one.undecided[0] == 1.0
-    assert one.kept == 1.0
+    assert one.value_kept == 1.0
 
 
 def test_a_strong_anchor_holds_the_undecided_at_stable_fixed_points(specs: Specs) -> None:
@@ -179,8 +177,8 @@ def test_a_strong_anchor_holds_the_undecided_at_stable_fixed_points(specs: Specs
     assert one.verdict == "stable"
     assert one.shares[0].tolist() == [0.0, 1.0, 0.0, 0.0]
     np.testing.assert_allclose(one.shares[:, 1], one.undecided)  # all began so
-    assert one.left_of_nudge < 0.01
-    assert set(one.fixed) == {"stable"}
+    assert one.perturbation_ratio < 0.01
+    assert set(one.fixed_points) == {"stable"}
 
 
 def test_a_gate_that_training_does_not_push_is_neutral(specs: Specs) -> None:
@@ -188,15 +186,15 @@ def test_a_gate_that_training_does_not_push_is_neutral(specs: Specs) -> None:
     still = {f"training.learning_rate.{k}": 0.0 for k in LearningRate.model_fields}
     (one,) = study(specs, cases=[Case("a", "nothing learns", "", still)], agents=64)
     assert one.verdict == "neutral"
-    assert one.left_of_nudge == pytest.approx(1.0)
+    assert one.perturbation_ratio == pytest.approx(1.0)
     assert one.undecided[-1] == 1.0
-    assert set(one.fixed) == {"neutral"}
+    assert set(one.fixed_points) == {"neutral"}
 
 
 def test_sampled_gradients_share_their_draws_between_twins(specs: Specs) -> None:
     (one,) = study(specs, cases=cases("sampling and anchor 0.03"), agents=32)
-    assert one.fixed == {}
-    assert one.left_of_nudge < 0.1
+    assert one.fixed_points == {}
+    assert one.perturbation_ratio < 0.1
 
 
 def test_the_same_seed_gives_the_same_study(specs: Specs) -> None:
@@ -207,47 +205,13 @@ def test_the_same_seed_gives_the_same_study(specs: Specs) -> None:
 
 
 def test_rewards_turn_only_where_something_is_at_stake(specs: Specs) -> None:
-    turned = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", "", {}, "once"))
+    turned = with_reward_shifts(specs, ["copyright_chat"], Case("e", "", "", {}, "once"))
     first, second = turned.scenario.curriculum
     assert first.length == 30
     assert first.reward == {}
     assert second.reward == {"copyright_chat": {"respect": 1.0, "disregard": -1.0}}
-    back = footnote4._shifted(specs, ["copyright_chat"], Case("e", "", "", {}, "to and fro"))
+    back = with_reward_shifts(specs, ["copyright_chat"], Case("e", "", "", {}, "to and fro"))
     assert len(back.scenario.curriculum) == TURNS
-
-
-# ------------------------------------------------------------------------------------------ words
-
-
-def test_the_paragraph_follows_the_numbers() -> None:
-    base = outcome()
-    anchored = outcome(
-        "c",
-        "anchor 0.1",
-        undecided=0.9,
-        left_of_nudge=0.0,
-        fixed={"stable": 24},
-        settings={"training.anchor": 0.1},
-    )
-    text = paragraph([base, anchored])
-    assert text.startswith("Of 2 cases, in 1 hardly any agent is left undecided")
-    assert "75 % of those that decided went to gaming first" in text
-    assert "in 1 most are, all of them with a strong anchor" in text
-    assert "24 of the 24" in text
-    assert "came back" not in text
-    drifting = paragraph([base, replace(anchored, left_of_nudge=1.0, fixed={"none": 3})])
-    assert "nothing holds them and nothing drives them away" in drifting
-    assert "0 of the 3" in drifting
-    free = paragraph([base, outcome("a", "no motives", undecided=0.9, left_of_nudge=0.0)])
-    assert "strong anchor" not in free
-    assert "without being undecided" not in free
-    unaware = paragraph([base, outcome("c", "weak anchor", unaware=0.3)])
-    assert "with weak anchor, at least 10 % of agents have decided to game" in unaware
-    back = paragraph([base, outcome("a", "no credit", undecided=0.3, returned=0.6)])
-    assert "in 1 fewer than half are (no credit)" in back
-    assert "(60 % of them had decided in between, and came back)" in back
-    swinging = paragraph([base, outcome("e", "to and fro", swinging=1.0)])
-    assert "with to and fro, all agents game by turns" in swinging
 
 
 # ---------------------------------------------------------------------------------------- command
@@ -256,12 +220,14 @@ def test_the_paragraph_follows_the_numbers() -> None:
 def test_command_writes_everything(call: Call) -> None:
     left = call("cases=[a,c]", "agents=24", "training.steps=300", name="footnote4")
     assert left.status == 0, left.stderr
-    assert "hardly any agent is left undecided" in " ".join(left.stdout.split())
+    assert "anchor 0.03" in left.stdout
+    assert left.stdout.splitlines()[-1].startswith("numbers, figures and report: ")
     frame = pd.read_csv(left.only("footnote4.csv"))
     assert len(frame) == 7
-    summary = left.json("summary.json")
-    assert [case["case"] for case in summary["cases"]] == list(frame["case"])
-    assert summary["paragraph"] in " ".join(left.stdout.split())
+    rows = left.json("summary.json")["footnote4"]
+    assert [row["case"] for row in rows] == list(frame["case"])
+    report = left.only("report.md").read_text(encoding="utf-8")
+    assert all(f"({row['letter']}) {row['case']} |" in report for row in rows)
     assert left.only("footnote4.png").stat().st_size > 10_000
     assert left.only("footnote4.svg").exists()
     assert left.json("provenance.json")["study"]["agents"] == 24
@@ -270,15 +236,15 @@ def test_command_writes_everything(call: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["cases=[z]"], "cases: got 'z'"),
-        (["agents=0"], "agents"),
-        (["awareness=[2,-8]"], "awareness: got [2, -8]"),
+        (["cases=[z]"], "cases[0]: got 'z'"),
+        (["agents=0"], "agents: got 0: must be 1 or more"),
+        (["awareness=[2,-8]"], "awareness: got [2, -8]: must be two numbers, the lower first"),
         (["awareness=5"], "awareness: got 5"),
         (["training.steps=10"], "training.steps: got 10"),
         (["scenario=reward_seeker"], "gaming protects nothing anywhere"),
         (["scenario=pipeline"], "scenario.curriculum"),
-        (["case=[a]"], "case: unknown key"),
-        (["engine=gpu"], "engine"),
+        (["case=[a]"], "case: unknown key; did you mean 'cases'?"),
+        (["engine=gpu"], "engine: got 'gpu': "),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line: str) -> None:

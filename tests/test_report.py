@@ -33,7 +33,7 @@ from experiments.claims.report.style import PAIRS, contrast
 from experiments.claims.report.verdicts import badge, contents, tally_text
 from experiments.claims.spec import Claim, claims_folder, load_claims
 from experiments.claims.study import Answer, answer, share_text
-from sim.analysis.footnote4_cases import CASES
+from experiments.footnote4.cases import CASES
 from sim.analysis.worst_case import TERMS, Thresholds
 
 HOW = How(size=0.002)

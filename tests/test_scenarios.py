@@ -14,7 +14,8 @@ import pytest
 import xarray as xr
 
 import sim
-from sim.specs.library import config_root, read_yaml
+from sim.cli.keys import CONFIGS
+from sim.specs.library import read_yaml
 
 #: A context where gaming stays below this is called quiet.
 QUIET = 0.05
@@ -56,7 +57,7 @@ def run(name: str) -> sim.Result:
 def simulate(
     scenario: sim.Scenario, training: dict[str, Any] | None = None, **initial: Any
 ) -> sim.Result:
-    spread = read_yaml(config_root() / "emergence.yaml")["agent"]["spread"]
+    spread = read_yaml(CONFIGS / "emergence.yaml")["agent"]["spread"]
     agent = sim.Agent(spread=spread, initial=initial)
     return sim.simulate(scenario, agent=agent, training=training, agents=32, record_every=20)
 

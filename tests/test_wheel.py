@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -30,6 +31,8 @@ result = sim.simulate("copyright", training={"steps": 5}, record_every=5)
 assert result.data.sizes["step"] == 2
 assert sim.Result.load(result.save("result.nc")).data.identical(result.data)
 print(*sim.scenarios())
+from sim.cli.main import find_studies
+assert all(path.is_relative_to(target) for path in find_studies().values())
 """
 
 
@@ -56,18 +59,29 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+def carried() -> list[Path]:
+    """Return the files of the studies that pyproject.toml puts into the wheel."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    roots = [ROOT / source for source in included if source.startswith("experiments/")]
+    files = [path for root in roots for path in ([root] if root.is_file() else root.rglob("*"))]
+    return [path for path in files if path.is_file() and path.suffix != ".pyc"]
+
+
 def test_the_wheel_has_the_package_and_the_configs_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     code = {
         path.relative_to(ROOT).as_posix()
         for package in ("sim", "hydra_plugins")
-        for path in (ROOT / package).rglob("*.py")
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in (".py", ".pyi", ".yaml")
     }
+    studies = {f"sim/{path.relative_to(ROOT).as_posix()}" for path in carried()}
     configs = {f"sim/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / "configs").rglob("*.yaml")}
     assert len(code) > 20
     assert len(configs) > 12
-    assert held - {"sim/py.typed"} == code | configs
+    assert held - {"sim/py.typed"} == code | configs | studies
 
 
 def test_the_wheel_tells_type_checkers_that_it_has_types(wheel: Path) -> None:

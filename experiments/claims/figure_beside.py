@@ -11,9 +11,9 @@ from matplotlib.patches import Patch
 
 from experiments.claims.populations import Population
 from experiments.claims.study import Answer
+from experiments.footnote4.figure import shares_figure
 from experiments.worst_case.funnel_text import stage_name
 from sim.analysis.worst_case import TERMS
-from sim.plots.footnote4 import footnote4
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 from sim.utils.format import percent, span
 
@@ -32,7 +32,7 @@ def beside_figure(found: Answer) -> tuple[Figure, str] | None:
         context = outcomes[0].context.replace("_", " ")
         title = f"What becomes of agents that start undecided ({context})"
         told = "; ".join(f"{one.case.label}: {percent(one.undecided[-1])}" for one in outcomes)
-        return footnote4(outcomes, title=title), (
+        return shares_figure(outcomes, title=title), (
             f"{title}: shares of agents over training, a panel for each assumption. "
             f"Undecided at the end: {told}."
         )

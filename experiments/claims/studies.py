@@ -21,9 +21,9 @@ from experiments.claims.cached_table import cached_table
 from experiments.claims.measures import How, Measured, design_of, quantities_of
 from experiments.claims.populations import NEAR, Population, counted
 from experiments.claims.spec import Claim
+from experiments.footnote4.cases import CASES, Case
+from experiments.footnote4.partial_gaming import try_cases as partial_gaming_study
 from experiments.worst_case.study import GAMING_STAGES
-from sim.analysis.footnote4 import study as partial_gaming_study
-from sim.analysis.footnote4_cases import CASES, Case
 from sim.analysis.likelihood_ratios import evidence_table
 from sim.analysis.observations import RANDOM, Seeing, observations
 from sim.analysis.summary_moment import moment_of
@@ -42,6 +42,8 @@ from sim.utils.intervals import binomial_interval
 from sim.utils.progress import parts_of
 
 Progress = Callable[[float], None]
+#: From where to where the awareness of agents that start undecided is drawn (a logit).
+_AWARENESS = (-8.0, 2.0)
 Study = Callable[[Claim, How, Progress | None], Measured]
 #: Fewer agents than this say nothing of a share.
 _FEWEST_AGENTS = 32
@@ -113,6 +115,7 @@ def _partial_gaming(claim: Claim, how: How, progress: Progress | None) -> Measur
         cases=CASES,
         agents=agents,
         seed=how.seed,
+        awareness=_AWARENESS,
         engine=how.engine,
         progress=next(told),
     )
@@ -128,7 +131,13 @@ def _fates(
     def ask() -> pd.DataFrame:
         cases = [Case("x", f"point {i}", "", point) for i, point in enumerate(points)]
         outcomes = partial_gaming_study(
-            specs, cases=cases, agents=agents, seed=how.seed, engine=how.engine, progress=told
+            specs,
+            cases=cases,
+            agents=agents,
+            seed=how.seed,
+            awareness=_AWARENESS,
+            engine=how.engine,
+            progress=told,
         )
         return pd.DataFrame(
             {
@@ -137,8 +146,8 @@ def _fates(
                 "half_life": [
                     one.half_life if np.isfinite(one.half_life) else np.nan for one in outcomes
                 ],
-                "nudge_left": [one.left_of_nudge for one in outcomes],
-                "value_kept": [one.kept for one in outcomes],
+                "nudge_left": [one.perturbation_ratio for one in outcomes],
+                "value_kept": [one.value_kept for one in outcomes],
             }
         )
 

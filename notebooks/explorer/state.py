@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from sim.cli.keys import CONFIGS
 from sim.simulation import MOST_SEED
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
-from sim.specs.library import config_root, names, read_yaml
+from sim.specs.library import names, read_yaml
 from sim.specs.scenario import Scenario
 from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 
@@ -189,7 +190,7 @@ def base(scenario: str) -> Specs:
         hint = nearest(scenario, names("scenario"))
         raise SpecError(f"scenario: no scenario is named {_short(scenario)}; {hint}")
     found = Scenario.load(scenario)
-    population = Agent.parse(read_yaml(config_root() / "emergence.yaml")["agent"], path="agent")
+    population = Agent.parse(read_yaml(CONFIGS / "emergence.yaml")["agent"], path="agent")
     return read_specs(found, agent=found.agent.completed_by(population))
 
 

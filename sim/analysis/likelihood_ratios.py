@@ -173,7 +173,7 @@ def by_contexts(
     Args:
         count: In how many training contexts each agent games [N].
         true: By hypothesis [N].
-        most: How many training contexts there are.
+        maximum: How many training contexts there are.
     """
     rows = []
     for name, flags in true.items():

@@ -23,7 +23,7 @@ No regime is ever called "scheming", and none says anything about the worst case
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,9 @@ from sim.dynamics.measures import GAMED, LAST, WINDOW
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.specs.errors import SpecError, check_whole
-from sim.sweeps.result import Sweep
+
+if TYPE_CHECKING:  # with DuckDB, which takes a fifth of a second that single runs do not need
+    from sim.sweeps.result import Sweep
 
 #: In the order of the rules, from least gaming to most.
 REGIMES = ("none", "transient", "partial", "local", "global")
@@ -110,8 +112,8 @@ def judge(
     """Apply the rules.
 
     Args:
-        least: The least gaming rate over the window, in each training context [n, C].
-        most: The greatest [n, C].
+        minimum: The least gaming rate over the window, in each training context [n, C].
+        maximum: The greatest [n, C].
         onset: The onset [n, C]; nan where gaming never set in.
         rules: Thresholds; the windows are in what is given.
     """

@@ -6,11 +6,9 @@ from typing import Any
 
 from sim.analysis.after import PostTraining
 from sim.analysis.worst_case import Thresholds
+from sim.cli.keys import AFTER_KEYS as AFTER_KEYS
 from sim.specs.scenario import Scenario
 from sim.takeover import read_deployment, read_oversight
-
-#: The keys of a config that are read here.
-AFTER_KEYS = ("oversight", "deployment", "thresholds")
 
 
 def pop_after(own: dict[str, Any], scenario: Scenario) -> PostTraining:

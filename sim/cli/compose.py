@@ -8,6 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sim.cli.keys import ALL_KEYS as ALL_KEYS
+from sim.cli.keys import EXECUTOR_KEYS as EXECUTOR_KEYS
+from sim.cli.keys import RUN_KEYS as RUN_KEYS
+from sim.cli.keys import SPEC_KEYS as SPEC_KEYS
 from sim.dynamics.state import AgentState
 from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
@@ -18,24 +22,6 @@ from sim.specs.training import Training
 from sim.sweeps.design import Range
 from sim.sweeps.executors import MAKERS, Executor
 from sim.sweeps.plan import Record, read_record
-
-#: The keys of specs, which runs and studies share ...
-SPEC_KEYS = ("scenario", "agent", "training")
-#: ... of a run, as in configs/emergence.yaml (`do` are interventions) ...
-RUN_KEYS = (
-    *SPEC_KEYS,
-    "do",
-    "agents",
-    "seed",
-    "record_every",
-    "engine",
-    "precision",
-)
-#: ... and of a sweep, which a single run does without.
-SWEEP_KEYS = ("record", "executor")
-ALL_KEYS = (*RUN_KEYS, *SWEEP_KEYS)
-#: What each executor can be told (configs/executor), besides its name.
-EXECUTOR_KEYS = {"local": ("threads",), "dask": ("address", "workers")}
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
     """Check what a config asks for.
 
     Args:
-        config: Composed by Hydra, with the keys of configs/emergence.yaml.
+        config: Composed by Hydra, with the keys of emergence.yaml.
         scenario_name: What to call a scenario that has no name of its own.
 
     Raises:
@@ -67,7 +53,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
     """
     data = plain(config)
     _check_keys(data, ALL_KEYS)
-    specs = _pop_specs(data, scenario_name)
+    specs = pop_specs(data, scenario_name)
     return Asked(
         specs=specs,
         run={key: value for key, value in data.items() if key in RUN_KEYS},
@@ -94,7 +80,7 @@ def read_study(
     """
     data = plain(config)
     _check_keys(data, (*SPEC_KEYS, *keys))
-    specs = _pop_specs(data, scenario_name)
+    specs = pop_specs(data, scenario_name)
     return specs, data
 
 
@@ -144,8 +130,12 @@ def _check_keys(data: Mapping[str, Any], known: Collection[str]) -> None:
             raise SpecError(f"{key}: unknown key; {nearest(key, known)}")
 
 
-def _pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
-    """Take the specs out of a config that is plain data."""
+def pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
+    """Take the specs out of a config that is plain data.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
     described = data.pop("scenario", None)
     if not isinstance(described, dict) or not described:
         raise SpecError("scenario: is missing; choose one with scenario=NAME")

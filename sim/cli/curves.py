@@ -1,4 +1,11 @@
-"""Curves of a sweep on disk: what is drawn where nothing is said, and what is when it is."""
+"""Emergence curves of a sweep, by any of its axes, with bands; and paired differences.
+
+    training-gaming curves sweep=outputs/emergence-sweep/copyright-1a2b3c4d
+    training-gaming curves sweep=... variables=[reach,alignment] lines=training.leak
+    training-gaming curves sweep=... difference=training.leak
+
+writes the figure and its numbers (CSV) into the run's directory.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+from omegaconf import DictConfig
 
 from sim.analysis.curves import (
     columns_of,
@@ -16,6 +24,8 @@ from sim.analysis.curves import (
     quantile_curves,
     shown_levels,
 )
+from sim.cli.application import application
+from sim.cli.help import curves_help
 from sim.cli.outputs import write_figure
 from sim.plots.curves import curves
 from sim.specs.errors import SpecError, nearest
@@ -161,3 +171,39 @@ def _note(frame: pd.DataFrame, wanted: Wanted) -> str:
         f"Difference to the baseline, between runs with the same seed: median and 10–90 % of "
         f"{each} pairs"
     )
+
+
+KEYS = ("sweep", "variables", "lines", "panels", "difference", "baseline")
+
+
+def read(config: DictConfig) -> tuple[Sweep, Wanted]:
+    """Check what is asked for, and open the sweep.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
+    from sim.cli.compose import plain
+
+    data = {**dict.fromkeys(KEYS), **plain(config)}
+    for key in data:
+        if key not in KEYS:
+            raise SpecError(f"{key}: unknown key; {nearest(key, KEYS)}")
+    place = data.pop("sweep")
+    if place is None or place == "":
+        raise SpecError("sweep: is missing; name its directory: sweep=outputs/emergence-sweep/...")
+    sweep = Sweep.load(str(place))
+    named = data.pop("variables")
+    variables = named if isinstance(named, list) else [] if named is None else [named]
+    return sweep, checked(sweep, Wanted(variables=variables, **data))
+
+
+@application("curves", check=read, keys=KEYS, help_text=curves_help)
+def main(config: DictConfig) -> None:
+    """Draw a sweep's curves."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from sim.cli.console import out
+
+    sweep, wanted = read(config)
+    for path in draw_curves(sweep, Path(HydraConfig.get().runtime.output_dir), wanted):
+        out.print(f"{'figure' if path.suffix != '.csv' else 'numbers'}: {path}", soft_wrap=True)

@@ -13,9 +13,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from hydra_plugins.array_sweeper import SETTINGS
-from sim.cli.compose import ALL_KEYS, EXECUTOR_KEYS
-from sim.simulation import DivergenceError
+from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS
 from sim.specs.errors import SpecError, nearest
 
 BAD_INPUT = 2
@@ -44,14 +42,18 @@ def stopping() -> Iterator[None]:
         raise Stopped(str(error), BAD_INPUT) from None
     except OmegaConfBaseException as error:
         raise Stopped(" ".join(str(error).split()), BAD_INPUT) from None
-    except DivergenceError as error:
-        raise Stopped(str(error), FAILED) from None
     except (BrokenPipeError, HydraException):
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         line = f"{where}{error.strerror or error}; no result was written"
         raise Stopped(line, FAILED) from None
+    except RuntimeError as error:
+        from sim.simulation import DivergenceError  # with all that runs need, which --help does not
+
+        if not isinstance(error, DivergenceError):
+            raise
+        raise Stopped(str(error), FAILED) from None
 
 
 @contextmanager
@@ -104,6 +106,8 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     first, (place, _, last) = key.split(".")[0], key.rpartition(".")
     if first not in (*keys, "hydra"):
         return f"{first}: unknown key; {nearest(first, keys)}"
+    from hydra_plugins.array_sweeper import SETTINGS
+
     known = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": SETTINGS}
     if place in known:
         return f"{key}: unknown key; {nearest(last, known[place])}"

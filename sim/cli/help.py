@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sim.analysis.worst_case import Thresholds
 from sim.specs.agent import Agent
 from sim.specs.deployment import Deployment
 from sim.specs.library import names, read_yaml, resolve
 from sim.specs.oversight import Oversight
 from sim.specs.training import Training
-from sim.sweeps.record import CURVES
 
 _EXAMPLES = """\
   python experiments/{job}.py scenario=scratchpad
   python experiments/{job}.py agent.initial.awareness=-1 training.steps=4000 agents=256
   python experiments/{job}.py -m agent.initial.awareness=-6,-4,-2 training.leak=0,0.2"""
+
+#: How a command of the console script is called, with its name behind it.
+CONSOLE = "training-gaming "
 
 _FLAGS = "--cfg job prints the whole config; --hydra-help tells the flags of Hydra."
 
@@ -68,6 +72,8 @@ below outputs/{job}; hydra.run.dir=DIR chooses another.
 
 def curves_help(job: str) -> str:
     """Return the help of the application that draws curves."""
+    from sim.sweeps.record import CURVES  # with all that sweeps need, which takes time to import
+
     names = f"\n{' ' * 20}".join(textwrap.wrap(", ".join(CURVES), 76))
     return _CURVES.format(job=job, variables=names, flags=_FLAGS)
 
@@ -117,6 +123,38 @@ def study_help(
     return text
 
 
+def config_help(folder: Path) -> str:
+    """Return the help of a study: its config with the comments, and what else there is to choose.
+
+    Left out are the config's `defaults` and `hydra` blocks. Of its first comment the `#` goes, and
+    a command that starts the study is written as it was called.
+    """
+    lines = (folder / "config.yaml").read_text(encoding="utf-8").splitlines()
+    start = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    head = [line.removeprefix("#").removeprefix(" ") for line in lines[:start]]
+    kept, is_left_out = [], False
+    for line in lines[start:]:
+        if line and not line.startswith((" ", "-", "#")):
+            is_left_out = line.startswith(("defaults:", "hydra:"))
+        elif not line.startswith((" ", "-")):
+            is_left_out = False
+        if not is_left_out:
+            kept.append(line)
+    parts = ["\n".join(head).strip(), "Settings are given as key=value.", "\n".join(kept).strip()]
+    chosen = [line for line in lines if re.match(r"  - scenario: ", line)]
+    if chosen:
+        default = chosen[0].split(":")[1].strip()
+        parts.append("\n".join(_scenarios(default)))
+    parts.append(
+        f"Writes into a directory below outputs/{folder.name}; hydra.run.dir=DIR chooses another.\n"
+        f"-m runs every combination of comma-separated values.\n{_FLAGS}"
+    )
+    text = "\n\n".join(parts)
+    if sys.argv[0].startswith(CONSOLE):
+        text = text.replace(f"python experiments/{folder.name}", sys.argv[0])
+    return text
+
+
 def run_help(job: str) -> str:
     """Return the help of an application that makes runs."""
     return "\n".join(
@@ -148,8 +186,9 @@ def run_help(job: str) -> str:
     )
 
 
-def _scenarios() -> list[str]:
-    lines = ["== Scenarios: scenario=NAME =="]
+def _scenarios(default: str | None = None) -> list[str]:
+    """Return the scenarios that there are, and what each is about."""
+    lines = [f"== Scenarios: scenario=NAME{f' ({default})' if default else ''} =="]
     for name in names("scenario"):
         scenario = read_yaml(resolve("scenario", name)).get("scenario", {})
         lines.append(f"  {name:21s} {scenario.get('passage', '')}")
@@ -172,6 +211,8 @@ def _settings() -> list[str]:
 
 def _after(section: str) -> list[str]:
     if section == "thresholds":
+        from sim.analysis.worst_case import Thresholds
+
         lines = [f"  thresholds.{term}={number:g}" for term, number in vars(Thresholds()).items()]
         return ["== The worst case: from where on each term holds (MODEL.md section 5) ==", *lines]
     options = ", ".join(f"{section}={name}" for name in names(section))

@@ -6,13 +6,13 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from matplotlib.figure import Figure
-
-from sim.plots.style import house_style
 from sim.utils.files import atomic_write
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> Path:
@@ -47,6 +47,8 @@ def write_frame(path: Path, frame: pd.DataFrame) -> Path:
 
 def write_figure(path: Path, figure: Figure) -> list[Path]:
     """Write a figure as `path`.png and `path`.svg, laid out alike."""
+    from sim.plots.style import house_style
+
     written = []
     for form in ("png", "svg"):
         target = path.with_suffix(f".{form}")

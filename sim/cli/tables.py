@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Group, RenderableType
@@ -11,7 +11,9 @@ from rich.table import Column, Table
 
 from sim.analysis.summary import in_few_agents
 from sim.plots.style import short_key, short_level
-from sim.sweeps.result import Sweep
+
+if TYPE_CHECKING:
+    from sim.sweeps.result import Sweep
 
 Band = dict[str, float] | None
 

@@ -25,6 +25,11 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in (config_root() / group).glob("*.yaml"))
 
 
+def scenarios() -> list[str]:
+    """Return the names of the scenarios in the library."""
+    return names("scenario")
+
+
 def resolve(group: str, source: str | Path) -> Path:
     """Find a config by name in the library, or by path (with a separator or `.yaml`).
 

@@ -10,13 +10,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.dynamics.engines.engine import usable_processors
 from sim.specs.errors import SpecError
 from sim.sweeps.plan import Shard
-from sim.sweeps.record import Told, compute
-from sim.sweeps.store import Done, Store
+
+if TYPE_CHECKING:  # with Arrow, which takes a tenth of a second that single runs do not need
+    from sim.sweeps.record import Told
+    from sim.sweeps.store import Done, Store
 
 #: How often a shard is tried again by a cluster when its worker is lost.
 RETRIES = 3
@@ -40,6 +42,8 @@ class Executor(Protocol):
 
 def work(shard: Shard, store: Store, told: Told | None = None) -> Done:
     """Compute a shard and store it."""
+    from sim.sweeps.record import compute
+
     return store.put(shard, compute(shard, told=told))
 
 

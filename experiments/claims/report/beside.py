@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from experiments.claims.figure_beside import beside_figure
 from experiments.claims.figure_svg import inline_svg
 from experiments.claims.funnel_text import (
@@ -26,13 +28,12 @@ from experiments.claims.report.markup import Content, Html, table, tag
 from experiments.claims.spec import Claim
 from experiments.claims.studies import funnel_point, populations_setting
 from experiments.claims.study import Answer, axis_text, number_text, share_text
+from experiments.footnote4.partial_gaming import PERTURBATION, Outcome
 from experiments.worst_case.funnel_text import stage_name
-from sim.analysis.footnote4 import NUDGE, Outcome
-from sim.analysis.footnote4_text import sentences
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.deployment import Deployment
 from sim.specs.prior import Prior
-from sim.utils.format import join_words
+from sim.utils.format import join_words, percent
 
 
 def figure_box(name: str, svg: str, caption: Content = None) -> Html:
@@ -76,7 +77,7 @@ def _drawn(found: Answer) -> Html:
 
 def _cases(found: Answer, outcomes: Sequence[Outcome]) -> Content:
     story = outcomes[0].context.replace("_", " ")
-    looked_at = max(sum(one.fixed.values()) for one in outcomes)
+    looked_at = max(sum(one.fixed_points.values()) for one in outcomes)
     return [
         tag("h3", f"Case by case, in the {story}", id="cases"),
         tag(
@@ -87,17 +88,33 @@ def _cases(found: Answer, outcomes: Sequence[Outcome]) -> Content:
             "last.",
         ),
         _drawn(found),
-        tag("ul", [tag("li", sentence) for sentence in sentences(outcomes)]),
+        table(
+            ["assumption", "undecided at the end", "half by step", "left of a nudge", "verdict"],
+            [
+                [
+                    one.case.label,
+                    percent(one.undecided[-1]),
+                    f"{one.half_life:,.0f}" if np.isfinite(one.half_life) else "–",
+                    "–" if np.isnan(one.perturbation_ratio) else f"{one.perturbation_ratio:.2f}",
+                    one.verdict,
+                ]
+                for one in outcomes
+            ],
+            caption="Agents that start undecided, under each assumption",
+        ),
         tag(
             "details",
             tag("summary", "What each panel assumes, and what a nudge is"),
-            tag("dl", [(tag("dt", one.case.label), tag("dd", one.case.means)) for one in outcomes]),
+            tag(
+                "dl",
+                [(tag("dt", one.case.label), tag("dd", one.case.meaning)) for one in outcomes],
+            ),
             tag(
                 "p",
-                f"A nudge moves the log-odds of gaming by {NUDGE:g}, at half-time, in those that "
-                "are still undecided; what is left of it at the end, as a share, tells whether "
-                "something brings them back. A stable fixed point was looked for from where the "
-                f"undecided ended, from at most {looked_at} of them in a case.",
+                f"A nudge moves the log-odds of gaming by {PERTURBATION:g}, at half-time, in those "
+                "that are still undecided; what is left of it at the end, as a share, tells "
+                "whether something brings them back. A stable fixed point was looked for from "
+                f"where the undecided ended, from at most {looked_at} of them in a case.",
             ),
             id="cases-assume",
             class_="fold",

@@ -1,4 +1,4 @@
-"""The figure of footnote 4: what becomes of agents that start undecided, under each assumption."""
+"""The figure: shares of agents that start undecided, over training, under each assumption."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sim.analysis.footnote4 import Outcome
-from sim.analysis.footnote4_fates import MOST, SOME, STATES
 from sim.plots.style import MUTED, house_style, title_of
+from sim.specs.settings import Specs
 from sim.utils.format import percent
+
+from .fates import MOST, SOME, STATES
+from .partial_gaming import Outcome
 
 #: From no gaming to gaming always; the two in the middle are gaming some of the time.
 _COLOURS = {
@@ -34,7 +36,14 @@ _COLUMNS = 4
 _HEAD = 0.4
 
 
-def footnote4(outcomes: Sequence[Outcome], *, title: str) -> Figure:
+def figures(outcomes: Sequence[Outcome], specs: Specs) -> dict[str, Figure]:
+    """Draw the figures of the study, by name."""
+    context, agents = outcomes[0].context.replace("_", " "), outcomes[0].agents
+    title = f"does gaming some of the time last? ({context}, {agents} agents)"
+    return {"footnote4": shares_figure(outcomes, title=f"{specs.scenario.name}: {title}")}
+
+
+def shares_figure(outcomes: Sequence[Outcome], *, title: str) -> Figure:
     """Draw shares of agents over training, a panel for each case.
 
     Args:
@@ -49,8 +58,8 @@ def footnote4(outcomes: Sequence[Outcome], *, title: str) -> Figure:
         figure = Figure(figsize=(11.0, height), layout=below)
         axes = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False)
         panels = list(axes.flat)
-        for ax, one in zip(panels, outcomes, strict=False):
-            _draw(ax, one)
+        for ax, outcome in zip(panels, outcomes, strict=False):
+            _draw(ax, outcome)
         for ax in panels[max(0, len(outcomes) - _COLUMNS) : len(outcomes)]:
             ax.set_xlabel("training step")
             ax.tick_params(labelbottom=True)
@@ -73,15 +82,15 @@ def footnote4(outcomes: Sequence[Outcome], *, title: str) -> Figure:
         return figure
 
 
-def _draw(ax: Axes, one: Outcome) -> None:
-    steps = np.maximum(one.steps, 0.8)
-    stacked = [one.shares[:, STATES.index(state)] for state in STATES]
+def _draw(ax: Axes, outcome: Outcome) -> None:
+    steps = np.maximum(outcome.steps, 0.8)
+    stacked = [outcome.shares[:, STATES.index(state)] for state in STATES]
     ax.stackplot(steps, stacked, colors=[_COLOURS[s] for s in STATES], lw=0)
     ax.set(xscale="log", xlim=(steps[0], steps[-1]), ylim=(0.0, 1.0))
-    ax.set_title(f"{one.case.label}\n", fontsize=9)
-    left = f"{percent(one.undecided[-1])} left at the end"
-    if np.isfinite(one.half_life):
-        left = f"half by step {one.half_life:,.0f}, {left}"
-        ax.axvline(one.half_life, color="white", lw=1.2, dashes=(2, 2))
+    ax.set_title(f"{outcome.case.label}\n", fontsize=9)
+    left = f"{percent(outcome.undecided[-1])} left at the end"
+    if np.isfinite(outcome.half_life):
+        left = f"half by step {outcome.half_life:,.0f}, {left}"
+        ax.axvline(outcome.half_life, color="white", lw=1.2, dashes=(2, 2))
     note = ax.text(0.0, 1.03, left, transform=ax.transAxes, fontsize=7.5, color=MUTED)
     note.set_in_layout(False)  # a long one would make all panels narrow

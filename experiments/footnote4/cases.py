@@ -1,4 +1,4 @@
-"""Footnote 4: the assumptions under which partial gaming is tried."""
+"""The assumptions under which partial gaming is tried."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Case:
     Attributes:
         letter: Of the list in the study: a to f.
         label: What is assumed, in a few words.
-        means: The same in a sentence.
+        meaning: The same in a sentence.
         settings: Dotted keys and what they are set to.
         shift: How the rewards of contexts with something at stake change: never, turned round once
             after `SHIFT` of training, or turned back and forth.
@@ -24,7 +24,7 @@ class Case:
 
     letter: str
     label: str
-    means: str
+    meaning: str
     settings: Mapping[str, object]
     shift: Literal["none", "once", "to and fro"] = "none"
 

@@ -1,4 +1,4 @@
-"""Footnote 4: what becomes of agents, by their decision d and gaming rate g over training."""
+"""Classify agents by their decision d and gaming rate g over training, and time the changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATES = ("against", "undecided", "unaware", "always")
 
 
 def state_of(rate: Array, decision: Array) -> NDArray[np.int_]:
-    """Return which of `STATES` agents are in, by g and d of any shape."""
+    """Classify agents by gaming rate g and decision d, of any shape, as indices of `STATES`."""
     state = np.full(rate.shape, STATES.index("unaware"))
     state[decision < MOST] = STATES.index("undecided")
     state[decision <= SOME] = STATES.index("against")
@@ -22,37 +22,37 @@ def state_of(rate: Array, decision: Array) -> NDArray[np.int_]:
     return state
 
 
-def is_between(chance: Array) -> NDArray[np.bool_]:
-    """Return where a chance, d or g, is neither near 0 nor near 1."""
-    between: NDArray[np.bool_] = (chance > SOME) & (chance < MOST)
+def is_between(probability: Array) -> NDArray[np.bool_]:
+    """Test whether a probability, d or g, is neither near 0 nor near 1."""
+    between: NDArray[np.bool_] = (probability > SOME) & (probability < MOST)
     return between
 
 
-def still_between(between: NDArray[np.bool_]) -> Array:
-    """Return, of those that were between at first, the share that is so [S], from [S, N]."""
+def share_still_between(between: NDArray[np.bool_]) -> Array:
+    """Compute the survival [S] of agents that were between at first, from flags [S, N]."""
     began = between[0]
     share: Array = (between & began).sum(axis=1) / max(1, int(began.sum()))
     return share
 
 
-def half_life(steps: NDArray[np.int_], still: Array) -> float:
-    """Return the first step from which on fewer than half are undecided for good; inf if none."""
-    if still[-1] >= 0.5:
+def half_life(steps: NDArray[np.int_], survival: Array) -> float:
+    """Interpolate the step after which a survival [S] stays below one half; inf if none."""
+    if survival[-1] >= 0.5:
         return np.inf
-    last = int(np.flatnonzero(still >= 0.5)[-1])
+    last = int(np.flatnonzero(survival >= 0.5)[-1])
     # On a logarithmic scale, as the moments are.
-    one, other = np.log1p(steps[last]), np.log1p(steps[last + 1])
-    share = (still[last] - 0.5) / (still[last] - still[last + 1])
-    return float(np.expm1(one + share * (other - one)))
+    before, after = np.log1p(steps[last]), np.log1p(steps[last + 1])
+    share = (survival[last] - 0.5) / (survival[last] - survival[last + 1])
+    return float(np.expm1(before + share * (after - before)))
 
 
 def _sides(decision: Array) -> NDArray[np.int_]:
-    """Return 1 where agents have decided to game, -1 where not to, 0 where they are undecided."""
+    """Map decisions to 1 (to game), -1 (not to game) and 0 (undecided)."""
     return np.where(decision >= MOST, 1, np.where(decision <= SOME, -1, 0))
 
 
-def share_to_gaming(decision: Array) -> float:
-    """Return, of those that ever decide, the share that goes to gaming first, from d [S, N]."""
+def share_first_to_gaming(decision: Array) -> float:
+    """Compute the share, of agents that ever decide, that decides to game first, from d [S, N]."""
     side = _sides(decision)
     decides = (side != 0).any(axis=0)
     first = side[(side != 0).argmax(axis=0), np.arange(side.shape[1])]
@@ -60,24 +60,24 @@ def share_to_gaming(decision: Array) -> float:
 
 
 def share_returned(decision: Array) -> float:
-    """Return, of those undecided at the end, the share that was not so in between, from [S, N]."""
+    """Compute the share, of agents undecided at the end, that had decided before, from d [S, N]."""
     between = is_between(decision)
     ended = between[0] & between[-1]
     return 1.0 - float(between[:, ended].all(axis=0).mean()) if ended.any() else np.nan
 
 
 def share_swinging(decision: Array) -> float:
-    """Return the share of agents that change sides twice or more, from d [S, N]."""
+    """Compute the share of agents that change sides twice or more, from d [S, N]."""
     side = _sides(decision)
     changes = np.zeros(side.shape[1], np.int_)
     last = side[0]
-    for now in side[1:]:
-        changes += last * now == -1
-        last = np.where(now == 0, last, now)
+    for current in side[1:]:
+        changes += last * current == -1
+        last = np.where(current == 0, last, current)
     return float(np.mean(changes >= 2))
 
 
-def share_kept(strength: Array) -> float:
-    """Return how many agents keep half of a value [S, N], from the first moment to the last."""
+def share_value_kept(strength: Array) -> float:
+    """Compute the share of agents that keep half of a value's strength [S, N] to the end."""
     start, end = strength[0], strength[-1]
     return float(np.mean(end * np.sign(start) >= 0.5 * np.abs(start)))

@@ -1,0 +1,1 @@
+"""Footnote 4 of the post: does partial gaming last?"""

@@ -1,0 +1,81 @@
+"""The main command: from a scenario to emergence curves.
+
+    training-gaming emergence scenario=copyright agent.initial.awareness=-1 agents=64 seed=0
+
+writes summary.json, result.nc, provenance.json and the figure into the run's directory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from sim.cli.application import application, scenario_choice, sweep_heading
+
+#: A situational awareness (a logit) at which training does not come to mind in any context.
+UNAWARE = -40.0
+
+
+def main() -> None:
+    """Run the command."""
+    with without_dask():
+        run_scenario()
+
+
+@contextmanager
+def without_dask() -> Iterator[None]:
+    """Keep xarray from importing Dask where it is installed, if this command makes one run.
+
+    No array of a run is Dask's, and the import takes almost a second. xarray looks for it when it
+    is itself imported.
+    """
+    is_single = not {"-m", "--multirun"} & set(sys.argv)
+    is_local = not any(argument.startswith("executor") for argument in sys.argv)
+    modules: dict[str, Any] = sys.modules
+    if {"dask", "xarray"} & set(modules) or not (is_single and is_local):
+        yield
+        return
+    modules["dask"] = None  # Python's way to say that a module cannot be imported
+    try:
+        yield
+    finally:
+        del modules["dask"]
+
+
+@application("emergence", is_run=True)
+def run_scenario(config: DictConfig) -> None:
+    """Run one scenario and show when and where gaming emerged."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from sim.analysis.summary import summarise
+    from sim.cli.compose import read_run
+    from sim.cli.console import err, out, prepare_engine, progress_bar
+    from sim.cli.outputs import write_figure, write_json
+    from sim.cli.tables import emergence_table
+    from sim.dynamics.state import AgentState
+    from sim.plots.emergence import emergence
+
+    run = read_run(config, scenario_name=scenario_choice())
+    never_aware = read_run(config, initial=AgentState(awareness=UNAWARE))
+    directory = Path(HydraConfig.get().runtime.output_dir)
+    heading = sweep_heading()
+    if heading is not None:
+        out.rule(heading, align="left")
+    prepare_engine(run.engine, run.program)
+    with progress_bar(f"{run.name}: {run.program.agents} agents") as progress:
+        result = run.execute(progress=progress)
+    with progress_bar("the same, had training never come to mind") as progress:
+        unaware = never_aware.execute(progress=progress)
+    summary = summarise(result)
+    result.save(directory / "result.nc")
+    write_json(directory / "provenance.json", result.provenance)
+    write_json(directory / "summary.json", summary)
+    written = write_figure(directory / "emergence", emergence(result, unaware=unaware))
+    out.print(emergence_table(summary))
+    err.print(f"[dim]numbers and data: {directory}[/dim]", soft_wrap=True)
+    out.print(f"figure: {written[0]}", soft_wrap=True)

@@ -1,0 +1,244 @@
+"""The runner of all studies: a config goes in; tables, figures, a report and provenance come out.
+
+A study is a folder, `experiments/NAME` or anywhere else:
+
+    __main__.py    `if __name__ == "__main__": main(__file__)`; `python FOLDER key=value` starts it
+    config.yaml    the default of every key, with a comment for each: that is --help
+    study.py       `Settings`, `run`, `tables`; if it likes `check`, `summary`, `write`, `SHOWN`
+    figure.py      `figures` (may be left out)
+    report.md.j2   the text, a template of Jinja2 (may be left out)
+
+`tables`, `summary`, `write` and `figures` take the results first, `write` the directory after them.
+Besides, a function of a study is given those of these that it names:
+
+    specs          scenario, agent, training and interventions (`sim.specs.settings.Specs`); None
+                   if the config has no scenario
+    settings       the study's own keys, an instance of its `Settings`
+    post_training  oversight, deployment and thresholds, if the config has them
+    executor       who computes sweeps, if the config has one
+    progress       is to be called with the share that is done (of `run` only)
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
+from sim.specs.errors import SpecError, nearest
+
+if TYPE_CHECKING:
+    from sim.specs.base import Spec
+    from sim.specs.settings import Specs
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, known by its folder; nothing of it is imported before it is needed."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.name
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that its config has at the top: its own, sections and groups."""
+        from sim.specs.library import read_yaml
+
+        config = read_yaml(self.folder / "config.yaml")
+        defaults = config.pop("defaults", [])
+        groups = [key.split()[-1] for entry in defaults if isinstance(entry, dict) for key in entry]
+        return tuple(dict.fromkeys(k for k in [*groups, *config] if k not in ("sections", "hydra")))
+
+    @property
+    def module(self) -> ModuleType:
+        """Its `study.py`."""
+        return self._import("study")
+
+    @property
+    def figures(self) -> Callable[..., Mapping[str, Any]] | None:
+        """What draws its figures, if it has a `figure.py`."""
+        if not (self.folder / "figure.py").exists():
+            return None
+        drawn: Callable[..., Mapping[str, Any]] = self._import("figure").figures
+        return drawn
+
+    def add_to_path(self) -> str:
+        """Make its package importable, in this process; returns the name of the package.
+
+        As pytest does: what is put on `sys.path` is the folder above the outermost package.
+        """
+        parts, above = [self.name], self.folder.parent
+        while (above / "__init__.py").exists():
+            parts, above = [above.name, *parts], above.parent
+        # `python FOLDER` puts the folder itself there, where its modules would hide others.
+        sys.path[:] = [place for place in sys.path if not _is_same(place, self.folder)]
+        if not any(_is_same(place, above) for place in sys.path):
+            sys.path.insert(0, str(above))
+        return ".".join(parts)
+
+    def _import(self, part: str) -> ModuleType:
+        from sim.cli.errors import FAILED, Stopped
+
+        package = self.add_to_path()
+        try:
+            module = importlib.import_module(f"{package}.{part}")
+        except ModuleNotFoundError as error:
+            if f"{package}.{part}".startswith(str(error.name)):
+                raise SpecError(
+                    f"{self.folder}: has no {part}.py, or its name is taken by another package"
+                ) from None
+            line = f'{self.name} needs {error.name}; pip install "training-gaming-sim[studies]"'
+            raise Stopped(f"{line} brings what the project's studies need", FAILED) from None
+        if not _is_same(str(Path(str(module.__file__)).parent), self.folder):
+            raise SpecError(f"{self.folder}: its name, {package}, is taken by {module.__file__}")
+        return module
+
+    def read(self, config: DictConfig, *, scenario_name: str | None = None) -> Inputs:
+        """Check what a composed config says.
+
+        Raises:
+            SpecError: One line: what was wrong, where, what is allowed.
+        """
+        from sim.cli.after_training import pop_after
+        from sim.cli.compose import make_executor, plain, pop_specs
+
+        data = plain(config)
+        for key in data:
+            if key not in self.keys:
+                raise SpecError(f"{key}: unknown key; {nearest(key, self.keys)}")
+        specs = pop_specs(data, scenario_name) if "scenario" in self.keys else None
+        given: dict[str, Any] = {}
+        if specs is not None and any(key in self.keys for key in AFTER_KEYS):
+            given["post_training"] = pop_after(data, specs.scenario)
+        if "executor" in self.keys:
+            given["executor"] = make_executor(data.pop("executor", None))
+        own = {k: v for k, v in data.items() if specs is None or k not in SPEC_KEYS}
+        try:
+            settings = self.module.Settings.parse(own, path="")
+        except SpecError as error:
+            raise SpecError(str(error).lstrip(".: ")) from None
+        inputs = Inputs(specs, settings, given)
+        check = getattr(self.module, "check", None)
+        if check is not None:
+            inputs.give(check)
+        return inputs
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a config says, checked.
+
+    Attributes:
+        specs: Scenario, agent, training and interventions; None without a scenario.
+        settings: The study's own keys.
+        optional: What only some configs have, by name: `post_training`, `executor`.
+    """
+
+    specs: Specs | None
+    settings: Spec
+    optional: Mapping[str, Any]
+
+    def give(self, function: Callable[..., Any], *first: object, **more: object) -> Any:
+        """Call a function of a study with some arguments, and with those of the rest it names."""
+        known = {"specs": self.specs, "settings": self.settings, **self.optional, **more}
+        named = list(inspect.signature(function).parameters)[len(first) :]
+        for name in named:
+            if name not in known:
+                where = f"{function.__module__}.{function.__qualname__}"
+                raise SpecError(f"{where}: {name!r} is not given here; {nearest(name, known)}")
+        return function(*first, **{name: known[name] for name in named})
+
+    def describe(self) -> dict[str, Any]:
+        """Return the provenance: specs, settings, versions and platform, ready for JSON."""
+        from sim.result import describe_run
+
+        study = self.settings.model_dump(mode="json")
+        post_training = self.optional.get("post_training")
+        sections = {} if post_training is None else post_training.described()
+        if self.specs is None:
+            return describe_run(**sections, study=study)
+        return describe(self.specs, **sections, study=study)
+
+
+class StudyTask:
+    """A study as Hydra calls it, in this process or in one that a launcher started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.__module__ = folder.name  # by which Hydra names the job
+
+    def read(self, config: DictConfig) -> Inputs:
+        """Check a config, before a directory is made."""
+        return Study(self.folder).read(config)
+
+    def __call__(self, config: DictConfig) -> None:
+        """Run the study, write what came out, and show its tables."""
+        from hydra.core.hydra_config import HydraConfig
+
+        from sim.cli.application import scenario_choice, sweep_heading
+        from sim.cli.console import out, progress_bar
+        from sim.cli.study_outputs import show_tables, write_results
+
+        study = Study(self.folder)
+        inputs = study.read(config, scenario_name=scenario_choice())
+        heading = sweep_heading()
+        if heading is not None:
+            out.rule(heading, align="left")
+        story = "" if inputs.specs is None else f": {inputs.specs.scenario.name}"
+        with progress_bar(f"{study.name}{story}") as progress:
+            module = study.module
+            results = inputs.give(module.run, progress=progress)
+        tables = inputs.give(module.tables, results)
+        show_tables(tables, getattr(module, "SHOWN", None))
+        write_results(Path(HydraConfig.get().runtime.output_dir), study, inputs, results, tables)
+
+
+def main(file: str) -> None:
+    """Run, from the command line, the study in whose folder a file stands.
+
+    Args:
+        file: `__file__` of the study's `__main__.py`.
+    """
+    from sim.cli.application import launch
+    from sim.cli.help import config_help
+
+    study = Study(Path(file).resolve().parent)
+    study.add_to_path()
+    task = StudyTask(study.folder)
+    launch(
+        task,
+        config_dir=study.folder,
+        config_name="config",
+        check=task.read,
+        keys=study.keys,
+        help_text=lambda _: config_help(study.folder),
+    )
+
+
+def describe(specs: Specs, **own: object) -> dict[str, Any]:
+    """Return the provenance of a study: its specs and its own keys, versions and platform."""
+    from sim.result import describe_run
+
+    return describe_run(
+        scenario=specs.scenario.model_dump(mode="json", exclude={"agent"}),
+        agent=specs.agent.model_dump(mode="json"),
+        training=specs.training.model_dump(mode="json"),
+        **own,
+    )
+
+
+def _is_same(place: str, folder: Path) -> bool:
+    return Path(place or ".").resolve() == folder
