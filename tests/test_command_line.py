@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 from matplotlib.figure import Figure
 
 import sim
@@ -108,49 +109,14 @@ def test_the_help_and_the_config_are_printed_and_nothing_is_written(call: Call) 
 
 # ------------------------------------------------------------------------------------- bad runs
 
-#: Settings, and what is said of them.
-BAD = {
-    "training.leek=0.1": "training.leek: unknown key; did you mean 'leak'?",
-    "trainin.leak=0.1": "trainin: unknown key; did you mean 'training'?",
-    "+foo=1": "foo: unknown key; allowed: agent, agents, ",
-    "hydra.rum.dir=x": "hydra",
-    "scenario=copyrigth": "scenario: no scenario is named 'copyrigth'; did you mean 'copyright'?",
-    "scenario=null": "scenario",
-    "~scenario": "scenario: is missing",
-    "training.leak=2": "training.leak: got 2: must be a number from 0 to 1",
-    "training.leak=": "training.leak: got '': must be a number from 0 to 1",
-    "training.leak.x=1": "training.leak",
-    "training.update_rule=replicate": "did you mean 'replicator'?",
-    "record_every=0": "record_every: got 0: must be a whole number of 1 or more",
-    "engine=cuda": "engine: got 'cuda': allowed: auto, numba, numpy",
-    "agent.rationality=[1,2]": "agent.rationality: has 2 numbers for 64 agents",
-    "agent.rationality=${nowhere}": "nowhere",
-    "+agent.initial.values.copyrite=1": "did you mean 'copyright'?",
-    "agent.initial.habit={codin: 1}": "agent.initial.habit.codin: nothing has this name; did you",
-    "scenario.contexts.coding=null": "scenario.contexts.coding: got None: must be a mapping",
-    "scenario.contexts.codin.info=1": "did you mean 'coding'?",
-    "scenario.contexts.coding.inf=1": "scenario.contexts.coding.inf: unknown key; did you mean 'i",
-    "scenario=pipeline scenario.contexts.chat_feedbck.info=1": "did you mean 'chat_feedback'?",
-    "scenario=pipeline agent.initial.values.honestly=1": "did you mean 'honesty'?",
-    "-m training.leek=0,0.2": "training.leek",
-    "-m training.leak=0,2": "training.leak: got 2",
-    "training.leak=[1": "",
-    "training.leak": "",
-    "training.leak=0,0.2": "training.leak",
-    "=1": "",
-    "": "",
-    "executor=null": "executor= take a name",
-    "executor.thread=1": "executor.thread: unknown key; did you mean 'threads'?",
-    "hydra.sweeper.pionts=1": "hydra.sweeper.pionts: unknown key; did you mean 'points'?",
-}
+BAD = yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("setting", BAD)
-def test_a_bad_setting_is_refused_in_one_line_before_anything_is_written(
-    call: Call, setting: str
+@pytest.mark.parametrize(("settings", "says"), BAD, ids=lambda value: " ".join(value))
+def test_bad_settings_are_refused_in_one_line_before_anything_is_written(
+    call: Call, settings: list[str], says: str
 ) -> None:
-    is_several = setting.startswith(("-m", "scenario=pipeline"))
-    assert_refused(call(*(setting.split(" ") if is_several else [setting])), BAD[setting])
+    assert_refused(call(*settings), says)
 
 
 def test_a_run_that_diverges_says_so_and_leaves_no_result(call: Call) -> None:
