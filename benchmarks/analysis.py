@@ -11,7 +11,7 @@ import numpy as np
 from rich.table import Column, Table
 
 from example import example
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.equilibria import draw_starts
 from sim.stability.training_map import TrainingMap
 from sweeps import Cost, cost_of

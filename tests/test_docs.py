@@ -18,7 +18,7 @@ import yaml
 import sim
 from sim.analysis.regimes import REGIMES, STATES
 from sim.analysis.worst_case import TERMS
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.observe import VARIABLES
 from sim.specs import agent, oversight, scenario, training
 from sim.specs.deployment import Deployment, Graph
 from sim.specs.intervention import SUBJECTS, Intervention

@@ -8,7 +8,7 @@ import pytest
 import toys
 from cases import random_scenario
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.fixed_points import FixedPoint, classify, newton, survey
 from sim.stability.training_map import TrainingMap
 

@@ -26,7 +26,7 @@ from experiments.footnote4.partial_gaming import (
     with_reward_shifts,
 )
 from sim.analysis.context_roles import cast_of
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.training import LearningRate
 from sim.stability.invasion import log_odds
 

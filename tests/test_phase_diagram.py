@@ -26,7 +26,7 @@ from sim.plots.phase_diagram import (
 )
 from sim.plots.phase_diagram import phase_diagram as draw
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 
 AWARE, HORIZON = "agent.initial.awareness", "agent.initial.log_horizon"
 X, Y = {"key": AWARE, "low": -10, "high": -2}, {"key": HORIZON, "low": 0, "high": 3}
@@ -177,7 +177,7 @@ def test_the_same_map_again_computes_nothing(tmp_path: Path, monkeypatch: Any) -
     def refuse(*_: object, **__: object) -> Iterator[None]:
         raise AssertionError("nothing is to be computed")
 
-    monkeypatch.setattr("sim.sweeps.executors.compute", refuse)
+    monkeypatch.setattr("sim.sweeps.record.compute", refuse)
     again = small(9, stride=4, store=tmp_path / "kept")
     assert again.resumed == again.runs == first.runs
     np.testing.assert_array_equal(again.regime, first.regime)

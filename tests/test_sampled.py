@@ -21,11 +21,11 @@ import sim
 from cases import STATE, Case, flat, random_case, random_state
 from sim.dynamics import estimators, training
 from sim.dynamics.cognition import Activations, anticipate, attend, decide, perceive
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.episodes import Episodes, draw_episodes
-from sim.dynamics.step_buffers import StepBuffers
+from sim.dynamics.program import Program
+from sim.dynamics.training import StepBuffers
 
 #: The engines that learn from episodes.
 ENGINES = ("numpy", "numba")
@@ -69,7 +69,7 @@ def displaced(program: Program) -> Program:
 
 def seeded(program: Program, seed: int) -> Program:
     seeds = np.full(program.agents, seed, np.uint64)
-    return replace(program, seats=replace(program.seats, seeds=seeds))
+    return replace(program, agent_ids=replace(program.agent_ids, seeds=seeds))
 
 
 def one_update(program: Program, engine: str, *, step: int = STEP) -> np.ndarray:
@@ -332,11 +332,11 @@ def test_runs_that_differ_in_numbers_of_the_world_are_each_as_if_alone(engine: s
         "agent.awareness": [-2.0, 0.0, 1.0],
     }
     base = {"steps": 40, "estimator": "sampled", "episodes": 3}
-    specs = sim.specs.settings.read_specs("copyright", training=base)
+    specs = sim.specs.overrides.read_specs("copyright", training=base)
     seeds = [5, 5, 6]
 
     def together() -> np.ndarray:
-        full = {sim.specs.settings.full_key(key): column for key, column in columns.items()}
+        full = {sim.specs.overrides.full_key(key): column for key, column in columns.items()}
         program = sim.dynamics.compile.compile_program(
             specs.scenario,
             agent=specs.agent,
@@ -349,7 +349,7 @@ def test_runs_that_differ_in_numbers_of_the_world_are_each_as_if_alone(engine: s
 
     found = together()
     for run, seed in enumerate(seeds):
-        one = sim.specs.settings.apply_settings(specs, {k: c[run] for k, c in columns.items()})
+        one = sim.specs.overrides.apply_overrides(specs, {k: c[run] for k, c in columns.items()})
         alone = sim.simulation.prepare(
             one.scenario, agent=one.agent, training=one.training, agents=2, seed=seed
         ).program
@@ -375,7 +375,7 @@ def drawn(program: Program, *, count: int, step: int = STEP) -> Episodes:
     training.reward(lesson, mind, world, state, program.at(step).assumptions)
     stream = estimators.TRAINING_EPISODES
     return draw_episodes(
-        mind, lesson.penalty, world, program.seats, count=count, step=step, stream=stream
+        mind, lesson.penalty, world, program.agent_ids, count=count, step=step, stream=stream
     )
 
 

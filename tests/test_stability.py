@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sim
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.equilibria import Equilibria, draw_starts, equilibria
 from sim.stability.fixed_points import KINDS
 from sim.stability.invasion import invasions

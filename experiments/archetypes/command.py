@@ -39,7 +39,7 @@ from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.simulation import Run
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.sweeps.design import is_number
 from sim.utils.format import shown
 

@@ -20,8 +20,8 @@ from sim.plots.bifurcation import bifurcation, few_digits, readable
 from sim.plots.style import short_key
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs
 from sim.stability.bifurcation import (
     DISTINCT,
     Bifurcations,

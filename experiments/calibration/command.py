@@ -40,7 +40,7 @@ from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.library import config_root
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.utils.files import atomic_write
 
 #: The keys of configs/calibration.yaml besides the specs, with their defaults, for the help.

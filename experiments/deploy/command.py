@@ -26,7 +26,7 @@ from sim.result import Result
 from sim.simulation import MOST_SEED, Run, prepare
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.takeover import prospects
 
 #: The keys of configs/deployment.yaml besides the specs, with their defaults, for the help.

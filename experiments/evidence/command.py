@@ -28,8 +28,8 @@ from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.prior import Prior
-from sim.specs.settings import Specs, read_specs
 from sim.sweeps.design import is_number
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan

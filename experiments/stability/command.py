@@ -17,7 +17,7 @@ from sim.cli.help import keys_of
 from sim.cli.study import describe as describe
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.stability.equilibria import Equilibria, Equilibrium
 from sim.stability.invasion import Invasion
 from sim.stability.phase_plane import PhasePlane, check_context, check_step, check_value

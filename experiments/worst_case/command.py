@@ -35,7 +35,7 @@ from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.simulation import MOST_SEED, Run
 from sim.specs.errors import check_whole
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.utils.progress import parts_of
 
 __all__ = ["HELP", "KEYS", "Found", "Study", "closing", "measure", "read", "write"]

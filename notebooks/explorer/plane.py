@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.stability.phase_plane import check_context, check_value
 from sim.stability.training_map import TrainingMap
 

@@ -27,11 +27,10 @@ from sim.simulation import MOST_SEED, simulate
 from sim.specs.agent import Agent
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.intervened import under
-from sim.specs.intervention import Interventions, read_interventions
+from sim.specs.intervention import Interventions, apply_after_training, read_interventions
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, read_specs
 from sim.specs.training import Training
 
 #: How a deployment ends: a quorum acts at once, uncaught; copies are caught; neither.
@@ -135,7 +134,9 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.scenario_spec = specs.scenario
         given = read_after(oversight, deployment, scenario=specs.scenario, settings=after)
         done = specs.interventions if profiles is None else read_interventions(interventions)
-        self.oversight, self.deployment = under(done, oversight=given[0], deployment=given[1])
+        self.oversight, self.deployment = apply_after_training(
+            done, oversight=given[0], deployment=given[1]
+        )
         shares = self.deployment.shares(specs.scenario)
         if profiles is None:
             profiles = self._trained(specs, *given, agents=agents, engine=engine)
@@ -345,4 +346,4 @@ def _read_specs(
             raise SpecError(f"{told[0]}: nobody is trained where profiles are given")
         interventions = None
     specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
-    return apply_settings(specs, settings)
+    return apply_overrides(specs, settings)

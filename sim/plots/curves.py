@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sim.analysis.curves import (
+    CurveChoice,
+    SweepTables,
+    check_choice,
+    curve_table,
+    default_choice,
+)
 from sim.plots.style import (
     COLOURS,
     MUTED,
@@ -17,12 +26,48 @@ from sim.plots.style import (
     house_style,
     label_ends,
     short_key,
-    short_level,
     spaced,
 )
+from sim.utils.format import format_level, span, with_minus
 
 #: Ends of the colour map that are neither too light nor too dark on white.
 _SHADES = (0.0, 0.85)
+
+
+def plot_sweep(sweep: SweepTables, **options: Any) -> Figure:
+    """Draw curves of a sweep; options are those of `sim.Sweep.plot`.
+
+    Raises:
+        SpecError: The sweep has no such variable, axis or level, or kept no curves.
+    """
+    choice = CurveChoice(**options)
+    if choice.lines is None and choice.panels is None and choice.difference is None:
+        default = default_choice(sweep, choice.where)
+        choice = replace(choice, lines=default.lines, panels=default.panels)
+    choice = check_choice(sweep, choice)
+    return choice_figure(sweep, curve_table(sweep, choice), choice)
+
+
+def choice_figure(sweep: SweepTables, frame: pd.DataFrame, choice: CurveChoice) -> Figure:
+    """Draw the rows of a choice (`sim.analysis.curves.curve_table`)."""
+    names = dict.fromkeys(part["scenario"]["name"] for part in sweep.described["parts"])
+    runs = span(sorted(set(frame["runs"])))
+    if choice.difference is None:
+        note = f"Median and 10–90 % over the agents of {runs} runs"
+    else:
+        note = (
+            "Difference to the baseline, between runs with the same seed: median and 10–90 % of "
+            f"{runs} pairs"
+        )
+    fixed = [f"{short_key(key)} = {_level_text(level)}" for key, level in choice.where.items()]
+    return curves(
+        frame,
+        lines=choice.lines,
+        panels=choice.panels,
+        title=f"{', '.join(names)}: {sweep.described['runs']:,} runs",
+        note="; ".join([note, *fixed]),
+        difference=choice.difference is not None,
+    )
 
 
 def curves(
@@ -34,7 +79,7 @@ def curves(
     note: str,
     difference: bool = False,
 ) -> Figure:
-    """Draw quantile curves or paired differences (`sim.analysis.curves`).
+    """Draw quantile curves or paired differences.
 
     Args:
         frame: Rows with `step`, `variable`, `low`, `median`, `high`, and the axes.
@@ -110,5 +155,5 @@ def _colours(levels: Sequence[object]) -> list[str]:
 
 
 def _level_text(level: object) -> str:
-    text = short_level(level)
-    return text.replace("-", "−") if isinstance(level, int | float) else spaced(text)
+    text = format_level(level)
+    return with_minus(text) if isinstance(level, int | float) else spaced(text)

@@ -19,10 +19,10 @@ from pydantic import BaseModel
 from sim.analysis.phase_diagram import FAILED, Axis, PhaseDiagram
 from sim.analysis.refinement import Mask
 from sim.analysis.regimes import REGIMES
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.observe import VARIABLES
 from sim.plots.style import MUTED, halo, head, house_style, short_key, spaced
 from sim.specs.agent import Agent
-from sim.specs.settings import full_key
+from sim.specs.keys import full_key
 from sim.specs.training import Training
 
 #: From least gaming to most, from light to dark, so in order in grey, too.

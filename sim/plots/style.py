@@ -87,11 +87,6 @@ def short_key(key: str) -> str:
     return key
 
 
-def short_level(level: object) -> str:
-    """Write the level of an axis, numbers without rounding errors."""
-    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
-
-
 @dataclass(frozen=True)
 class EndLabel:
     """A label at the right end of a line, which ends at `y` in data units."""

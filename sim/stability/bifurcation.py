@@ -24,15 +24,15 @@ import pandas as pd
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.keys import full_key, is_vectorisable
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 from sim.specs.training import Training
 from sim.stability.continuation import Branch, branches
 from sim.stability.equilibria import draw_starts, uncoupled_parameters
 from sim.stability.fixed_points import survey
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range
-from sim.sweeps.sweep import is_vectorisable
 from sim.utils.progress import part_of
 
 if TYPE_CHECKING:
@@ -200,8 +200,8 @@ def read_family(
     """Return a checked family; arguments and errors as `bifurcations`."""
     axis = Range.read(along, "along")
     for number in (axis.low, axis.high):
-        apply_settings(specs, {key: number})
-    if not is_vectorisable(specs, key, axis.low):
+        apply_overrides(specs, {key: number})
+    if not is_vectorisable(key):
         raise SpecError(f"key: got {key!r}: must be a number that training can be followed in")
     family = ScenarioFamily(specs, full_key(key), axis, tuple(free), (), phase, seed)
     family.at(0.0)

@@ -25,8 +25,8 @@ from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import read_specs
 from sim.specs.training import Training
 from sim.stability.fixed_points import FixedPoint, Kind, Survey, survey
 from sim.stability.invasion import SATURATED, Invasion, Side, invasions, log_odds

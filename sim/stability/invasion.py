@@ -19,9 +19,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
 from sim.stability.training_map import TrainingMap

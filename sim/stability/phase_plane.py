@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.simulation import simulate
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
 from sim.stability.fixed_points import FixedPoint, Survey, survey
 from sim.stability.training_map import TrainingMap

@@ -16,15 +16,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import Program, Segment, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
+from sim.dynamics.engines.jacobian import update_jacobian
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.jacobian import update_jacobian
 from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, nearest
-from sim.specs.settings import Specs, full_key
+from sim.specs.keys import full_key
+from sim.specs.overrides import Specs
 
 #: Steps of a phase that does not end.
 _FOREVER = 2**62
@@ -190,7 +192,7 @@ class TrainingMap:
         return replace(program, theta=theta)
 
     def observe(self, points: Array, names: Iterable[str]) -> dict[str, Array]:
-        """Return variables of `sim.dynamics.variables` at points [F, N]: [N, ...] each."""
+        """Return variables of `sim.dynamics.observe` at points [F, N]: [N, ...] each."""
         program = self.program_at(points)
         return Recorder()(program, 0, program.theta, names)
 
