@@ -54,15 +54,18 @@ class Module:
             for node in self.nodes
             if isinstance(node, DEFINITIONS) and ast.get_docstring(node) is not None
         }
-        #: Line and dotted name of everything imported, wherever in the file.
+        #: Line and dotted name of everything imported, wherever in the file; but for methods called
+        #: `plot`, which reach up to the pictures when they are called.
         self.imports = list(self._imports())
 
     def _imports(self) -> Iterator[tuple[int, str]]:
+        plots = [n for n in self.nodes if isinstance(n, ast.FunctionDef) and n.name == "plot"]
+        left_out = {below for plot in plots for below in ast.walk(plot)}
         package = self.name.split("/")[:-1]
         for node in self.nodes:
-            if isinstance(node, ast.Import):
+            if isinstance(node, ast.Import) and node not in left_out:
                 yield from ((node.lineno, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
+            elif isinstance(node, ast.ImportFrom) and node not in left_out:
                 start = package[: len(package) - node.level + 1] if node.level else []
                 base = [*start, *([node.module] if node.module else [])]
                 yield from ((node.lineno, ".".join([*base, a.name])) for a in node.names)
@@ -130,8 +133,11 @@ def wrong_floors(module: Module) -> Iterator[tuple[int, str]]:
 
 @rule("2 a package is kept to its rooms", "sim")
 def strayed_packages(module: Module) -> Iterator[tuple[int, str]]:
+    ifs = [n for n in module.nodes if isinstance(n, ast.If) and dotted(n.test) == "TYPE_CHECKING"]
+    types = {line for node in ifs for line in range(node.lineno, (node.end_lineno or 0) + 1)}
     for line, name in module.imports:
-        if module.room not in ROOMS_OF.get(name.split(".")[0], module.room).split():
+        rooms = ROOMS_OF.get(name.split(".")[0], module.room).split()
+        if module.room not in rooms and line not in types:
             yield line, name
 
 
