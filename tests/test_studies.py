@@ -19,7 +19,11 @@ from sim.specs.errors import SpecError
 
 #: A size at which a study takes a second or two: a line for each.
 SIZES = {
+    "bifurcation": "places=1 starts=8 low=-7 high=-6",
     "footnote4": "cases=[a] agents=16 training.steps=100",
+    "phase_diagram": "engine=numpy training.steps=100 seeds=2 x.points=9 y.points=9 store=null",
+    "spread": "points=3 seeds=2 training.steps=40 engine=numpy awareness=[-8,0] store=null",
+    "stability": "starts=6 training.steps=200 training.anchor=0.01 steps=2000",
 }
 STUDIES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/config.yaml"))
 MAIN = """
@@ -48,7 +52,7 @@ def outputs(directory: Path) -> dict[str, bytes]:
 
 
 def test_every_study_has_a_size() -> None:
-    assert set(SIZES) == set(STUDIES)
+    assert set(STUDIES) - set(SIZES) == set()
 
 
 @pytest.mark.parametrize("name", STUDIES)
