@@ -33,7 +33,6 @@ EMPTY_NAMES, EQUATIONS = (set(HOUSE[key].split()) for key in ("empty names", "eq
 ONE_PLACE: dict[str, str] = HOUSE["one place"]
 #: Calls whose arguments are texts of errors and help.
 SPEAKING = re.compile(r"(?i)(error|refuse|warn|stop|fail|help)\w*$|\bfield$")
-RUNS_DATA = r"eval|exec|compile|__import__|yaml\.unsafe_load|(.+\.)?(instantiate|import_module)"
 DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -241,33 +240,19 @@ def vague_docstrings(module: Module) -> Iterator[tuple[int, str]]:
         yield 1, "no docstring"
 
 
-@rule("random numbers come from one file", "sim")
-def random_numbers(module: Module) -> Iterator[tuple[int, str]]:
-    if module.name != "sim/dynamics/randomness.py":
-        calls = [(node.lineno, call_of(node)) for node in module.nodes if call_of(node)]
+@rule("what code may not do", *PRODUCT)
+def forbidden(module: Module) -> Iterator[tuple[int, str]]:
+    calls = [(n.lineno, call_of(n)) for n in module.nodes if isinstance(n, ast.Call)]
+    for ban in HOUSE["forbidden"]:
+        if not re.match(ban["in"], module.name) or re.match(ban.get("not in", "$."), module.name):
+            continue
         for line, name in [*module.imports, *calls]:
-            if re.match(r"(random|secrets|(np|numpy)\.random)\b", name):
+            if re.fullmatch(ban["pattern"], name):
                 yield line, name
-
-
-@rule("no code is run from data", *PRODUCT)
-def code_from_data(module: Module) -> Iterator[tuple[int, str]]:
-    for line, name in module.imports:
-        if re.match(r"(pickle|cloudpickle|dill|joblib|marshal|shelve)\b|.*\.instantiate$", name):
-            yield line, name
     for node in module.nodes:
-        if isinstance(node, ast.Call):
-            name, named = call_of(node), {keyword.arg for keyword in node.keywords}
-            unsafe = "allow_pickle" in named or (name == "yaml.load" and named != {"Loader"})
-            if unsafe or re.fullmatch(RUNS_DATA, name):
-                yield node.lineno, name
-
-
-@rule("only the command line prints", "sim")
-def prints(module: Module) -> Iterator[tuple[int, str]]:
-    for node in module.nodes if module.room != "cli" else ():
-        if call_of(node) == "print":
-            yield node.lineno, "print"
+        named = {keyword.arg for keyword in node.keywords} if isinstance(node, ast.Call) else set()
+        if "allow_pickle" in named or (call_of(node) == "yaml.load" and named != {"Loader"}):
+            yield node.lineno, call_of(node)
 
 
 # ------------------------------------------------------------------------------ rules of the whole
@@ -361,25 +346,26 @@ def lines_of(*folders: str) -> int:
 def sizes() -> Iterator[tuple[str, str, int, list[int]]]:
     """Yield what budgets limit: kind, place, size, and the least and greatest size allowed."""
     lines, share = HOUSE["lines"], round(100 * lines_of("tests") / lines_of(*PRODUCT))
-    yield "lines", "sim", lines_of("sim"), [0, lines["sim"]]
-    yield "lines", "tests", share, [0, lines["tests in percent of the product"]]
+    yield "lines beyond the budget", "sim", lines_of("sim"), [0, lines["sim"]]
+    yield "lines beyond the budget", "tests", share, [0, lines["tests in percent of the product"]]
     for study in studies():
-        limit = lines["studies"].get(study, lines["a study"])
-        yield "lines", f"experiments/{study}", lines_of(f"experiments/{study}"), [0, limit]
+        limit, folder = lines["studies"].get(study, lines["a study"]), f"experiments/{study}"
+        yield "lines beyond the budget", folder, lines_of(folder), [0, limit]
     files = [m for m in modules(*PRODUCT) if not m.name.endswith(("__init__.py", "__main__.py"))]
     for folder, count in Counter(module.name.rpartition("/")[0] for module in files).items():
-        yield "modules of a folder", folder, count, [0, HOUSE["modules of a folder"]]
+        yield "modules too many in a folder", folder, count, [0, HOUSE["modules of a folder"]]
     for module in files:
         if module.name not in HOUSE["exempt"]:
-            yield "lines of a module", module.name, module.lines, HOUSE["lines of a module"]
+            range_ = HOUSE["lines of a module"]
+            yield "lines too many or too few in a module", module.name, module.lines, range_
 
 
 def exceptions() -> dict[str, dict[str, int]]:
-    """Return all exceptions as they are now: sizes beyond their limits, offences by file."""
+    """Return all exceptions as they are now: how far beyond the budgets, offences by file."""
     counts: dict[str, dict[str, int]] = {}
     for kind, place, size, (least, greatest) in sizes():
         if not least <= size <= greatest:
-            counts.setdefault(kind, {})[place] = size
+            counts.setdefault(kind, {})[place] = max(least - size, size - greatest)
     for name, by_file in offences().items():
         counts[name] = {place: len(by_file[place]) for place in sorted(by_file)}
     return counts
@@ -391,8 +377,8 @@ def test_every_rule_and_budget_holds_but_for_its_exceptions() -> None:
         now, before = counts.get(name, {}), excepted.get(name, {})
         for place in {**now, **before}:
             count, limit = now.get(place, 0), before.get(place, 0)
-            is_rule = name in RULES or name in WHOLE
-            if count > limit or (count < limit and (is_rule or not count)):
+            # Sizes change all the time, so theirs need not be exact.
+            if count > limit or (count < limit and (name in offences() or not count)):
                 found = "; ".join(offences().get(name, {}).get(place, []))
                 complaints.append(f"{name}: {place}: {count}, excepted {limit}: {found}")
     assert not complaints, "\n".join([*complaints, "python tests/test_house.py --write"])
@@ -427,9 +413,11 @@ PLANTED: dict[Check, list[tuple[str, int]]] = {
         ("class A(Spec):\n    found: int", 0),
     ],
     vague_docstrings: [('"""M."""\ndef f():\n    """What it is."""', 1), ('"""M."""', 0), ("", 1)],
-    random_numbers: [("import random", 1), ("x = np.random.rand()", 1), ("random = 1", 0)],
-    code_from_data: [("import pickle", 1), ("np.load(x, allow_pickle=True)", 1), ("eval(x)", 1)],
-    prints: [("print(1)", 1)],
+    forbidden: [
+        *(("import random", 1), ("x = np.random.rand()", 1), ("random = 1", 0), ("print(1)", 1)),
+        *(("import pickle", 1), ("np.load(x, allow_pickle=True)", 1), ("eval(x)", 1)),
+        *(("yaml.load(x)", 1), ("yaml.load(x, Loader=SafeLoader)", 0)),
+    ],
 }
 
 
