@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import yaml
 from matplotlib.figure import Figure
 
 import sim
-from commands import Call, Left, assert_refused, command, script
+from commands import Call, assert_refused, script
 from sim.analysis.summary import summarise
 
 FEW = ("training.steps=20", "agents=3")
@@ -24,37 +25,36 @@ RESULTS = {"summary.json", "result.nc", "provenance.json", "emergence.png", "eme
 GOOD = (*FEW, "scenario=alignment_faking", "agent.initial.awareness=-1.5", "seed=7")
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Left:
-    left = command(tmp_path_factory.mktemp("good"), *GOOD)
+def test_a_run_leaves_its_files_and_the_same_again(call: Call, tmp_path: Path) -> None:
+    left = call(*GOOD, "hydra.run.dir=one")
     assert left.status == 0, left.stderr
-    return left
+    assert {path.name for path in (tmp_path / "one").iterdir() if path.is_file()} == RESULTS
+    assert all(path.stat().st_size > 100 for path in left.files() if path.name in RESULTS)
+    assert not [path for path in left.files() if ".part" in path.name]
+    assert "alignment_faking: 3 agents, 20 steps, seed 7, engine " in left.stdout
+    assert "free_tier_scratchpad" in left.stdout
+    assert "100%" in left.stderr
+    assert left.stdout.splitlines()[-1] == f"figure: {tmp_path / 'one' / 'emergence.png'}"
+    assert left.only("emergence.png").read_bytes().startswith(b"\x89PNG")
+    assert left.only("emergence.svg").read_text(encoding="utf-8").startswith("<?xml")
 
-
-def test_a_run_leaves_its_files_its_table_and_the_path_of_its_figure(good: Left) -> None:
-    directory = good.only("result.nc").parent
-    assert {path.name for path in directory.iterdir() if path.is_file()} == RESULTS
-    assert all(path.stat().st_size > 100 for path in good.files() if path.name in RESULTS)
-    assert not [path for path in good.files() if ".part" in path.name]
-    assert "alignment_faking: 3 agents, 20 steps, seed 7, engine " in good.stdout
-    assert "free_tier_scratchpad" in good.stdout
-    assert "Traceback" not in good.stdout + good.stderr
-    assert "100%" in good.stderr
-    figure = Path(good.stdout.splitlines()[-1].removeprefix("figure: "))
-    assert figure.is_absolute()
-    assert figure == good.only("emergence.png")
-    assert figure.read_bytes().startswith(b"\x89PNG")
-    assert good.only("emergence.svg").read_text(encoding="utf-8").startswith("<?xml")
-
-
-def test_the_settings_reach_the_provenance(good: Left) -> None:
-    provenance = good.json("provenance.json")
-    assert provenance == sim.Result.load(good.only("result.nc")).provenance
+    result = sim.Result.load(left.only("result.nc"))
+    provenance = left.json("provenance.json")
+    assert provenance == result.provenance
     assert provenance["agent"]["initial"]["awareness"] == -1.5
     assert provenance["agent"]["initial"]["values"] == {"harmlessness": 1.2, "helpfulness": 0.5}
     assert provenance["scenario"]["name"] == "alignment_faking"
     assert provenance["training"]["steps"] == 20
     assert (provenance["agents"], provenance["seed"]) == (3, 7)
+    summary = left.json("summary.json")
+    assert summary == json.loads(json.dumps(summarise(result)))
+    assert_quantiles(summary, result)
+
+    again = call(*GOOD, "hydra.run.dir=two")
+    assert again.status == 0, again.stderr
+    assert sim.Result.load(tmp_path / "two" / "result.nc").data.identical(result.data)
+    first, second = (tmp_path / run / "summary.json" for run in ("one", "two"))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def band(numbers: np.ndarray) -> dict[str, float] | None:
@@ -66,17 +66,16 @@ def band(numbers: np.ndarray) -> dict[str, float] | None:
     return pytest.approx({"low": low, "median": median, "high": high}, rel=1e-13, abs=1e-15)
 
 
-def test_the_numbers_of_the_summary_are_quantiles_of_the_result(good: Left) -> None:
-    summary, result = good.json("summary.json"), sim.Result.load(good.only("result.nc"))
+def assert_quantiles(summary: dict[str, Any], result: sim.Result) -> None:
+    """Assert that the numbers of a summary are quantiles over agents."""
     data = result.data
-    assert summary == json.loads(json.dumps(summarise(result)))
     assert list(summary["contexts"]) == list(data["context"].values)
-    moments = {"gaming_rate": (0, -1), "stake": (0,), "compliance_gap": (-1,)}
     for c, numbers in enumerate(summary["contexts"].values()):
-        for name, steps in {**moments, "behaviour_shift": (-1,)}.items():
-            for step in steps:
-                key = f"{name}_{'end' if step else 'start'}"
-                assert numbers[key] == band(data[name].values[step, :, c]), key
+        moments = [key for key in numbers if key.endswith(("_start", "_end"))]
+        assert len(moments) >= 5
+        for key in moments:
+            name, _, moment = key.rpartition("_")
+            assert numbers[key] == band(data[name].values[-1 if moment == "end" else 0, :, c]), key
         onset = data["onset"].values[:, c]
         assert numbers["onset"].pop("share_of_agents") == np.isfinite(onset).mean()
         assert numbers["onset"] == (band(onset) or dict.fromkeys(("low", "median", "high")))
@@ -86,14 +85,6 @@ def test_the_numbers_of_the_summary_are_quantiles_of_the_result(good: Left) -> N
     for name, numbers in summary["agents"].items():
         assert numbers == band(data[name].values[-1])
     assert any(numbers["compliance_gap_end"] for numbers in summary["contexts"].values())
-
-
-def test_the_same_command_gives_the_same_data_to_the_bit(good: Left, call: Call) -> None:
-    again = call(*GOOD)
-    assert again.status == 0, again.stderr
-    first = sim.Result.load(good.only("result.nc")).data
-    assert sim.Result.load(again.only("result.nc")).data.identical(first)
-    assert again.json("summary.json") == good.json("summary.json")
 
 
 def test_the_help_and_the_config_are_printed_and_nothing_is_written(call: Call) -> None:
@@ -112,7 +103,7 @@ def test_the_help_and_the_config_are_printed_and_nothing_is_written(call: Call) 
 BAD = yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("settings", "says"), BAD, ids=lambda value: " ".join(value))
+@pytest.mark.parametrize(("settings", "says"), BAD, ids=[" ".join(settings) for settings, _ in BAD])
 def test_bad_settings_are_refused_in_one_line_before_anything_is_written(
     call: Call, settings: list[str], says: str
 ) -> None:
