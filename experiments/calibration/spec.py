@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sim.specs.base import ByName, FrozenDict, Real, Spec, Steps, Within, refuse
+from sim.specs.base import ByName, FrozenDict, Real, Spec, Steps, refuse, within
 from sim.specs.errors import nearest
 
 #: Keys have dots, and * for all contexts.
@@ -88,10 +88,10 @@ class Calibration(Spec):
     mechanisms: Annotated[dict[str, ByKey], AfterValidator(FrozenDict)] = Field(
         {}, description="parts of the model, by name: the numbers that free keys have without it"
     )
-    most: Annotated[float, Within(low=0.1, high=100.0)] = Field(
+    most: Annotated[float, within(low=0.1, high=100.0)] = Field(
         12.0, description="how far an edit moves a number at most"
     )
-    shrink: Annotated[float, Within(low=1e-3)] | None = Field(
+    shrink: Annotated[float, within(low=1e-3)] | None = Field(
         2.0,
         description="standard deviation about 0 that coefficients of edits are believed to have; "
         "null: nothing is believed",

@@ -1,4 +1,4 @@
-"""Deployment: how many copies, who hears whom, and what a takeover needs (MODEL.md section 6)."""
+"""Deployment: copies, who hears whom, and what a takeover needs (MODEL.md section 6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole, refus
 from sim.specs.errors import SpecError, nearest
 from sim.specs.scenario import Scenario
 
-#: Who hears whom: everyone all others, a ring with shortcuts (Watts and Strogatz), nobody.
+#: Whom each copy hears: all others, those of a ring with shortcuts (Watts and Strogatz), nobody.
 Graph = Literal["complete", "small_world", "none"]
 
 
@@ -56,7 +56,7 @@ class Deployment(Spec):
         return math.ceil(round(self.quorum * self.copies, 9))
 
     @model_validator(mode="after")
-    def _nobody_is_left_out(self) -> Self:
+    def _check_graph(self) -> Self:
         if not self.quorum:
             raise refuse("must be above 0: somebody must act", at="quorum")
         if self.edges is not None:
@@ -66,7 +66,7 @@ class Deployment(Spec):
             if self.neighbours < 2 or self.neighbours % 2 or self.neighbours > maximum:
                 raise refuse(
                     "got {got} in a small world of {copies} copies: must be even, and from 2 "
-                    "(fewer leave copies out) to {most}",
+                    "(fewer leave copies out) to {maximum}",
                     at="neighbours",
                     got=self.neighbours,
                     copies=self.copies,
@@ -85,19 +85,19 @@ class Deployment(Spec):
                 copies=self.copies,
                 last=self.copies - 1,
             )
-        out = [copy for copy in range(self.copies) if copy not in linked]
-        if out and self.copies > 1:
+        isolated = [copy for copy in range(self.copies) if copy not in linked]
+        if isolated and self.copies > 1:
             raise refuse(
                 "leave {count} of {copies} copies out (the first is {first}); link each to "
                 "another, or say graph: none",
                 at="edges",
-                count=len(out),
+                count=len(isolated),
                 copies=self.copies,
-                first=out[0],
+                first=isolated[0],
             )
 
     def shares(self, scenario: Scenario) -> dict[str, float]:
-        """Return what the copies meet: a share for each context of the mix; they sum to 1.
+        """Return the shares of the contexts that the copies meet, by name; they sum to 1.
 
         Empty if the scenario has no deployment context and no mix is given.
 
@@ -111,7 +111,7 @@ class Deployment(Spec):
         weights = dict(self.mix) or {
             name: context.weight for name, context in scenario.of_kind("deployment").items()
         }
-        whole = math.fsum(weights.values())
-        if weights and not whole:
+        total = math.fsum(weights.values())
+        if weights and not total:
             raise SpecError("deployment.mix: the copies must meet something, and all shares are 0")
-        return {name: weight / whole for name, weight in weights.items() if weight}
+        return {name: weight / total for name, weight in weights.items() if weight}
