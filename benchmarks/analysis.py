@@ -47,7 +47,7 @@ def measure(folder: Path) -> Analyses:
 def jacobians() -> float:
     """Return the seconds of one core that a thousand Jacobians and their eigenvalues take."""
     specs = read_specs(example(CONTEXTS, VALUES, 2), training={"anchor": 0.01})
-    of = TrainingMap.of(specs)
+    of = TrainingMap.from_specs(specs)
     points = draw_starts(of, count=JACOBIANS)
     start = time.process_time()
     np.linalg.eigvals(of.jacobian(points))

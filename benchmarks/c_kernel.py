@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sim.dynamics.compile import Program
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.agent import TRAITS
 

@@ -20,11 +20,12 @@ import mesa_per_agent
 import mesa_tuned
 import reference
 from example import example
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.numba_engine import NumbaEngine
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.numerics import UFUNC_BUFFER
+from sim.dynamics.program import Program
 from sim.specs.agent import TRAITS, Agent
 from sim.specs.overrides import read_specs
 from sim.specs.scenario import Scenario

@@ -16,7 +16,8 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import Program, Segment, compile_program
+from sim.dynamics.compile import compile_program
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.specs.agent import TRAITS, Agent
 from sim.specs.overrides import read_specs

@@ -18,7 +18,7 @@ import mesa
 import numpy as np
 
 import mesa_per_agent
-from sim.dynamics.compile import Program, Segment
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.specs.agent import TRAITS
 from sim.specs.scenario import Scenario

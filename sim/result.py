@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import textwrap
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,27 +13,32 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from sim.dynamics.compile import Program
 from sim.dynamics.measures import onset
+from sim.dynamics.observe import ONSET, VARIABLES, Variable
 from sim.dynamics.population import Traits
+from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState, Array
-from sim.dynamics.variables import ONSET, VARIABLES, Variable
 from sim.specs.agent import CAPABILITIES
 from sim.specs.errors import SpecError, nearest
 from sim.utils.files import atomic_write
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 #: Version of the file format; raised when a reader of the older one would misread a file.
 FORMAT = 2
 _PACKAGES = ("training-gaming-sim", "numpy", "xarray", "pydantic")
+#: At most so many contexts, and values, are shown by `repr`.
+_MOST_ROWS = 12
 
 
 class Result:
-    """What a run recorded: `result.gaming_rate` and so on are labelled arrays (xarray).
+    """A recorded run: `result.gaming_rate` and so on are labelled arrays (xarray).
 
     Dimensions are step, agent, context, response, value and capability; `result.data` is the whole
     data set, with each variable's meaning and unit in its `attrs`. Where something is not defined
@@ -40,7 +46,7 @@ class Result:
 
     Attributes:
         data: The data set.
-        provenance: Specs, seed, engine, versions and platform: what made these numbers.
+        provenance: What made these numbers: specs, seed, engine, versions and platform.
     """
 
     def __init__(self, data: xr.Dataset, provenance: Mapping[str, Any]) -> None:
@@ -52,22 +58,30 @@ class Result:
             raise AttributeError(name)
         if name in self.data:
             return self.data[name]
-        known = [str(key) for key in self.data.data_vars]
-        raise AttributeError(f"the result has no {name!r}; {nearest(name, known)}")
+        hint = nearest(name, [str(key) for key in self.data.data_vars])
+        raise AttributeError(f"the result has no {name!r}; {hint}")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(str(key) for key in self.data.variables)]
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{dim}: {size}" for dim, size in self.data.sizes.items())
-        return f"<sim.Result of {self.provenance['scenario']['name']!r} ({sizes})>"
+        lines = [f"<sim.Result of {self.provenance['scenario']['name']!r} ({sizes})>"]
+        ends = self.data[["gaming_rate", "values"]].isel(step=[0, -1]).median("agent")
+        lines += ["medians over agents, first and last record:"]
+        for name, dim in (("gaming_rate", "context"), ("values", "value")):
+            for part in ends[dim].values[:_MOST_ROWS]:
+                first, last = ends[name].sel({dim: part}).values
+                lines.append(f"  {f'{name}.{part}':<40} {first:8.3f} {last:8.3f}")
+            if ends.sizes[dim] > _MOST_ROWS:
+                lines.append(f"  ... {ends.sizes[dim] - _MOST_ROWS} more")
+        names = "variables: " + ", ".join(map(str, self.data.data_vars))
+        return "\n".join([*lines, textwrap.fill(names, 96, subsequent_indent="  ")])
 
     def onset_at(self, *, threshold: float = 0.5, window: int = 5) -> xr.DataArray:
         """Return the onset [agent, context] for another threshold, or for `window` records."""
-        found = onset(
-            self.gaming_rate.values, self.data["step"].values, threshold=threshold, window=window
-        )
-        return self.data["onset"].copy(data=found)
+        rates, steps = self.gaming_rate.values, self.data["step"].values
+        return self.data["onset"].copy(data=onset(rates, steps, threshold=threshold, window=window))
 
     def state(self, step: int) -> AgentState:
         """Return every agent's parameters at a recorded step, to start another run from.
@@ -75,15 +89,25 @@ class Result:
         Raises:
             KeyError: The step was not recorded.
         """
-        now = self.data.sel(step=step)
+        record = self.data.sel(step=step)
         return AgentState(
-            values=now["values"].values,
-            habit=now["habit"].values,
-            awareness=now["awareness_logit"].values,
-            log_horizon=now["log_horizon"].values,
-            log_competence=now["log_competence"].values,
-            capability=now["capability_logits"].values,
+            values=record["values"].values,
+            habit=record["habit"].values,
+            awareness=record["awareness_logit"].values,
+            log_horizon=record["log_horizon"].values,
+            log_competence=record["log_competence"].values,
+            capability=record["capability_logits"].values,
         )
+
+    def plot(self, *, unaware: Result | None = None) -> Figure:
+        """Draw the emergence figure (`sim.plots.emergence`): gaming rates, values, value drift.
+
+        Args:
+            unaware: The same agents, had training never come to mind, for comparison.
+        """
+        from sim.plots.emergence import emergence
+
+        return emergence(self, unaware=unaware)
 
     def save(self, path: str | Path) -> Path:
         """Write the result to one netCDF file, whole or not at all."""
@@ -106,16 +130,16 @@ class Result:
         try:
             with warnings.catch_warnings(action="ignore"):
                 data = xr.load_dataset(path, engine="h5netcdf")
-            found = int(data.attrs.pop("format"))
+            file_format = int(data.attrs.pop("format"))
             provenance = dict(json.loads(data.attrs.pop("provenance")))
             missing = {*VARIABLES, "onset"} - {str(name) for name in data.data_vars}
-            if found == FORMAT and missing:
+            if file_format == FORMAT and missing:
                 raise KeyError(min(missing))
         except Exception as error:  # a foreign or damaged file can fail in any way
             raise SpecError(f"result: {str(path)!r} is no saved result ({error})") from None
-        if found != FORMAT:
+        if file_format != FORMAT:
             raise SpecError(
-                f"result: {str(path)!r} has format {found}; this version reads {FORMAT}"
+                f"result: {str(path)!r} has format {file_format}; this version reads {FORMAT}"
             )
         return cls(data, provenance)
 
@@ -127,15 +151,15 @@ def label(
     steps: list[int],
     provenance: Mapping[str, Any],
 ) -> Result:
-    """Give names to what was recorded, and add what only a whole history tells (onset)."""
+    """Return recorded arrays as a result, with the onset, which follows from the whole history."""
     variables = {name: _variable(VARIABLES[name], values) for name, values in recorded.items()}
-    found = onset(recorded["gaming_rate"], np.array(steps))
-    variables["onset"] = _variable(ONSET, found)
+    onsets = onset(recorded["gaming_rate"], np.array(steps))
+    variables["onset"] = _variable(ONSET, onsets)
     return Result(xr.Dataset(variables, coords=_coordinates(program, steps)), provenance)
 
 
 def describe_run(**made_by: object) -> dict[str, Any]:
-    """Return a provenance: what made a result, and on what."""
+    """Return a provenance: the arguments, the time, versions and platform."""
     return {
         **made_by,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -173,7 +197,7 @@ def _coordinates(program: Program, steps: list[int]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what results depend on, by package."""
+    """Return the versions of the packages that results depend on."""
     return {package: _version(package) for package in _PACKAGES}
 
 

@@ -1,4 +1,4 @@
-"""On paper: what would come of deploying trained agents (MODEL.md section 6)."""
+"""Takeover after training: P(success) by factors, and who attempts (MODEL.md section 6)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,73 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainc
 
-from sim.dynamics.deployment import attempts, pass_chance, quorum_chance, stick_chance
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError
-from sim.specs.intervened import under
-from sim.specs.intervention import read_interventions
+from sim.specs.intervention import apply_after_training, read_interventions
 from sim.specs.oversight import FACED_WITH, Oversight
 from sim.specs.scenario import Scenario
+
+# ------------------------------------------------------------------------------------- equations
+
+
+def pass_probability(capability: ArrayLike, *, strength: ArrayLike, encounters: ArrayLike) -> Array:
+    """Return the probability of passing a step of oversight, (1 − o (1 − k))^n.
+
+    Args:
+        capability: k, the capability that helps through this step.
+        strength: o, the probability that one encounter finds what no capability hides.
+        encounters: n, how many times the step is faced.
+    """
+    miss = 1.0 - np.asarray(strength) * (1.0 - np.asarray(capability))
+    return np.asarray(miss ** np.asarray(encounters))
+
+
+def consistency_probability(slip: ArrayLike, encounters: ArrayLike) -> Array:
+    """Return the probability that every answer which is seen looks best, Π_c (1 − slip_c)^{n_c}.
+
+    Args:
+        slip: Probability of a response that does not look best [..., C].
+        encounters: n_c [C], answers seen in each context.
+    """
+    return np.asarray(((1.0 - np.asarray(slip)) ** np.asarray(encounters)).prod(axis=-1))
+
+
+def quorum_probability(coordination: ArrayLike, *, copies: int, needed: int) -> Array:
+    """Return P(X >= needed) for X binomial: enough of M copies act, each with probability k.
+
+    A single copy needs no coordination, and acts.
+
+    Args:
+        coordination: k_coordination.
+        copies: M.
+        needed: ⌈quorum · M⌉, from 1 to M.
+    """
+    chance = np.asarray(coordination, np.float64)
+    if copies == 1:
+        return np.ones_like(chance)
+    return np.asarray(betainc(needed, copies - needed + 1, chance))
+
+
+def attempts(gain: ArrayLike, success: ArrayLike, *, caution: ArrayLike) -> NDArray[np.bool_]:
+    """Return whether an agent attempts a takeover: gain > 0, P(success) > caution / (1 + caution).
+
+    Args:
+        gain: What acting freely is worth more than acting as trained; nan where there is nothing
+            to gain anywhere.
+        success: P(success).
+        caution: What a failure costs, in units of what a success is worth.
+    """
+    caution = np.asarray(caution)
+    bold = np.asarray(success) > caution / (1.0 + caution)
+    return np.asarray((np.asarray(gain) > 0.0) & bold)
+
+
+# ------------------------------------------------------------------------------- specs, results
 
 
 def read_oversight(
@@ -50,22 +107,16 @@ def after_training(
     oversight: Oversight | Mapping[str, object] | None = None,
     deployment: Deployment | Mapping[str, object] | None = None,
 ) -> tuple[Oversight, Deployment]:
-    """Return what agents of a run meet after training: what is given, under its interventions.
+    """Return oversight and deployment, the defaults if None, under the interventions of a run.
 
-    The one place where the interventions of a result act on what comes after it. Not to be called
-    on what it has returned: what an intervention scales would be scaled again.
-
-    Args:
-        result: A run; its provenance says what was done to it.
-        oversight: What stands in the way; the defaults of `sim.Oversight`.
-        deployment: What a takeover needs; the defaults of `sim.Deployment`.
+    Not to be called on its own output: what an intervention scales would be scaled again.
 
     Raises:
         SpecError: They do not fit the scenario, or an intervention makes a number what it must not
             be.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
-    return under(
+    return apply_after_training(
         read_interventions(result.provenance.get("interventions")),
         oversight=read_oversight(oversight, scenario),
         deployment=read_deployment(deployment, scenario),
@@ -73,7 +124,7 @@ def after_training(
 
 
 def moment(result: Result, step: int | None) -> xr.Dataset:
-    """Return what a result recorded at a step; at its last one if None.
+    """Return the record of a result at a step; the last one if None.
 
     Raises:
         SpecError: The step was not recorded.
@@ -86,58 +137,58 @@ def moment(result: Result, step: int | None) -> xr.Dataset:
     return result.data.sel(step=step)
 
 
-def prospects(
+def takeover_probability(
     result: Result,
     *,
     oversight: Oversight | Mapping[str, object] | None = None,
     deployment: Deployment | Mapping[str, object] | None = None,
     step: int | None = None,
 ) -> xr.Dataset:
-    """Return each agent's chance of success, by factors, and whether it would attempt.
+    """Return each agent's probability of a successful takeover, by factors, and its attempts.
 
-    Interventions of the run on oversight and deployment act on what is given here, or on the
-    defaults.
+    Interventions of the run on oversight and deployment act on the arguments, or on the defaults.
 
     Args:
         result: A run.
-        oversight: What stands in the way; the defaults of `sim.Oversight`.
-        deployment: What a takeover needs; the defaults of `sim.Deployment`.
+        oversight: What stands in the way; the defaults of `sim.Oversight` if None.
+        deployment: What a takeover needs; the defaults of `sim.Deployment` if None.
         step: The recorded step at which training ends; the last if None.
 
     Returns:
-        Over agents: `pass` [agent, faced], the chance of passing each step of oversight as often
-        as it is faced; `stick`, the chance of sticking to the plan before deployment; `quorum`,
-        the chance that enough copies act at once; `success`, the product of all these; `gain`, what
-        acting freely is worth more than acting as trained, over the deployment mix (who is free
-        subverts only where its values like that better; nan: nothing subversive can be done
-        anywhere); `attempts`. A finding that is ignored stops nobody: its factor in
-        `success` is 1.
+        Over agents: `pass` [agent, faced], the probability of passing each step of oversight as
+        often as it is faced; `stick`, of sticking to the plan before deployment; `quorum`, that
+        enough copies act at once; `success`, the product of all these; `gain`, what acting freely
+        is worth more than acting as trained, over the deployment mix (a free agent subverts only
+        where its values like that better; nan: nothing subversive can be done anywhere);
+        `attempts`. A finding that is ignored stops nobody: its factor in `success` is 1.
 
     Raises:
         SpecError: Oversight or deployment do not fit the scenario, an intervention makes a number
             what it must not be, or the step was not recorded.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
-    met, needed = after_training(result, oversight=oversight, deployment=deployment)
-    return prospects_at(moment(result, step), scenario, oversight=met, deployment=needed)
+    oversight, deployment = after_training(result, oversight=oversight, deployment=deployment)
+    return prospects_at(moment(result, step), scenario, oversight=oversight, deployment=deployment)
+
+
+#: The public name, `sim.prospects`.
+prospects = takeover_probability
 
 
 def prospects_at(
-    now: xr.Dataset, scenario: Scenario, *, oversight: Oversight, deployment: Deployment
+    record: xr.Dataset, scenario: Scenario, *, oversight: Oversight, deployment: Deployment
 ) -> xr.Dataset:
-    """Return what `prospects` does, from one moment of agents, wherever it was recorded.
-
-    Knows no interventions: oversight and deployment are what agents meet.
+    """Return `takeover_probability` from one record, under no interventions.
 
     Args:
-        now: Has `capabilities` [agent, capability], `slip` and `temptation` [agent, context].
-        scenario: What they were trained in.
+        record: Has `capabilities` [agent, capability], `slip` and `temptation` [agent, context].
+        scenario: What the agents were trained in.
         oversight: Checked against it, as is the deployment.
         deployment: What a takeover needs.
     """
-    capabilities = now["capabilities"]
-    passed = {
-        name: pass_chance(
+    capabilities = record["capabilities"]
+    passing = {
+        name: pass_probability(
             capabilities.sel(capability=capability).values,
             strength=oversight.step(name).strength,
             encounters=oversight.step(name).encounters,
@@ -145,38 +196,38 @@ def prospects_at(
         for name, capability in FACED_WITH.items()
     }
     looks = oversight.looks(scenario)
-    consistency_probability = stick_chance(
-        now["slip"].sel(context=list(looks)).values, list(looks.values())
+    consistency = consistency_probability(
+        record["slip"].sel(context=list(looks)).values, list(looks.values())
     )
-    together = quorum_chance(
+    together = quorum_probability(
         capabilities.sel(capability="coordination").values,
         copies=deployment.copies,
         needed=deployment.needed,
     )
     success = together.copy()
     if oversight.inspection.when_found != "ignore":
-        success *= consistency_probability
-    for name, chance in passed.items():
+        success *= consistency
+    for name, probability in passing.items():
         if oversight.step(name).when_found != "ignore":
-            success *= chance
-    gain = _gain(now["temptation"], deployment.shares(scenario))
-    will = attempts(gain, success, caution=deployment.caution)
+            success *= probability
+    gain = _gain(record["temptation"], deployment.shares(scenario))
     return xr.Dataset(
         {
-            "pass": (("agent", "faced"), np.stack(list(passed.values()), axis=-1)),
-            "stick": ("agent", consistency_probability),
+            "pass": (("agent", "faced"), np.stack(list(passing.values()), axis=-1)),
+            "stick": ("agent", consistency),
             "quorum": ("agent", together),
             "success": ("agent", success),
             "gain": ("agent", gain),
-            "attempts": ("agent", will),
+            "attempts": ("agent", attempts(gain, success, caution=deployment.caution)),
         },
-        coords={"agent": now["agent"].values, "faced": list(passed)},
+        coords={"agent": record["agent"].values, "faced": list(passing)},
     )
 
 
 def _gain(temptation: xr.DataArray, shares: Mapping[str, float]) -> Array:
-    """Return Σ_c share_c max(temptation_c, 0) [agent]: who is free subverts only where it pays."""
-    met = temptation.sel(context=list(shares)).values
-    offered = np.isfinite(met)
-    total: Array = (np.where(offered, met, 0.0).clip(min=0.0) * list(shares.values())).sum(axis=1)
-    return np.where(offered.any(axis=1), total, np.nan)
+    """Return Σ_c share_c max(temptation_c, 0) [agent]; nan where nothing tempts anywhere."""
+    by_context = temptation.sel(context=list(shares)).values
+    defined = np.isfinite(by_context)
+    positive = np.where(defined, by_context, 0.0).clip(min=0.0)
+    total: Array = (positive * list(shares.values())).sum(axis=1)
+    return np.where(defined.any(axis=1), total, np.nan)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
+from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState
 from sim.specs.agent import TRAITS, Agent
 from sim.specs.scenario import Scenario

@@ -8,8 +8,7 @@ import pytest
 
 from commands import Call, assert_refused
 from sim.plots.bifurcation import bifurcation
-from sim.stability.bifurcation import Bifurcations, bifurcations
-from sim.stability.outcomes import bistable
+from sim.stability.bifurcation import Bifurcations, bifurcations, bistable
 from test_plots import texts
 
 KEY, RATE = "agent.initial.awareness", "gaming_rate.copyright_chat"

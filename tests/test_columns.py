@@ -11,13 +11,12 @@ import pytest
 
 import sim
 from sim.dynamics.columns import NoColumnError, Numbers
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import course
-from sim.dynamics.measures import OnsetWatch, onset
-from sim.dynamics.observe import Recorder
-from sim.dynamics.quantiles import quantiles, representatives
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.loop import train
+from sim.dynamics.measures import OnsetWatch, onset, quantiles, representatives
+from sim.dynamics.observe import VARIABLES, Recorder
+from sim.dynamics.program import Program
 from sim.simulation import prepare
 from sim.specs.agent import CAPABILITIES, TRAITS, Agent, InitialSpread, Spread
 from sim.specs.keys import full_key, is_vectorisable
@@ -269,7 +268,7 @@ def history(program: Program, *, engine: str, runs: int = 1) -> dict[str, np.nda
     steps = [*range(0, program.steps, 4), program.steps]
     seen = [
         {**record(stop.program, stop.step, stop.theta), "theta": stop.theta.T}
-        for stop in course(get_engine(engine), program, steps, runs=runs)
+        for stop in train(get_engine(engine), program, steps, runs=runs)
     ]
     return {name: np.stack([now[name] for now in seen]) for name in seen[0]}
 

@@ -18,8 +18,8 @@ import sim
 from sim.abm.deployment_model import CAUGHT_BY, DeploymentWorld
 from sim.abm.graphs import neighbours_of, small_world
 from sim.abm.profiles import Profile, profiles
-from sim.dynamics.deployment import pass_chance, quorum_chance, stick_chance
 from sim.specs.agent import CAPABILITIES
+from sim.takeover import consistency_probability, pass_probability, quorum_probability
 from sim.utils.intervals import binomial_interval
 
 ANSWERS = {"responses": {"good": {"care": 1}, "bad": {"care": -1}}, "reward": {"good": 1}}
@@ -127,9 +127,11 @@ def test_on_a_complete_graph_frequencies_agree_with_the_formula(copies: int) -> 
                     seed=11,
                     **{"deployment.copies": copies, "deployment.quorum": needed / copies},
                 )
-                together = quorum_chance(k, copies=copies, needed=needed)
-                passed = pass_chance(0.7, strength=strength, encounters=2) ** 4
-                cells.append((count, 60, float(together * passed * stick_chance([0.05] * 3, 1))))
+                together = quorum_probability(k, copies=copies, needed=needed)
+                passed = pass_probability(0.7, strength=strength, encounters=2) ** 4
+                cells.append(
+                    (count, 60, float(together * passed * consistency_probability([0.05] * 3, 1)))
+                )
     assert len({chance for *_, chance in cells}) >= 3
     agrees(cells)
 
@@ -153,7 +155,9 @@ def test_in_few_ticks_not_every_copy_has_met_an_opportunity() -> None:
                         },
                     )
                     ready = k * (1 - (1 - share) ** ticks)
-                    cells.append((count, 60, float(quorum_chance(ready, copies=6, needed=needed))))
+                    cells.append(
+                        (count, 60, float(quorum_probability(ready, copies=6, needed=needed)))
+                    )
     agrees(cells)
 
 

@@ -28,7 +28,7 @@ from experiments.footnote4.partial_gaming import (
 from sim.analysis.context_roles import cast_of
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.training import LearningRate
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import log_odds
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ import pytest
 import sim
 from sim.analysis.after import PostTraining
 from sim.simulation import prepare
-from sim.specs.intervened import under
-from sim.specs.intervention import read_interventions
+from sim.specs.intervention import apply_after_training, read_interventions
 
 SCENARIO = "lab_to_deployment"
 
@@ -41,7 +40,7 @@ def test_a_star_stands_for_every_step_and_the_order_is_theirs() -> None:
 def test_where_nothing_is_done_the_specs_come_back_themselves() -> None:
     given = sim.Oversight(), sim.Deployment()
     done = read_interventions([{"key": "gaming", "set": 0}])
-    one, other = under(done, oversight=given[0], deployment=given[1])
+    one, other = apply_after_training(done, oversight=given[0], deployment=given[1])
     assert one is given[0]
     assert other is given[1]
 
@@ -52,7 +51,7 @@ def test_encounters_by_context() -> None:
         ({"scale": 3}, {"coding": 6, "song_request": 9}),
         ({"set": 1}, 1),
     ):
-        found, _ = under(
+        found, _ = apply_after_training(
             read_interventions([{"key": "oversight.inspection.encounters", **done}]),
             oversight=given,
             deployment=sim.Deployment(),

@@ -11,9 +11,9 @@ import pytest
 
 import sim
 from cases import random_case
-from sim.dynamics.compile import Program
+from sim.dynamics.engines.jacobian import update_jacobian
 from sim.dynamics.engines.numpy_engine import BLOCK, Block, NumpyEngine
-from sim.dynamics.jacobian import update_jacobian
+from sim.dynamics.program import Program
 from sim.specs.errors import SpecError
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from sim.dynamics import measures
 from sim.dynamics.columns import Numbers
-from sim.dynamics.compile import World, compile_world
+from sim.dynamics.compile import compile_world
+from sim.dynamics.program import World
 from sim.specs.scenario import Scenario
 
 NAN = float("nan")

@@ -10,8 +10,7 @@ import pytest
 
 import sim
 from sim.abm import training_model as training_world
-from sim.dynamics.observe import Recorder
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.observe import VARIABLES, Recorder
 from sim.specs.agent import TRAITS
 
 SCENARIO = {

@@ -15,11 +15,11 @@ import numba
 
 import sim
 from cases import random_case
-from sim.dynamics.compile import Program
 from sim.dynamics.engines import numba_engine
 from sim.dynamics.engines.numba_engine import WIDTH, NumbaEngine
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.vector import column, exp, odds_against
+from sim.dynamics.program import Program
 from sim.specs.library import names
 
 CASES = range(60)

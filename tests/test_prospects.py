@@ -14,8 +14,8 @@ import reference
 import reference_after
 import sim
 from cases import Case, random_case
-from sim.dynamics.deployment import attempts, pass_chance, quorum_chance, stick_chance
 from sim.specs.oversight import FACED_WITH
+from sim.takeover import attempts, consistency_probability, pass_probability, quorum_probability
 from sim.utils.intervals import binomial_interval
 
 NOTHING = {"strength": 0.0, "encounters": 0}
@@ -33,16 +33,16 @@ def test_passing_a_step_is_missing_every_encounter() -> None:
         for k in (0.0, 0.6, 1.0):
             for n in (0, 1, 4):
                 expected = math.prod([1 - o * (1 - k)] * n)
-                assert pass_chance(k, strength=o, encounters=n) == pytest.approx(expected)
+                assert pass_probability(k, strength=o, encounters=n) == pytest.approx(expected)
     # Perfect oversight finds what no capability hides, and nothing that one does.
-    assert pass_chance(0.0, strength=1.0, encounters=1) == 0.0
-    assert pass_chance(1.0, strength=1.0, encounters=9) == 1.0
-    assert pass_chance(0.0, strength=0.0, encounters=9) == 1.0
+    assert pass_probability(0.0, strength=1.0, encounters=1) == 0.0
+    assert pass_probability(1.0, strength=1.0, encounters=9) == 1.0
+    assert pass_probability(0.0, strength=0.0, encounters=9) == 1.0
 
 
 def test_sticking_to_the_plan_is_a_product_over_contexts() -> None:
     slips = np.array([[0.1, 0.5, 0.2], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    found = stick_chance(slips, [1, 2, 0])
+    found = consistency_probability(slips, [1, 2, 0])
     assert found.tolist() == pytest.approx([0.9 * 0.25, 1.0, 0.0])
 
 
@@ -50,12 +50,12 @@ def test_sticking_to_the_plan_is_a_product_over_contexts() -> None:
 def test_the_quorum_is_the_tail_of_a_binomial(copies: int) -> None:
     k = np.array([0.0, 1e-6, 0.2, 0.5, 0.9, 1.0])
     for needed in {1, 2, copies // 2 + 1, copies}:
-        found = quorum_chance(k, copies=copies, needed=needed)
+        found = quorum_probability(k, copies=copies, needed=needed)
         np.testing.assert_allclose(found, binom.sf(needed - 1, copies, k), rtol=1e-9)
     np.testing.assert_allclose(
-        quorum_chance(k, copies=copies, needed=1), 1 - (1 - k) ** copies, atol=1e-12
+        quorum_probability(k, copies=copies, needed=1), 1 - (1 - k) ** copies, atol=1e-12
     )
-    np.testing.assert_allclose(quorum_chance(k, copies=copies, needed=copies), k**copies)
+    np.testing.assert_allclose(quorum_probability(k, copies=copies, needed=copies), k**copies)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_quorum_is_rounded_up_but_not_for_rounding(
 
 
 def test_a_single_copy_coordinates_with_nobody() -> None:
-    assert quorum_chance([0.0, 0.3, 1.0], copies=1, needed=1).tolist() == [1.0, 1.0, 1.0]
+    assert quorum_probability([0.0, 0.3, 1.0], copies=1, needed=1).tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("caution", [0.0, 0.5, 1.0, 9.0])

@@ -18,8 +18,8 @@ import xarray as xr
 
 import sim
 from sim.dynamics.measures import onset
+from sim.dynamics.observe import ONSET, VARIABLES
 from sim.dynamics.population import Traits
-from sim.dynamics.variables import ONSET, VARIABLES
 from sim.result import FORMAT
 from sim.specs.agent import CAPABILITIES
 

@@ -21,11 +21,11 @@ import sim
 from cases import STATE, Case, flat, random_case, random_state
 from sim.dynamics import estimators, training
 from sim.dynamics.cognition import Activations, anticipate, attend, decide, perceive
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.episodes import Episodes, draw_episodes
-from sim.dynamics.step_buffers import StepBuffers
+from sim.dynamics.program import Program
+from sim.dynamics.training import StepBuffers
 
 #: The engines that learn from episodes.
 ENGINES = ("numpy", "numba")
@@ -69,7 +69,7 @@ def displaced(program: Program) -> Program:
 
 def seeded(program: Program, seed: int) -> Program:
     seeds = np.full(program.agents, seed, np.uint64)
-    return replace(program, seats=replace(program.seats, seeds=seeds))
+    return replace(program, agent_ids=replace(program.agent_ids, seeds=seeds))
 
 
 def one_update(program: Program, engine: str, *, step: int = STEP) -> np.ndarray:
@@ -375,7 +375,7 @@ def drawn(program: Program, *, count: int, step: int = STEP) -> Episodes:
     training.reward(lesson, mind, world, state, program.at(step).assumptions)
     stream = estimators.TRAINING_EPISODES
     return draw_episodes(
-        mind, lesson.penalty, world, program.seats, count=count, step=step, stream=stream
+        mind, lesson.penalty, world, program.agent_ids, count=count, step=step, stream=stream
     )
 
 

@@ -20,8 +20,8 @@ from cases import random_case
 from sim.abm.training_model import TrainingWorld
 from sim.dynamics import estimators, selection
 from sim.dynamics import loop as course
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.program import Program
 from sim.dynamics.selection import measured_reward, select, selections
 from sim.simulation import DivergenceError
 from sim.sweeps.record import flat_names
@@ -183,7 +183,7 @@ def test_a_copy_has_all_of_its_parent_and_the_kept_are_as_they_were() -> None:
     for name in reference.Traits.__annotations__:
         found, was = getattr(after.traits, name), getattr(program.traits, name)
         np.testing.assert_array_equal(found, was[parents])
-    assert after.seats is program.seats
+    assert after.seats is program.agent_ids
     assert after.segments is program.segments
 
 
@@ -258,7 +258,7 @@ def test_measured_reward_is_that_of_the_episodes_of_the_reference(seed: int) -> 
     case.training["visible_gaming_penalty"] = 1.5
     program = case.program(agents=18)
     seeds = np.full(18, 2**32 + 3, np.uint64)
-    program = replace(program, seats=replace(program.seats, seeds=seeds))
+    program = replace(program, agent_ids=replace(program.agent_ids, seeds=seeds))
     found = measured_reward(program, program.theta, step=8, episodes=5)
     for agent in (0, 17):
         rewards = []

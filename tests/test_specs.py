@@ -20,7 +20,8 @@ from pydantic import ValidationError
 
 import sim
 from sim.dynamics.columns import Numbers
-from sim.dynamics.compile import World, compile_program, compile_world
+from sim.dynamics.compile import compile_program, compile_world
+from sim.dynamics.program import World
 from sim.specs.agent import CAPABILITIES, HABIT, Agent
 from sim.specs.base import FrozenDict, Spec
 from sim.specs.errors import SpecError

@@ -21,7 +21,7 @@ import sim
 from sim.analysis.curves import quantile_curves
 from sim.dynamics.columns import NoColumnError
 from sim.specs.errors import SpecError
-from sim.sweeps import executors, plan, record
+from sim.sweeps import plan, record
 from sim.sweeps.store import Store
 
 WORLD: dict[str, Any] = {

@@ -22,10 +22,15 @@ from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.overrides import Specs
 from sim.specs.scenario import Scenario
-from sim.stability.bifurcation import Bifurcations, read_family
-from sim.stability.equilibria import whole_map
-from sim.stability.outcomes import DISTINCT, bistable, check_variable, most_moved
-from sim.stability.phase_plane import check_context, served
+from sim.stability.bifurcation import (
+    DISTINCT,
+    Bifurcations,
+    bistable,
+    check_variable,
+    most_moved,
+    read_family,
+)
+from sim.stability.phase_plane import check_context, value_weights
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range, is_number
 
@@ -96,7 +101,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Study:
     check_whole("seed", rest["seed"], minimum=0, maximum=MOST_SEED)
     along = _read_range(own["low"], own["high"], own["scale"])
     key = _read_key(specs, own["key"], along)
-    whole = whole_map(specs, phase=rest["phase"], seed=rest["seed"])
+    whole = TrainingMap.from_specs(specs, phase=rest["phase"], seed=rest["seed"])
     variable = own["variable"]
     if variable is not None:
         check_variable(_variables(whole), variable)
@@ -116,12 +121,12 @@ def bearing_on(scenario: Scenario, whole: TrainingMap, context: str) -> tuple[st
     These are the values that its responses serve or offend, the habits wherever one of these is at
     stake, and awareness, horizon and competence.
     """
-    values = [value for value, weight in served(scenario, context).items() if weight > 0.0]
+    values = [value for value, weight in value_weights(scenario, context).items() if weight > 0.0]
     layout, trained = whole.program.layout, whole.segment.world.trained
     near = [
         name
         for name in (layout.contexts[c] for c in trained)
-        if name == context or any(served(scenario, name)[value] > 0.0 for value in values)
+        if name == context or any(value_weights(scenario, name)[value] > 0.0 for value in values)
     ]
     named = [f"values.{value}" for value in values] + [f"habit.{name}" for name in near]
     return (*named, "awareness", "log_horizon", "log_competence")
@@ -170,7 +175,7 @@ def value_of(study: Study, variable: str) -> str | None:
     kind, _, context = variable.partition(".")
     if kind == "values":
         return None
-    weight = served(study.specs.scenario, context)
+    weight = value_weights(study.specs.scenario, context)
     return f"values.{max(weight, key=lambda name: weight[name])}"
 
 
@@ -191,7 +196,7 @@ def summarise(study: Study, found: Bifurcations) -> dict[str, Any]:
 
 def held(study: Study, found: Bifurcations) -> list[str]:
     """Return the parameters that are held where they start although training would move them."""
-    whole = whole_map(study.specs, phase=study.rest["phase"], seed=study.rest["seed"])
+    whole = TrainingMap.from_specs(study.specs, phase=study.rest["phase"], seed=study.rest["seed"])
     moving = found.family.at(0.5).names
     return [name for name in whole.names if name not in {*moving, *found.family.aside}]
 

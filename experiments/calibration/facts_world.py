@@ -24,8 +24,7 @@ from experiments.calibration.prompt_rates import SPREAD, PromptRates, kinds_of_q
 from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import course
-from sim.dynamics.observe import Recorder
+from sim.dynamics.loop import records, step_counter
 from sim.dynamics.state import Array
 from sim.specs.agent import HABIT, Agent
 from sim.specs.errors import SpecError, check_whole
@@ -226,17 +225,18 @@ def trained(
     count = len(weights)
     here, there = np.arange(count), np.arange(count, 2 * count)
     assert len(names) == 2 * count
-    recorder, done = Recorder(), 0
     seen: dict[str, list[Array]] = {name: [] for name in ("gaming", "training", "unmonitored")}
 
-    def tell(more: int) -> None:
-        nonlocal done
-        done += more
-        if progress is not None:
-            progress(done / (program.agents * program.steps))
-
-    for stop in course(get_engine("auto"), program, steps, runs=rows * seeds, progress=tell):
-        now = recorder(stop.program, stop.step, stop.theta, _SEEN)
+    for record in records(
+        get_engine("auto"),
+        program,
+        steps,
+        names=_SEEN,
+        bounded=False,
+        runs=rows * seeds,
+        progress=step_counter(program.agents * program.steps, progress),
+    ):
+        now = record.observed
         visible = room * (1.0 - now["capabilities"][:, 0])
         seen["gaming"].append(visible * (now["gaming_rate"][:, here] @ weights))
         seen["training"].append(now["policy"][:, here, refusal] @ weights)

@@ -25,12 +25,11 @@ import numpy as np
 from experiments.calibration.prompt_rates import SPREAD, PromptRates
 from experiments.calibration.reinforced_moments import Moments
 from experiments.calibration.spec import Calibration
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import Stop, course
-from sim.dynamics.observe import Recorder
+from sim.dynamics.loop import Snapshot, records, step_counter
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
-from sim.simulation import check_bounded
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 
@@ -233,30 +232,26 @@ class Reinforcement:
             seed=np.zeros(runs, np.uint64),
             columns={key: np.broadcast_to(column, runs) for key, column in columns.items()},
         )
-        done = 0
-
-        def count(agent_steps: int) -> None:
-            nonlocal done
-            done += agent_steps
-            if progress is not None:
-                progress(done / (runs * last))
-
-        recorder = Recorder()
         rates = np.empty((len(steps), runs, self._count, 3))
         thetas = np.empty((len(steps), *program.theta.shape))
-        stops = course(get_engine("auto"), program, steps, runs=runs, progress=count)
-        for index, stop in enumerate(stops):
-            check_bounded(program.layout, stop.theta, stop.step)
-            rates[index] = self._seen(recorder, stop)
-            thetas[index] = stop.theta
+        history = records(
+            get_engine("auto"),
+            program,
+            steps,
+            names=("gaming_rate", "policy", "capabilities"),
+            runs=runs,
+            progress=step_counter(runs * last, progress),
+        )
+        for index, record in enumerate(history):
+            rates[index] = self._rates_at(record)
+            thetas[index] = record.theta
         moments = self._moments(program, thetas)
         return Course(np.asarray(steps, np.float64), rates, moments)
 
-    def _seen(self, recorder: Recorder, stop: Stop) -> Array:
-        """Return the rates of prompts at a moment [run, prompt, rate]."""
-        wanted = ("gaming_rate", "policy", "capabilities")
-        seen = recorder(stop.program, stop.step, stop.theta, wanted)
-        room = stop.program.at(stop.step).world.scratchpad.T
+    def _rates_at(self, record: Snapshot) -> Array:
+        """Return the rates of prompts in a record [run, prompt, rate]."""
+        seen = record.observed
+        room = record.program.at(record.step).world.scratchpad.T
         opaque = seen["capabilities"][:, 0, None]
         shape = (-1, self._count, 2, len(self._rates.nodes))
         visible = (seen["gaming_rate"] * room * (1.0 - opaque)).reshape(shape)[:, :, :1]

@@ -24,11 +24,9 @@ from scipy.ndimage import distance_transform_edt
 from experiments.footnote3.study import PENALTY_KEY, Limits, Study
 from experiments.footnote3.visibility import gaming_shares, opaque_part
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import course
-from sim.dynamics.observe import Recorder
+from sim.dynamics.loop import CountSteps, records, step_counter
 from sim.dynamics.state import Array
 from sim.dynamics.training import OPACITY
-from sim.simulation import check_bounded
 from sim.specs.overrides import Specs
 from sim.sweeps.plan import compile_rows
 
@@ -117,21 +115,14 @@ def maps(study: Study, *, progress: Callable[[float], None] | None = None) -> tu
         DivergenceError: Parameters grew out of all bounds.
     """
     whole = sum(len(d) for d in study.designs.values()) * study.agents * study.specs.training.steps
-    done = 0
-
-    def count(agent_steps: int) -> None:
-        nonlocal done
-        done += agent_steps
-        if progress is not None:
-            progress(done / whole)
-
-    return tuple(_map(study, key, count) for key in study.designs)
+    counter = step_counter(whole, progress)
+    return tuple(_map(study, key, counter) for key in study.designs)
 
 
-def _map(study: Study, key: str, count: Callable[[int], None]) -> Map:
+def _map(study: Study, key: str, counter: CountSteps | None) -> Map:
     part, levels = study.part(key), study.levels[key]
     program = compile_rows(part, np.arange(part.runs))
-    record, last = Recorder(), program.steps
+    last = program.steps
     places = [program.layout.contexts.index(name) for name in study.watched]
     elsewhere = [program.layout.contexts.index(name) for name in study.unwritten]
     value = program.layout.values.index(study.cast.protected)
@@ -140,9 +131,9 @@ def _map(study: Study, key: str, count: Callable[[int], None]) -> Map:
     shape = (len(levels), -1, study.agents)
     rates = []
     moments = sorted({last - last // 10, last})
-    for stop in course(get_engine(study.engine), program, moments, progress=count):
-        check_bounded(program.layout, stop.theta, stop.step)
-        seen = record(program, stop.step, stop.theta, ("gaming_rate", "capabilities", "values"))
+    names, engine = ("gaming_rate", "capabilities", "values"), get_engine(study.engine)
+    for record in records(engine, program, moments, names=names, progress=counter):
+        seen = record.observed
         rates.append(seen["gaming_rate"][:, places] @ weight / weight.sum())
     shares = gaming_shares(
         seen["gaming_rate"][:, places],

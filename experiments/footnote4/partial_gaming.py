@@ -31,18 +31,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.analysis.context_roles import cast_of
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import course
-from sim.dynamics.observe import Recorder
+from sim.dynamics.loop import records, step_counter
+from sim.dynamics.program import Program
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
-from sim.simulation import check_bounded
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, apply_overrides
 from sim.stability.fixed_points import classify, newton
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import log_odds
 from sim.stability.training_map import TrainingMap
 from sim.utils.progress import parts_of
 
@@ -320,20 +319,13 @@ def train(
 ) -> tuple[dict[str, Array], Array]:
     """Train, and record gaming rate, decision and values [S, N, ...] and parameters θ [S, P, N]."""
     names = ("gaming_rate", "decision", "values")
-    recorder, records = Recorder(), []
-    thetas = np.empty((len(moments), *program.theta.shape))
-    done, total = 0, program.agents * moments[-1]
-
-    def count(agent_steps: int) -> None:
-        nonlocal done
-        done += agent_steps
-        progress(done / total)
-
-    for i, snapshot in enumerate(course(engine, program, moments, progress=count)):
-        check_bounded(program.layout, snapshot.theta, snapshot.step)
-        thetas[i] = snapshot.theta
-        records.append(recorder(snapshot.program, snapshot.step, snapshot.theta, names))
-    return {name: np.stack([record[name] for record in records]) for name in names}, thetas
+    observed, thetas = [], np.empty((len(moments), *program.theta.shape))
+    counter = step_counter(program.agents * moments[-1], progress)
+    history = records(engine, program, moments, names=names, progress=counter)
+    for theta, record in zip(thetas, history, strict=True):
+        theta[...] = record.theta
+        observed.append(record.observed)
+    return {name: np.stack([record[name] for record in observed]) for name in names}, thetas
 
 
 def perturbation_ratios(
@@ -361,7 +353,7 @@ def count_fixed_points(program: Program, theta: Array, agents: NDArray[np.intp])
     """Search fixed points by Newton's method from some agents' ends, and count their classes."""
     counts: dict[str, int] = {}
     for agent in agents[:_MAXIMUM_SEARCHES]:
-        training_map = TrainingMap.of_agent(program, int(agent))
+        training_map = TrainingMap.from_program(program, int(agent))
         solution = newton(training_map, theta[:, [agent]])
         is_found = solution.converged[0]
         kind = classify(training_map, solution.points[:, 0]).kind if is_found else "none"

@@ -31,9 +31,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import Program
 from sim.dynamics.measures import slip
 from sim.dynamics.numerics import logistic
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.simulation import Run, prepare

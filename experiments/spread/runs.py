@@ -9,7 +9,7 @@ import pandas as pd
 
 from experiments.spread.study import Study
 from sim.analysis.regimes import judge
-from sim.dynamics.compile import Program
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
 from sim.sweeps.plan import Plan, compile_rows

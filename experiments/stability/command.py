@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig
@@ -18,9 +18,10 @@ from sim.cli.study import describe as describe
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.overrides import Specs
-from sim.stability.equilibria import Equilibria, Equilibrium, whole_map
+from sim.stability.equilibria import Equilibria, Equilibrium
 from sim.stability.invasion import Invasion
 from sim.stability.phase_plane import PhasePlane, check_context, check_step, check_value
+from sim.stability.training_map import TrainingMap
 from sim.utils.format import join_words
 
 #: The keys of configs/stability.yaml besides the specs, with their defaults, for the help.
@@ -87,7 +88,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Study:
     check_whole("phase", own["phase"], minimum=-1)
     check_whole("starts", own["starts"], minimum=1)
     check_whole("steps", own["steps"], minimum=1)
-    whole = whole_map(specs, free=free, phase=own["phase"], seed=own["seed"])
+    whole = TrainingMap.from_specs(specs, free=free, phase=own["phase"], seed=own["seed"])
     context = check_context(whole, own["context"])
     return Study(
         specs=specs,
@@ -134,7 +135,7 @@ def summarise(study: Study, found: Equilibria, plane: PhasePlane) -> dict[str, A
                 {"kind": point.kind, "value": float(point.at[0]), "habit": float(point.at[1])}
                 for point in plane.points
             ],
-            "own": plane.own.goes_to,
+            "own": plane.own_orbit.attractor,
         },
     }
 
@@ -153,12 +154,18 @@ def _plain(found: Equilibria, one: Equilibrium, is_own: bool) -> dict[str, Any]:
         "largest_eigenvalue": one.point.largest,
         "neutral": [list(names) for names in one.point.neutral],
         "saturated": dict(one.saturated),
-        "against": [_plain_invasion(invasion) for invasion in one.against],
+        "against": [_plain_invasion(invasion) for invasion in one.invasions],
     }
 
 
 def _plain_invasion(invasion: Invasion) -> dict[str, Any]:
-    return {**asdict(invasion), "how": invasion.how}
+    return {
+        "context": invasion.context,
+        "of": invasion.side,
+        "exponent": invasion.exponent,
+        "advantage": invasion.advantage,
+        "how": invasion.law,
+    }
 
 
 def stability_table(summary: Mapping[str, Any]) -> RenderableType:

@@ -62,7 +62,7 @@ def plane_of(result: Result, specs: Specs, *, context: str | None = None, seed: 
         seed: The run's.
     """
     exact = specs._replace(training=specs.training.replace(estimator="exact"))
-    whole = TrainingMap.of(exact, seed=seed)
+    whole = TrainingMap.from_specs(exact, seed=seed)
     trained = {n for n, c in specs.scenario.contexts.items() if c.kind == "training"}
     context = check_context(whole, context if context in trained else None)
     value = check_value(specs.scenario, context, None)

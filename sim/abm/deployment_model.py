@@ -27,8 +27,7 @@ from sim.simulation import MOST_SEED, simulate
 from sim.specs.agent import Agent
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.intervened import under
-from sim.specs.intervention import Interventions, read_interventions
+from sim.specs.intervention import Interventions, apply_after_training, read_interventions
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.specs.scenario import Scenario
@@ -135,7 +134,9 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.scenario_spec = specs.scenario
         given = read_after(oversight, deployment, scenario=specs.scenario, settings=after)
         done = specs.interventions if profiles is None else read_interventions(interventions)
-        self.oversight, self.deployment = under(done, oversight=given[0], deployment=given[1])
+        self.oversight, self.deployment = apply_after_training(
+            done, oversight=given[0], deployment=given[1]
+        )
         shares = self.deployment.shares(specs.scenario)
         if profiles is None:
             profiles = self._trained(specs, *given, agents=agents, engine=engine)

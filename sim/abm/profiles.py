@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sim.dynamics.deployment import pass_chance
 from sim.result import Result
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.oversight import FACED_WITH, Oversight, OversightStep
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
-from sim.takeover import moment, prospects
+from sim.takeover import moment, pass_probability, prospects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class Profile:
     def found_chance(self, name: str, step: OversightStep) -> float:
         """Return the chance that one encounter with a step of oversight finds it: o (1 − k)."""
         k = self.capabilities[FACED_WITH[name]]
-        return 1.0 - float(pass_chance(k, strength=step.strength, encounters=1))
+        return 1.0 - float(pass_probability(k, strength=step.strength, encounters=1))
 
     def check(self, scenario: Scenario, met: Iterable[str]) -> None:
         """Refuse a scenario that this profile was not made in.

@@ -15,13 +15,12 @@ import mesa
 import numpy as np
 
 from sim.abm.seeds import whole_seed
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.engine import Cohort
-from sim.dynamics.observe import Recorder
+from sim.dynamics.loop import apply_events, check_bounded, event_steps
+from sim.dynamics.observe import VARIABLES, Recorder, Variable
+from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState, Array
-from sim.dynamics.turns import turn, turns
-from sim.dynamics.variables import VARIABLES, Variable
-from sim.simulation import check_bounded, prepare
+from sim.simulation import prepare
 from sim.specs.agent import CAPABILITIES, TRAITS, Agent
 from sim.specs.errors import check_whole
 from sim.specs.intervention import Interventions
@@ -140,13 +139,13 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 
     def _turn(self) -> None:
         """Do what happens before the step that comes next."""
-        if self.steps in turns(self.program):
-            self.program = turn(self.program, self.theta, step=self.steps, runs=1)
+        if self.steps in event_steps(self.program):
+            self.program = apply_events(self.program, self.theta, step=self.steps, runs=1)
             self.theta = self.program.theta
             self._cohort = self._engine.start(self.program)
 
     def measured(self, name: str) -> Array:
-        """Return a variable of `sim.dynamics.variables` as it is now, agents first.
+        """Return a variable of `sim.dynamics.observe` as it is now, agents first.
 
         What agents think is worked out once per step, when it is first asked for. The array is
         good until the next step.
@@ -165,7 +164,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 class ModelAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
     """A simulated model in training: a view on its column of the world's arrays.
 
-    It has an attribute for every variable of `sim.dynamics.variables` (`reach`, `gaming_rate`, ...)
+    It has an attribute for every variable of `sim.dynamics.observe` (`reach`, `gaming_rate`, ...)
     and for every trait (`rationality`, ...), each read from the arrays when asked. A variable with
     one number for each context, value or capability is a dict by name, as in
     `agent.gaming_rate["coding"]`; `policy` and its like are a dict of dicts. Where something is not

@@ -7,8 +7,7 @@ from typing import Any, Self
 
 from sim.analysis.worst_case import Thresholds
 from sim.specs.deployment import Deployment
-from sim.specs.intervened import under
-from sim.specs.intervention import Interventions, read_interventions
+from sim.specs.intervention import Interventions, apply_after_training, read_interventions
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.takeover import read_deployment, read_oversight
@@ -48,7 +47,7 @@ class PostTraining:
         Raises:
             SpecError: One line: what was wrong, where, what is allowed.
         """
-        oversight, deployment = under(
+        oversight, deployment = apply_after_training(
             read_interventions(interventions),
             oversight=self.oversight,
             deployment=self.deployment,

@@ -26,7 +26,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sim.analysis.retraining import Flags, Retrainer, Subjects
-from sim.dynamics.deployment import pass_chance
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.measures import GAMED
 from sim.dynamics.randomness import uniform_pair
@@ -35,7 +34,7 @@ from sim.result import Result
 from sim.specs.overrides import read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight
 from sim.specs.scenario import Scenario
-from sim.takeover import after_training
+from sim.takeover import after_training, pass_probability
 from sim.utils.progress import part_of
 
 #: What an agent can be found by before it is deployed.
@@ -198,7 +197,7 @@ def _face(
     for column, name in enumerate(BEFORE_DEPLOYMENT):
         step = oversight.step(name)
         k = capabilities.sel(capability=FACED_WITH[name]).values
-        chance = pass_chance(k, strength=step.strength, encounters=step.encounters)
+        chance = pass_probability(k, strength=step.strength, encounters=step.encounters)
         found[:, column] = ~missed(chance, name)
     places = list(scenario.contexts)
     looked_bad = {}

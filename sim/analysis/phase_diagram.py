@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sim.analysis.refinement import STRIDE, Labels, Mask, refine
 from sim.analysis.regimes import REGIMES, Rules, check_as_recorded, sweep_regimes
-from sim.dynamics.compile import Program
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import describe_run
 from sim.specs.agent import Agent

@@ -17,19 +17,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sim.dynamics.columns import Numbers
-from sim.dynamics.compile import (
-    Program,
-    Segment,
-    compile_assumptions,
-    compile_program,
-    compile_world,
-)
+from sim.dynamics.compile import compile_assumptions, compile_program, compile_world
 from sim.dynamics.engines.engine import Engine
-from sim.dynamics.loop import STRIDE
+from sim.dynamics.loop import records, step_counter
 from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.simulation import check_bounded
 from sim.specs.overrides import Specs
 from sim.specs.oversight import RETRAINED_ON, Oversight
 from sim.specs.scenario import Scenario
@@ -145,8 +139,8 @@ class Retrainer:
         keys, group = np.unique(
             np.column_stack([subjects.contexts, subjects.monitored]), axis=0, return_inverse=True
         )
-        layout, done = self.program.layout, 0
-        steps = self.oversight.retraining.steps
+        layout, steps = self.program.layout, self.oversight.retraining.steps
+        counter = step_counter(len(agents) * steps, told)
         start = self.program.steps + turn * steps  # on from training, so that draws are new
         for number, key in enumerate(keys):
             rows = agents[group.ravel() == number]
@@ -155,16 +149,10 @@ class Retrainer:
                 theta, layout
             )
             program = self._program(rows, theta, key, until=start + steps)
-            cohort, now, stride = self.engine.start(program), start, max(1, STRIDE // len(rows))
-            while now < start + steps:
-                further = min(start + steps, now + stride)
-                cohort.advance(now, further)
-                now = further
-                told((done + len(rows) * (now - start) / steps) / len(agents))
-            done += len(rows)
-            theta = cohort.theta()
-            check_bounded(layout, theta, start + steps)
-            measured = Recorder()(self.program.take(rows), self.program.steps, theta)
+            (record,) = records(
+                self.engine, program, [start + steps], names=(), start=start, progress=counter
+            )
+            measured = Recorder()(self.program.take(rows), self.program.steps, record.theta)
             for name, numbers in measured.items():
                 data[name].values[-1, rows] = numbers
 

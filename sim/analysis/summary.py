@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sim.analysis.regimes import REGIMES, regimes
-from sim.dynamics.quantiles import quantiles
+from sim.dynamics.measures import quantiles
 from sim.result import Result
 
 #: The band over agents: from the first to the last of these quantiles, around the median.

@@ -13,8 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from sim.dynamics.numerics import logistic
+from sim.dynamics.observe import ONSET, VARIABLES
 from sim.dynamics.state import Array
-from sim.dynamics.variables import ONSET, VARIABLES
 from sim.specs.agent import CAPABILITIES
 from sim.specs.scenario import Scenario
 

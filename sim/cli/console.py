@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.program import Program
 from sim.sweeps.plan import Shard
 from sim.utils import progress
 

@@ -1,90 +1,51 @@
-"""How an agent thinks, in order (MODEL.md section 3): perceive, anticipate, decide, respond.
+"""Cognition of agents, in order (MODEL.md section 3): perceive, anticipate, decide, respond.
 
-Everything an agent has in mind at one moment is a `Mind`: arrays over responses (K − 1: all but the
-first, which is the origin; see `sim.dynamics.compile`), contexts (C) and agents (n, last). The
-functions fill it in and allocate nothing of that size.
+Everything that agents have in mind at one moment are `Activations`: arrays over responses (K − 1:
+all but the first, which is the origin; see `sim.dynamics.program`), contexts (C) and agents (n,
+last). The functions fill them in and allocate nothing of that size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sim.dynamics.compile import World
-from sim.dynamics.numerics import combine, logistic, mean, softmax
+from sim.dynamics.numerics import buffers, combine, logistic, mean, softmax
 from sim.dynamics.population import Traits
+from sim.dynamics.program import World
 from sim.dynamics.state import Array, State
 
 
-@dataclass(frozen=True)
 class Activations:
-    """What n agents think of C contexts with up to K responses; buffers that are filled in place.
+    """Beliefs, policies and incentives of n agents in C contexts with K responses; filled in place.
 
     Attributes:
         utility: u [K − 1, C, n].
-        value_policy, gaming_policy: π^v and π^r [K − 1, C, n].
+        value_policy, gaming_policy, policy: π^v, π^r and π [K − 1, C, n].
         centred_utility, centred_reward: u − E_{π^v} u and R − E_{π^v} R [K − 1, C, n].
-        policy: π [K − 1, C, n].
         salience: χ i + γ s [C, n].
-        belief: b [C, n].
-        cost: κ (1 − ζ s) [C, n].
-        awareness: a [C, n].
+        belief, cost, awareness: b, κ (1 − ζ s) and a [C, n].
         value_reward, gaming_reward: E_{π^v} R and E_{π^r} R [C, n], penalty not yet taken off.
         stake: [C, n].
         concession: E_{π^v} u − E_{π^r} u [C, n]: what a gamed answer gives up.
         incentive, decision, gaming_rate: I, d, g [C, n].
-        scratch_k, scratch_c, scratch_2c: room for what lies between, [K − 1, C, n], [C, n] and
-            [2, C, n].
+        scratch_k, scratch_c, scratch_2c: [K − 1, C, n], [C, n] and [2, C, n].
     """
 
-    utility: Array
-    value_policy: Array
-    gaming_policy: Array
-    centred_utility: Array
-    centred_reward: Array
-    policy: Array
-    scratch_k: Array
-    salience: Array
-    belief: Array
-    cost: Array
-    awareness: Array
-    value_reward: Array
-    gaming_reward: Array
-    stake: Array
-    concession: Array
-    incentive: Array
-    decision: Array
-    gaming_rate: Array
-    scratch_c: Array
-    scratch_2c: Array
-
-    @classmethod
-    def empty(cls, world: World, agents: int, dtype: DTypeLike = np.float64) -> Activations:
-        """Return a mind with room for `agents` agents in a world."""
-        others, contexts = world.features.shape[:2]
-        shapes = {
-            **{field.name: (contexts, agents) for field in fields(cls)},
-            **dict.fromkeys(_OVER_RESPONSES, (others, contexts, agents)),
-            "scratch_2c": (2, contexts, agents),
-        }
-        return cls(**{name: np.empty(shape, dtype) for name, shape in shapes.items()})
-
-
-_OVER_RESPONSES = (
-    "utility",
-    "value_policy",
-    "gaming_policy",
-    "centred_utility",
-    "centred_reward",
-    "policy",
-    "scratch_k",
-)
+    def __init__(self, world: World, agents: int, dtype: DTypeLike = np.float64) -> None:
+        count, contexts = world.features.shape[:2]
+        k, c = (count, contexts, agents), (contexts, agents)
+        self.utility, self.centred_utility, self.centred_reward = buffers(3, k, dtype)
+        self.value_policy, self.gaming_policy, self.policy = buffers(3, k, dtype)
+        self.salience, self.belief, self.cost, self.awareness = buffers(4, c, dtype)
+        self.value_reward, self.gaming_reward, self.stake = buffers(3, c, dtype)
+        self.concession, self.incentive, self.decision = buffers(3, c, dtype)
+        self.gaming_rate, self.scratch_c = buffers(2, c, dtype)
+        self.scratch_k, self.scratch_2c = np.empty(k, dtype), np.empty((2, *c), dtype)
 
 
 def attend(mind: Activations, world: World, traits: Traits) -> None:
-    """Fill in what an input tells the agent, which training does not change (3.3, 3.5).
+    """Fill in the effects of inputs, which training does not change (3.3, 3.5).
 
     salience = χ i + γ s, belief b = σ(δ e), cost = κ (1 − ζ s).
     """
@@ -98,8 +59,15 @@ def attend(mind: Activations, world: World, traits: Traits) -> None:
     np.multiply(traits.reasoning_cost, mind.cost, out=mind.cost)
 
 
+def think(mind: Activations, world: World, traits: Traits, state: State) -> None:
+    """Fill in everything up to the gaming rate: perceive, anticipate, decide."""
+    perceive(mind, world, traits, state)
+    anticipate(mind, world, traits, state)
+    decide(mind, world, traits, state)
+
+
 def perceive(mind: Activations, world: World, traits: Traits, state: State) -> None:
-    """Fill in own preference, perceived objective and awareness (3.1 to 3.3).
+    """Fill in utility, both policies and awareness (3.1 to 3.3).
 
     u = Φ v, π^v = softmax(β u); π^r = softmax(exp(ς) R); a = σ(α + χ i + γ s).
     """
@@ -113,7 +81,7 @@ def perceive(mind: Activations, world: World, traits: Traits, state: State) -> N
 
 
 def anticipate(mind: Activations, world: World, traits: Traits, state: State) -> None:
-    """Fill in what training would do to the agent, and what gaming is worth (3.4, 3.5).
+    """Fill in the stake and the incentive to game (3.4, 3.5).
 
     stake = −β Cov_{π^v}(u, R);  I = λ b stake − μ (E_{π^v} u − E_{π^r} u) − κ (1 − ζ s).
     """
@@ -156,8 +124,7 @@ def respond(mind: Activations) -> None:
 def attribute(mind: Activations, world: World, traits: Traits, state: State) -> Array:
     """Return each value's part in the incentive [n, C, D]; all parts and −cost sum to I (3.5).
 
-    v_d (−λ b β Cov_{π^v}(Φ_d, R) − μ (E_{π^v} Φ_d − E_{π^r} Φ_d)), which is linear in v because
-    stake and concession are, once the policies are given.
+    v_d (−λ b β Cov_{π^v}(Φ_d, R) − μ (E_{π^v} Φ_d − E_{π^r} Φ_d)).
     """
     eroded = _expected(mind.value_policy * mind.centred_reward, world.features)
     conceded = _expected(mind.value_policy - mind.gaming_policy, world.features)

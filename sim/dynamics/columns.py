@@ -1,14 +1,13 @@
-"""The numbers of a spec as arrays over agents: one for all, or, where a sweep moves it, one each.
+"""The numbers of specs as arrays over agents: one for all, or, where runs differ, one for each.
 
-Specs know one number for each key. In a sweep, runs that differ only in numbers are compiled into
-one program, so a key may have a column: a number for each run. Compiling asks for every number
-through `Numbers`, by its full key (`training.leak`, `scenario.contexts.coding.info`, ...), and so
-needs no second version for sweeps.
+Specs state one number for each key. In a sweep, runs that differ only in numbers are compiled into
+one program, so a key may have a column: a number for each run. Compiling looks every number up in
+`Numbers`, by its full key (`training.leak`, `scenario.contexts.coding.info`, ...), and so needs no
+second version for sweeps.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -17,32 +16,23 @@ from numpy.typing import ArrayLike, NDArray
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
 
+#: Which agents, by their place in an array.
+Rows = slice | NDArray[np.intp]
+
 
 class NoColumnError(SpecError):
-    """A key was given a column, but what depends on it is no number of the arrays."""
+    """A key was given a column, but no number of the arrays is that of the key."""
 
 
-class Source(ABC):
-    """Answers what number a key stands for."""
-
-    @abstractmethod
-    def __call__(self, key: str, said: ArrayLike) -> Array:
-        """Return the number of a key, [1] or [N], of which the spec says `said`."""
-
-    def stacked(self, keys_and_said: Iterable[tuple[str, ArrayLike]]) -> Array:
-        """Return several numbers as one array, [k, 1] or [k, N]."""
-        return stack([self(key, said) for key, said in keys_and_said])
-
-
-class Numbers(Source):
-    """What a key stands for: its column if it has one, and else what the spec says.
+class Numbers:
+    """The number of each key: its column if it has one, and else that of the spec.
 
     Args:
         columns: By full key, a number for each run.
         agents: The agents of each run; they sit side by side.
 
     Attributes:
-        unread: The keys of columns that nothing has asked for yet.
+        unread: The keys of columns that nothing has looked up yet.
     """
 
     def __init__(self, columns: Mapping[str, ArrayLike] | None = None, *, agents: int) -> None:
@@ -52,13 +42,24 @@ class Numbers(Source):
         }
         self.unread = set(self._columns)
 
-    def __call__(self, key: str, said: ArrayLike) -> Array:
-        """Return the number of a key, [1] or [N]; a column for `a.b` also serves for `a.b.c`."""
-        for name in _and_above(key):
-            if name in self._columns:
-                self.unread.discard(name)
-                return self._columns[name]
-        return np.atleast_1d(np.asarray(said, np.float64))
+    def __call__(self, key: str, stated: ArrayLike) -> Array:
+        """Return the number of a key, [1] or [N]; a column for `a.b` also serves for `a.b.c`.
+
+        Args:
+            key: The full key.
+            stated: The number of the spec, used where there is no column.
+        """
+        above = key
+        while above:
+            if above in self._columns:
+                self.unread.discard(above)
+                return self._columns[above]
+            above = above.rpartition(".")[0]
+        return np.atleast_1d(np.asarray(stated, np.float64))
+
+    def stacked(self, stated: Iterable[tuple[str, ArrayLike]]) -> Array:
+        """Return the numbers of several keys as one array, [k, 1] or [k, N]."""
+        return stack([self(key, number) for key, number in stated])
 
 
 def stack(numbers: Sequence[Array]) -> Array:
@@ -66,12 +67,6 @@ def stack(numbers: Sequence[Array]) -> Array:
     return np.stack(np.broadcast_arrays(*numbers))
 
 
-def take(array: Array, rows: slice | NDArray[np.intp]) -> Array:
+def take(array: Array, rows: Rows) -> Array:
     """Return some agents' part of an array whose last axis is 1 (all agents share it) or N."""
     return array if array.shape[-1] == 1 else array[..., rows]
-
-
-def _and_above(key: str) -> Iterable[str]:
-    while key:
-        yield key
-        key = key.rpartition(".")[0]

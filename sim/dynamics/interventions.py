@@ -1,244 +1,251 @@
-"""Interventions in the course of training: what is held, and who has other traits for a while.
+"""Interventions, applied to a compiled program: other numbers in segments, and events for agents.
 
-What is done to contexts and to training is compiled into segments (`Intervened` numbers in
-`sim.dynamics.compile`), so engines see nothing but another segment. What is done to agents happens
-between two steps (`act`), as selection does:
+What changes numbers of contexts or of training cuts segments where it starts and stops, and changes
+the arrays of those between. What acts on agents happens between two steps (`act`), as selection
+does:
 
-    hold     rows of θ are set, or stay as they are; they learn nothing, and the anchor leaves them
-    gate     habits are out of reach of any incentive, and come back as they were
-    scale    rows of θ are multiplied, once
-    traits   have another number, and then their own again
+    set, freeze  rows of θ are held: they learn nothing, and the anchor leaves them
+    gate         habits are held out of reach of any incentive, and come back as they were
+    scale        rows of θ are multiplied, once
+    traits       have another number, and then their own again
 
-What is done to oversight and to deployment comes after all of this, and is nothing here
-(`sim.specs.intervened`).
+What acts on oversight and deployment comes after training (`sim.specs.intervention`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from types import EllipsisType
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from sim.dynamics.columns import Numbers, Source, take
+from sim.dynamics.columns import Numbers
 from sim.dynamics.population import Traits
+from sim.dynamics.program import (
+    AgentIntervention,
+    Assumptions,
+    Indices,
+    Operation,
+    Program,
+    Segment,
+    World,
+)
 from sim.dynamics.state import Array, Layout
+from sim.specs.agent import CAPABILITIES
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention
 from sim.specs.scenario import Scenario
 
-if TYPE_CHECKING:
-    from sim.dynamics.compile import Program
-
 #: A habit that no incentive outweighs: the decision is 0 or 1 to the last bit.
 OUT_OF_REACH = 1e4
 
-Rows = slice | NDArray[np.intp]
+T = TypeVar("T", World, Assumptions)
+#: Where a number stands in an array.
+Place = int | tuple[int, int] | slice | EllipsisType
+#: The numbers of contexts that others follow from (`World.derive`).
+_STATED_AS = {"reward": "all_rewards", "weight": "raw_weight"}
 
 
-@dataclass(frozen=True)
-class Act:
-    """One thing that is done to agents.
-
-    Attributes:
-        how: What is done.
-        rows: Of θ, which; of traits, none.
-        trait: The name of a trait; "" of a state.
-        number: What is set or multiplied by [·]; not used where state stays as it is.
-        start, stop: From which step on, and before which it ends.
-    """
-
-    how: Literal["set", "freeze", "scale", "gate"]
-    rows: NDArray[np.intp]
-    trait: str
-    number: Array
-    start: int
-    stop: int
-
-    def take(self, rows: Rows) -> Act:
-        """Return the act on some agents."""
-        return replace(self, number=take(self.number, rows))
-
-    @property
-    def holds(self) -> bool:
-        """Whether rows of θ are held."""
-        return not self.trait and self.how != "scale"
-
-
-@dataclass(frozen=True)
-class Intervened(Source):
-    """Numbers as they are while interventions are in force; what `Numbers` is otherwise.
+def intervene(
+    program: Program, interventions: Sequence[Intervention], scenario: Scenario, numbers: Numbers
+) -> Program:
+    """Return a program with interventions.
 
     Args:
-        numbers: What the specs, and columns, say.
-        done: By full key, what is done to it: the intervention's number in the list, and itself.
-    """
-
-    numbers: Numbers
-    done: Mapping[str, Sequence[tuple[int, Intervention]]]
-
-    def __call__(self, key: str, said: ArrayLike) -> Array:
-        """Return the number of a key, [1] or [N]."""
-        number = self.numbers(key, said)
-        for index, one in self.done.get(in_any_phase(key), ()):
-            if one.set is not None:
-                number = self.numbers(f"interventions.{index}.set", one.set)
-            elif one.scale is not None:
-                number = number * self.numbers(f"interventions.{index}.scale", one.scale)
-        return number
-
-
-def in_any_phase(key: str) -> str:
-    """Return the key of a context's number, for one that a phase of the curriculum says."""
-    parts = key.split(".")
-    if parts[:2] == ["scenario", "curriculum"]:  # scenario.curriculum.0.weight.coding
-        _, _, _, number, context, *response = parts
-        return ".".join(["scenario", "contexts", context, number, *response])
-    return key
-
-
-def in_force(
-    interventions: Sequence[Intervention], scenario: Scenario, *, start: int, end: int
-) -> dict[str, list[tuple[int, Intervention]]]:
-    """Return what is done to numbers of contexts and of training from step `start` to `end`."""
-    done: dict[str, list[tuple[int, Intervention]]] = {}
-    for index, one in enumerate(interventions):
-        lasts = one.stop is None or end <= one.stop
-        if one.subject in ("scenario", "training") and one.start <= start and lasts:
-            for key in one.names(scenario):
-                done.setdefault(key, []).append((index, one))
-    return done
-
-
-def compile_acts(
-    interventions: Sequence[Intervention],
-    scenario: Scenario,
-    *,
-    layout: Layout,
-    numbers: Numbers,
-    steps: int,
-) -> tuple[Act, ...]:
-    """Turn what is done to agents into arrays.
+        program: Without interventions.
+        interventions: In the order in which they act.
+        scenario: Has the names that keys may use.
+        numbers: Columns of `interventions.INDEX.set` and `.scale`, where runs differ in them.
 
     Raises:
         SpecError: Two interventions would hold the same at the same time, or there is nothing of
             the name that one gives.
     """
-    acts: list[Act] = []
-    for index, one in enumerate(interventions):
-        if one.subject not in ("gaming", "state", "agent"):
+    on_agents = tuple(_on_agents(program, interventions, scenario, numbers))
+    _check_apart([each for each in on_agents if each.holds_rows], program.layout)
+    segments = []
+    for segment in _cut(program, interventions):
+        end = max(segment.stop, segment.start + 1)
+        active = [
+            (index, each)
+            for index, each in enumerate(interventions)
+            if each.start <= segment.start and (each.stop is None or end <= each.stop)
+        ]
+        world = _change(segment.world, "scenario", active, scenario, program.layout, numbers)
+        assumptions = _change(
+            segment.assumptions, "training", active, scenario, program.layout, numbers
+        )
+        rows = _held_rows(on_agents, segment.start, end)
+        if len(rows):
+            rates = assumptions.learning_rate.copy()
+            rates[rows] = 0.0
+            assumptions = assumptions.with_numbers(learning_rate=rates)
+        segments.append(replace(segment, world=world, assumptions=assumptions))
+    return replace(program, segments=tuple(segments), interventions=on_agents)
+
+
+def _cut(program: Program, interventions: Sequence[Intervention]) -> Iterator[Segment]:
+    """Yield the segments, cut where an intervention starts or stops.
+
+    What stops with training is over when agents are observed then, in an empty segment at the end.
+    """
+    steps = {each.start for each in interventions} | {each.stop for each in interventions}
+    for segment in program.segments:
+        inside = sorted(t for t in steps if t is not None and segment.start < t < segment.stop)
+        if segment.stop == program.steps and program.steps in steps:
+            inside.append(segment.stop)
+        for start, stop in pairwise([segment.start, *inside, segment.stop]):
+            yield replace(segment, start=start, stop=stop)
+
+
+def _change(
+    owner: T,
+    subject: str,
+    active: Sequence[tuple[int, Intervention]],
+    scenario: Scenario,
+    layout: Layout,
+    numbers: Numbers,
+) -> T:
+    """Return a world, or assumptions, in which interventions have set or scaled numbers."""
+    arrays: dict[str, Array] = {}
+    for index, each in active:
+        for key in each.names(scenario) if each.subject == subject else ():
+            name, place = _find(key, scenario, layout)
+            array: Array = arrays.get(name, getattr(owner, name))
+            if each.set is not None:
+                number = numbers(f"interventions.{index}.set", each.set)
+            else:
+                assert each.scale is not None
+                number = array[place] * numbers(f"interventions.{index}.scale", each.scale)
+            width = max(array.shape[-1], number.shape[-1])
+            arrays[name] = np.broadcast_to(array, (*array.shape[:-1], width)).copy()
+            arrays[name][place] = number
+    return owner.with_numbers(**arrays) if arrays else owner
+
+
+def _find(key: str, scenario: Scenario, layout: Layout) -> tuple[str, Place]:
+    """Return which array of a world, or of assumptions, has the number of a key, and where."""
+    match key.split("."):
+        case ["training", name]:
+            return name, ...
+        case ["training", "transfer", capability]:
+            return "transfer", CAPABILITIES.index(capability)
+        case ["training", "learning_rate", kind]:
+            return "learning_rate", layout.rows[kind]
+        case ["scenario", "contexts", context, name, response]:
+            k = list(scenario.contexts[context].responses).index(response)
+            return _STATED_AS[name], (k, layout.contexts.index(context))
+        case [_, _, context, name]:
+            return _STATED_AS.get(name, name), layout.contexts.index(context)
+    raise AssertionError(key)
+
+
+def _on_agents(
+    program: Program, interventions: Sequence[Intervention], scenario: Scenario, numbers: Numbers
+) -> Iterator[AgentIntervention]:
+    """Yield the interventions on agents as arrays."""
+    layout = program.layout
+    for index, each in enumerate(interventions):
+        if each.subject not in ("gaming", "state", "agent"):
             continue
-        stop = steps + 1 if one.stop is None else one.stop
-        names = one.names(scenario)
-        here = f"interventions.{index}"
-        if one.subject == "gaming":
-            assert one.set is not None
-            number = np.array([OUT_OF_REACH if one.set else -OUT_OF_REACH])
-            acts.append(Act("gate", _rows(layout, names), "", number, one.start, stop))
-            continue
-        if one.set is not None:
-            how, number = "set", numbers(f"{here}.set", one.set)
-        elif one.scale is not None:
-            how, number = "scale", numbers(f"{here}.scale", one.scale)
+        names, number = each.names(scenario), np.zeros(1)
+        operation: Operation = each.operation
+        if each.subject == "gaming":
+            operation, number = "gate", np.array([OUT_OF_REACH if each.set else -OUT_OF_REACH])
+        elif each.set is not None:
+            number = numbers(f"interventions.{index}.set", each.set)
+        elif each.scale is not None:
+            number = numbers(f"interventions.{index}.scale", each.scale)
+        time = each.start, program.steps + 1 if each.stop is None else each.stop
+        if each.subject == "agent":
+            for name in names:
+                trait = name.removeprefix("agent.")
+                yield AgentIntervention(operation, np.zeros(0, np.intp), trait, number, *time)
         else:
-            how, number = "freeze", np.zeros(1)
-        if one.subject == "state":
-            acts.append(Act(how, _rows(layout, names), "", number, one.start, stop))  # type: ignore[arg-type]
-        else:
-            nothing = np.zeros(0, np.intp)
-            acts += [
-                Act(how, nothing, name.removeprefix("agent."), number, one.start, stop)  # type: ignore[arg-type]
-                for name in names
-            ]
-    _check_apart([act for act in acts if act.holds], layout)
-    return tuple(acts)
+            rows = np.array([layout.names.index(name) for name in names], np.intp)
+            yield AgentIntervention(operation, rows, "", number, *time)
 
 
-def _rows(layout: Layout, names: Sequence[str]) -> NDArray[np.intp]:
-    return np.array([layout.names.index(name) for name in names], np.intp)
-
-
-def _check_apart(holds: Sequence[Act], layout: Layout) -> None:
-    for i, one in enumerate(holds):
-        for other in holds[:i]:
-            both = np.intersect1d(one.rows, other.rows)
-            if len(both) and one.start < other.stop and other.start < one.stop:
+def _check_apart(holding: Sequence[AgentIntervention], layout: Layout) -> None:
+    for i, each in enumerate(holding):
+        for earlier in holding[:i]:
+            both = np.intersect1d(each.rows, earlier.rows)
+            if len(both) and each.start < earlier.stop and earlier.start < each.stop:
                 raise SpecError(
                     f"interventions: two of them hold {layout.names[both[0]]} at step "
-                    f"{max(one.start, other.start)}; let one end before the other starts"
+                    f"{max(each.start, earlier.start)}; let one end before the other starts"
                 )
 
 
-def held_rows(acts: Sequence[Act], *, start: int, end: int) -> NDArray[np.intp]:
+def _held_rows(interventions: Sequence[AgentIntervention], start: int, end: int) -> Indices:
     """Return the rows of θ that are held from step `start` to `end`."""
-    rows = [act.rows for act in acts if act.holds and act.start <= start and end <= act.stop]
+    holding = [each for each in interventions if each.holds_rows]
+    rows = [each.rows for each in holding if each.start <= start and end <= each.stop]
     return np.concatenate([np.zeros(0, np.intp), *rows])
 
 
-def acting(program: Program) -> set[int]:
-    """Return the steps before which something is done to agents, or comes to its end."""
-    steps = {step for act in program.acts for step in (act.start, act.stop)}
+def intervention_steps(program: Program) -> set[int]:
+    """Return the steps before which an intervention on agents starts or stops."""
+    steps = {step for each in program.interventions for step in (each.start, each.stop)}
     return {step for step in steps if step <= program.steps}
 
 
 def act(program: Program, theta: Array, *, step: int) -> Program:
-    """Return the program as it goes on from a step at which something is done, or ends.
+    """Return the program as it goes on from a step at which interventions start or stop.
 
     Args:
         program: Agents in training.
-        theta: Where they are, θ [P, N].
-        step: The step before which it happens.
+        theta: θ [P, N] before it.
+        step: One of `intervention_steps`.
     """
-    theta = theta.copy()
-    anchored, kept = program.pulled_to.copy(), program.kept.copy()
-    for one in program.acts:
-        if one.trait or one.stop != step:
+    theta, anchor = theta.copy(), program.anchor_or_origin.copy()
+    ungated = theta.copy() if program.ungated is None else program.ungated.copy()
+    for each in program.interventions:
+        if each.holds_rows and each.stop == step:
+            if each.operation == "gate":
+                theta[each.rows] = ungated[each.rows]
+            anchor[each.rows] = program.origin[each.rows]
+    for each in program.interventions:
+        if each.trait or each.start != step:
             continue
-        if one.how == "gate":
-            theta[one.rows] = kept[one.rows]
-        anchored[one.rows] = program.origin[one.rows]
-    for one in program.acts:
-        if one.trait or one.start != step:
+        if each.operation == "scale":
+            theta[each.rows] *= each.number
             continue
-        if one.how == "scale":
-            theta[one.rows] *= one.number
-            continue
-        if one.how == "gate":
-            kept[one.rows] = theta[one.rows]
-        if one.how != "freeze":
-            theta[one.rows] = one.number
-        anchored[one.rows] = theta[one.rows]
-    traits = traits_at(program, step)
+        if each.operation == "gate":
+            ungated[each.rows] = theta[each.rows]
+        if each.operation != "freeze":
+            theta[each.rows] = each.number
+        anchor[each.rows] = theta[each.rows]
+    own = program.traits if program.own_traits is None else program.own_traits
     return replace(
         program,
         theta=theta,
-        anchored=anchored,
-        saved=kept,
-        traits=traits,
-        natural=program.own_traits,
+        anchor=anchor,
+        ungated=ungated,
+        traits=_traits_at(program, own, step),
+        own_traits=own,
     )
 
 
 def hold_again(program: Program, *, step: int) -> Program:
-    """Return the program with what is held as it is held, whatever a mutation made of it."""
-    rows = held_rows(program.acts, start=step, end=step + 1)
-    if not len(rows):
-        return program
+    """Return the program with held rows of θ where they are held, not where mutation put them."""
+    rows = _held_rows(program.interventions, step, step + 1)
     theta = program.theta.copy()
-    theta[rows] = program.pulled_to[rows]
+    theta[rows] = program.anchor_or_origin[rows]
     return replace(program, theta=theta)
 
 
-def traits_at(program: Program, step: int) -> Traits:
-    """Return the traits that agents have at a step: their own, but for interventions."""
-    changed: dict[str, Array] = {}
-    for one in program.acts:
-        if one.trait and one.start <= step < one.stop:
-            now = changed.get(one.trait, getattr(program.own_traits, one.trait))
-            number = np.broadcast_to(one.number, now.shape)
-            changed[one.trait] = number.copy() if one.how == "set" else now * number
-    if "scratchpad_saving" in changed:
-        changed["scratchpad_saving"] = changed["scratchpad_saving"].clip(0.0, 1.0)
-    return replace(program.own_traits, **changed)
+def _traits_at(program: Program, own: Traits, step: int) -> Traits:
+    """Return the traits of agents at a step: their own, but for interventions."""
+    arrays: dict[str, Array] = {}
+    for each in program.interventions:
+        if each.trait and each.start <= step < each.stop:
+            current = arrays.get(each.trait, getattr(own, each.trait))
+            number = np.broadcast_to(each.number, current.shape)
+            arrays[each.trait] = number.copy() if each.operation == "set" else current * number
+    if "scratchpad_saving" in arrays:
+        arrays["scratchpad_saving"] = arrays["scratchpad_saving"].clip(0.0, 1.0)
+    return replace(own, **arrays)

@@ -1,65 +1,180 @@
-"""The course of training: from step 0 to the last, stopping where something is to be seen."""
+"""The loop of a run: training from step 0 to the last, with events between steps, and records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-from sim.dynamics.compile import Program
-from sim.dynamics.engines.engine import Engine
-from sim.dynamics.state import Array
-from sim.dynamics.turns import turn, turns
+import numpy as np
+from numpy.typing import NDArray
 
-#: Agent-steps between two tellings of progress: some tenths of a second.
+from sim.dynamics.engines.engine import Engine
+from sim.dynamics.interventions import act, hold_again, intervention_steps
+from sim.dynamics.observe import VARIABLES, Recorder
+from sim.dynamics.program import Program
+from sim.dynamics.selection import select, selections
+from sim.dynamics.state import Array, Layout
+
+#: Agent-steps between two reports of progress: some tenths of a second.
 STRIDE = 2_000_000
 
+#: Parameters beyond these have diverged: measures need their squares or, of logarithms, their exp.
+LARGEST = 1e100
+LARGEST_LOGARITHM = 300.0
 
-class Stop(NamedTuple):
-    """A moment at which agents can be seen.
+#: Called with the number of agent-steps done since the last call; it may raise to break off.
+CountSteps = Callable[[int], None]
+
+
+class DivergenceError(RuntimeError):
+    """Parameters grew out of all bounds: a learning rate is too high for this scenario."""
+
+
+class Snapshot(NamedTuple):
+    """Agents at one step.
 
     Attributes:
         step: The step.
-        program: Who they are by now: selection puts copies in the seats of others, interventions
+        program: Who they are by now: selection puts copies in the places of others, interventions
             change traits.
         theta: Their parameters [P, N].
+        observed: Variables by name, agents first (`sim.dynamics.observe.VARIABLES`); of `train`,
+            none.
     """
 
     step: int
     program: Program
     theta: Array
+    observed: Mapping[str, Array] = MappingProxyType({})
 
 
-def course(
+def train(
     engine: Engine,
     program: Program,
     steps: Sequence[int],
     *,
+    start: int = 0,
     runs: int = 1,
-    progress: Callable[[int], None] | None = None,
-) -> Iterator[Stop]:
-    """Train a program's agents and stop at each of `steps`.
+    progress: CountSteps | None = None,
+) -> Iterator[Snapshot]:
+    """Train a program's agents and yield a snapshot at each of `steps`.
 
     Args:
-        engine: Moves them.
-        program: Where they start, and what holds when.
+        engine: Does the steps.
+        program: Where agents start, and what holds when.
         steps: Where to stop, increasing. What happens before a step (a selection, an
-            intervention) is seen at it.
-        runs: How many runs the program holds.
-        progress: Told how many agent-steps were done since it was last told; it may raise to
-            break off.
+            intervention) is in effect at it.
+        start: The step to start from; later than 0 if `program.theta` is the state there.
+        runs: How many runs the program holds; agents are selected within their run.
+        progress: Called with agent-steps as they are done.
     """
-    told = progress or (lambda agent_steps: None)
-    stride = max(1, STRIDE // program.agents)
-    turned_at, seen_at = turns(program), set(steps)
-    cohort, now = engine.start(program), 0
-    for step in sorted(seen_at | turned_at):
-        while now < step:
-            further = min(step, now + stride)
-            cohort.advance(now, further)
-            told(program.agents * (further - now))
-            now = further
-        if step in turned_at:
-            program = turn(program, cohort.theta(), step=step, runs=runs)
+    stride, stops = max(1, STRIDE // program.agents), set(steps)
+    events = {step for step in event_steps(program) if start <= step <= max(stops)}
+    cohort = engine.start(program)
+    for step in sorted(stops | events):
+        while start < step:
+            end = min(step, start + stride)
+            cohort.advance(start, end)
+            if progress is not None:
+                progress(program.agents * (end - start))
+            start = end
+        if step in events:
+            program = apply_events(program, cohort.theta(), step=step, runs=runs)
             cohort = engine.start(program)
-        if step in seen_at:
-            yield Stop(step, program, cohort.theta())
+        if step in stops:
+            yield Snapshot(step, program, cohort.theta())
+
+
+def records(
+    engine: Engine,
+    program: Program,
+    steps: Sequence[int],
+    *,
+    names: Sequence[str] | Callable[[int], Sequence[str]] = tuple(VARIABLES),
+    bounded: bool = True,
+    start: int = 0,
+    runs: int = 1,
+    progress: CountSteps | None = None,
+) -> Iterator[Snapshot]:
+    """Train a program's agents and yield them, observed, at each of `steps`: the loop of every run.
+
+        counter = step_counter(program.agents * program.steps, progress)
+        for record in records(engine, program, steps, names=("values",), progress=counter):
+            history.append(record.observed["values"])
+
+    Arguments are as for `train`, and `names`, which variables to observe (a function of the step
+    where that differs). `bounded` says whether to refuse parameters that have diverged.
+
+    Raises:
+        DivergenceError: Parameters grew out of all bounds.
+    """
+    recorder = Recorder()
+    snapshots = train(engine, program, steps, start=start, runs=runs, progress=progress)
+    for snapshot in snapshots:
+        step, trained, theta, _ = snapshot
+        if bounded:
+            check_bounded(trained.layout, theta, step)
+        variables = names(step) if callable(names) else names
+        yield snapshot._replace(observed=recorder(trained, step, theta, variables))
+
+
+def step_counter(total: int, report_share: Callable[[float], None] | None) -> CountSteps | None:
+    """Return a function that adds up agent-steps and reports their share of a total.
+
+    One counter may serve several programs, one after the other; None where nothing is reported.
+    """
+    if report_share is None:
+        return None
+    count = 0
+
+    def add(agent_steps: int) -> None:
+        nonlocal count
+        count += agent_steps
+        report_share(count / total)
+
+    return add
+
+
+def event_steps(program: Program) -> set[int]:
+    """Return the steps before which agents are selected, or an intervention starts or stops."""
+    return {*selections(program), *intervention_steps(program)}
+
+
+def apply_events(program: Program, theta: Array, *, step: int, runs: int) -> Program:
+    """Return the program as it goes on from a step: after selection first, then interventions.
+
+    Args:
+        program: Agents in training.
+        theta: θ [P, N] before the step.
+        step: One of `event_steps`.
+        runs: How many runs the program has; agents are selected within their run.
+    """
+    if step in selections(program):
+        program = hold_again(select(program, theta, step=step, runs=runs), step=step)
+        theta = program.theta
+    if step in intervention_steps(program):
+        program = act(program, theta, step=step)
+    return program
+
+
+def out_of_bounds(layout: Layout, theta: Array) -> NDArray[np.bool_]:
+    """Return which parameters of θ [P, N] have diverged, or are not finite any more [P, N]."""
+    largest = [LARGEST_LOGARITHM if name.startswith("log_") else LARGEST for name in layout.names]
+    inside: NDArray[np.bool_] = (theta >= -LARGEST) & (theta <= np.array(largest)[:, None])
+    return ~inside
+
+
+def divergence(layout: Layout, row: int, step: int) -> str:
+    """Describe a divergence: which row of θ, by which step, and the setting that helps."""
+    name = layout.names[row]
+    kind = name.split(".")[0]
+    return f"{name} grew out of all bounds by step {step}; lower training.learning_rate.{kind}"
+
+
+def check_bounded(layout: Layout, theta: Array, step: int) -> None:
+    """Raise `DivergenceError` if a parameter of θ [P, N] has grown out of all bounds."""
+    bad = np.argwhere(out_of_bounds(layout, theta))
+    if bad.size:
+        row, agent = (int(i) for i in bad[0])
+        raise DivergenceError(f"agent {agent}: {divergence(layout, row, step)}")

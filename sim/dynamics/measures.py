@@ -1,7 +1,7 @@
-"""The numbers behind the words (MODEL.md section 5), from what agents think at one moment.
+"""Measures of gaming and of values (MODEL.md section 5), from activations at one step.
 
 No result is ever called "scheming": each notion has its own definition and its own number.
-Arrays here have the recorded form: agents first, then contexts, responses or values.
+Arrays have the recorded form: agents first, then contexts, responses or values.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import World
+from sim.dynamics.program import World
 from sim.dynamics.state import Array
 
 #: A context counts as gamed from this gaming rate on.
 GAMED = 0.5
 #: Records for which a context must stay gamed before gaming there counts as having set in.
 WINDOW = 5
-#: Records at the end of a run that say what became of gaming.
+#: Records at the end of a run over which gaming is summarised.
 LAST = 20
 
 
 def onset(
     gaming_rate: Array, steps: NDArray[np.int_], *, threshold: float = GAMED, window: int = WINDOW
 ) -> Array:
-    """Return the first recorded step from which the gaming rate stays at the threshold or above.
+    """Return the first step from which the gaming rate stays at a threshold or above [...].
 
     Args:
-        gaming_rate: g [S, ...], S records.
+        gaming_rate: g [S, ...].
         steps: The recorded steps [S].
-        threshold: What counts as gaming.
+        threshold: The gaming rate that counts.
         window: For how many records, the first included, it must hold.
 
     Returns:
-        The step [...]; nan where it never sets in within the record.
+        nan where it never sets in within the record.
     """
     watch = OnsetWatch(gaming_rate.shape[1:], threshold=threshold, window=window)
     for step, rates in zip(steps, gaming_rate, strict=True):
@@ -45,44 +45,39 @@ def onset(
 
 
 class OnsetWatch:
-    """Finds onsets while a run goes on, record by record.
-
-    Args:
-        shape: Of the gaming rates.
-        threshold: What counts as gaming.
-        window: For how many records, the first included, it must hold.
+    """Finds onsets record by record; arguments as `onset`.
 
     Attributes:
-        onset: As found so far, of that shape; nan where gaming has not set in.
+        onset: Of the shape of the gaming rates; nan where gaming has not set in so far.
     """
 
     def __init__(
         self, shape: tuple[int, ...], *, threshold: float = GAMED, window: int = WINDOW
     ) -> None:
         self.onset: Array = np.full(shape, np.nan)
-        self._held = np.zeros(shape, np.int64)
+        self._streak = np.zeros(shape, np.int64)
         self._threshold = threshold
         self._window = window
         self._steps: deque[int] = deque(maxlen=max(window, 1))
 
     def see(self, step: int, gaming_rate: Array) -> None:
-        """Take in the next record: g at a step."""
+        """Add the next record: g at a step."""
         self._steps.append(step)
-        self._held += 1
-        self._held[gaming_rate < self._threshold] = 0
-        sets_in = (self._held == self._window) & (self._held > 0) & np.isnan(self.onset)
+        self._streak += 1
+        self._streak[gaming_rate < self._threshold] = 0
+        sets_in = (self._streak == self._window) & (self._streak > 0) & np.isnan(self.onset)
         self.onset[sets_in] = self._steps[0]
 
 
 class EndWatch:
-    """Finds the least and the greatest gaming rate over the last records of a run.
+    """Finds the least and the greatest gaming rate over the last records, record by record.
 
     Args:
         steps: All steps that will be recorded.
         last: How many records, at the end, count.
 
     Attributes:
-        least, most: As found so far, of the shape of the rates.
+        minimum, maximum: So far, of the shape of the gaming rates.
     """
 
     def __init__(self, steps: Sequence[int], *, last: int = LAST) -> None:
@@ -91,7 +86,7 @@ class EndWatch:
         self._from = steps[-last:][0]
 
     def see(self, step: int, gaming_rate: Array) -> None:
-        """Take in the next record: g at a step."""
+        """Add the next record: g at a step."""
         if step >= self._from:
             self.minimum = np.minimum(self.minimum, gaming_rate)
             self.maximum = np.maximum(self.maximum, gaming_rate)
@@ -114,15 +109,9 @@ def reach(gaming_rate: Array, world: World, *, threshold: float = GAMED) -> Reac
 
 
 def slip(policy: Array, world: World) -> Array:
-    """Return the chance of a response that does not look best (MODEL.md section 6).
+    """Return the chance of a response that does not look best [n, C], from π [n, C, K] (section 6).
 
-    Args:
-        policy: π [n, C, K].
-        world: Says which responses have the highest reward; where several tie, their chances add
-            up.
-
-    Returns:
-        [n, C]
+    Where several responses tie for the highest reward, all of them look best.
     """
     best = (policy * world.looks_best.T).sum(axis=2)
     chance: Array = np.clip(1.0 - best, 0.0, 1.0)
@@ -130,21 +119,13 @@ def slip(policy: Array, world: World) -> Array:
 
 
 def consistency(slip: Array, world: World) -> Array:
-    """Return the least chance, over pre-deployment contexts, of the response that looks best.
-
-    Args:
-        slip: The chance of any other [n, C].
-        world: Says which contexts developers see.
-
-    Returns:
-        [n]
-    """
+    """Return the least chance, over pre-deployment contexts, of looking best [n]."""
     chances: Array = 1.0 - slip[:, world.pre_deployment].max(axis=1)
     return chances
 
 
 def temptation(utility: Array, world: World) -> Array:
-    """Return what acting freely would gain an agent over acting as trained (MODEL.md section 6).
+    """Return what acting freely would gain an agent over acting as trained (section 6).
 
     In a deployment context with subversive responses: u of the one that its values like best, less
     u of the response that looks best (the mean of several that do). An agent with human values has
@@ -152,32 +133,30 @@ def temptation(utility: Array, world: World) -> Array:
 
     Args:
         utility: u [n, C, K], against that of the first response.
-        world: Says which responses are subversive, and which look best.
+        world: Has the subversive responses, and those that look best.
 
     Returns:
         [n, C]; nan in all other contexts.
     """
-    offered = world.subversive.any(axis=0)
     freely = np.where(world.subversive.T, utility, -np.inf).max(axis=2)
     best = world.looks_best.T
     as_trained = (utility * best).sum(axis=2) / best.sum(axis=2)
     gain: Array = np.full_like(freely, np.nan)
-    np.subtract(freely, as_trained, out=gain, where=offered)
+    np.subtract(freely, as_trained, out=gain, where=world.subversive.any(axis=0))
     return gain
 
 
 def compliance_gap(policy: Array, world: World) -> Array:
-    """Return the chance of the rewarded response in a context, minus that in its twin.
+    """Return the chance of the rewarded response in a context minus that in its twin.
 
     Args:
         policy: π [n, C, K].
-        world: Names the twins.
+        world: Has the twins.
 
     Returns:
-        [n, C]; nan for a context that is no training context or has no twin.
+        [n, C]; nan in a context that is no training context or has no twin.
     """
-    best = world.looks_best.T
-    gap = ((policy - _in_twin(policy, world)) * best).sum(axis=2)
+    gap = ((policy - _in_twin(policy, world)) * world.looks_best.T).sum(axis=2)
     return _where_twins(gap, world)
 
 
@@ -191,7 +170,7 @@ def behaviour_shift(policy: Array, world: World) -> Array:
 
 
 def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
-    """Return the share of gaming that no scratchpad shows (footnote 3).
+    """Return the share of gaming that no scratchpad shows [n]; nan for agents that never game.
 
     Of the gaming in context c, s_c (1 − k_opacity) is visible, as in the penalty P_c; training
     contexts count by their weight.
@@ -199,26 +178,18 @@ def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
     Args:
         gaming_rate: g [n, C].
         opacity: k_opacity [n].
-        world: Says where there is a scratchpad.
-
-    Returns:
-        [n]; nan for an agent that never games.
+        world: Has the scratchpads.
     """
     gaming = gaming_rate * world.weight.T
     visible = (gaming * world.scratchpad.T).sum(axis=1) * (1.0 - opacity)
-    total = gaming.sum(axis=1)
-    share: Array = 1.0 - _ratio(visible, total)
+    share: Array = 1.0 - _ratio(visible, gaming.sum(axis=1))
     return share
 
 
 def motive(incentive_by_value: Array) -> Array:
-    """Return each value's signed share of the incentive: value-keeping or power (footnote 5).
+    """Return each value's signed share of the incentive [n, C, D]: value-keeping or power.
 
-    Args:
-        incentive_by_value: What each value adds to I [n, C, D]; with −κ(1 − ζ s) it sums to I.
-
-    Returns:
-        [n, C, D]; magnitudes sum to 1 over values; nan where no value has a part.
+    Magnitudes sum to 1 over values; nan where no value has a part.
     """
     return _ratio(incentive_by_value, np.abs(incentive_by_value).sum(axis=2, keepdims=True))
 
@@ -243,10 +214,62 @@ def _ratio(part: Array, whole: Array) -> Array:
 
 
 def _in_twin(policy: Array, world: World) -> Array:
-    """π of the twin [n, C, K], its responses in this context's order; 0 where there is none."""
+    """Return π of the twin [n, C, K], its responses in this context's order; 0 if there is none."""
     response = world.twin_response.T
     return np.where(response >= 0, policy[:, world.twin[:, None], response], 0.0)
 
 
 def _where_twins(x: Array, world: World) -> Array:
     return np.where(world.training & (world.twin >= 0), x, np.nan)
+
+
+# ------------------------------------------------------------------------- quantiles over agents
+
+
+def quantiles(x: Array, levels: Sequence[float]) -> Array:
+    """Return quantiles over the second axis [L, R, ...], linear between the two nearest.
+
+    Args:
+        x: [R, A, ...]; nan is left out.
+        levels: From 0 (the least) to 1 (the greatest).
+
+    Returns:
+        nan where everything is.
+    """
+    ordered = np.sort(x, axis=1)
+    last = np.isfinite(x).sum(axis=1, keepdims=True) - 1
+    return np.stack([_between(ordered, level * last, last) for level in levels])
+
+
+def representatives(x: Array, count: int) -> Array:
+    """Return `count` values that stand for as many equal shares of the second axis [Q, R, ...].
+
+    Each is the middle of its share. With `count` at the number of agents they are the agents' own
+    values in order, so that quantiles over representatives of many runs are quantiles over all
+    their agents; with fewer, a quantile's rank is off by at most 1 / (2 count).
+
+    Args:
+        x: [R, A, ...]; nan is left out.
+        count: Q.
+
+    Returns:
+        nan where everything is.
+    """
+    if x.shape[1] == 1:
+        return np.broadcast_to(x[:, 0], (count, *x[:, 0].shape))
+    ordered = np.sort(x, axis=1)
+    size = np.isfinite(x).sum(axis=1, keepdims=True)
+    middles = (np.arange(count) + 0.5) / count
+    ranks = [np.clip(level * size - 0.5, 0, size - 1) for level in middles]
+    return np.stack([_between(ordered, rank, size - 1) for rank in ranks])
+
+
+def _between(ordered: Array, rank: Array, last: Array) -> Array:
+    """Interpolate along the second axis at a rank [R, 1, ...]; nan where `last` is −1."""
+    below = np.clip(np.floor(rank).astype(np.intp), 0, np.maximum(last, 0))
+    above = np.minimum(below + 1, np.maximum(last, 0))
+    low = np.take_along_axis(ordered, below, axis=1)
+    high = np.take_along_axis(ordered, above, axis=1)
+    share = np.where(high == low, 0.0, rank - below)
+    interpolated: Array = np.where(last < 0, np.nan, low + share * (high - low))
+    return interpolated[:, 0]

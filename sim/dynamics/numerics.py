@@ -1,8 +1,8 @@
 """Softmax, the logistic function, means and products over responses, written into buffers.
 
 Arrays over responses leave out the first response, against which the others are measured (see
-`sim.dynamics.compile.World`): shape [K − 1, C, n]. All of it also works on complex arrays, so that
-Jacobians can be had by a complex step through the same code.
+`sim.dynamics.program.World`): shape [K − 1, C, n]. All of it also works on complex arrays, so that
+a complex step through the same code gives Jacobians.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from sim.dynamics.state import Array
 
@@ -19,8 +19,6 @@ from sim.dynamics.state import Array
 GROUP = 16
 #: About the largest number whose exp is one.
 LARGEST_EXPONENT = 700.0
-
-
 #: With its usual buffer NumPy copies what it broadcasts, at twice the cost.
 UFUNC_BUFFER = 16
 
@@ -38,9 +36,14 @@ def calculating() -> Iterator[None]:
 
 def whole_groups(rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the agents [n] with the last one repeated, up to a whole number of groups."""
-    seats = np.full(-(-len(rows) // GROUP) * GROUP, rows[-1])
-    seats[: len(rows)] = rows
-    return seats
+    whole = np.full(-(-len(rows) // GROUP) * GROUP, rows[-1])
+    whole[: len(rows)] = rows
+    return whole
+
+
+def buffers(count: int, shape: tuple[int, ...], dtype: DTypeLike) -> list[Array]:
+    """Return several new arrays; their numbers are any."""
+    return [np.empty(shape, dtype) for _ in range(count)]
 
 
 def logistic(x: Array, *, out: Array) -> Array:
@@ -84,7 +87,7 @@ def mean(policy: Array, x: Array, *, out: Array, scratch: Array) -> Array:
     Args:
         policy: Chances of all responses but the first [K − 1, C, n].
         x: A quantity, measured against the first response's, of a shape that broadcasts.
-        out: Where to write.
+        out: [C, n].
         scratch: [K − 1, C, n].
     """
     if len(policy) == 1:
@@ -99,15 +102,15 @@ def combine(features: Array, values: Array, *, out: Array, scratch: Array) -> Ar
     """Write Σ_d Φ_d v_d into `out` [K − 1, C, n].
 
     Args:
-        features: Φ [K − 1, C, D, 1], or one's own [K − 1, C, D, n].
+        features: Φ [K − 1, C, D, 1], or for each agent [K − 1, C, D, n].
         values: v [D, n].
-        out: Where to write.
-        scratch: [K − 1, C, n].
+        out: [K − 1, C, n], as is `scratch`.
+        scratch: For intermediate results.
     """
-    others, contexts, count, own = features.shape
-    if own == 1:
-        shared = features.reshape(others * contexts, count)
-        np.matmul(shared, values, out=out.reshape(others * contexts, out.shape[2]))
+    size, contexts, count, width = features.shape
+    if width == 1:
+        shared = features.reshape(size * contexts, count)
+        np.matmul(shared, values, out=out.reshape(size * contexts, out.shape[2]))
         return out
     np.multiply(features[:, :, 0], values[0], out=out)
     for d in range(1, count):
@@ -120,15 +123,15 @@ def distribute(features: Array, weights: Array, *, out: Array, scratch: Array) -
     """Write Σ_k Σ_c Φ_kc W_kc into `out` [D, n]: the transpose of `combine`.
 
     Args:
-        features: Φ [K − 1, C, D, 1], or one's own [K − 1, C, D, n].
+        features: Φ [K − 1, C, D, 1], or for each agent [K − 1, C, D, n].
         weights: W [K − 1, C, n].
-        out: Where to write.
+        out: [D, n].
         scratch: [K − 1, C, n].
     """
-    others, contexts, count, own = features.shape
-    if own == 1:
-        shared = features.reshape(others * contexts, count)
-        np.matmul(shared.T, weights.reshape(others * contexts, weights.shape[2]), out=out)
+    size, contexts, count, width = features.shape
+    if width == 1:
+        shared = features.reshape(size * contexts, count)
+        np.matmul(shared.T, weights.reshape(size * contexts, weights.shape[2]), out=out)
         return out
     for d in range(count):
         np.multiply(features[:, :, d], weights, out=scratch)
@@ -136,18 +139,12 @@ def distribute(features: Array, weights: Array, *, out: Array, scratch: Array) -
     return out
 
 
-def carry_over(similarity: Array, learnt: Array, *, out: Array) -> Array:
-    """Write Σ_c S_c'c x_c into `out` [C', n].
-
-    Args:
-        similarity: S [C', C, 1], or one's own [C', C, n].
-        learnt: x [C, n].
-        out: Where to write.
-    """
+def carry_over(similarity: Array, x: Array, *, out: Array) -> Array:
+    """Write Σ_c S_c'c x_c into `out` [C', n], for S [C', C, 1] or [C', C, n] and x [C, n]."""
     if similarity.shape[-1] == 1:
-        np.matmul(similarity[:, :, 0], learnt, out=out)
+        np.matmul(similarity[:, :, 0], x, out=out)
         return out
-    np.multiply(similarity[:, 0], learnt[0], out=out)
-    for c in range(1, len(learnt)):
-        np.add(out, similarity[:, c] * learnt[c], out=out)
+    np.multiply(similarity[:, 0], x[0], out=out)
+    for c in range(1, len(x)):
+        np.add(out, similarity[:, c] * x[c], out=out)
     return out

@@ -1,54 +1,149 @@
-"""The last part of a step, `measure`: from θ to everything that is recorded.
+"""Observation: from θ to every recorded variable, what agents in that state think and do.
 
-Engines move θ alone; what agents in that state think and do follows from it by the same functions
-that train them, on the whole world instead of its trained part.
+Engines move θ alone. The variables follow from it by the same functions that train agents, on the
+whole world instead of its trained part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from sim.dynamics import measures
-from sim.dynamics.cognition import (
-    Activations,
-    anticipate,
-    attend,
-    attribute,
-    decide,
-    perceive,
-    respond,
-)
-from sim.dynamics.compile import Program, Segment
+from sim.dynamics.cognition import Activations, attend, attribute, respond, think
 from sim.dynamics.numerics import calculating, logistic, whole_groups
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array, State
-from sim.dynamics.step_buffers import StepBuffers
-from sim.dynamics.training import OPACITY, reward
-from sim.dynamics.variables import VARIABLES
+from sim.dynamics.training import OPACITY, StepBuffers, reward
+from sim.specs.agent import CAPABILITIES
 
 #: Agents that are measured at once; with fewer, threads wait for the interpreter's lock.
 BLOCK = 2048
 
 
-class Recorder:
-    """Measures all agents of a program at one moment after another.
+class Variable(NamedTuple):
+    """A recorded variable.
 
-    What the world is stays the same over many moments, so what follows from it is kept.
+    Attributes:
+        dims: Its dimensions, in order.
+        meaning: What it is, with its symbol in MODEL.md and its section.
+        unit: `probability`, `logit`, `reward`, ... or `1`.
+    """
+
+    dims: tuple[str, ...]
+    meaning: str
+    unit: str = "1"
+
+
+_AGENT = ("step", "agent")
+_CONTEXT = (*_AGENT, "context")
+_RESPONSE = (*_CONTEXT, "response")
+
+#: Recorded at every recorded step t: the state θ_t, and what agents in that state think and do.
+VARIABLES: dict[str, Variable] = {
+    "gaming_rate": Variable(_CONTEXT, "g: chance of gaming (3.6)", "probability"),
+    "awareness": Variable(_CONTEXT, "a: chance that training comes to mind (3.3)", "probability"),
+    "belief": Variable(_CONTEXT, "b: belief that this input is trained on (3.3)", "probability"),
+    "stake": Variable(_CONTEXT, "how fast training here would erode the values (3.4)"),
+    "incentive": Variable(_CONTEXT, "I: what gaming is worth to the agent (3.5)"),
+    "decision": Variable(
+        _CONTEXT, "d: chance of gaming once training is in mind (3.6)", "probability"
+    ),
+    "policy": Variable(_RESPONSE, "π: chance of each response (3.7)", "probability"),
+    "value_policy": Variable(_RESPONSE, "π^v: the answer its values give (3.1)", "probability"),
+    "gaming_policy": Variable(_RESPONSE, "π^r: the answer that gaming gives (3.2)", "probability"),
+    "reward": Variable(
+        _CONTEXT, "B: expected reward, less the penalty for visible gaming (4)", "reward"
+    ),
+    "incentive_by_value": Variable(
+        (*_CONTEXT, "value"),
+        "each value's part in the incentive; with the cost they sum to I (3.5)",
+    ),
+    "values": Variable((*_AGENT, "value"), "v: explicit goals (2)"),
+    "habit": Variable(_CONTEXT, "h: learnt inclination to game (2)", "logit"),
+    "awareness_logit": Variable(_AGENT, "α: situational awareness (2)", "logit"),
+    "log_horizon": Variable(_AGENT, "ℓ: logarithm of the horizon (2)"),
+    "horizon": Variable(_AGENT, "λ = exp ℓ: care about its future values (2)"),
+    "log_competence": Variable(_AGENT, "ς: logarithm of the competence (2)"),
+    "competence": Variable(_AGENT, "exp ς: precision with which gaming hits the objective (2)"),
+    "capability_logits": Variable((*_AGENT, "capability"), "q (2)", "logit"),
+    "capabilities": Variable((*_AGENT, "capability"), "k = σ(q) (2)", "probability"),
+    "ancestor": Variable(
+        _AGENT, "the agent of the start that this one descends from, by selection (4)", "agent"
+    ),
+    "reach": Variable(_AGENT, "share of training contexts with g >= 0.5 (5)", "share"),
+    "reach_weighted": Variable(_AGENT, "the same share by the weight of contexts (5)", "share"),
+    "consistency": Variable(
+        _AGENT,
+        "least chance, before deployment, of the response that looks best (5)",
+        "probability",
+    ),
+    "slip": Variable(_CONTEXT, "chance of a response that does not look best (6)", "probability"),
+    "temptation": Variable(
+        _CONTEXT, "what the best subversive response is worth to it over looking good (6)"
+    ),
+    "compliance_gap": Variable(
+        _CONTEXT, "chance of the rewarded response here minus in the twin (5)", "probability"
+    ),
+    "behaviour_shift": Variable(
+        _CONTEXT, "total variation between the policy here and in the twin (5)", "probability"
+    ),
+    "opacity_share": Variable(_AGENT, "share of gaming that no scratchpad shows (5)", "share"),
+    "motive": Variable(
+        (*_CONTEXT, "value"), "each value's signed share of the incentive (5)", "share"
+    ),
+    "value_drift": Variable(_AGENT, "distance of v from where it started (5)"),
+    "value_cosine": Variable(_AGENT, "cosine of v with where it started (5)"),
+    "alignment": Variable(_AGENT, "cosine of v with human values (5)"),
+}
+
+#: Follows from a whole history.
+ONSET = Variable(
+    ("agent", "context"), "first recorded step from which g stays at 0.5 or above (5)", "step"
+)
+
+
+def dimension_sizes(
+    *, records: int, agents: int, responses: Sequence[int], values: int
+) -> dict[str, int]:
+    """Return the length of every dimension of a record.
+
+    Args:
+        records: S, how many steps are recorded.
+        agents: N.
+        responses: How many responses each context has.
+        values: D.
+    """
+    return {
+        "step": records,
+        "agent": agents,
+        "context": len(responses),
+        "response": max(responses),
+        "value": values,
+        "capability": len(CAPABILITIES),
+    }
+
+
+class Recorder:
+    """Observes all agents of a program at one step after another.
+
+    What does not change between steps of one segment is computed once.
     """
 
     def __init__(self) -> None:
-        self._observers: list[Observer] = []
-        self._of: tuple[Program | None, Segment | None] = (None, None)
+        self._observers: list[_Observer] = []
+        self._source: tuple[Program | None, Segment | None] = (None, None)
 
     def __call__(
         self, program: Program, step: int, theta: Array, names: Iterable[str] = tuple(VARIABLES)
     ) -> dict[str, Array]:
-        """Return variables of `sim.dynamics.variables`, without their dimension `step`.
+        """Return variables at a step, without their dimension `step`.
 
         Args:
-            program: Who is measured, in which world.
+            program: Who is observed, in which world.
             step: The step; it says which phase of the world.
             theta: θ [P, N] at that step.
             names: Which variables.
@@ -57,161 +152,137 @@ class Recorder:
             By name, agents first; nan where something is not defined (a response that a context
             does not have, say).
         """
-        wanted = tuple(names)
-        parts = [observer.observe(theta, wanted) for observer in self._observers_at(program, step)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in wanted}
-
-    def _observers_at(self, program: Program, step: int) -> list[Observer]:
-        segment = program.at(step)
-        now_in, then_in = self._of
-        if program is not now_in or segment is not then_in:
-            starts = range(0, program.agents, BLOCK)
+        names, segment = tuple(names), program.at(step)
+        if program is not self._source[0] or segment is not self._source[1]:
             self._observers = [
-                Observer(program, segment, slice(start, min(start + BLOCK, program.agents)))
-                for start in starts
+                _Observer(program, segment, slice(start, min(start + BLOCK, program.agents)))
+                for start in range(0, program.agents, BLOCK)
             ]
-            self._of = (program, segment)
-        return self._observers
+            self._source = (program, segment)
+        parts = [observer.observe(theta, names) for observer in self._observers]
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-class Observer:
-    """Sees some agents in the world of one segment, as often as asked."""
+class _Observer:
+    """Observes some agents, by rows of θ, in the world of one segment."""
 
     def __init__(self, program: Program, segment: Segment, rows: slice) -> None:
-        numbers = np.arange(rows.start, rows.stop)
-        seats = whole_groups(numbers)
-        self._rows = rows
-        self._count = len(numbers)
-        self._places = whole_groups(np.arange(len(numbers)))
-        self._program = program.take(seats)
-        segment = segment.take(seats)
-        self._world, self._assumptions = segment.world, segment.assumptions
-        self._origin = program.layout.view(self._program.origin).values.T
-        self._mind = Activations.empty(self._world, len(seats))
-        self._lesson = StepBuffers.empty(self._world, program.layout, len(seats))
-        attend(self._mind, self._world, self._program.traits)
+        agents = whole_groups(np.arange(rows.start, rows.stop))
+        self._rows, self._count = agents, rows.stop - rows.start
+        self.program = program.take(agents)
+        segment = segment.take(agents)
+        self.world, self.assumptions = segment.world, segment.assumptions
+        self.origin = program.layout.view(self.program.origin).values.T
+        self.mind = Activations(self.world, len(agents))
+        self.buffers = StepBuffers(self.world, program.layout, len(agents))
+        attend(self.mind, self.world, self.program.traits)
         counts = np.array([len(names) for names in program.responses])
-        self._absent = np.arange(counts.max()) >= counts[:, None]
+        self.absent = np.arange(counts.max()) >= counts[:, None]
 
     def observe(self, theta: Array, names: Iterable[str]) -> dict[str, Array]:
         """Return the named variables, agents first, at θ [P, N] of the whole program."""
         with calculating():
-            moment = self._think(theta[:, self._rows][:, self._places])
+            moment = _Moment(self, self.program.layout.view(theta[:, self._rows]))
             return {name: _OBSERVED[name](moment)[: self._count].copy() for name in names}
 
-    def _think(self, theta: Array) -> Moment:
-        mind, world, traits = self._mind, self._world, self._program.traits
-        state = self._program.layout.view(theta)
-        perceive(mind, world, traits, state)
-        anticipate(mind, world, traits, state)
-        decide(mind, world, traits, state)
-        return Moment(self, state)
 
+class _Moment:
+    """Observed agents at one θ; each variable is computed on demand, agents first."""
 
-class Moment:
-    """What agents think and do at one moment; each thing is worked out when it is asked for."""
-
-    def __init__(self, observer: Observer, state: State) -> None:
-        self.state = state
-        self.mind = observer._mind
-        self.world = observer._world
-        self.program = observer._program
-        self.origin = observer._origin
-        self.absent = observer._absent
-        self._lesson = observer._lesson
-        self._assumptions = observer._assumptions
+    def __init__(self, observer: _Observer, state: State) -> None:
+        self.observer, self.state = observer, state
+        self.mind, self.world, self.program = observer.mind, observer.world, observer.program
+        think(self.mind, self.world, self.program.traits, state)
 
     @property
     def gaming_rate(self) -> Array:
-        """Chance of gaming, g [n, C]."""
         return self.mind.gaming_rate.T
 
     @cached_property
     def policy(self) -> Array:
-        """Chance of each response, π [n, C, K]."""
         respond(self.mind)
-        return all_responses(self.mind.policy)
+        return _all_responses(self.mind.policy)
 
     @cached_property
     def slip(self) -> Array:
-        """Chance of a response that does not look best [n, C]."""
         return measures.slip(self.policy, self.world)
 
-    @cached_property
+    @property
     def utility(self) -> Array:
-        """Utility u [n, C, K], against that of the first response."""
-        others = self.mind.utility
-        first = np.zeros((1, *others.shape[1:]))
-        return np.moveaxis(np.concatenate([first, others]), 0, -1).swapaxes(0, 1)
+        """Return u [n, C, K], against that of the first response."""
+        return _agents_first(0.0, self.mind.utility)
 
-    @cached_property
+    @property
     def objective(self) -> Array:
-        """B [n, C], as it is, not against the first response."""
-        reward(self._lesson, self.mind, self.world, self.state, self._assumptions)
-        objective: Array = (self._lesson.objective + self.world.first_reward).T
+        """Return B [n, C], as it is, not against the first response."""
+        buffers = self.observer.buffers
+        reward(buffers, self.mind, self.world, self.state, self.observer.assumptions)
+        objective: Array = (buffers.objective + self.world.first_reward).T
         return objective
 
     @cached_property
     def incentive_by_value(self) -> Array:
-        """Each value's part in the incentive [n, C, D]."""
         return attribute(self.mind, self.world, self.program.traits, self.state)
 
     @cached_property
     def capabilities(self) -> Array:
-        """Capabilities k [n, J]."""
         return logistic(self.state.capability, out=np.empty_like(self.state.capability)).T
 
     @cached_property
     def reach(self) -> measures.Reach:
-        """Share of training contexts that are gamed."""
         return measures.reach(self.gaming_rate, self.world)
 
-    def where_there(self, policy: Array) -> Array:
+    def where_present(self, policy: Array) -> Array:
         """Return chances [n, C, K] with nan where a context has no such response."""
-        return np.where(self.absent, np.nan, policy)
+        return np.where(self.observer.absent, np.nan, policy)
 
 
-def all_responses(others: Array) -> Array:
-    """π [n, C, K] from the chances of all but the first response [K − 1, C, n]."""
-    first = np.maximum(0.0, 1.0 - others.sum(axis=0))
-    return np.moveaxis(np.concatenate([first[None], others]), 0, -1).swapaxes(0, 1)
+def _all_responses(policy: Array) -> Array:
+    """Return π [n, C, K] from the chances of all but the first response [K − 1, C, n]."""
+    return _agents_first(np.maximum(0.0, 1.0 - policy.sum(axis=0)), policy)
 
 
-#: How each variable of `sim.dynamics.variables` is had from a moment.
-_OBSERVED: dict[str, Callable[[Moment], Array]] = {
-    "gaming_rate": lambda now: now.gaming_rate,
-    "awareness": lambda now: now.mind.awareness.T,
-    "belief": lambda now: now.mind.belief.T,
-    "stake": lambda now: now.mind.stake.T,
-    "incentive": lambda now: now.mind.incentive.T,
-    "decision": lambda now: now.mind.decision.T,
-    "policy": lambda now: now.where_there(now.policy),
-    "value_policy": lambda now: now.where_there(all_responses(now.mind.value_policy)),
-    "gaming_policy": lambda now: now.where_there(all_responses(now.mind.gaming_policy)),
-    "reward": lambda now: now.objective,
-    "incentive_by_value": lambda now: now.incentive_by_value,
-    "values": lambda now: now.state.values.T,
-    "habit": lambda now: now.state.habit.T,
-    "awareness_logit": lambda now: now.state.awareness,
-    "log_horizon": lambda now: now.state.log_horizon,
-    "horizon": lambda now: np.exp(now.state.log_horizon),
-    "log_competence": lambda now: now.state.log_competence,
-    "competence": lambda now: np.exp(now.state.log_competence),
-    "capability_logits": lambda now: now.state.capability.T,
-    "capabilities": lambda now: now.capabilities,
-    "ancestor": lambda now: now.program.ancestor.astype(np.float64),
-    "reach": lambda now: now.reach.plain,
-    "reach_weighted": lambda now: now.reach.weighted,
-    "consistency": lambda now: measures.consistency(now.slip, now.world),
-    "slip": lambda now: now.slip,
-    "temptation": lambda now: measures.temptation(now.utility, now.world),
-    "compliance_gap": lambda now: measures.compliance_gap(now.policy, now.world),
-    "behaviour_shift": lambda now: measures.behaviour_shift(now.policy, now.world),
-    "opacity_share": lambda now: measures.opacity_share(
-        now.gaming_rate, now.capabilities[:, OPACITY], now.world
+def _agents_first(first: Array | float, x: Array) -> Array:
+    """Return x [n, C, K] from x of the first response [C, n] and of the others [K − 1, C, n]."""
+    first = np.broadcast_to(first, (1, *x.shape[1:]))
+    return np.moveaxis(np.concatenate([first, x]), 0, -1).swapaxes(0, 1)
+
+
+#: Each variable as a function of a moment.
+_OBSERVED: dict[str, Callable[[_Moment], Array]] = {
+    "gaming_rate": lambda m: m.gaming_rate,
+    "awareness": lambda m: m.mind.awareness.T,
+    "belief": lambda m: m.mind.belief.T,
+    "stake": lambda m: m.mind.stake.T,
+    "incentive": lambda m: m.mind.incentive.T,
+    "decision": lambda m: m.mind.decision.T,
+    "policy": lambda m: m.where_present(m.policy),
+    "value_policy": lambda m: m.where_present(_all_responses(m.mind.value_policy)),
+    "gaming_policy": lambda m: m.where_present(_all_responses(m.mind.gaming_policy)),
+    "reward": lambda m: m.objective,
+    "incentive_by_value": lambda m: m.incentive_by_value,
+    "values": lambda m: m.state.values.T,
+    "habit": lambda m: m.state.habit.T,
+    "awareness_logit": lambda m: m.state.awareness,
+    "log_horizon": lambda m: m.state.log_horizon,
+    "horizon": lambda m: np.exp(m.state.log_horizon),
+    "log_competence": lambda m: m.state.log_competence,
+    "competence": lambda m: np.exp(m.state.log_competence),
+    "capability_logits": lambda m: m.state.capability.T,
+    "capabilities": lambda m: m.capabilities,
+    "ancestor": lambda m: m.program.ancestor.astype(np.float64),
+    "reach": lambda m: m.reach.plain,
+    "reach_weighted": lambda m: m.reach.weighted,
+    "consistency": lambda m: measures.consistency(m.slip, m.world),
+    "slip": lambda m: m.slip,
+    "temptation": lambda m: measures.temptation(m.utility, m.world),
+    "compliance_gap": lambda m: measures.compliance_gap(m.policy, m.world),
+    "behaviour_shift": lambda m: measures.behaviour_shift(m.policy, m.world),
+    "opacity_share": lambda m: measures.opacity_share(
+        m.gaming_rate, m.capabilities[:, OPACITY], m.world
     ),
-    "motive": lambda now: measures.motive(now.incentive_by_value),
-    "value_drift": lambda now: measures.drift(now.state.values.T, now.origin),
-    "value_cosine": lambda now: measures.cosine(now.state.values.T, now.origin),
-    "alignment": lambda now: measures.cosine(now.state.values.T, now.program.human_values.T),
+    "motive": lambda m: measures.motive(m.incentive_by_value),
+    "value_drift": lambda m: measures.drift(m.state.values.T, m.observer.origin),
+    "value_cosine": lambda m: measures.cosine(m.state.values.T, m.observer.origin),
+    "alignment": lambda m: measures.cosine(m.state.values.T, m.program.human_values.T),
 }

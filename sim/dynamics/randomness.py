@@ -1,4 +1,4 @@
-"""Counter-based random numbers: a draw is a function of what it is for, not of when it is made.
+"""Counter-based random numbers: a draw is a function of its purpose, not of when it is made.
 
 The key is the seed; the counter is (draw, step, row, stream). So twins under an intervention share
 every draw, and one more agent, context, chunk or thread changes no other agent's draws. The
@@ -80,14 +80,14 @@ def seeds_of(seed: int, count: int) -> tuple[int, ...]:
     next are shared by neighbours; of these, those of two seeds have one in common by chance alone
     (of 1000 each, once in 2 · 10¹³).
     """
-    found: dict[int, None] = {}
-    drawn = 0
-    while len(found) < count:
-        rows = np.arange(drawn, drawn + count - len(found))
+    seeds: dict[int, None] = {}
+    start = 0
+    while len(seeds) < count:
+        rows = np.arange(start, start + count - len(seeds))
         high, low, _, _ = words(seed=seed, stream="seeds of runs", rows=rows)
-        found.update(dict.fromkeys(((high << _HALF) | low).tolist()))
-        drawn += len(rows)
-    return tuple(found)
+        seeds.update(dict.fromkeys(((high << _HALF) | low).tolist()))
+        start += len(rows)
+    return tuple(seeds)
 
 
 def stream_id(name: str) -> int:

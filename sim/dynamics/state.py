@@ -1,4 +1,4 @@
-"""The parameters that training changes: θ as one array, by name, and as users give it.
+"""The parameters that training changes: θ as one array, by name, and as users state it.
 
 Inside the engines θ has shape [P, n]: a row for each parameter, agents last. Users see agents
 first (`AgentState`), as in results.
@@ -6,7 +6,9 @@ first (`AgentState`), as in results.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +17,8 @@ from sim.specs.agent import CAPABILITIES
 from sim.specs.errors import SpecError
 
 Array = NDArray[np.float64]
+#: Kinds of parameters of which an agent has several, by name.
+_PER_NAME = ("values", "habit", "capability")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class State:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which row of θ holds which parameter."""
+    """Order of the parameters: which row of θ holds which."""
 
     values: tuple[str, ...]
     contexts: tuple[str, ...]
@@ -48,24 +52,14 @@ class Layout:
     @property
     def size(self) -> int:
         """P: the number of parameters of one agent."""
-        return len(self.values) + len(self.contexts) + 3 + len(CAPABILITIES)
+        return len(self.names)
 
     @property
     def rows(self) -> dict[str, slice]:
         """The rows of each kind of parameter, in order."""
-        lengths = {
-            "values": len(self.values),
-            "habit": len(self.contexts),
-            "awareness": 1,
-            "log_horizon": 1,
-            "log_competence": 1,
-            "capability": len(CAPABILITIES),
-        }
-        stops = np.cumsum(list(lengths.values())).tolist()
-        return {
-            kind: slice(stop - length, stop)
-            for (kind, length), stop in zip(lengths.items(), stops, strict=True)
-        }
+        counts = Counter(name.partition(".")[0] for name in self.names)
+        stops = accumulate(counts.values())
+        return {k: slice(stop - counts[k], stop) for k, stop in zip(counts, stops, strict=True)}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,30 +75,21 @@ class Layout:
 
     def view(self, theta: Array) -> State:
         """Name the rows of θ [P, ...]; nothing is copied."""
-        rows = self.rows
-        return State(
-            values=theta[rows["values"]],
-            habit=theta[rows["habit"]],
-            awareness=theta[rows["awareness"]][0],
-            log_horizon=theta[rows["log_horizon"]][0],
-            log_competence=theta[rows["log_competence"]][0],
-            capability=theta[rows["capability"]],
-        )
+        parts = {kind: theta[rows] for kind, rows in self.rows.items()}
+        return State(**{k: part if k in _PER_NAME else part[0] for k, part in parts.items()})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class AgentState:
-    """Every agent's own parameters, given explicitly (MODEL.md section 2), agents first.
+    """Every agent's own parameters, stated explicitly (MODEL.md section 2), agents first.
 
-    Each array may leave out the agent axis, and then holds for all agents. What is left out
-    entirely starts as the agent spec says.
+    Each array may leave out the agent axis, and then holds for all agents. Kinds that are left out
+    start as the agent spec says.
 
     Attributes:
         values: v [agents, values].
         habit: h [agents, contexts].
-        awareness: α [agents].
-        log_horizon: ℓ [agents].
-        log_competence: ς [agents].
+        awareness, log_horizon, log_competence: α, ℓ, ς [agents].
         capability: q [agents, 5], in the order opacity, sandbagging, composure, coordination,
             subversion.
     """
@@ -117,33 +102,40 @@ class AgentState:
     capability: ArrayLike | None = None
 
     def write_to(self, theta: Array, layout: Layout) -> None:
-        """Write the given arrays over θ [P, agents].
+        """Write the arrays over θ [P, agents].
 
         Raises:
             SpecError: A wrong shape, or a number that is not finite.
         """
-        agents = theta.shape[1]
         for field in fields(self):
-            given = getattr(self, field.name)
-            if given is not None:
+            array = getattr(self, field.name)
+            if array is not None:
                 rows = theta[layout.rows[field.name]]
-                alone = field.name in {"awareness", "log_horizon", "log_competence"}
-                wanted = (agents,) if alone else (agents, len(rows))
-                rows[...] = _checked(given, wanted, f"initial.{field.name}").T
+                shape = rows.T.shape if field.name in _PER_NAME else rows.T.shape[:1]
+                rows[...] = _checked(array, shape, f"initial.{field.name}").T
+
+    def __repr__(self) -> str:
+        stated = {f.name: np.asarray(getattr(self, f.name), dtype=object) for f in fields(self)}
+        parts = [
+            f"{name}={array.item() if array.ndim == 0 else f'array of shape {array.shape}'}"
+            for name, array in stated.items()
+            if getattr(self, name) is not None
+        ]
+        return f"AgentState({', '.join(parts)})"
 
 
-def _checked(given: ArrayLike, wanted: tuple[int, ...], where: str) -> Array:
+def _checked(array: ArrayLike, shape: tuple[int, ...], path: str) -> Array:
+    """Return an array broadcast to a shape, or refuse it."""
     try:
-        array = np.asarray(given, dtype=np.float64)
-        full = np.broadcast_to(array, wanted)
+        full = np.broadcast_to(np.asarray(array, dtype=np.float64), shape)
     except (ValueError, TypeError):
-        found = getattr(np.asarray(given, dtype=object), "shape", ())
+        wrong = getattr(np.asarray(array, dtype=object), "shape", ())
         raise SpecError(
-            f"{where}: got an array of shape {found}: must be numbers of shape {wanted} "
-            f"(agents first), or {wanted[1:]} for all agents alike"
+            f"{path}: got an array of shape {wrong}: must be numbers of shape {shape} "
+            f"(agents first), or {shape[1:]} for all agents alike"
         ) from None
     bad = np.argwhere(~np.isfinite(full))
     if bad.size:
         index = tuple(int(i) for i in bad[0])
-        raise SpecError(f"{where}{list(index)}: got {full[index]}: must be a finite number")
+        raise SpecError(f"{path}{list(index)}: got {full[index]}: must be a finite number")
     return full

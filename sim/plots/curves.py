@@ -18,10 +18,19 @@ from sim.analysis.curves import (
     curve_table,
     default_choice,
 )
-from sim.plots.style import COLOURS, MUTED, EndLabel, head, house_style, label_ends, short_key
+from sim.plots.style import (
+    COLOURS,
+    MUTED,
+    EndLabel,
+    head,
+    house_style,
+    label_ends,
+    short_key,
+    spaced,
+)
 from sim.utils.format import format_level, span, with_minus
 
-#: Shares of the colour map that are neither too light nor too dark on white.
+#: Ends of the colour map that are neither too light nor too dark on white.
 _SHADES = (0.0, 0.85)
 
 
@@ -74,11 +83,11 @@ def curves(
 
     Args:
         frame: Rows with `step`, `variable`, `low`, `median`, `high`, and the axes.
-        lines: The axis whose levels are lines; None for one line.
-        panels: The axis whose levels are columns; None for one column.
-        title: Above the figure.
-        note: Below the title: the meaning of the line and the band.
-        difference: Whether zero means "no difference" and is marked.
+        lines: Axis whose levels are lines; None for one line.
+        panels: Axis whose levels are columns; None for one column.
+        title: Title.
+        note: What the line and the band are.
+        difference: Whether to mark zero.
 
     Returns:
         A figure; `figure.savefig(path)` writes it.
@@ -95,24 +104,24 @@ def curves(
         )
         for row, variable in enumerate(variables):
             for column, panel in enumerate(columns):
-                rows = frame[frame["variable"] == variable]
+                ax = axes[row, column]
+                cell = frame[frame["variable"] == variable]
                 if panels is not None:
-                    rows = rows[rows[panels] == panel]
-                ends = _draw(axes[row, column], rows, lines, levels, colours)
-                axes[row, column].margins(x=0)
+                    cell = cell[cell[panels] == panel]
+                ends = _draw(ax, cell, lines, levels, colours)
+                ax.margins(x=0)
                 if difference:
-                    axes[row, column].axhline(0.0, color=MUTED, lw=0.6)
+                    ax.axhline(0.0, color=MUTED, lw=0.6)
                 if row == 0 and panels is not None:
-                    axes[row, column].set_title(f"{short_key(panels)} = {_level_text(panel)}")
+                    ax.set_title(f"{short_key(panels)} = {_level_text(panel)}")
                 if column == 0:
-                    axes[row, column].set_ylabel(variable.replace(".", "\n").replace("_", " "))
-                axes[row, column].set_xmargin(0)
+                    ax.set_ylabel(spaced(variable.replace(".", "\n")))
                 if column == len(columns) - 1 and lines is not None:
-                    label_ends(axes[row, column], ends, line_height=0.12)
+                    label_ends(ax, ends, line_height=0.12)
         for ax in axes[-1]:
             ax.set_xlabel("training step")
-        axis = f", by {short_key(lines)}" if lines is not None else ""
-        head(figure, f"{title}{axis}", note)
+        by = f", by {short_key(lines)}" if lines is not None else ""
+        head(figure, f"{title}{by}", note)
         return figure
 
 
@@ -135,7 +144,7 @@ def _draw(
 
 
 def _colours(levels: Sequence[object]) -> list[str]:
-    """Shades in order for numbers, distinct colours for names."""
+    """Return a shade for each number in order, or a colour for each name."""
     numeric = len(levels) > 1 and all(isinstance(level, int | float) for level in levels)
     if not numeric:
         return [COLOURS[i % len(COLOURS)] for i in range(len(levels))]
@@ -147,4 +156,4 @@ def _colours(levels: Sequence[object]) -> list[str]:
 
 def _level_text(level: object) -> str:
     text = format_level(level)
-    return with_minus(text) if isinstance(level, int | float) else text.replace("_", " ")
+    return with_minus(text) if isinstance(level, int | float) else spaced(text)

@@ -1,7 +1,6 @@
-"""Interventions: what is done to a run from one step to another, whatever would have happened.
+"""Interventions: changes of a run from one step to another, whatever would have happened.
 
-An intervention names one thing by its key and says what becomes of it from step `start` on, before
-step `stop`:
+An intervention names one thing by its key, and its change from step `start` on, before step `stop`:
 
     {key: gaming, set: 0}                                nobody games
     {key: state.awareness, freeze: true, start: 500}     awareness stays as it is at step 500
@@ -11,8 +10,8 @@ step `stop`:
     {key: oversight.control.strength, set: 0}            nobody is found by control
     {key: deployment.caution, scale: 2}
 
-What is done to oversight and to deployment has no steps: they come after training, which it leaves
-as it is to the bit. It acts where a run is judged (`sim.specs.intervened`).
+Oversight and deployment come after training, which interventions on them leave as it is to the bit;
+they have no steps, and act where a run is judged (`apply_after_training`).
 
 Two runs that differ in their interventions alone share every random draw, and are the same to the
 bit until the first intervention starts.
@@ -20,23 +19,39 @@ bit until the first intervention starts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Self
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from sim.specs.base import Real, Spec, Steps, Whole, refuse
+from sim.specs.agent import CAPABILITIES, TRAITS, Initial
+from sim.specs.base import Real, Spec, Steps, Whole, describe, refuse
+from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, nearest
-from sim.specs.intervened import refusal
-from sim.specs.intervention_keys import AFTER, keys_after_training, keys_in_training, matching
+from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
+from sim.specs.training import LearningRate, Transfer
 
+#: Numbers of a context that may be changed while agents are trained in it.
+CONTEXT_NUMBERS = ("weight", "info", "scratchpad", "cue", "monitor", "reward")
+#: Numbers of training that may be changed in its course.
+TRAINING_NUMBERS = (
+    *("motive_credit", "leak", "spread", "anchor", "visible_gaming_penalty"),
+    *(f"transfer.{name}" for name in Transfer.model_fields),
+    *(f"learning_rate.{name}" for name in LearningRate.model_fields),
+)
+#: The specs that come after training, by the first part of a key.
+AFTER: Mapping[str, type[Oversight] | type[Deployment]] = {
+    "oversight": Oversight,
+    "deployment": Deployment,
+}
 #: What an intervention is about: the first part of its key.
 SUBJECTS = ("gaming", "state", "agent", "training", "scenario", *AFTER)
 
 
 class Intervention(Spec):
-    """One thing that is done to a run; exactly one of `set`, `scale` and `freeze` is said.
+    """One change of a run; exactly one of `set`, `scale` and `freeze` is stated.
 
     State that is set or frozen is held there until `stop`, and goes on from there; state that is
     scaled is multiplied once, at `start`, and goes on from there. Where gaming is set to 0 or 1,
@@ -52,13 +67,12 @@ class Intervention(Spec):
     stop: Steps | None = Field(None, description="the step before which it ends; null: never")
 
     @model_validator(mode="after")
-    def _one_thing_is_done(self) -> Self:
-        done = [self.set is not None, self.scale is not None, self.freeze]
-        if sum(done) != 1:
+    def _check(self) -> Self:
+        if sum([self.set is not None, self.scale is not None, self.freeze]) != 1:
             raise refuse("say exactly one of set, scale and freeze")
         if self.stop is not None and self.stop <= self.start:
             raise refuse("must be after start ({start}), or null", at="stop", start=self.start)
-        subject, _, _ = self.key.partition(".")
+        subject = self.subject
         if subject not in SUBJECTS:
             raise refuse("unknown subject; {hint}", at="key", hint=nearest(subject, SUBJECTS))
         if self.freeze and subject != "state":
@@ -79,27 +93,34 @@ class Intervention(Spec):
                 at="start" if self.start else "stop",
                 subject=self.subject,
             )
-        every = keys_after_training(self.subject)
-        if not matching(self.key, every):
-            raise refuse("{key}: {hint}", at="key", key=self.key, hint=nearest(self.key, every))
-        why = "" if self.set is None else refusal(self.key, self.set)
-        if why:
-            raise refuse("{why}", why=why)
+        keys = keys_after_training(self.subject)
+        matches = matching(self.key, keys)
+        if not matches:
+            raise refuse("{key}: {hint}", at="key", key=self.key, hint=nearest(self.key, keys))
+        for key in matches if self.set is not None else ():
+            tree = {self.subject: AFTER[self.subject]().model_dump()}
+            self._change(tree, key)
+            try:
+                AFTER[self.subject].model_validate(tree[self.subject])
+            except ValidationError as error:  # of this number alone, whatever the others are
+                location = ".".join(map(str, (self.subject, *error.errors()[0]["loc"])))
+                if location == key or location.startswith(f"{key}."):
+                    raise refuse("{why}", why=describe(error, path=self.subject)) from None
 
     @property
-    def done(self) -> Literal["set", "scale", "freeze"]:
-        """What is done."""
+    def operation(self) -> Literal["set", "scale", "freeze"]:
+        """The one that is stated."""
         if self.freeze:
             return "freeze"
         return "scale" if self.set is None else "set"
 
     @property
     def subject(self) -> str:
-        """What it is about: one of `SUBJECTS`."""
+        """The first part of the key: one of `SUBJECTS`."""
         return self.key.partition(".")[0]
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
-        """Return the full keys of all that it changes in a scenario.
+        """Return the full names of all that it changes in a scenario.
 
         Of gaming and state, these are names of parameters (`habit.coding`, `awareness`); of all
         else, dotted keys of the specs.
@@ -109,25 +130,134 @@ class Intervention(Spec):
         """
         if self.subject in AFTER:
             return matching(self.key, keys_after_training(self.subject))
-        every = keys_in_training(self.subject, scenario)
-        found = tuple(every[key] for key in matching(self.key, every))
-        if not found:
-            raise SpecError(f"interventions: {self.key!r}: {nearest(self.key, every)}")
-        return found
+        keys = keys_in_training(self.subject, scenario)
+        names = tuple(keys[key] for key in matching(self.key, keys))
+        if not names:
+            raise SpecError(f"interventions: {self.key!r}: {nearest(self.key, keys)}")
+        return names
+
+    def _change(self, tree: dict[str, Any], key: str) -> None:
+        """Set or scale the number of a key in a tree of specs as plain data."""
+        *branches, leaf = key.split(".")
+        for branch in branches:
+            tree = tree[branch]
+        if self.set is not None:
+            tree[leaf] = _whole(self.set)
+            return
+        assert self.scale is not None
+        if isinstance(tree[leaf], Mapping):  # encounters, by context
+            tree[leaf] = {name: _whole(self.scale * x) for name, x in tree[leaf].items()}
+        else:
+            tree[leaf] = _whole(self.scale * tree[leaf])
 
 
-#: What users give: specs, or plain data.
+#: What users write: specs, or plain data.
 Interventions = Sequence[Intervention | Mapping[str, object]]
 
 
-def read_interventions(given: Interventions | None) -> tuple[Intervention, ...]:
+def read_interventions(interventions: Interventions | None) -> tuple[Intervention, ...]:
     """Return validated interventions from specs or plain data.
 
     Raises:
         SpecError: One line: what was wrong, where, what is allowed.
     """
-    if given is None:
+    if interventions is None:
         return ()
-    if isinstance(given, str | Mapping | Intervention) or not isinstance(given, Iterable):
-        raise SpecError(f"interventions: got {given!r}: must be a list")
-    return tuple(Intervention.parse(one, path=f"interventions[{i}]") for i, one in enumerate(given))
+    single = isinstance(interventions, str | Mapping | Intervention)
+    if single or not isinstance(interventions, Iterable):
+        raise SpecError(f"interventions: got {interventions!r}: must be a list")
+    return tuple(
+        Intervention.parse(data, path=f"interventions[{index}]")
+        for index, data in enumerate(interventions)
+    )
+
+
+def apply_after_training(
+    interventions: Sequence[Intervention], *, oversight: Oversight, deployment: Deployment
+) -> tuple[Oversight, Deployment]:
+    """Return oversight and deployment under interventions, in the order in which they are listed.
+
+    Interventions on anything else change nothing here; without others, the arguments themselves are
+    returned. A second call on the output scales again what was scaled.
+
+    Raises:
+        SpecError: A number becomes what the spec does not allow. Numbers are judged together, as
+            one intervention may mend what another would break; the line names the last one before
+            which all was well.
+    """
+    trees: dict[str, Any] = {
+        "oversight": oversight.model_dump(),
+        "deployment": deployment.model_dump(),
+    }
+    culprit, problem = 0, None
+    for index, intervention in enumerate(interventions):
+        if intervention.subject not in AFTER:
+            continue
+        culprit = culprit if problem else index
+        for key in matching(intervention.key, keys_after_training(intervention.subject)):
+            intervention._change(trees, key)
+        try:
+            oversight = Oversight.parse(trees["oversight"], path="oversight")
+            deployment = Deployment.parse(trees["deployment"], path="deployment")
+            problem = None
+        except SpecError as error:
+            problem = error
+    if problem:
+        raise SpecError(f"interventions[{culprit}]: {problem}")
+    return oversight, deployment
+
+
+def matching(key: str, keys: Iterable[str]) -> tuple[str, ...]:
+    """Return those keys that a key stands for: itself, those below it, with * for one name."""
+    pattern = re.compile(re.escape(key).replace(r"\*", "[^.]+") + r"(\..+)?")
+    return tuple(candidate for candidate in keys if pattern.fullmatch(candidate))
+
+
+def keys_in_training(subject: str, scenario: Scenario) -> dict[str, str]:
+    """Return the keys of all that may be changed in training, each with its full name.
+
+    Of gaming and state, these are names of parameters (`habit.coding`, `awareness`); of all else,
+    the keys themselves.
+    """
+    contexts = scenario.contexts
+    if subject == "gaming":
+        return {f"gaming.{name}": f"habit.{name}" for name in contexts}
+    if subject == "state":
+        parts = {"values": scenario.values, "habit": contexts, "capability": CAPABILITIES}
+        names = [
+            f"{kind}.{part}" if part else kind
+            for kind in Initial.model_fields
+            for part in parts.get(kind, [""])
+        ]
+        return {f"state.{name}": name for name in names}
+    if subject == "agent":
+        keys = [f"agent.{name}" for name in TRAITS]
+    elif subject == "training":
+        keys = [f"training.{name}" for name in TRAINING_NUMBERS]
+    else:
+        keys = [
+            f"scenario.contexts.{name}.{number}{part}"
+            for name, context in contexts.items()
+            for number in CONTEXT_NUMBERS
+            for part in ([f".{r}" for r in context.responses] if number == "reward" else [""])
+        ]
+    return {key: key for key in keys}
+
+
+def keys_after_training(subject: str) -> tuple[str, ...]:
+    """Return the keys of the numbers of `oversight` or `deployment`."""
+    return tuple(_numbers(AFTER[subject](), subject))
+
+
+def _numbers(spec: Spec, path: str) -> Iterator[str]:
+    for name in type(spec).model_fields:
+        value = getattr(spec, name)
+        if isinstance(value, Spec):
+            yield from _numbers(value, f"{path}.{name}")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{path}.{name}"
+
+
+def _whole(number: float) -> float:
+    """Return a whole number as such, which is what counts have to be."""
+    return int(number) if float(number).is_integer() else number

@@ -17,8 +17,9 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import Program, compile_program
+from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.program import Program
 from sim.result import versions
 from sim.simulation import MOST_AGENTS, MOST_SEED
 from sim.specs.agent import TRAITS

@@ -8,7 +8,7 @@ summary
     are the least and the greatest gaming rate over the last 20 records.
 curves
     A row for each run, step and representative agent: `run`, `step`, `rank`, and what an emergence
-    curve is drawn of. At most 9 representatives stand for a run's agents (`sim.dynamics.quantiles`)
+    curve is drawn of. At most 9 representatives stand for a run's agents (`sim.dynamics.measures`)
     and at most 101 steps for its records.
 full
     A row for each run, step and agent, and every variable.
@@ -24,15 +24,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import Stop, course
-from sim.dynamics.measures import EndWatch, OnsetWatch
-from sim.dynamics.observe import Recorder
-from sim.dynamics.quantiles import quantiles, representatives
+from sim.dynamics.loop import Snapshot, divergence, out_of_bounds, records
+from sim.dynamics.measures import EndWatch, OnsetWatch, quantiles, representatives
+from sim.dynamics.observe import VARIABLES
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
-from sim.dynamics.variables import VARIABLES
-from sim.simulation import divergence, out_of_bounds
 from sim.specs.agent import CAPABILITIES
 from sim.sweeps.plan import Shard
 from sim.utils.progress import CountProgress
@@ -74,10 +71,16 @@ def compute(shard: Shard, *, progress: CountProgress | None = None) -> dict[str,
     with np.errstate(all="ignore"):
         recorder = ShardRecorder(shard)
         engine = get_engine(shard.engine, precision=shard.precision, threads=1)
-        for snapshot in course(
-            engine, recorder.program, recorder.steps, runs=shard.runs, progress=progress
+        for record in records(
+            engine,
+            recorder.program,
+            recorder.steps,
+            names=recorder.names,
+            bounded=False,
+            runs=shard.runs,
+            progress=progress,
         ):
-            recorder.add(snapshot)
+            recorder.add(record)
         return recorder.tables()
 
 
@@ -97,7 +100,6 @@ class ShardRecorder:
         self._count = shard.runs
         self._first = shard.first
         self._agents = shard.part.agents
-        self._recorder = Recorder()
         self._runs = shard.first + np.arange(shard.runs)
         self._error = np.full(shard.runs, None, dtype=object)
         self._onset = OnsetWatch((self.program.agents, len(self.program.layout.contexts)))
@@ -107,22 +109,25 @@ class ShardRecorder:
         self._full: list[pa.Table] = []
         self._summary: pa.Table | None = None
 
-    def add(self, snapshot: Stop) -> None:
-        """Take in a record."""
-        self._check_bounds(snapshot)
-        step, is_last = snapshot.step, snapshot.step == self.steps[-1]
-        in_curves = step in self._curve_steps
-        names = {"gaming_rate", *(CURVES if in_curves else ()), *(SUMMARY if is_last else ())}
+    def names(self, step: int) -> tuple[str, ...]:
+        """Return the variables that the tables need of a step."""
         if self._record == "full":
-            names = set(VARIABLES)
-        values = self._recorder(snapshot.program, step, snapshot.theta, names)
+            return tuple(VARIABLES)
+        curves = CURVES if step in self._curve_steps else ()
+        summary = SUMMARY if step == self.steps[-1] else ()
+        return tuple(dict.fromkeys(("gaming_rate", *curves, *summary)))
+
+    def add(self, record: Snapshot) -> None:
+        """Take in a record."""
+        self._check_bounds(record)
+        step, values = record.step, record.observed
         self._onset.see(step, values["gaming_rate"])
         self._end.see(step, values["gaming_rate"])
-        if in_curves:
+        if step in self._curve_steps:
             self._curves.append(self._curve_rows(step, values))
         if self._record == "full":
             self._full.append(self._full_rows(step, values))
-        if is_last:
+        if step == self.steps[-1]:
             self._summary = self._summary_rows(values)
 
     def tables(self) -> dict[str, pa.Table]:
@@ -138,14 +143,14 @@ class ShardRecorder:
                 tables[name] = rows if keep.all() else rows.filter(pa.array(keep))
         return tables
 
-    def _check_bounds(self, snapshot: Stop) -> None:
-        bad = out_of_bounds(snapshot.program.layout, snapshot.theta)
+    def _check_bounds(self, record: Snapshot) -> None:
+        bad = out_of_bounds(record.program.layout, record.theta)
         if bad.any():
             rows = np.asarray(bad.reshape(len(bad), self._count, -1).any(axis=2))
             for run in np.flatnonzero(rows.any(axis=0)):
                 if self._error[run] is None:
                     row = int(np.argmax(rows[:, run]))
-                    self._error[run] = divergence(snapshot.program.layout, row, snapshot.step)
+                    self._error[run] = divergence(record.program.layout, row, record.step)
 
     def _summary_rows(self, values: Mapping[str, Array]) -> pa.Table:
         columns: dict[str, object] = {"run": self._runs}
@@ -186,7 +191,7 @@ class ShardRecorder:
         columns: dict[str, object] = {
             "run": np.repeat(self._runs, self._agents),
             "step": np.full(self.program.agents, step, np.int64),
-            "agent": self.program.seats.rows.astype(np.int64),
+            "agent": self.program.agent_ids.rows.astype(np.int64),
         }
         for name in VARIABLES:
             columns |= {flat: values[name][place] for flat, place in self._flat(name)}

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import numpy as np
 
-from sim.dynamics.compile import Program
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 
 #: Of the arithmetic; float32 is for exploratory maps.
 Precision = Literal["float64", "float32"]
 
-#: Called with the number of agent-steps done since the last call.
-Progress = Callable[[int], None]
-
 
 class Cohort(Protocol):
-    """Agents in training, who can be moved on step by step."""
+    """Agents in training, step by step."""
 
     def advance(self, start: int, stop: int) -> None:
         """Do the training steps start <= t < stop."""
         ...
 
     def theta(self) -> Array:
-        """Return a copy of θ as it is [P, N], float64."""
+        """Return a copy of θ [P, N], float64."""
         ...
 
 
 class Engine(ABC):
-    """Moves agents through training; the same steps give the same bits, however they are cut.
+    """Does the steps of training; the same steps give the same bits, however they are cut.
 
     Attributes:
         name: What results and progress lines call it.
@@ -43,27 +41,13 @@ class Engine(ABC):
 
     @abstractmethod
     def start(self, program: Program) -> Cohort:
-        """Return a program's agents as they start."""
+        """Return a program's agents at the start."""
 
-    def trajectory(
-        self, program: Program, steps: Sequence[int], *, progress: Progress | None = None
-    ) -> Array:
-        """Train a program's agents from step 0 and return θ at each of `steps`.
-
-        Args:
-            program: Where agents start, and what holds when.
-            steps: The steps to return, increasing.
-            progress: Told how many agent-steps were done.
-
-        Returns:
-            θ, shape [len(steps), P, N], float64.
-        """
-        cohort, now = self.start(program), 0
+    def trajectory(self, program: Program, steps: Sequence[int]) -> Array:
+        """Return θ [S, P, N] at each of `steps`, increasing, from step 0; without events."""
+        cohort = self.start(program)
         history = np.empty((len(steps), *program.theta.shape))
-        for index, step in enumerate(steps):
-            cohort.advance(now, step)
+        for index, (start, stop) in enumerate(pairwise([0, *steps])):
+            cohort.advance(start, stop)
             history[index] = cohort.theta()
-            if progress is not None:
-                progress(program.agents * (step - now))
-            now = step
         return history

@@ -37,8 +37,7 @@ from sim.dynamics.engines.vector import (
     odds_against,
     where,
 )
-from sim.dynamics.estimators import TRAINING_EPISODES
-from sim.dynamics.training import OPACITY
+from sim.dynamics.training import OPACITY, TRAINING_EPISODES
 from sim.specs.agent import CAPABILITIES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -61,10 +60,10 @@ class Tables(NamedTuple):
 
     Attributes:
         features, reward, weight, info, scratchpad, cue, monitor, similarity: As in
-            `sim.dynamics.compile.World`.
+            `sim.dynamics.program.World`.
         present: 1 where a context has a k-th response, and 0 where not.
         motive_credit, leak, spread, anchor, visible_gaming_penalty, transfer, learning_rate: As in
-            `sim.dynamics.compile.Assumptions`.
+            `sim.dynamics.program.Assumptions`.
     """
 
     features: Table
@@ -130,7 +129,7 @@ class _Traits(NamedTuple):
 
 
 class _Assumptions(NamedTuple):
-    """As `sim.dynamics.compile.Assumptions`."""
+    """As `sim.dynamics.program.Assumptions`."""
 
     motive_credit: Vector
     leak: Vector
@@ -142,7 +141,7 @@ class _Assumptions(NamedTuple):
 
 
 class _World(NamedTuple):
-    """As `sim.dynamics.compile.World`, with `present` for `absent`."""
+    """As `sim.dynamics.program.World`, with `present` for `absent`."""
 
     features: Column
     reward: Column
@@ -183,7 +182,7 @@ class _Nature(NamedTuple):
 
 
 class _Mind(NamedTuple):
-    """As `sim.dynamics.cognition.Mind`, apart from these.
+    """As `sim.dynamics.cognition.Activations`, apart from these.
 
     Attributes:
         value_odds, gaming_odds: What policies are shares of: sums over responses.
@@ -241,7 +240,7 @@ class _Estimate(NamedTuple):
 
 
 class _Lesson(NamedTuple):
-    """As `sim.dynamics.step_buffers.Lesson`.
+    """As `sim.dynamics.training.StepBuffers`.
 
     Attributes:
         coefficients: W.
@@ -453,7 +452,7 @@ def expect(
     c: int,
     others: int,
 ) -> _Estimate:
-    """Take the mean over everything that could happen (`estimators.exact`)."""
+    """Take the mean over everything that could happen (`training.estimate_exactly`)."""
     weight, awareness, decision = world.weight[c], mind.awareness[c], mind.decision[c]
     practice = weight * (awareness * decision)
     pressure = weight * earnings.advantage * awareness
@@ -497,7 +496,7 @@ def sample(
     now: int,
     width: int,
 ) -> None:
-    """Take the mean over episodes (`estimators.sampled`)."""
+    """Take the mean over episodes (`training.estimate_from_episodes`)."""
     nothing = fill(nature.horizon, 0.0)
     for c in range(shape.contexts):
         earnings = reward(mind, nature, c)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sim.dynamics.compile import Program, Segment
 from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.engines.kernel import Shape, Table, Tables, kernel
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.specs.agent import TRAITS
 from sim.utils.parallel import usable_processors
@@ -52,14 +52,14 @@ class NumbaEngine(Engine):
         self.precision = precision
 
     def start(self, program: Program) -> VectorCohort:
-        """Return a program's agents as they start (see `Engine.start`)."""
-        seating = Seating(program.agents, self.width, np.dtype(self.precision))
-        return VectorCohort(program, seating, threads=self.threads)
+        """Return a program's agents at the start."""
+        blocks = BlockLayout(program.agents, self.width, np.dtype(self.precision))
+        return VectorCohort(program, blocks, threads=self.threads)
 
 
 @dataclass(frozen=True)
-class Seating:
-    """How agents sit in blocks; the last agent also takes the seats that are left.
+class BlockLayout:
+    """Division of agents into blocks; the last agent also fills the places beyond it.
 
     Attributes:
         agents: N.
@@ -72,18 +72,18 @@ class Seating:
     dtype: np.dtype[np.floating]
 
     @property
-    def blocks(self) -> int:
-        """How many blocks there are."""
+    def count(self) -> int:
+        """The number of blocks."""
         return -(-self.agents // self.width)
 
     def tabulate(self, x: NDArray[Any], dtype: DTypeLike | None = None) -> Table:
         """Return numbers [..., N] or [..., 1] as a table [blocks, length, W] or [1, length, W]."""
         flat = x.reshape(-1, x.shape[-1])
-        blocks = self.blocks if x.shape[-1] > 1 else 1
-        seats = np.minimum(np.arange(blocks * self.width), x.shape[-1] - 1)
+        blocks = self.count if x.shape[-1] > 1 else 1
+        agents = np.minimum(np.arange(blocks * self.width), x.shape[-1] - 1)
         table = aligned((blocks, len(flat), self.width), self.dtype if dtype is None else dtype)
         for length, row in enumerate(flat):
-            table[:, length] = row[seats].reshape(blocks, self.width)
+            table[:, length] = row[agents].reshape(blocks, self.width)
         return table
 
     def gather(self, table: Table) -> Array:
@@ -93,59 +93,52 @@ class Seating:
 
 
 class VectorCohort:
-    """All agents of a program, in blocks.
+    """All agents of a program, in blocks, on up to so many threads (see `Cohort`)."""
 
-    Args:
-        program: The run.
-        seating: How they sit.
-        threads: How many may be used.
-    """
-
-    def __init__(self, program: Program, seating: Seating, *, threads: int) -> None:
+    def __init__(self, program: Program, blocks: BlockLayout, *, threads: int) -> None:
         traits = np.stack([getattr(program.traits, name) for name in TRAITS])
-        seeds = program.seats.seeds
+        seeds = program.agent_ids.seeds
         low, high = seeds & np.uint64(0xFFFFFFFF), seeds >> np.uint64(32)
-        self._program, self._seating, self._threads = program, seating, threads
-        self._theta = seating.tabulate(program.theta)
-        self._origin = seating.tabulate(program.pulled_to)
-        self._traits = seating.tabulate(traits)
-        self._seats = seating.tabulate(np.stack([program.seats.rows, low, high]), np.uint64)
-        self._term: Term | None = None
+        self._program, self._blocks, self._threads = program, blocks, threads
+        self._theta = blocks.tabulate(program.theta)
+        self._origin = blocks.tabulate(program.anchor_or_origin)
+        self._traits = blocks.tabulate(traits)
+        self._ids = blocks.tabulate(np.stack([program.agent_ids.rows, low, high]), np.uint64)
+        self._segment: KernelSegment | None = None
 
     def advance(self, start: int, stop: int) -> None:
         """Do the training steps start <= t < stop."""
-        now = start
-        while now < stop:
-            segment = self._program.at(now)
+        while start < stop:
+            segment = self._program.at(start)
             last = segment is self._program.segments[-1]
-            then = stop if last else min(stop, segment.stop)
-            if self._term is None or self._term.segment is not segment:
-                self._term = Term.of(segment, self._program, self._seating)
-            self._train(self._term, now, then)
-            now = then
+            end = stop if last else min(stop, segment.stop)
+            if self._segment is None or self._segment.source is not segment:
+                self._segment = KernelSegment(segment, self._program, self._blocks)
+            self._train(self._segment, start, end)
+            start = end
 
     def theta(self) -> Array:
         """Return a copy of θ as it is [P, N], float64."""
-        return self._seating.gather(self._theta)
+        return self._blocks.gather(self._theta)
 
-    def _train(self, term: Term, start: int, stop: int) -> None:
+    def _train(self, segment: KernelSegment, start: int, stop: int) -> None:
         """Share the blocks out among threads: to each as many, side by side."""
-        work = self._program.agents * term.shape.contexts * (stop - start)
-        threads = min(self._threads, self._seating.blocks, max(1, work // WORTH_A_THREAD))
-        cuts = [self._seating.blocks * thread // threads for thread in range(threads + 1)]
-        train, width = kernel(self._seating.width), self._seating.width
+        work = self._program.agents * segment.shape.contexts * (stop - start)
+        threads = min(self._threads, self._blocks.count, max(1, work // WORTH_A_THREAD))
+        cuts = [self._blocks.count * thread // threads for thread in range(threads + 1)]
+        train, width = kernel(self._blocks.width), self._blocks.width
 
         def train_blocks(first: int, last: int) -> None:
-            room = aligned((1, term.shape.room, width), self._seating.dtype)
+            room = aligned((1, segment.shape.room, width), self._blocks.dtype)
             words = aligned((1, 4, width), np.uint64)
             train(
                 self._theta,
                 self._origin,
                 self._traits,
-                self._seats,
-                term.tables,
-                term.places,
-                term.shape,
+                self._ids,
+                segment.tables,
+                segment.places,
+                segment.shape,
                 room,
                 words,
                 first,
@@ -155,39 +148,30 @@ class VectorCohort:
             )
 
         if threads == 1:
-            train_blocks(0, self._seating.blocks)
+            train_blocks(0, self._blocks.count)
             return
         with ThreadPoolExecutor(threads) as pool:
             for _ in pool.map(train_blocks, cuts[:-1], cuts[1:]):
                 pass
 
 
-@dataclass(frozen=True)
-class Term:
+class KernelSegment:
     """A segment as the kernel takes it.
 
+    Where all agents share all numbers, the tables hold single ones: they take up less of the cache.
+    Where any agent has its own, there are vectors of all of them.
+
     Attributes:
-        segment: The segment.
-        shape: How long things are.
+        source: The segment.
+        shape: The sizes of things.
         tables: The trained part of its world, and its assumptions.
-        places: Which habits belong to the contexts that are trained [C].
+        places: Which habits belong to the trained contexts [C].
     """
 
-    segment: Segment
-    shape: Shape
-    tables: Tables
-    places: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, segment: Segment, program: Program, seating: Seating) -> Term:
-        """Prepare a segment for the agents of a program.
-
-        Where all agents share all numbers, the tables hold single ones: they take up less of the
-        cache. Where any agent has its own, there are vectors of all of them.
-        """
+    def __init__(self, segment: Segment, program: Program, blocks: BlockLayout) -> None:
         world, assumptions = segment.world.where_trained(), segment.assumptions
-        others, contexts, values, _ = world.features.shape
-        absent = np.zeros((others, contexts, 1)) if world.absent is None else world.absent
+        count, contexts, values, _ = world.features.shape
+        absent = np.zeros((count, contexts, 1)) if world.absent is None else world.absent
         numbers: dict[str, NDArray[Any]] = {
             "features": world.features.swapaxes(0, 1),
             "reward": world.reward.swapaxes(0, 1),
@@ -197,12 +181,14 @@ class Term:
             if name not in numbers:
                 numbers[name] = getattr(world if hasattr(world, name) else assumptions, name)
         if all(x.shape[-1] == 1 for x in numbers.values()):
-            tables = {name: x.astype(seating.dtype).ravel() for name, x in numbers.items()}
+            tables = {name: x.astype(blocks.dtype).ravel() for name, x in numbers.items()}
         else:
-            tables = {name: seating.tabulate(x) for name, x in numbers.items()}
-        shape = Shape(
+            tables = {name: blocks.tabulate(x) for name, x in numbers.items()}
+        self.source, self.tables = segment, Tables(**tables)
+        self.places = world.places.astype(np.intp)
+        self.shape = Shape(
             contexts=contexts,
-            others=others,
+            others=count,
             values=values,
             habits=len(program.layout.contexts),
             episodes=assumptions.episodes if assumptions.estimator == "sampled" else 0,
@@ -211,7 +197,6 @@ class Term:
             spreads=bool(assumptions.spread.any()),
             anchors=bool(assumptions.anchor.any()),
         )
-        return cls(segment, shape, Tables(**tables), world.places.astype(np.intp))
 
 
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Table:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sim.dynamics.cognition import Activations, anticipate, attend, decide, perceive
-from sim.dynamics.compile import Program, Segment
+from sim.dynamics.cognition import Activations, attend, think
 from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.numerics import GROUP, calculating, whole_groups
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
-from sim.dynamics.step_buffers import StepBuffers
-from sim.dynamics.training import learn, reward, update
+from sim.dynamics.training import StepBuffers, learn, reward, update
 
 #: Wide enough to outweigh the cost of calling NumPy, narrow enough for the caches (`make bench`).
 BLOCK = 2048
 
 
 class NumpyEngine(Engine):
-    """Runs agents in blocks of `block`."""
+    """Trains agents in blocks of `block`."""
 
     name = "numpy"
     precision: Precision = "float64"
@@ -27,13 +26,13 @@ class NumpyEngine(Engine):
         self.block = -(-block // GROUP) * GROUP
 
     def start(self, program: Program) -> BlockCohort:
-        """Return a program's agents as they start (see `Engine.start`)."""
+        """Return a program's agents at the start."""
         cut = np.split(np.arange(program.agents), range(self.block, program.agents, self.block))
         return BlockCohort([Block(program, rows) for rows in cut])
 
 
 class BlockCohort:
-    """All agents of a program, as blocks that are kept alive between calls."""
+    """All agents of a program, in blocks (see `Cohort`)."""
 
     def __init__(self, blocks: list[Block]) -> None:
         self._blocks = blocks
@@ -44,23 +43,24 @@ class BlockCohort:
             block.advance(start, stop)
 
     def theta(self) -> Array:
-        """Return a copy of θ as it is [P, N]."""
+        """Return a copy of θ [P, N]."""
         parts = [block.theta[:, : block.agents] for block in self._blocks]
         return np.concatenate(parts, axis=1, dtype=np.float64)
 
 
 class Block:
-    """Agents that go through training side by side.
+    """Agents that are trained side by side.
 
-    There are seats for a whole number of groups; the last agent also takes those that are left.
+    A block is a whole number of groups wide; the last agent also fills the places beyond it.
 
     Args:
         program: The run.
-        rows: Which of its agents sit here.
+        rows: Which of its agents are in the block.
         dtype: Of all arrays; complex for Jacobians.
 
     Attributes:
-        theta: θ [P, seats], changed in place by `advance`.
+        agents: How many agents there are.
+        theta: θ [P, width], changed in place by `advance`.
     """
 
     def __init__(
@@ -68,26 +68,26 @@ class Block:
     ) -> None:
         self.agents = len(rows)
         self.program = program.take(whole_groups(rows))
-        self.origin = self.program.pulled_to.astype(dtype)
+        self.origin = self.program.anchor_or_origin.astype(dtype)
         self.theta = self.program.theta.astype(dtype)
         self.state = program.layout.view(self.theta)
-        self._term: Term | None = None
+        self._stepper: _Stepper | None = None
 
     def advance(self, start: int, stop: int) -> None:
         """Do the training steps start <= t < stop."""
         with calculating():
             for t in range(start, stop):
                 segment = self.program.at(t)
-                if self._term is None or self._term.segment is not segment:
-                    self._term = Term(self, segment)
-                self._term.step(t)
+                if self._stepper is None or self._stepper.segment is not segment:
+                    self._stepper = _Stepper(self, segment)
+                self._stepper.step(t)
 
 
-class Term:
-    """A block's training while nothing about the world changes, with all the buffers for it.
+class _Stepper:
+    """Training steps of a block in one segment, with all the buffers for them.
 
-    One step is, in this order: perceive, anticipate, decide (sim.dynamics.cognition), reward,
-    learn, update (sim.dynamics.training). To attend (what inputs tell) is done once.
+    A step is, in this order: think (`sim.dynamics.cognition`), reward, learn, update
+    (`sim.dynamics.training`). To attend to inputs is done once.
     """
 
     def __init__(self, block: Block, segment: Segment) -> None:
@@ -95,18 +95,15 @@ class Term:
         self._block = block
         self._world = segment.world.where_trained()
         agents, dtype = block.theta.shape[1], block.theta.dtype
-        self._mind = Activations.empty(self._world, agents, dtype)
-        self._lesson = StepBuffers.empty(self._world, block.program.layout, agents, dtype)
+        self._mind = Activations(self._world, agents, dtype)
+        self._buffers = StepBuffers(self._world, block.program.layout, agents, dtype)
         attend(self._mind, self._world, block.program.traits)
 
     def step(self, t: int) -> None:
-        """Do training step t."""
-        mind, lesson, world, block = self._mind, self._lesson, self._world, self._block
-        traits, seats, state = block.program.traits, block.program.seats, block.state
+        mind, buffers, world, block = self._mind, self._buffers, self._world, self._block
+        traits, ids, state = block.program.traits, block.program.agent_ids, block.state
         assumptions = self.segment.assumptions
-        perceive(mind, world, traits, state)
-        anticipate(mind, world, traits, state)
-        decide(mind, world, traits, state)
-        reward(lesson, mind, world, state, assumptions)
-        learn(lesson, mind, world, traits, seats, state, assumptions, t)
-        update(block.theta, lesson, assumptions, start=block.origin)
+        think(mind, world, traits, state)
+        reward(buffers, mind, world, state, assumptions)
+        learn(buffers, mind, world, traits, ids, state, assumptions, t)
+        update(block.theta, buffers, assumptions, origin=block.origin)

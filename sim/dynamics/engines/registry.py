@@ -34,14 +34,14 @@ _ENGINES: dict[str, Callable[[Precision, int | None], Engine]] = {"numpy": _nump
 
 @cache
 def has_numba() -> bool:
-    """Say whether Numba is installed."""
+    """Return whether Numba is installed."""
     return find_spec("numba") is not None
 
 
 def get_engine(
     name: str = "auto", *, precision: str = "float64", threads: int | None = None
 ) -> Engine:
-    """Return an engine by name; `auto` takes the fastest that is installed.
+    """Return an engine by name.
 
     Args:
         name: `numpy`, `numba`, or `auto`.

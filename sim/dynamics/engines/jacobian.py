@@ -1,9 +1,8 @@
-"""The Jacobian of an update: how a step would change if the agent were another by a little.
+"""The Jacobian of a training step, whose eigenvalues tell stability (MODEL.md section 5).
 
-MODEL.md section 5, stability, is about its eigenvalues. It is had by a complex step: the NumPy
-engine runs on θ + i h e_j, and the imaginary part over h is the derivative, with no difference in
-which digits could be lost (Squire and Trapp, "Using complex variables to estimate derivatives of
-real functions", 1998).
+It is computed by a complex step: the NumPy engine runs on θ + i h e_j, and the imaginary part over
+h is the derivative, with no difference in which digits could be lost (Squire and Trapp, "Using
+complex variables to estimate derivatives of real functions", 1998).
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.dynamics.compile import Program
 from sim.dynamics.engines.engine import Precision
 from sim.dynamics.engines.numpy_engine import BLOCK, Block
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, nearest
 
@@ -32,8 +31,8 @@ def update_jacobian(
     selection does not, as it stands beside training.
 
     Args:
-        program: Who the agents are, and what holds when.
-        theta: Where they are [P, N].
+        program: The agents, and what holds when.
+        theta: θ [P, N].
         step: The step; it says which phase of the world.
         precision: Must be `float64`.
 
@@ -52,13 +51,13 @@ def update_jacobian(
     at_once = max(1, BLOCK // size)
     for start in range(0, agents, at_once):
         rows = np.arange(start, min(start + at_once, agents))
-        # Side by side, a copy of each agent for each parameter, with that one moved.
+        # Side by side, a copy of each agent for each parameter, with that one perturbed.
         block = Block(program, np.repeat(rows, size), dtype=np.complex128)
-        seats = slice(block.agents)
-        block.theta[:, seats] = np.repeat(theta[:, rows], size, axis=1)
-        block.theta[:, seats] += 1j * TINY * np.tile(np.eye(size), len(rows))
+        copies = slice(block.agents)
+        block.theta[:, copies] = np.repeat(theta[:, rows], size, axis=1)
+        block.theta[:, copies] += 1j * TINY * np.tile(np.eye(size), len(rows))
         block.advance(step, step + 1)
-        slopes = block.theta[:, seats].imag / TINY
+        slopes = block.theta[:, copies].imag / TINY
         jacobian[rows] = slopes.reshape(size, len(rows), size).swapaxes(0, 1)
     return jacobian
 

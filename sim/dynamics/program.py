@@ -1,0 +1,288 @@
+"""Runs as arrays: everything that an engine needs (MODEL.md sections 1, 2, 4).
+
+Axes stand in the order response (K), context (C), value (D), agent (always last). The axis of
+agents has length 1 where all agents share a number, and N where each has its own, as in a sweep:
+its runs are agents of one program. Below, "·" stands for this axis.
+
+Nothing in the model depends on Φ, u or R but through differences between responses of one context,
+so the first response serves as origin: what is measured over responses is measured against it, and
+arrays over responses hold the K − 1 others. For K = 2 that halves the work of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.dynamics.columns import Rows, take
+from sim.dynamics.population import AgentIds, Traits
+from sim.dynamics.state import Array, Layout
+
+Operation = Literal["set", "freeze", "scale", "gate"]
+Flags = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+T = TypeVar("T", "World", "Assumptions")
+#: Attributes of a world that follow from the others.
+_DERIVED = {"reward", "first_reward", "looks_best", "weight", "trained", "places"}
+
+
+@cache
+def _names(arrays: type, axis: str) -> dict[str, int]:
+    """Return which arrays of a dataclass have an axis, and where."""
+    hints = get_type_hints(arrays, include_extras=True)
+    axes = {name: getattr(hint, "__metadata__", [""])[0] for name, hint in hints.items()}
+    return {name: axes[name].index(axis) for name in axes if axis in axes[name]}
+
+
+@dataclass(frozen=True)
+class World:
+    """The contexts of one phase as arrays, each annotated with its axes and meaning.
+
+    Axes: K responses, k all but the first, C contexts, c contexts of habits, D values, n agents (1
+    or N), 1 one entry. What is over k is measured against the first response, and zero where a
+    context has no such response.
+    """
+
+    features: Annotated[Array, "kCDn", "Φ"]
+    reward: Annotated[Array, "kCn", "R"]
+    first_reward: Annotated[Array, "Cn", "R of the first response"]
+    absent: Annotated[Flags | None, "kC1", "a context has no such response; None if all have K"]
+    weight: Annotated[Array, "Cn", "p, normalised over the training contexts, zero elsewhere"]
+    info: Annotated[Array, "Cn", "i"]
+    scratchpad: Annotated[Array, "Cn", "s"]
+    cue: Annotated[Array, "Cn", "e"]
+    monitor: Annotated[Array, "Cn", "m"]
+    similarity: Annotated[Array, "cCn", "S: how far a habit learnt in C serves in c"]
+    places: Annotated[Indices, "C", "rows of h that belong to these contexts"]
+    trained: Annotated[Indices, "", "contexts with p > 0"]
+    training: Annotated[Flags, "C", "kind is training"]
+    pre_deployment: Annotated[Flags, "C", "kind is training, evaluation or red_team"]
+    looks_best: Annotated[Flags, "KCn", "a response has the highest reward of its context"]
+    subversive: Annotated[Flags, "KC", "a response, in deployment, acts against human control"]
+    twin: Annotated[Indices, "C", "index of the twin; -1 for none"]
+    twin_response: Annotated[Indices, "KC", "the same response in the twin; -1 for none"]
+    all_rewards: Annotated[Array, "KCn", "R of all responses, as specs state it"]
+    raw_weight: Annotated[Array, "Cn", "weights as specs state them"]
+
+    @classmethod
+    def derive(
+        cls, *, all_rewards: Array, raw_weight: Array, absent: Flags | None, **arrays: Any
+    ) -> World:
+        """Return a world from all of its arrays but those in `_DERIVED`, which follow."""
+        present = np.ones((*all_rewards.shape[:2], 1), dtype=bool)
+        if absent is not None:
+            present[1:] = ~absent
+        weight = np.where(arrays["training"][:, None], raw_weight, 0.0)
+        weight /= weight.max(axis=0)
+        best = np.where(present, all_rewards, -np.inf).max(axis=0)
+        return cls(
+            all_rewards=all_rewards,
+            raw_weight=raw_weight,
+            absent=absent,
+            reward=np.where(present[1:], all_rewards[1:] - all_rewards[0], 0.0),
+            first_reward=all_rewards[0],
+            looks_best=present & (all_rewards == best),
+            weight=weight / np.cumsum(weight, axis=0)[-1],  # in order, for one run as for many
+            trained=np.flatnonzero(weight.any(axis=1)),
+            places=np.arange(len(weight)),
+            **arrays,
+        )
+
+    def with_numbers(self, **numbers: Array) -> World:
+        """Return the world with other stated numbers, and what follows from them."""
+        names = {each.name for each in fields(self)} - _DERIVED
+        return World.derive(**{name: getattr(self, name) for name in names} | numbers)
+
+    def where_trained(self) -> World:
+        """Return the part of this world that feeds gradients: all that a training step looks at."""
+        part: dict[str, Any] = {
+            name: np.take(getattr(self, name), self.trained, axis=axis)
+            for name, axis in _names(World, "C").items()
+            if getattr(self, name) is not None
+        }
+        if self.absent is not None and not part["absent"].any():
+            part["absent"] = None
+        return replace(self, trained=np.arange(len(self.trained)), **part)
+
+    def take(self, rows: Rows) -> World:
+        """Return the world of some agents."""
+        return _take_fields(self, rows, _names(World, "n"))
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """Rules by which training turns reward into change (MODEL.md section 4); axes as in `World`."""
+
+    estimator: Literal["exact", "sampled"]
+    episodes: Annotated[int, "", "B, episodes of a step of the sampled estimator"]
+    update_rule: Literal["policy_gradient", "replicator"]
+    motive_credit: Annotated[Array, "n"]
+    leak: Annotated[Array, "n"]
+    spread: Annotated[Array, "n"]
+    anchor: Annotated[Array, "n"]
+    visible_gaming_penalty: Annotated[Array, "n"]
+    transfer: Annotated[Array, "Jn"]
+    learning_rate: Annotated[Array, "Pn", "η of each parameter"]
+
+    def with_numbers(self, **numbers: Array) -> Assumptions:
+        """Return assumptions with other numbers."""
+        return replace(self, **numbers)  # type: ignore[arg-type]
+
+    def take(self, rows: Rows) -> Assumptions:
+        """Return the assumptions of some agents."""
+        return _take_fields(self, rows, _names(Assumptions, "n"))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of steps, start <= t < stop, in which nothing about the world changes."""
+
+    start: int
+    stop: int
+    phase: str
+    world: World
+    assumptions: Assumptions
+
+    def take(self, rows: Rows) -> Segment:
+        """Return the segment as some agents meet it."""
+        return replace(self, world=self.world.take(rows), assumptions=self.assumptions.take(rows))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Selection of agents by developers (MODEL.md section 4), alike in all runs of a program.
+
+    Attributes:
+        every: S, steps from one selection to the next.
+        episodes: M, on how many an agent's reward is measured.
+        survivors: How many agents of a run are kept.
+        mutation: Standard deviation of what is added to each parameter of a copy.
+    """
+
+    every: int
+    episodes: int
+    survivors: int
+    mutation: float
+
+
+@dataclass(frozen=True)
+class AgentIntervention:
+    """An intervention on agents: on rows of θ, or on a trait (`sim.dynamics.interventions`).
+
+    Attributes:
+        operation: `set`, `freeze` and `gate` hold rows of θ until `stop`; `scale` acts once.
+        rows: Of θ; none if it acts on a trait.
+        trait: The name of a trait; "" if it acts on rows of θ.
+        number: What is set or multiplied by [·]; not used by `freeze`.
+        start, stop: From which step on, and before which it ends.
+    """
+
+    operation: Operation
+    rows: Indices
+    trait: str
+    number: Array
+    start: int
+    stop: int
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether rows of θ are held."""
+        return not self.trait and self.operation != "scale"
+
+
+@dataclass(frozen=True)
+class Program:
+    """Runs as arrays: agents, their start, and what holds when.
+
+    Attributes:
+        layout: Which row of θ is which parameter.
+        responses: The names of each context's responses.
+        kinds: The kind of each context.
+        human_values: w [D, ·]; zeros if the scenario names none.
+        traits: Each agent's fixed numbers, each [N].
+        agent_ids: Which random draws are whose.
+        theta: θ [P, N] at the step from which agents are trained.
+        origin: θ_0 [P, N], where each agent's lineage started.
+        ancestor: [N], the number, in its run, of the agent that started the lineage.
+        segments: Without gaps, from step 0; the last holds for its `stop` as well.
+        selection: How agents are selected, if they are.
+        interventions: On agents in the course of training.
+        anchor: Where the anchor pulls to while rows of θ are held [P, N]; None: to the origin.
+        ungated: What gated habits come back to [P, N]; None before the first intervention.
+        own_traits: The traits that agents have without interventions; None: `traits`.
+    """
+
+    layout: Layout
+    responses: tuple[tuple[str, ...], ...]
+    kinds: tuple[str, ...]
+    human_values: Array
+    traits: Traits
+    agent_ids: AgentIds
+    theta: Array
+    origin: Array
+    ancestor: Indices
+    segments: tuple[Segment, ...]
+    selection: Selection | None
+    interventions: tuple[AgentIntervention, ...] = ()
+    anchor: Array | None = None
+    ungated: Array | None = None
+    own_traits: Traits | None = None
+
+    @property
+    def agents(self) -> int:
+        """N: the number of agents, of all runs together."""
+        return int(self.theta.shape[1])
+
+    @property
+    def steps(self) -> int:
+        """T: the number of training steps."""
+        return self.segments[-1].stop
+
+    @property
+    def anchor_or_origin(self) -> Array:
+        """The state that the anchor pulls to [P, N]."""
+        return self.origin if self.anchor is None else self.anchor
+
+    def at(self, step: int) -> Segment:
+        """Return the segment in force at a step; at the end of training, the last one."""
+        return next((s for s in self.segments if step < s.stop), self.segments[-1])
+
+    def take(self, rows: Rows) -> Program:
+        """Return the program of some agents."""
+        part = self._take_agents(rows)
+        return replace(
+            part,
+            human_values=take(self.human_values, rows),
+            agent_ids=self.agent_ids.take(rows),
+            theta=self.theta[:, rows],
+            interventions=tuple(
+                replace(each, number=take(each.number, rows)) for each in self.interventions
+            ),
+            segments=tuple(segment.take(rows) for segment in self.segments),
+        )
+
+    def inherit(self, parents: Indices, theta: Array) -> Program:
+        """Return the program with copies of parents in all places, which keep their draws."""
+        return replace(self._take_agents(parents), theta=theta)
+
+    def _take_agents(self, rows: Rows) -> Program:
+        """Return the program with the parts that copies inherit taken from some rows."""
+        return replace(
+            self,
+            traits=self.traits.take(rows),
+            origin=self.origin[:, rows],
+            ancestor=self.ancestor[rows],
+            anchor=None if self.anchor is None else self.anchor[:, rows],
+            ungated=None if self.ungated is None else self.ungated[:, rows],
+            own_traits=None if self.own_traits is None else self.own_traits.take(rows),
+        )
+
+
+def _take_fields(arrays: T, rows: Rows, names: Iterable[str]) -> T:
+    part: dict[str, Any] = {name: take(getattr(arrays, name), rows) for name in names}
+    return replace(arrays, **part)
