@@ -22,9 +22,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import combinations, product
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from sim.specs.agent import CAPABILITIES
 from sim.specs.base import NonNegative, Real, Share, Spec, refuse, within
@@ -33,7 +34,7 @@ from sim.specs.keys import full_key
 from sim.specs.library import read_yaml, resolve
 from sim.specs.scenario import Scenario
 
-#: The hidden number by which values lie along human values, as correlations call it.
+#: The hidden number by which values lie along human values, in correlations.
 ALIGNMENT = "alignment"
 Positive = Annotated[float, Field(ge=1e-9), within(low=1e-9)]
 Rho = Annotated[float, Field(ge=-1.0, le=1.0), within(low=-1.0, high=1.0)]
@@ -101,17 +102,16 @@ class Mixture(Spec):
     second: Normal
 
 
-_SPECS: dict[str, type[Spec]] = {
-    str(spec.model_fields["kind"].default): spec
-    for spec in (Point, Normal, LogNormal, Uniform, Beta, LogitNormal, Mixture)
-}
-KINDS = tuple(_SPECS)
+AnyDistribution = Point | Normal | LogNormal | Uniform | Beta | LogitNormal | Mixture
+KINDS = [str(spec.model_fields["kind"].default) for spec in get_args(AnyDistribution)]
 
 
 def _with_kind(value: object) -> object:
     """Return a plain number as a point, and refuse an unknown kind."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"kind": "point", "value": value}
+    if not isinstance(value, Mapping | AnyDistribution):
+        raise PydanticCustomError("distribution", "must be a number, or a mapping with a kind")
     if isinstance(value, Mapping):
         if "kind" not in value:
             raise refuse("is missing; allowed: {kinds}", at="kind", kinds=", ".join(KINDS))
@@ -120,27 +120,7 @@ def _with_kind(value: object) -> object:
     return value
 
 
-def _kind_of(value: object) -> str | None:
-    kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
-    return None if kind is None else str(kind)
-
-
-AnyDistribution = Point | Normal | LogNormal | Uniform | Beta | LogitNormal | Mixture
-Distribution = Annotated[
-    Annotated[Point, Tag("point")]
-    | Annotated[Normal, Tag("normal")]
-    | Annotated[LogNormal, Tag("lognormal")]
-    | Annotated[Uniform, Tag("uniform")]
-    | Annotated[Beta, Tag("beta")]
-    | Annotated[LogitNormal, Tag("logit_normal")]
-    | Annotated[Mixture, Tag("mixture")],
-    Discriminator(
-        _kind_of,
-        custom_error_type="distribution",
-        custom_error_message="must be a number, or a mapping with a kind",
-    ),
-    BeforeValidator(_with_kind),
-]
+Distribution = Annotated[AnyDistribution, Field(discriminator="kind"), BeforeValidator(_with_kind)]
 
 
 class Goals(Spec):
