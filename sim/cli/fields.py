@@ -50,7 +50,7 @@ def check_engine(name: str) -> str:
     try:
         get_engine(name)
     except SpecError as error:
-        raise refuse("{problem}", problem=str(error).removeprefix("engine: ")) from None
+        raise refuse(str(error).removeprefix("engine: ")) from None
     return name
 
 

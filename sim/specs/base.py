@@ -144,7 +144,7 @@ class Spec(BaseModel, metaclass=_OneLineErrors):
             for key in data:
                 if key not in cls.model_fields:
                     hint = nearest(str(key), cls.model_fields)
-                    raise refuse("unknown key; {hint}", at=str(key), hint=hint)
+                    raise refuse(f"unknown key; {hint}", at=str(key))
             return {key: plain(value) for key, value in data.items()}
         return data
 
@@ -181,12 +181,8 @@ def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
     def by_name(value: object) -> object:
         if isinstance(value, list | tuple):
             if len(value) != len(names):
-                raise refuse(
-                    "must have {required} numbers ({names}), not {count}",
-                    required=len(names),
-                    names=", ".join(names),
-                    count=len(value),
-                )
+                numbers = f"{len(names)} numbers ({', '.join(names)})"
+                raise refuse(f"must have {numbers}, not {len(value)}")
             return dict(zip(names, value, strict=True))
         if isinstance(value, RealNumber) and not isinstance(value, bool):
             return dict.fromkeys(names, value)
@@ -199,13 +195,9 @@ def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
     return BeforeValidator(by_name)
 
 
-def refuse(message: str, *, at: str = "", **context: object) -> PydanticCustomError:
-    """Return the error by which a validator refuses its value.
-
-    `{name}` in the message is taken from the context; `at` is the path below the value.
-    """
-    texts = {key: str(value) for key, value in context.items()}
-    return PydanticCustomError("refused", message, {"at": at, **texts})
+def refuse(message: str, *, at: str = "") -> PydanticCustomError:
+    """Return the error by which a validator refuses what stands `at` a path below its value."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "at": at})
 
 
 def describe(error: ValidationError, *, path: str) -> str:

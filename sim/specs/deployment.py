@@ -18,9 +18,8 @@ Graph = Literal["complete", "small_world", "none"]
 def _a_share(quorum: object) -> object:
     if isinstance(quorum, int | float) and not isinstance(quorum, bool) and quorum > 1:
         raise refuse(
-            "a quorum of {quorum} times the number of copies is more than there are; it is a "
-            "share of them, above 0 and at most 1",
-            quorum=f"{quorum:g}",
+            f"a quorum of {quorum:g} times the number of copies is more than there are; it is a "
+            "share of them, above 0 and at most 1"
         )
     return quorum
 
@@ -65,12 +64,9 @@ class Deployment(Spec):
             maximum = self.copies - 1
             if self.neighbours < 2 or self.neighbours % 2 or self.neighbours > maximum:
                 raise refuse(
-                    "got {got} in a small world of {copies} copies: must be even, and from 2 "
-                    "(fewer leave copies out) to {maximum}",
+                    f"got {self.neighbours} in a small world of {self.copies} copies: must be "
+                    f"even, and from 2 (fewer leave copies out) to {maximum - maximum % 2}",
                     at="neighbours",
-                    got=self.neighbours,
-                    copies=self.copies,
-                    maximum=maximum - maximum % 2,
                 )
         return self
 
@@ -78,22 +74,14 @@ class Deployment(Spec):
         linked = {copy for edge in edges for copy in edge}
         beyond = sorted(copy for copy in linked if copy >= self.copies)
         if beyond:
-            raise refuse(
-                "there is no copy {copy}; the {copies} copies are 0 to {last}",
-                at="edges",
-                copy=beyond[0],
-                copies=self.copies,
-                last=self.copies - 1,
-            )
+            copies = f"the {self.copies} copies are 0 to {self.copies - 1}"
+            raise refuse(f"there is no copy {beyond[0]}; {copies}", at="edges")
         isolated = [copy for copy in range(self.copies) if copy not in linked]
         if isolated and self.copies > 1:
             raise refuse(
-                "leave {count} of {copies} copies out (the first is {first}); link each to "
-                "another, or say graph: none",
+                f"leave {len(isolated)} of {self.copies} copies out (the first is {isolated[0]}); "
+                "link each to another, or say graph: none",
                 at="edges",
-                count=len(isolated),
-                copies=self.copies,
-                first=isolated[0],
             )
 
     def shares(self, scenario: Scenario) -> dict[str, float]:

@@ -37,10 +37,9 @@ class OversightStep(Spec):
     def _check_encounters(self) -> Self:
         if self.strength and not self.encounters:
             raise refuse(
-                "a step of strength {strength} that is faced 0 times finds nothing; set "
+                f"a step of strength {self.strength:g} that is faced 0 times finds nothing; set "
                 "encounters to 1 or more, or strength to 0",
                 at="encounters",
-                strength=f"{self.strength:g}",
             )
         return self
 

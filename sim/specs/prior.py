@@ -73,7 +73,7 @@ class Uniform(Spec):
     @model_validator(mode="after")
     def _low_is_below_high(self) -> Self:
         if self.low >= self.high:
-            raise refuse("must be above low ({low})", at="high", low=f"{self.low:g}")
+            raise refuse(f"must be above low ({self.low:g})", at="high")
         return self
 
 
@@ -114,9 +114,9 @@ def _with_kind(value: object) -> object:
         raise PydanticCustomError("distribution", "must be a number, or a mapping with a kind")
     if isinstance(value, Mapping):
         if "kind" not in value:
-            raise refuse("is missing; allowed: {kinds}", at="kind", kinds=", ".join(KINDS))
+            raise refuse(f"is missing; allowed: {', '.join(KINDS)}", at="kind")
         if value["kind"] not in KINDS:
-            raise refuse("unknown kind; {hint}", at="kind", hint=nearest(value["kind"], KINDS))
+            raise refuse(f"unknown kind; {nearest(value['kind'], KINDS)}", at="kind")
     return value
 
 

@@ -131,11 +131,8 @@ class Scenario(Spec):
             ]
             for name in contexts:
                 if name not in whole:
-                    raise refuse(
-                        "this context has no responses; if it is to change another: {hint}",
-                        at=str(name),
-                        hint=nearest(str(name), whole),
-                    )
+                    hint = f"if it is to change another: {nearest(str(name), whole)}"
+                    raise refuse(f"this context has no responses; {hint}", at=str(name))
         return contexts
 
     @model_validator(mode="after")
@@ -165,19 +162,11 @@ class Scenario(Spec):
         if twin is context:
             raise refuse("a context is no twin of itself", at=path)
         if twin.kind != "deployment":
-            raise refuse(
-                "{name} is of kind {kind}; a twin is a deployment context",
-                at=path,
-                name=name,
-                kind=twin.kind,
-            )
+            kind = f"{name} is of kind {twin.kind}"
+            raise refuse(f"{kind}; a twin is a deployment context", at=path)
         if set(twin.responses) != set(context.responses):
-            raise refuse(
-                "{name} must have the same responses ({responses})",
-                at=path,
-                name=name,
-                responses=", ".join(context.responses),
-            )
+            responses = ", ".join(context.responses)
+            raise refuse(f"{name} must have the same responses ({responses})", at=path)
 
     def __repr__(self) -> str:
         counts = f"{len(self.contexts)} contexts, {len(self.values)} values"
@@ -198,11 +187,8 @@ class Scenario(Spec):
             return
         count = len(self.contexts)
         if len(self.similarity) != count or any(len(row) != count for row in self.similarity):
-            raise refuse(
-                "must have {n} rows of {n} numbers, a row for each context",
-                at="similarity",
-                n=count,
-            )
+            size = f"{count} rows of {count} numbers"
+            raise refuse(f"must have {size}, a row for each context", at="similarity")
 
     def _check_curriculum(self) -> None:
         for index, phase in enumerate(self.curriculum):
@@ -220,10 +206,8 @@ class Scenario(Spec):
     def _check_weights(self, path: str, changed: Mapping[str, float]) -> None:
         trained = self.of_kind("training")
         if not any(changed.get(name, context.weight) for name, context in trained.items()):
-            raise refuse(
-                "nothing is trained on: a context of kind training needs a weight above 0",
-                at=path,
-            )
+            need = "a context of kind training needs a weight above 0"
+            raise refuse(f"nothing is trained on: {need}", at=path)
 
 
 def _fold(data: Mapping[str, object], name: str | None) -> dict[str, object]:
@@ -253,10 +237,4 @@ def _fold(data: Mapping[str, object], name: str | None) -> dict[str, object]:
 def _check_names(path: str, names: Collection[str], allowed: Collection[str], thing: str) -> None:
     for name in names:
         if name not in allowed:
-            raise refuse(
-                "no {thing} is named {name}; {hint}",
-                at=path,
-                thing=thing,
-                name=repr(name),
-                hint=nearest(name, allowed),
-            )
+            raise refuse(f"no {thing} is named {name!r}; {nearest(name, allowed)}", at=path)
