@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -15,8 +15,9 @@ from sim.specs.scenario import Scenario
 Graph = Literal["complete", "small_world", "none"]
 
 
-def _a_share(quorum: object) -> object:
-    if isinstance(quorum, int | float) and not isinstance(quorum, bool) and quorum > 1:
+def _a_share(quorum: Any) -> object:
+    is_number = isinstance(quorum, int | float) and not isinstance(quorum, bool)
+    if is_number and 1 < quorum < 1e300:
         raise refuse(
             f"a quorum of {quorum:g} times the number of copies is more than there are; it is a "
             "share of them, above 0 and at most 1"

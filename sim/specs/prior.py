@@ -37,6 +37,7 @@ from sim.specs.scenario import Scenario
 #: The hidden number by which values lie along human values, in correlations.
 ALIGNMENT = "alignment"
 Positive = Annotated[float, Field(ge=1e-9), within(low=1e-9)]
+Inside = Annotated[float, Field(ge=1e-9, le=1.0 - 1e-9), within(low=1e-9, high=1.0 - 1e-9)]
 Rho = Annotated[float, Field(ge=-1.0, le=1.0), within(low=-1.0, high=1.0)]
 
 
@@ -89,7 +90,7 @@ class LogitNormal(Spec):
     """A share whose logit is normal."""
 
     kind: Literal["logit_normal"] = "logit_normal"
-    median: Annotated[Positive, Field(le=1.0 - 1e-9), within(low=1e-9, high=1.0 - 1e-9)]
+    median: Inside
     sd: NonNegative = Field(description="of the logit")
 
 
