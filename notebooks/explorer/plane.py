@@ -1,7 +1,7 @@
 """The phase plane of a state, as much of it as a moving slider leaves time for.
 
 The flow of `sim.stability.phase_plane` on a coarse grid, and where the agents of the run went. Fixed
-points take longer: `experiments/stability.py` finds them.
+points take longer: `experiments/stability` finds them.
 """
 
 from __future__ import annotations
