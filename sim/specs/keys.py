@@ -204,7 +204,7 @@ def _parts(
 def _names(path: Path, scenario: Scenario) -> Collection[str]:
     """Return the names that things may have at a place where the user's own names stand."""
     match path:
-        case (_, "similarity", *_) | (_, "contexts") | (*_, "initial", "habit"):
+        case (_, "contexts" | "similarity") | (_, "similarity", _) | (*_, "initial", "habit"):
             return scenario.contexts
         case (_, "contexts", name, "responses" | "reward") | (_, "curriculum", _, "reward", name):
             return scenario.contexts[name].responses
@@ -214,6 +214,6 @@ def _names(path: Path, scenario: Scenario) -> Collection[str]:
             return scenario.values
         case (*_, "initial", "capability"):
             return CAPABILITIES
-        case (*_, "encounters"):
+        case (_, "inspection", "encounters"):
             return scenario.of_kind(*PRE_DEPLOYMENT)
     return ()
