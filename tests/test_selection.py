@@ -1,8 +1,4 @@
-"""Selection: who is kept, who is copied, and what it leaves alone.
-
-Statistical tests have a fixed seed; false alarms are the chance that right code would have failed
-at a seed chosen blindly.
-"""
+"""Selection: who is kept, who is copied, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -27,8 +23,8 @@ from sim.sweeps.record import flat_names
 
 SPREAD = {"decisiveness": 0.2, "initial": {"values": 0.3, "habit": 1.0, "awareness": 0.5}}
 EVERY = {"every": 10, "episodes": 8, "keep": 0.4, "mutation": 0.1}
-#: Cases with contexts of 1 to 4 responses, and a curriculum.
-SEEDS = (3, 5, 11, 17, 21, 24)
+#: Cases with contexts of 1 to 4 responses; in the first, no context has a choice.
+SEEDS = (2, 3, 5, 11, 17, 21, 24)
 on_all = pytest.mark.parametrize(
     ("engine", "estimator"), [(e, x) for e in ("numpy", "numba") for x in ("exact", "sampled")]
 )
@@ -172,24 +168,16 @@ def test_those_are_kept_who_measured_best_and_a_copy_has_all_of_its_parent() -> 
 
 
 def test_mutations_are_normal_draws_and_of_copies_only() -> None:
-    """Kolmogorov and Smirnov, and every pair of parameters: 0.2 % false alarms in all."""
+    """Kolmogorov and Smirnov, of each parameter: 0.2 % false alarms at a seed chosen blindly."""
     program = population(agents=6000, selection={"mutation": 0.25, "keep": 0.2})
-    moves = []
-    for step in (10, 20):
-        after = select(program, program.theta, step=step, runs=1)
-        copies = after.ancestor != np.arange(6000)
-        assert copies.sum() == 4800
-        moves.append((copies, (after.theta - program.theta[:, after.ancestor]) / 0.25))
-    (copies, first), (copies_later, later) = moves
-    assert not first[:, ~copies].any()
-    for row in first[:, copies]:
+    after = select(program, program.theta, step=10, runs=1)
+    copies = after.ancestor != np.arange(6000)
+    mutations = (after.theta - program.theta[:, after.ancestor]) / 0.25
+    assert copies.sum() == 4800
+    assert not mutations[:, ~copies].any()
+    for row in mutations[:, copies]:
         assert stats.kstest(row, "norm").pvalue > 1e-4
-    pairs = np.corrcoef(first[:, copies])[np.triu_indices(len(first), 1)]
-    assert np.abs(pairs).max() * np.sqrt(4800) < 4.5
-    both = copies & copies_later
-    assert both.sum() > 3000
-    for row, row_later in zip(first[:, both], later[:, both], strict=True):
-        assert abs(np.corrcoef(row, row_later)[0, 1]) * np.sqrt(both.sum()) < 4.5
+    assert np.abs(np.corrcoef(mutations[:, copies]) - np.eye(len(mutations))).max() < 0.07
 
 
 def test_ancestors_are_right_through_many_selections() -> None:
@@ -211,73 +199,32 @@ def test_ancestors_are_right_through_many_selections() -> None:
             ancestor, traits = stop.program.ancestor, stop.program.traits
             np.testing.assert_array_equal(traits.discernment, np.array(marks)[ancestor])
             np.testing.assert_array_equal(stop.program.origin, program.theta[:, ancestor])
-        recorded = sim.simulate(**given, record_every=1).data["ancestor"].values
-        np.testing.assert_array_equal(recorded, [stop.program.ancestor for stop in stops])
-
-
-def test_drift_is_measured_from_where_the_lineage_started() -> None:
-    given = settings(steps=12, selection={"mutation": 0.0}, training={"learning_rate": 0.0})
-    result = sim.simulate(**given, record_every=1)
-    assert len(set(result.data["ancestor"].values[-1].tolist())) == 8
-    assert not result.data["value_drift"].values.any()
+        given["training"]["learning_rate"] = 0.0
+        given["training"]["selection"]["mutation"] = 0.0
+        data = sim.simulate(**given, record_every=1).data
+        assert len(set(data["ancestor"].values[-1].tolist())) < 8
+        assert not data["value_drift"].values.any()  # from where the lineage started
 
 
 # ---------------------------------------------------------------------------------- what they earn
 
 
-def test_measured_reward_has_the_right_mean_and_falling_noise() -> None:
-    """Σ p B, in the units of R, of each of three phases: z < 4, 0.1 % false alarms in all.
-
-    And a ratio of variances within 4 standard errors: 0.006 % false alarms.
-    """
-    for seed in SEEDS:
-        case = random_case(seed)
-        case.training.update(visible_gaming_penalty=1.5, selection={"every": 1})
-        program = case.program(agents=20_000)
-        for step in (0, 8, 20):
-            earned = measured_reward(program, program.theta, step=step, episodes=4)
-            given = (case.scenario, case.traits, case.state, case.training)
-            error = earned.std() / np.sqrt(20_000)
-            assert abs(earned.mean() - reference.objective(*given, step)) < 4 * error + 1e-12
-    program = random_case(3).program(agents=20_000)
-    few, many = (
-        measured_reward(program, program.theta, step=step, episodes=episodes)
-        for step, episodes in ((0, 2), (1, 32))
-    )
-    scaled = few, 4.0 * many
-    variances = [x.var() for x in scaled]
-    noise = [(((x - x.mean()) ** 4).mean() - x.var() ** 2) / x.size for x in scaled]
-    assert abs(variances[0] - variances[1]) < 4 * np.sqrt(sum(noise))
-
-
 def test_measured_reward_is_that_of_the_episodes_of_the_reference() -> None:
-    """Drawn from a stream of their own, so selection does not see what training saw."""
+    """In each phase from its first step on; from a stream that training does not see."""
     for seed in SEEDS:
         case, key = random_case(seed), [3, 1]
         case.training["visible_gaming_penalty"] = 1.5
         program = seeded(case.program(agents=18), 2**32 + 3)
-        found = measured_reward(program, program.theta, step=8, episodes=5)
-        for agent in (0, 17):
-            rewards = []
-            for b in range(5):
-                words = reference.philox([b, 8, agent, zlib.crc32(b"selection")], key)
-                given = (case.scenario, case.traits, case.state, case.training)
-                rewards.append(reference.drawn_episode(*given, 8, words).reward)
-            assert found[agent] == pytest.approx(sum(rewards) / 5, abs=1e-12)
-
-
-def test_a_selection_at_the_start_of_a_phase_is_by_the_rewards_of_that_phase() -> None:
-    case = random_case(3)
-    case.scenario["curriculum"] = [
-        {"length": 10},
-        {"length": 1, "reward": {"c0": {"r0": 100.0}}, "weight": {}},
-    ]
-    case.training["selection"] = {"every": 10}
-    program = case.program(agents=2000)
-    before, after = (
-        measured_reward(program, program.theta, step=step, episodes=8).mean() for step in (9, 10)
-    )
-    assert before < 10 < after
+        for step in (0, 6, 7, 15, 16):
+            found = measured_reward(program, program.theta, step=step, episodes=5)
+            assert np.isfinite(found).all()
+            for agent in (0, 17):
+                rewards = []
+                for b in range(5):
+                    words = reference.philox([b, step, agent, zlib.crc32(b"selection")], key)
+                    given = (case.scenario, case.traits, case.state, case.training)
+                    rewards.append(reference.drawn_episode(*given, step, words).reward)
+                assert found[agent] == pytest.approx(sum(rewards) / 5, abs=1e-12)
 
 
 def test_what_one_agent_earns_has_nothing_to_do_with_the_others(
@@ -291,17 +238,6 @@ def test_what_one_agent_earns_has_nothing_to_do_with_the_others(
     monkeypatch.setattr(selection, "BLOCK", 16)
     cut = measured_reward(program, program.theta, step=10, episodes=8)
     np.testing.assert_array_equal(cut, whole)
-
-
-def test_where_there_is_no_choice_there_is_still_a_reward() -> None:
-    case = random_case(2)
-    assert {len(c["responses"]) for c in case.scenario["contexts"].values()} == {1}
-    case.training["selection"] = {"every": 5}
-    program = case.program(agents=3)
-    earned = measured_reward(program, program.theta, step=0, episodes=4)
-    assert np.isfinite(earned).all()
-    last = next(train(get_engine("numpy"), program, [30]))
-    assert np.isfinite(last.theta).all()
 
 
 # ----------------------------------------------------------------------------- what stays the same
@@ -373,36 +309,6 @@ def test_a_mesa_world_is_selected_as_a_run_is(estimator: str, engine: str) -> No
     by_row = [agent.ancestor for agent in agents]
     assert by_row == result.data["ancestor"].values[-1].tolist()
     assert len({agent.decisiveness for agent in agents}) == len(set(by_row))
-
-
-# ------------------------------------------------------------------------------------ what it does
-
-
-def test_one_that_earns_much_more_takes_over() -> None:
-    """All but one are barred from gaming, which earns twice a copy what their own answers do."""
-    context = {
-        "responses": {"keep": {"care": 1.0}, "drop": {"care": -1.0}},
-        "reward": {"keep": -1.0, "drop": 1.0},
-    }
-    result = sim.simulate(
-        {"values": ["care"], "human_values": {"care": 1}, "contexts": {"c": context}},
-        training={
-            "steps": 10,
-            "learning_rate": 0.0,
-            "selection": {"every": 1, "episodes": 32, "keep": 0.25, "mutation": 0.0},
-        },
-        agents=16,
-        initial=sim.AgentState(
-            values=[2.0],
-            awareness=10.0,
-            habit=np.where(np.arange(16) == 11, 20.0, -20.0)[:, None],
-        ),
-        record_every=1,
-    )
-    shares = (result.data["ancestor"].values == 11).mean(axis=1)
-    assert shares[0] == 1 / 16
-    assert (np.diff(shares) >= 0).all()
-    assert shares[-1] == 1.0
 
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
