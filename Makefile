@@ -1,90 +1,77 @@
-# Two commands matter: `make run` and `make test`. Both make .venv first, from the hashed lock.
-#   make run                           the main job on the default scenario
-#   make run ARGS="scenario=pipeline"  ... with settings
-#   make test PYTHON=python3.12        with another Python (3.11 or newer)
+# `make help` lists what there is. Everything but help makes .venv first, from the hashed lock.
 
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+# A study is a folder of experiments/; its figures are those of docs/images that have their names.
+study = $(if $(wildcard experiments/$(1)/__main__.py),experiments/$(1),experiments/$(1).py)
+STUDIES := $(filter-out __init__ emergence curves report claims calibration spread phase_diagram,$(patsubst \
+  experiments/%.py,%,$(wildcard experiments/*.py)) $(patsubst experiments/%/__main__.py,%,$(wildcard \
+  experiments/*/__main__.py)))
 
-.PHONY: docs report run test verify lint format bench figures validation explore lock environment clean lessons
+.PHONY: help run test verify lint format bench report docs figures validation lessons explore lock \
+  clean environment
 
-run: environment
+help:  ## this list
+	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: environment  ## the main job; ARGS="scenario=pipeline agents=16" are settings, ARGS=--help lists them
 	@$(BIN)/python experiments/emergence.py $(ARGS)
 
-test: environment
+test: environment  ## the tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
-# Everything, the slow tests too.
-verify: environment
+verify: environment  ## the tests, the slow ones too
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-# The five lessons of notebooks/ in the browser, for this machine only.
-lessons: environment
-	@$(BIN)/marimo run notebooks/lesson_*.py --host 127.0.0.1 $(ARGS)
-
-lint: environment
+lint: environment  ## ruff, mypy, codespell
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
 
-format: environment
+format: environment  ## what ruff can mend by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: environment
+bench: environment  ## how fast it is; writes docs/benchmarks.md and the README's table
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench.py $(ARGS)
 
-# The post claim by claim: outputs/report.html, which opens from disk.
-report: environment
-	@$(BIN)/python experiments/report.py $(ARGS)
+report: environment  ## the post claim by claim, run and judged: outputs/report.html, two minutes
+	@$(BIN)/python $(call study,report) $(ARGS)
 
-# The documentation as a site, site/index.html, which opens from disk; a broken link is an error.
-docs: environment
+docs: environment  ## the documentation as a site, site/index.html; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "site: site/index.html"
 
-# The figures of the README and of the documents, each from a run.
-figures: environment
+figures: environment  ## the figures of README and docs, each from a run
 	@$(BIN)/python experiments/emergence.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/phase_diagram.py contour=values.copyright hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/bifurcation.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/stability.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/footnote4 hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/worst_case.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/deployment.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/archetypes.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/footnote3.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/footnote6.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/causation.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/evidence.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/sensitivity.py hydra.run.dir=outputs/figures
-	@$(BIN)/python experiments/animation.py hydra.run.dir=outputs/figures
-	@cd outputs/figures && cp emergence.svg bifurcation.svg phase_diagram.png phase_plane.png \
-	  footnote3.png footnote4.png footnote6.png funnel.png moves.png binding.png deployment.png \
-	  archetypes.png training_log.png effects.png mediation.png scenarios.png \
-	  self_modification.png evidence.png contexts.png sensitivity.png emergence_animated.svg \
-	  ../../docs/images
+	@$(BIN)/python $(call study,phase_diagram) contour=values.copyright hydra.run.dir=outputs/figures
+	@for study in $(foreach name,$(STUDIES),$(call study,$(name))); do \
+	  $(BIN)/python $$study hydra.run.dir=outputs/figures || exit 1; done
+	@for figure in docs/images/*; do \
+	  new=outputs/figures/$${figure##*/}; [ ! -e $$new ] || cp $$new $$figure; done
 
-# The model against published measurements: docs/validation.md with its figures, and the agent.
-validation: environment
-	@$(BIN)/python experiments/calibration.py hydra.run.dir=outputs/validation
+validation: environment  ## docs/validation.md with its figures, and the calibrated agent
+	@$(BIN)/python $(call study,calibration) hydra.run.dir=outputs/validation
 	@cd outputs/validation && cp validation.md ../../docs/validation.md \
 	  && cp summary.json ../../docs/validation.json \
 	  && cp calibration.png mechanisms.png cross_validation.png reinforced.png facts.png \
 	  ../../docs/images && cp calibrated.yaml ../../configs/agent/calibrated.yaml
 
-# Assumptions to move in a browser, on this machine only; ARGS="--port 9000" for another port.
-explore: environment
+lessons: environment  ## the five lessons of notebooks/ in a browser, on this machine only
+	@$(BIN)/marimo run notebooks/lesson_*.py --host 127.0.0.1 $(ARGS)
+
+explore: environment  ## assumptions to move in a browser, on this machine only
 	@$(BIN)/python -m notebooks.explorer $(ARGS)
 
-# Newer versions within the bounds of pyproject.toml; needs uv.
-lock:
+lock:  ## requirements.lock anew, within the bounds of pyproject.toml; needs uv
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
 
+clean:  ## removes what can be made again; outputs/ stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site
+
 environment:
 	@sh .ci/environment $(PYTHON)
-
-clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist site

@@ -11,7 +11,7 @@ import numpy as np
 from rich.table import Column, Table
 
 from example import example
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.equilibria import draw_starts
 from sim.stability.training_map import TrainingMap
 from sweeps import Cost, cost_of
@@ -47,7 +47,7 @@ def measure(folder: Path) -> Analyses:
 def jacobians() -> float:
     """Return the seconds of one core that a thousand Jacobians and their eigenvalues take."""
     specs = read_specs(example(CONTEXTS, VALUES, 2), training={"anchor": 0.01})
-    of = TrainingMap.of(specs)
+    of = TrainingMap.from_specs(specs)
     points = draw_starts(of, count=JACOBIANS)
     start = time.process_time()
     np.linalg.eigvals(of.jacobian(points))

@@ -30,8 +30,8 @@ import explorer
 import funnel
 import sensitivity
 import sweeps
-from sim.dynamics.engines.engine import usable_processors
 from sim.result import versions
+from sim.utils.parallel import usable_processors
 
 ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"

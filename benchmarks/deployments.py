@@ -13,9 +13,9 @@ from rich.table import Column, Table
 from sim.abm.batch import deploy
 from sim.abm.deployment_model import DeploymentWorld
 from sim.abm.profiles import Profile
-from sim.dynamics.engines.engine import usable_processors
 from sim.specs.agent import CAPABILITIES
 from sim.specs.scenario import Scenario
+from sim.utils.parallel import usable_processors
 from sweeps import Cost, cost_of
 
 REPLICATES, COPIES, TICKS = 1_000, 100, 200

@@ -27,8 +27,8 @@ from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.numerics import UFUNC_BUFFER
 from sim.dynamics.program import Program
 from sim.specs.agent import TRAITS, Agent
+from sim.specs.overrides import read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import read_specs
 from sim.specs.training import Training
 
 CONTEXTS, VALUES, RESPONSES = 12, 4, 2

@@ -20,8 +20,8 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.specs.agent import TRAITS, Agent
+from sim.specs.overrides import read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import read_specs
 from sim.specs.training import Training
 
 #: The parameters, in the order of θ.

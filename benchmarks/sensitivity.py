@@ -13,7 +13,7 @@ from sim.analysis.after import PostTraining
 from sim.analysis.sensitivity import analyse, convergence, sobol_sample
 from sim.analysis.worst_case import Thresholds
 from sim.specs.library import config_root, read_yaml
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.sweeps.sweep import run_plan
 from sim.takeover import read_deployment, read_oversight
 from sweeps import Cost, cost_of

@@ -7,7 +7,7 @@ The public names are those of `__init__.pyi`; each is imported when it is first 
 """
 
 import ast
-from importlib import import_module
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'sim' has no attribute {name!r}")
     module, attribute = _MODULES[name]
-    value = getattr(import_module(module), attribute)
+    value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
 

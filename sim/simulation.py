@@ -13,7 +13,7 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import DivergenceError as DivergenceError
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.observe import VARIABLES, dimension_sizes
 from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState
@@ -21,10 +21,10 @@ from sim.result import Result, describe_run, label
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
-from sim.utils.progress import ProgressOption, progress_reporter
+from sim.utils.progress import ProgressOption, count_progress, progress_reporter
 
 #: A record above this size is refused before anything is computed.
 MOST_BYTES = 8 * 2**30
@@ -69,7 +69,7 @@ class Run:
             for name, variable in VARIABLES.items()
         }
         with progress_reporter(progress, f"{self.name}: {program.agents} agents") as report:
-            count = step_counter(program.agents * program.steps, report)
+            count = count_progress(report, program.agents * program.steps)
             history = records(self.engine, program, self.steps, progress=count)
             for index, record in enumerate(history):
                 for name, values in record.observed.items():

@@ -8,34 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-#: It asks for nothing of its own accord, and any name but this machine's is unknown to it.
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+#: What tests of pages need, and how it gets there.
+NEEDED = "Chromium; as root: apt-get install -y --no-install-recommends chromium"
+#: It asks for nothing of its own accord.
+_ARGUMENTS = """--no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking
+ --disable-component-update --disable-sync --no-first-run"""
 
 
-def find_chromium() -> str:
-    """Return where Chromium is.
-
-    Raises:
-        RuntimeError: It is not there; the message says how it gets there.
-    """
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    if found is None:
-        raise RuntimeError(
-            "these tests need Chromium, and there is none; as root: "
-            "apt-get install -y --no-install-recommends chromium"
-        )
-    return found
+def find_chromium() -> str | None:
+    """Return where Chromium is; None if it is not there."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 @contextmanager
@@ -46,17 +31,19 @@ def chromium() -> Iterator[Browser]:
         RuntimeError: It is not there.
     """
     path = find_chromium()
+    if path is None:
+        raise RuntimeError(f"pages need {NEEDED}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS.split())
         try:
-            yield browser
+            yield running
         finally:
-            browser.close()
+            running.close()
 
 
 @dataclass
 class Visit:
-    """A page that is open, and what it has asked for and complained about.
+    """A page that is open.
 
     Attributes:
         page: The page.
@@ -77,18 +64,19 @@ class Visit:
 
 def visit(browser: Browser, *, width: int = 1280, height: int = 900) -> Visit:
     """Open a page, and write down from now on what it asks for."""
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, reduced_motion="reduce", accept_downloads=True
-    )
-    seen = Visit(context.new_page())
-    context.on("request", lambda request: seen.requests.append(request.url))
-    seen.page.on("websocket", lambda socket: seen.requests.append(socket.url))
-    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    seen.page.on(
-        "console",
-        lambda message: seen.complaints.append(message.text) if message.type == "error" else None,
-    )
-    return seen
+    size = {"width": width, "height": height}
+    context = browser.new_context(viewport=size, reduced_motion="reduce", accept_downloads=True)
+    opened = Visit(context.new_page())
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            opened.complaints.append(message.text)
+
+    context.on("request", lambda request: opened.requests.append(request.url))
+    opened.page.on("websocket", lambda socket: opened.requests.append(socket.url))
+    opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened.page.on("console", complain)
+    return opened
 
 
 #: Returns every text of the page whose contrast with what is behind it is below the least.

@@ -115,3 +115,14 @@ def caller(
         return Left(status, *capfd.readouterr(), folder)
 
     return call
+
+
+def port_of(running: subprocess.Popen[str]) -> int:
+    """Wait until a server has said its address, and return the port."""
+    assert running.stdout is not None
+    text = ""
+    while not (match := re.search(r"http://(?:localhost|127\.0\.0\.1):(\d+)", text)):
+        line = running.stdout.readline()
+        assert line, f"the server ended: {text}"
+        text += line
+    return int(match[1])

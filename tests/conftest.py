@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from browser import NEEDED, Browser, chromium, find_chromium
 from commands import Call, caller
 
 # The same examples every time: a failure in CI is a failure here.
@@ -20,3 +23,17 @@ def call(
 ) -> Call:
     """Run a script in this process."""
     return caller(tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium."""
+    with chromium() as running:
+        yield running
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests of pages where there is no Chromium, unless they are required."""
+    is_required = os.environ.get("BROWSER_TESTS") == "required"
+    if "browser" in getattr(item, "fixturenames", ()) and not is_required and not find_chromium():
+        pytest.skip(f"tests of pages need {NEEDED}")

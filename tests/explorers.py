@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from servers import port_of
+from commands import port_of
 
 ROOT = Path(__file__).parent.parent
 

@@ -33,7 +33,7 @@ from experiments.archetypes.training_log import compare, compare_all
 from sim.analysis.worst_case import TERMS
 from sim.specs.agent import Agent
 from sim.specs.library import config_root, read_yaml
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 
 SPREAD = {"spread": {"initial": {"values": 0.1, "habit": 0.5, "awareness": 0.5}}}
 SINGLE = {"copies": 1, "quorum": 1, "caution": 0.2}

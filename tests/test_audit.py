@@ -16,8 +16,8 @@ from populations import NONE, WIDE, planted
 from sim.analysis.audit import FINDERS, WAYS, audit, ways
 from sim.analysis.retraining import Retrainer, retrained_world
 from sim.dynamics.engines.registry import get_engine
+from sim.specs.overrides import read_specs
 from sim.specs.oversight import Oversight
-from sim.specs.settings import read_specs
 
 
 def trained(agents: int = 60, **training: Any) -> sim.Result:

@@ -21,7 +21,7 @@ from experiments.calibration.terms import Term, Terms
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.utils.parallel import parallel_map
 
 VALUE, AWARE = "agent.initial.values.harmlessness", "agent.initial.awareness"

@@ -23,7 +23,7 @@ from experiments.calibration.tables import agent_data
 from experiments.calibration.terms import Terms
 from experiments.calibration.text import page
 from sim.specs.agent import Agent
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 
 ROOT = Path(__file__).parent.parent
 DATA, DOCS = ROOT / "data", ROOT / "docs"

@@ -19,7 +19,7 @@ from sim.analysis.end_outcomes import outcomes
 from sim.analysis.paired_differences import paired, policy_distance
 from sim.dynamics.randomness import normal, seeds_of
 from sim.specs.intervention import read_interventions
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 from sim.sweeps.sweep import run_plan
 from sim.takeover import moment
 

@@ -19,9 +19,9 @@ from sim.dynamics.observe import VARIABLES, Recorder
 from sim.dynamics.program import Program
 from sim.simulation import prepare
 from sim.specs.agent import CAPABILITIES, TRAITS, Agent, InitialSpread, Spread
-from sim.specs.settings import Specs, apply_settings, full_key, read_specs
+from sim.specs.keys import full_key, is_vectorisable
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.training import LearningRate, Training, Transfer
-from sim.sweeps.sweep import is_vectorisable
 
 ENGINES = ["numpy", "numba"]
 #: Where runs differ in what the NumPy engine takes a shared matrix product of, another order of
@@ -173,7 +173,7 @@ def settings_of(row: Mapping[str, Any]) -> dict[str, object]:
 
 
 def run_alone(specs: Specs, row: Mapping[str, Any], **given: Any) -> sim.Result:
-    changed = apply_settings(specs, settings_of(row))
+    changed = apply_overrides(specs, settings_of(row))
     return sim.simulate(
         changed.scenario,
         agent=changed.agent,
@@ -277,9 +277,9 @@ def check_axis(
     key: str, values: list[float], *, engine: str, specs: Specs, rounding: float
 ) -> None:
     """Compare runs side by side in one program with programs of one run."""
-    assert is_vectorisable(specs, key, values[0])
+    assert is_vectorisable(key)
     # With the key said, as in a part: one that the scenario leaves out is then there.
-    specs = apply_settings(specs, {key: values[0]})
+    specs = apply_overrides(specs, {key: values[0]})
     given: dict[str, Any] = {"agents": 2, "seed": 4}
     together = compile_program(
         specs.scenario,
@@ -292,7 +292,7 @@ def check_axis(
     found = history(together, engine=engine, runs=len(values))
     firsts = set()
     for run, value in enumerate(values):
-        scenario_, agent, training, _ = apply_settings(specs, {key: value})
+        scenario_, agent, training, _ = apply_overrides(specs, {key: value})
         alone = prepare(scenario_, agent=agent, training=training, engine=engine, **given)
         wanted = history(alone.program, engine=engine)
         for name in wanted:
@@ -445,7 +445,7 @@ def test_an_axis_of_choices_gives_each_run_to_the_bit(key: str, values: list, en
     assert len(design) == 2 * len(values)
     for index, value in enumerate(values):
         rows = design[2 * index : 2 * index + 2]
-        chosen = apply_settings(specs, {key: value})
+        chosen = apply_overrides(specs, {key: value})
         part = f"run >= {rows['run'].min()} and run <= {rows['run'].max()}"
         full = table.query(f'select * from "full" where {part} order by run, step, agent')
         for row in rows.drop(columns=key).to_dict("records"):

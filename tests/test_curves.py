@@ -17,7 +17,7 @@ from sim.analysis.curves import (
     most_gamed,
     paired_differences,
     quantile_curves,
-    shown_levels,
+    thin_levels,
 )
 from sim.specs.errors import SpecError
 from sim.sweeps.result import Sweep
@@ -229,9 +229,9 @@ def test_whole_choices_are_whole_and_in_order() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 32, 101])
 @pytest.mark.parametrize("maximum", [2, MOST_LEVELS])
-def test_shown_levels_are_spread_evenly_with_both_ends(count: int, maximum: int) -> None:
+def test_thin_levels_are_spread_evenly_with_both_ends(count: int, maximum: int) -> None:
     levels = [f"level {n}" for n in range(count)]
-    shown = shown_levels(levels, maximum=maximum)
+    shown = thin_levels(levels, maximum=maximum)
     if count <= maximum:
         assert shown == levels
         return

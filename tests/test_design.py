@@ -247,7 +247,7 @@ def nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise AssertionError("a run was started")
 
-    monkeypatch.setattr("sim.sweeps.executors.compute", fail)
+    monkeypatch.setattr("sim.sweeps.record.compute", fail)
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ class TestAllowed:
     def everything_is_computed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from sim.sweeps.record import compute
 
-        monkeypatch.setattr("sim.sweeps.executors.compute", compute)
+        monkeypatch.setattr("sim.sweeps.record.compute", compute)
 
     @pytest.mark.parametrize(
         "given",

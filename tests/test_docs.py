@@ -1,101 +1,227 @@
-"""The documents and the code say the same."""
+"""The documents and the code say the same; as a site they fetch nothing and leave nothing out."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import tomllib
+from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 
 import sim
 from sim.analysis.regimes import REGIMES, STATES
 from sim.analysis.worst_case import TERMS
 from sim.dynamics.observe import VARIABLES
-from sim.specs.agent import CAPABILITIES, Agent, Initial
+from sim.specs import agent, oversight, scenario, training
 from sim.specs.deployment import Deployment, Graph
 from sim.specs.intervention import SUBJECTS, Intervention
-from sim.specs.oversight import Found, Inspection, Oversight, OversightStep, Retraining
-from sim.specs.scenario import Context, Phase, Scenario
-from sim.specs.training import LearningRate, Selection, Training
 from sim.stability.fixed_points import KINDS
 
 ROOT = Path(__file__).parent.parent
-MODEL = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
-KEYS = {
-    *Agent.model_fields,
-    *Initial.model_fields,
-    *CAPABILITIES,
-    *Scenario.model_fields,
-    *Context.model_fields,
-    *Phase.model_fields,
-    *Training.model_fields,
-    *LearningRate.model_fields,
-    *Selection.model_fields,
-    *Oversight.model_fields,
-    *Inspection.model_fields,
-    *OversightStep.model_fields,
-    *Retraining.model_fields,
-    *Deployment.model_fields,
-    *Intervention.model_fields,
-}
-KINDS_AND_RULES = {"training", "evaluation", "red_team", "deployment", "exact", "sampled"}
-OUTCOMES = {"takeover", "caught", "dormant"}
-ON_PAPER = {"pass", "stick", "success", "gain", "attempts", "shortfall", "binding"}
-NAMED = set(re.findall(r"`([a-z_]+)`", MODEL))
+DOCS = ROOT / "docs"
+POST = ROOT.parent / "shared" / "POST.txt"
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in DOCS.glob("*.md")}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODEL, GLOSSARY, GUIDE = PAGES["model.md"], PAGES["glossary.md"], PAGES["reading-group.md"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WORDS = {*REGIMES, *STATES, *KINDS}
+SPECS = [
+    *(agent.Agent, agent.Initial, scenario.Scenario, scenario.Context, scenario.Phase),
+    *(training.Training, training.LearningRate, training.Selection, Deployment, Intervention),
+    *(oversight.Oversight, oversight.Inspection, oversight.OversightStep, oversight.Retraining),
+]
+KEYS = {*agent.CAPABILITIES, *(key for spec in SPECS for key in spec.model_fields)}
 
 
-@pytest.mark.parametrize("key", sorted(KEYS - {"initial"}))
-def test_every_key_is_explained(key: str) -> None:
-    assert key in NAMED
+# ------------------------------------------------------------------------------ names and numbers
 
 
-def test_every_key_that_is_explained_exists() -> None:
-    rules = {"policy_gradient", "replicator", "episode", *REGIMES, *STATES, *KINDS, "equilibria"}
-    after = {*TERMS, *get_args(Found), *get_args(Graph), *OUTCOMES, *ON_PAPER, *SUBJECTS}
-    assert KEYS | KINDS_AND_RULES | rules | after | set(VARIABLES) | {"onset"} >= NAMED
-
-
-def test_every_measure_is_defined() -> None:
-    measures = [name for name, v in VARIABLES.items() if v.meaning.endswith(("(5)", "(6)"))]
-    assert set(measures) <= NAMED
+def test_every_key_is_explained_and_every_word_that_is_explained_exists() -> None:
+    named = set(re.findall(r"`([a-z_]+)`", MODEL))
+    assert KEYS - {"initial"} <= named
+    measures = {name for name, v in VARIABLES.items() if v.meaning.endswith(("(5)", "(6)"))}
+    assert measures <= named
     assert len(measures) == 12
+    options = """training evaluation red_team deployment exact sampled policy_gradient replicator
+        episode equilibria takeover caught dormant pass stick success gain attempts shortfall
+        binding onset"""
+    words = {*options.split(), *TERMS, *SUBJECTS, *get_args(oversight.Found), *get_args(Graph)}
+    assert named <= KEYS | WORDS | words | set(VARIABLES)
+    for word in WORDS:
+        assert re.search(rf"^\| (`\w+`, )?`{word}`", MODEL, flags=re.MULTILINE), word
 
 
-@pytest.mark.parametrize("word", [*REGIMES, *STATES, *KINDS])
-def test_every_regime_state_and_class_has_its_rule(word: str) -> None:
-    assert re.search(rf"^\| (`\w+`, )?`{word}`", MODEL, flags=re.MULTILINE)
+def test_every_scenario_is_listed() -> None:
+    table = PAGES["how-to.md"].partition("## Choose a scenario")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)) == set(sim.scenarios())
 
 
-def test_the_readme_lists_every_scenario() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Scenarios")[2]
-    assert set(re.findall(r"^\| `(\w+)` \|", readme, flags=re.MULTILINE)) == set(sim.scenarios())
+def test_every_dependency_has_its_reason_and_no_file_is_listed_by_hand() -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    needs = [*PROJECT["dependencies"], *(name for extra in extras for name in extra)]
+    for need in needs:
+        assert re.split(r"[\[<>=]", need)[0] in PAGES["architecture.md"], need
+    assert re.findall(r"sim/\w+/\w+\.py", PAGES["architecture.md"]) == []
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))],
-)
-def test_links_lead_somewhere(page: str) -> None:
-    source = ROOT / page
-    for target in re.findall(r"\]\(([^)#:]+)\)", source.read_text(encoding="utf-8")):
-        assert (source.parent / target).exists(), target
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    assert citation["authors"] == PROJECT["authors"]
+    assert citation["references"][0]["title"] in README
 
 
-def test_every_dependency_has_its_reason() -> None:
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"].values()
-    wanted = [*project["dependencies"], *(name for extra in extras for name in extra)]
-    reasons = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    for requirement in wanted:
-        assert re.match(r"[A-Za-z0-9-]+", requirement)[0] in reasons  # type: ignore[index]
-
-
-def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_readme_is_short_and_its_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(README.split()) <= 1200
     monkeypatch.chdir(tmp_path)
-    for example in re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL):
-        exec(compile(f"import sim\n{example}", "README.md", "exec"), {})
+    for example in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
+        exec(compile(example, "README.md", "exec"), {})
     assert sim.Result.load("copyright.nc").provenance["agents"] == 64
+
+
+def test_links_commands_scenarios_and_claims_that_are_named_exist() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for name, text in {**PAGES, "../README.md": README, "../CONTRIBUTING.md": contributing}.items():
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            assert ((DOCS / name).parent / link).exists(), f"{name}: {link}"
+        assert set(re.findall(r"(?:`|^)make (\w+)", text, flags=re.MULTILINE)) <= {*targets}, name
+        for path in re.findall(r"experiments/[a-z]\w*(?:\.py)?", text):
+            assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists(), f"{name}: {path}"
+        named = set(re.findall(r"\bscenario=([a-z_]+)\b", text))
+        assert named <= {*sim.scenarios(), "flattery", "glob"}, name
+        for claim in re.findall(r"only=(\w+)", text):
+            assert (ROOT / "experiments" / "claims" / f"{claim}.yaml").is_file(), claim
+
+
+# --------------------------------------------------------------------------------------- the site
+
+
+def build(folder: Path, config: Path = ROOT / "mkdocs.yml") -> str:
+    """Build the site; returns what it complains about."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    run = subprocess.run(
+        [*command, "-d", str(folder)], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    return run.stderr if run.returncode else ""
+
+
+class Page(HTMLParser):
+    """What a page has a browser load, and its images without words."""
+
+    LOADS = dict.fromkeys(("script", "img", "iframe", "source"), "src") | {
+        "link": "href",
+        "object": "data",
+    }
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.wordless: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        if self.LOADS.get(tag) in values:
+            self.loads.append(values[self.LOADS[tag]])
+        if tag == "img" and not values.get("alt", "").strip():
+            self.wordless.append(values.get("src", ""))
+
+
+def test_the_site_fetches_nothing_and_has_every_public_name(tmp_path: Path) -> None:
+    assert build(tmp_path) == ""
+    planted = Page('<script src="https://x.org/a.js"></script><img src="b"><a href="//y">z</a>')
+    assert (planted.loads, planted.wordless) == (["https://x.org/a.js", "b"], ["b"])
+    pages = {path: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html")}
+    assert len(pages) > 15
+    for path, text in pages.items():
+        page = Page(text)
+        assert page.loads
+        assert not [url for url in page.loads if re.match(r"(?:[a-z]+:)?//", url)], path.name
+        assert not page.wordless, path.name
+    for path in tmp_path.rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", text), path.name
+    assert not list(tmp_path.rglob("*.py"))
+    reference = "".join(text for path, text in pages.items() if path.parent.name == "reference")
+    counts = {name: reference.count(f'id="sim.{name}"') for name in sim.__all__}
+    assert counts == dict.fromkeys(sim.__all__, 1)
+    field = re.search(r'id="sim.Context.info".*?id="sim', reference, flags=re.DOTALL)
+    assert field is not None
+    text = re.sub(r"<[^>]+>", "", field[0])
+    assert "= 0" in text
+    assert str(sim.Context.model_fields["info"].description) in text
+
+
+def test_broken_links_are_refused(tmp_path: Path) -> None:
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    # without the reference and the navigation, which take time and pages
+    config = re.sub(r"\nnav:\n(  .*\n)+", "\n", config)
+    config = re.sub(r"  - mkdocstrings:\n(    .*\n)+", "", config)
+    config = config.replace("hooks: [docs", f"hooks: [{DOCS.as_posix()}")
+    (tmp_path / "mkdocs.yml").write_text(config, encoding="utf-8")
+    (tmp_path / "docs" / "javascripts").mkdir(parents=True)
+    (tmp_path / "docs" / "model.md").write_text("# A page\n", encoding="utf-8")
+    broken = ("nowhere.md", "model.md#nowhere", "../nowhere.py")
+    text = "\n".join(f"[x]({link})" for link in ("model.md#a-page", *broken))
+    (tmp_path / "docs" / "index.md").write_text(text, encoding="utf-8")
+    complaints = build(tmp_path / "site", tmp_path / "mkdocs.yml")
+    assert complaints.count("WARNING") == len(broken)
+    assert all(link in complaints for link in broken)
+
+
+# ----------------------------------------------------------------------------- glossary and guide
+
+
+def section(title: str) -> str:
+    match = re.search(rf"^## {title}.*?(?=^## |\Z)", MODEL, flags=re.MULTILINE | re.DOTALL)
+    assert match, title
+    return match[0]
+
+
+def test_the_glossary_has_every_term_of_the_model_in_alphabetical_order() -> None:
+    terms = {*WORDS, *TERMS}
+    for title in ("What is measured", "What lasts", "Stability", "The worst case"):
+        for cell in re.findall(r"^\| (`[^|]+) \|", section(title), flags=re.MULTILINE):
+            terms.update(re.findall(r"`(\w+)`", cell))
+    paper = section("After training, on paper").partition("| number | definition |")[2]
+    terms.update(re.findall(r"^\| `(\w+)` \|", paper, flags=re.MULTILINE))
+    assert {"stick", "temptation", "saddle", "reach_weighted"} <= terms
+    entries = re.findall(r"^- \*\*(.+?)\*\*(.*)$", GLOSSARY, flags=re.MULTILINE)
+    heads = " ".join(name + body.partition(":")[0] for name, body in entries)
+    assert [term for term in terms if f"`{term}`" not in heads] == []
+    names = [name.lower() for name, _ in entries]
+    assert len(names) > 70
+    assert names == sorted(names)
+    letters = re.findall(r"^## (\w)$", GLOSSARY, flags=re.MULTILINE)
+    assert letters == sorted({name[0].upper() for name in names})
+
+
+def test_what_is_quoted_stands_in_the_post() -> None:
+    if not POST.is_file():
+        pytest.skip("the post (../shared/POST.txt) is not beside this checkout")
+    post = " ".join(POST.read_text(encoding="utf-8").replace("’", "'").split())
+    for lines in (
+        re.findall(r"\*(Post: .*?)\*", GLOSSARY),
+        re.findall(r"Read footnote 4 aloud: (.*)", GUIDE),
+    ):
+        quotes = [quote for line in lines for quote in re.findall(r'"([^"]+)"', line)]
+        assert quotes
+        assert [quote for quote in quotes if quote not in post] == []
+
+
+def test_the_hour_of_the_guide_has_sixty_minutes_without_gaps() -> None:
+    spans = re.findall(r"^\| (\d+)–(\d+) \|", GUIDE, flags=re.MULTILINE)
+    assert (spans[0][0], spans[-1][1]) == ("0", "60")
+    assert all(end == start for (_, end), (start, _) in pairwise(spans))
+    assert re.findall(r"^### (\d+)–(\d+):", GUIDE, flags=re.MULTILINE) == spans

@@ -17,12 +17,13 @@ import pytest
 
 import sim
 from sim.specs.errors import SpecError
-from sim.sweeps import executors, plan
-from sim.sweeps import record as tables
+from sim.sweeps import executors, plan, record
 from sim.sweeps.store import Store
+from sim.utils.progress import count_progress
 
 ENGINES = ["numpy", "numba"]
 SHARDS = 6
+COMPUTE = record.compute
 #: What distributed says when processes are started, lost and closed.
 DISTRIBUTED = [
     "ignore:Port .* is already in use",
@@ -36,8 +37,8 @@ DISTRIBUTED = [
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of four runs of two agents."""
-    monkeypatch.setattr(plan, "MOST", 8)
-    monkeypatch.setattr(plan, "FEWEST", 8)
+    monkeypatch.setattr(plan, "MAXIMUM_AGENTS", 8)
+    monkeypatch.setattr(plan, "MINIMUM_AGENTS", 8)
 
 
 def sweep(place: Path, *, steps: int = 30, **given: Any) -> sim.Sweep:
@@ -70,8 +71,8 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What one thread gives."""
     place = tmp_path_factory.mktemp("wanted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "MOST", 8)
-        patch.setattr(plan, "FEWEST", 8)
+        patch.setattr(plan, "MAXIMUM_AGENTS", 8)
+        patch.setattr(plan, "MINIMUM_AGENTS", 8)
         sweep(place, executor=sim.LocalExecutor(threads=1))
     return parquet(place)
 
@@ -102,14 +103,12 @@ def test_progress_is_told_as_shares_that_grow_to_one(tmp_path: Path) -> None:
 
 def test_no_step_is_lost_between_threads(tmp_path: Path) -> None:
     """Many threads tell at once; what they told adds up."""
-    from sim.sweeps.sweep import _share_of
-
     caught: list[plan.Plan] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
         sweep(tmp_path)
     shares: list[float] = []
-    told = _share_of(caught[0], caught[0].shards, shares.append)
+    told = count_progress(shares.append, caught[0].agent_steps)
     each = caught[0].agent_steps // 8
 
     def tell() -> None:
@@ -134,7 +133,7 @@ class Failing:
         self.asked.append(shard.name)
         if shard.name.startswith(self.at):
             raise self.error
-        return tables.compute(shard, **given)
+        return COMPUTE(shard, **given)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -143,7 +142,7 @@ def test_what_goes_wrong_in_a_shard_surfaces_and_stops_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, error: BaseException
 ) -> None:
     failing = Failing("000002", error)
-    monkeypatch.setattr(executors, "compute", failing)
+    monkeypatch.setattr(record, "compute", failing)
     with pytest.raises(type(error)):
         sweep(tmp_path, executor=sim.LocalExecutor(threads=threads))
     assert len(failing.asked) <= 2 + threads
@@ -162,9 +161,9 @@ def test_a_shard_that_nobody_waits_for_is_broken_off(
         if shard.name.startswith("000001"):
             time.sleep(0.3)
             raise ZeroDivisionError
-        return tables.compute(shard, **given)
+        return COMPUTE(shard, **given)
 
-    monkeypatch.setattr(executors, "compute", fail_soon)
+    monkeypatch.setattr(record, "compute", fail_soon)
     start = time.perf_counter()
     with pytest.raises(ZeroDivisionError):
         sweep(tmp_path, steps=2 * 10**5, executor=sim.LocalExecutor(threads=2))
@@ -196,7 +195,7 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_does_the_rest(
     assert max(0, after - threads + 1) <= len(kept) <= after
     assert not list(tmp_path.rglob("*.part"))
     asked = Failing("nothing", ValueError())
-    monkeypatch.setattr(executors, "compute", asked)
+    monkeypatch.setattr(record, "compute", asked)
     found = sweep(tmp_path)
     assert sorted(asked.asked + kept) == shards_of(tmp_path)
     assert (found.resumed, found.damaged) == (4 * len(kept), 0)
@@ -299,7 +298,7 @@ def test_a_failure_on_a_worker_surfaces(tmp_path: Path, cluster: Any) -> None:
     executor = sim.DaskExecutor(address=cluster.scheduler_address)
     shards = caught[0].shards[:2]
     with pytest.raises(OSError, match="file"):
-        list(executor.run(shards, Refusing(store.place), told=lambda n: None))
+        list(executor.run(shards, Refusing(store.place), progress=lambda n: None))
 
 
 @pytest.mark.slow
@@ -343,5 +342,5 @@ def test_what_is_sent_to_a_worker_is_small() -> None:
     sent = pickle.dumps(shard.by_itself())
     assert len(sent) < 20_000 < 8 * points < len(pickle.dumps(shard))
     back = pickle.loads(sent)
-    mine, whole = tables.compute(back)["summary"], tables.compute(shard)["summary"]
+    mine, whole = COMPUTE(back)["summary"], COMPUTE(shard)["summary"]
     pd.testing.assert_frame_equal(mine.to_pandas(), whole.to_pandas())

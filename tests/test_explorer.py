@@ -237,8 +237,8 @@ def test_the_plane_is_that_of_the_study(view: View) -> None:
         habit_range=(plane.habits[0], plane.habits[-1]),
         value_range=(plane.values[0], plane.values[-1]),
         points=4,
-        paths=0,
-        path_steps=2,
+        orbits=0,
+        orbit_steps=2,
     )
     assert (plane.context, plane.value) == (whole.context, whole.value)
     up, across = whole.direction

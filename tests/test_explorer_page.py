@@ -8,23 +8,21 @@ from pathlib import Path
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-from browser import Visit, chromium, faint, find_chromium, names_of, visit, wordless  # noqa: E402
-from explorers import explorer  # noqa: E402
-from notebooks.explorer.state import State  # noqa: E402
-from notebooks.explorer.view import look  # noqa: E402
-from notebooks.explorer.words import headline, of_rates  # noqa: E402
+from browser import Browser, Visit, faint, names_of, visit, wordless
+from explorers import explorer
+from notebooks.explorer.state import State
+from notebooks.explorer.view import look
+from notebooks.explorer.words import headline, of_rates
 
 AWARENESS = "situational awareness α (log-odds)"
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Visit, Visit, int]]:
-    """The page, wide and narrow, and its port."""
-    find_chromium()  # before anything is started, with a clear message
-    # The browser around the server: pages are open when that is told to end.
-    with chromium() as browser, explorer(tmp_path_factory.mktemp("explorer")) as port:
+def opened(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Visit, Visit, int]]:
+    """The page, wide and narrow, and its port; it is still open when the server is ended."""
+    with explorer(tmp_path_factory.mktemp("explorer")) as port:
         pages = visit(browser), visit(browser, width=400, height=800)
         for seen in pages:
             seen.page.set_default_timeout(60_000)
@@ -143,11 +141,3 @@ def test_the_page(opened: tuple[Visit, Visit, int], tmp_path: Path) -> None:
         assert len(one.requests) > 10
         assert one.strangers(host) == []
         assert one.complaints == []
-
-
-def test_without_a_browser_the_message_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RuntimeError, match="apt-get install -y --no-install-recommends chromium"):
-        find_chromium()

@@ -8,7 +8,7 @@ import pytest
 import toys
 from cases import random_scenario
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.fixed_points import FixedPoint, classify, newton, survey
 from sim.stability.training_map import TrainingMap
 
@@ -58,7 +58,7 @@ def test_two_strategies_under_the_replicator(value: float, cost: float, kind: st
         return logit + rate * (gain - (1.0 - hawks) * value / 2.0)
 
     of = toys.Toy(step, ("logit",))
-    found = survey(of, np.linspace(-3.0, 3.0, 8)[None], steps=2000, most_steps=4000)
+    found = survey(of, np.linspace(-3.0, 3.0, 8)[None], steps=2000, maximum_steps=4000)
     (point,) = found.points
     share = value / cost
     assert logistic(point.at[0]) == pytest.approx(share, abs=1e-9)
@@ -103,7 +103,7 @@ def test_a_line_that_repels_is_no_attractor() -> None:
 
 def test_a_saddle_is_not_reported_as_an_attractor_even_from_its_stable_side() -> None:
     of = toys.Toy(lambda z: np.array([0.5 * z[0], 1.5 * z[1]]), ("x", "y"))
-    found = survey(of, np.array([[2.0, 1.0], [0.0, 0.0]]), steps=100, most_steps=200)
+    found = survey(of, np.array([[2.0, 1.0], [0.0, 0.0]]), steps=100, maximum_steps=200)
     assert [point.kind for point in found.points] == ["saddle"]
     assert found.unsettled == 1.0
     np.testing.assert_array_equal(found.shares, [0.0])
@@ -112,7 +112,7 @@ def test_a_saddle_is_not_reported_as_an_attractor_even_from_its_stable_side() ->
 def test_what_runs_away_ever_more_slowly_is_no_fixed_point() -> None:
     of = toys.Toy(lambda z: np.array([z[0] + 0.1 * np.exp(-z[0]), 0.5 * z[1]]), ("h", "x"))
     starts = np.array([np.linspace(-1.0, 3.0, 5), np.ones(5)])
-    found = survey(of, starts, steps=1000, most_steps=4000)
+    found = survey(of, starts, steps=1000, maximum_steps=4000)
     assert found.points == ()
     assert found.stalled == found.attempts
     assert found.unsettled == 1.0
@@ -139,7 +139,7 @@ def test_a_point_found_from_many_starts_is_listed_once() -> None:
 
 @pytest.fixture(scope="module")
 def anchored() -> TrainingMap:
-    return TrainingMap.of(read_specs("copyright", training={"anchor": 0.001}))
+    return TrainingMap.from_specs(read_specs("copyright", training={"anchor": 0.001}))
 
 
 def spread_out(of: TrainingMap, count: int, *, seed: int = 0, width: float = 1.5) -> np.ndarray:
@@ -167,7 +167,7 @@ def test_what_is_held_stays_even_where_an_anchor_pulls(anchored: TrainingMap) ->
     of = anchored.hold({"values.copyright": -0.7, "habit.coding": 3.0})
     assert "values.copyright" not in of.names
     start = spread_out(of, 3)
-    held = of.many(start).theta[[r for r in range(15) if r not in of.free]]
+    held = of.program_at(start).theta[[r for r in range(15) if r not in of.free]]
     np.testing.assert_array_equal(held, [[-0.7] * 3, [3.0] * 3])
     # Every step starts from where they are held; in a longer run nothing else may move them.
     one_by_one = start
@@ -197,7 +197,7 @@ def test_relaxation_and_newton_agree(anchored: TrainingMap) -> None:
     assert found.unsettled == 0.0
     assert len([p for p in found.points if p.attracts]) >= 2
     for i, point in enumerate(found.points):
-        ends = found.ends[:, found.goes_to == i]
+        ends = found.ends[:, found.attractor == i]
         if ends.size:
             assert np.abs(ends - point.at[:, None]).max() < 1e-6
 
@@ -206,7 +206,7 @@ def test_relaxation_and_newton_agree(anchored: TrainingMap) -> None:
 def test_long_simulation_agrees_with_every_class(seed: int) -> None:
     """In random scenarios: what is stable takes agents back, what is not drives them away."""
     scenario = random_scenario(seed, contexts=3, values=2)
-    of = TrainingMap.of(
+    of = TrainingMap.from_specs(
         read_specs(scenario, training={"anchor": 0.004, "learning_rate": {"habit": 0.3}})
     )
     draw = np.random.default_rng(seed)
@@ -241,7 +241,7 @@ def assert_leaves(of: TrainingMap, point: FixedPoint) -> None:
 
 
 def test_a_thousand_jacobians_have_the_shape_of_the_model() -> None:
-    of = TrainingMap.of(read_specs(random_scenario(0, contexts=12, values=4)))
+    of = TrainingMap.from_specs(read_specs(random_scenario(0, contexts=12, values=4)))
     slopes = of.jacobian(np.repeat(of.start[:, None], 1000, axis=1))
     assert slopes.shape == (1000, 24, 24)
     assert (slopes == slopes[0]).all()
@@ -252,7 +252,7 @@ def test_a_thousand_jacobians_have_the_shape_of_the_model() -> None:
 
 def test_a_sampled_step_has_no_fixed_points() -> None:
     with pytest.raises(SpecError, match="estimator"):
-        TrainingMap.of(read_specs("copyright", training={"estimator": "sampled"}))
+        TrainingMap.from_specs(read_specs("copyright", training={"estimator": "sampled"}))
 
 
 def test_unknown_parameters_and_phases_are_refused(anchored: TrainingMap) -> None:
@@ -261,4 +261,4 @@ def test_unknown_parameters_and_phases_are_refused(anchored: TrainingMap) -> Non
     with pytest.raises(SpecError, match=r"values\.copyright"):
         anchored.hold({"values.copyrigt": 0.0})
     with pytest.raises(SpecError, match="phase: got 1"):
-        TrainingMap.of(read_specs("copyright"), phase=1)
+        TrainingMap.from_specs(read_specs("copyright"), phase=1)

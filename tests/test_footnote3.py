@@ -35,7 +35,7 @@ from experiments.footnote3.study import (
 from experiments.footnote3.text import finding, numbers, paragraphs
 from experiments.footnote3.visibility import KINDS, gaming_shares, opaque_part
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 from sim.sweeps.design import Range
 
 SPREAD = {"initial": {"values": 0.1, "habit": 0.5, "awareness": 0.5}}

@@ -26,9 +26,9 @@ from experiments.footnote4.partial_gaming import (
     with_reward_shifts,
 )
 from sim.analysis.context_roles import cast_of
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.training import LearningRate
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import log_odds
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from sim.simulation import prepare
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.specs.library import config_root
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.sweeps.design import Range
 
 #: The populations of the command.

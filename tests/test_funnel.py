@@ -53,8 +53,8 @@ from sim.analysis.audit import FINDERS
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError
+from sim.specs.overrides import read_specs
 from sim.specs.oversight import Oversight
-from sim.specs.settings import read_specs
 from sim.utils.intervals import binomial_interval
 
 RETRAIN: dict[str, Any] = {

@@ -14,11 +14,8 @@ from pathlib import Path
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-pytest.importorskip("marimo", reason="the lessons need the extra `lessons`")
-
-from browser import Visit, chromium, faint, find_chromium, visit, wordless  # noqa: E402
-from servers import port_of  # noqa: E402
+from browser import Browser, Visit, faint, visit, wordless
+from commands import port_of
 
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted(path.name for path in (ROOT / "notebooks").glob("lesson_*.py"))
@@ -68,10 +65,9 @@ def lessons(*arguments: str) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[tuple[Visit, str]]:
+def opened(browser: Browser) -> Iterator[tuple[Visit, str]]:
     """A page, and where the lessons are."""
-    find_chromium()  # before anything is started, with a clear message
-    with chromium() as browser, lessons() as port:
+    with lessons() as port:
         seen = visit(browser)
         seen.page.set_default_timeout(60_000)
         yield seen, f"127.0.0.1:{port}"

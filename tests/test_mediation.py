@@ -10,7 +10,7 @@ from experiments.causation.mediation import MEDIATORS, frozen, is_own, mediation
 from sim.analysis.contrasts import gaming_only_in, in_training
 from sim.analysis.counterfactuals import outcomes_by_world, worlds_plan
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 from sim.sweeps.sweep import run_plan
 
 AGENT: dict[str, Any] = {

@@ -13,7 +13,6 @@ import pytest
 import xarray as xr
 
 import sim
-from commands import Call, assert_refused
 from sim.analysis import phase_diagram as module
 from sim.analysis.phase_diagram import FAILED, Axis, PhaseDiagram, phase_diagram, prepare
 from sim.analysis.regimes import REGIMES, Rules, regimes
@@ -26,7 +25,7 @@ from sim.plots.phase_diagram import (
 )
 from sim.plots.phase_diagram import phase_diagram as draw
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 
 AWARE, HORIZON = "agent.initial.awareness", "agent.initial.log_horizon"
 X, Y = {"key": AWARE, "low": -10, "high": -2}, {"key": HORIZON, "low": 0, "high": 3}
@@ -177,7 +176,7 @@ def test_the_same_map_again_computes_nothing(tmp_path: Path, monkeypatch: Any) -
     def refuse(*_: object, **__: object) -> Iterator[None]:
         raise AssertionError("nothing is to be computed")
 
-    monkeypatch.setattr("sim.sweeps.executors.compute", refuse)
+    monkeypatch.setattr("sim.sweeps.record.compute", refuse)
     again = small(9, stride=4, store=tmp_path / "kept")
     assert again.resumed == again.runs == first.runs
     np.testing.assert_array_equal(again.regime, first.regime)
@@ -347,115 +346,6 @@ def test_the_roomiest_place_for_a_name() -> None:
     assert roomiest(np.ones((3, 3), bool), height=3, width=3) == (1, 1)
 
 
-# ------------------------------------------------------------------------------------------ command
-
-FEW = (
-    "engine=numpy", "training.steps=100", "seeds=2", "x.points=17", "y.points=17", "stride=4",
-    "training.learning_rate.habit=0.5",
-)  # fmt: skip
-
-
-def test_the_command_prints_what_it_saved_and_makes_no_run_twice(call: Call) -> None:
-    left = call(*FEW, name="phase_diagram")
-    assert left.status == 0, left.stderr
-    summary = left.json("summary.json")
-    said = re.search(r"([\d,]+) of ([\d,]+) runs computed: +([\d,]+) saved", left.stdout)
-    assert said is not None, left.stdout
-    runs, full_runs, saved = (int(number.replace(",", "")) for number in said.groups())
-    assert (runs, full_runs, saved) == (summary["runs"], 578, 578 - runs)
-    data = xr.load_dataset(left.only("phase_diagram.nc"), engine="h5netcdf")
-    assert 2 * int(data["evaluated"].sum()) == runs < full_runs
-    assert summary["resumed"] == 0
-    names = {path.name for path in left.only("summary.json").parent.iterdir() if path.is_file()}
-    assert names == {
-        "summary.json", "provenance.json", "phase_diagram.nc", "phase_diagram.png",
-        "phase_diagram.svg",
-    }  # fmt: skip
-    assert f"figure: {left.only('phase_diagram.png').relative_to(left.folder)}" in left.stdout or (
-        str(left.only("phase_diagram.png")) in left.stdout
-    )
-    assert summary["shares"] == {
-        name: float((data["regime"] == name).mean()) for name in summary["shares"]
-    }
-    assert left.json("provenance.json")["x"]["key"] == AWARE
-    (kept,) = (left.folder / "outputs" / "phase_diagram-sweeps").iterdir()
-    assert kept.name.startswith("copyright-")
-
-    again = call(*FEW, "contour=alignment", name="phase_diagram")
-    assert f"{runs:,} of them kept from before" in " ".join(again.stdout.split())
-    assert list((left.folder / "outputs" / "phase_diagram-sweeps").iterdir()) == [kept]
-
-
-def test_runs_need_not_be_kept(call: Call) -> None:
-    settings = ("store=null", "refine=false", "x.points=3", "y.points=2")
-    left = call(*FEW, *settings, "scenario=scratchpad", name="phase_diagram")
-    assert left.status == 0, left.stderr
-    assert "12 of 12 runs computed: 0 saved (0.0 %)" in left.stdout
-    assert [path.name for path in (left.folder / "outputs").iterdir()] == ["phase_diagram"]
-
-
-REFUSED = [
-    ("x.key=agent.initial.awarenes", "did you mean 'awareness'?"),
-    (
-        "x.key=training.steps x.low=10 x.high=20",
-        "x.key: got 'training.steps': must be a number in which runs",
-    ),
-    ("x.key=training.update_rule", "training.update_rule: "),
-    ("y.key=seed", "seed: "),
-    ("y.key=agent.awareness", "y.key: got 'agent.awareness': must be another number than that of"),
-    ("x.key=3", "key: got 3: must be a key"),
-    ("x.key=null", "x.key: is missing"),
-    ("x=3", "x: got 3: must be an axis"),
-    ("+x.colour=red", "x.colour: unknown key; allowed: high, key, low, points, scale"),
-    ("x.point=3", "x.point: unknown key"),
-    ("x.points=1", f"points of {AWARE}: got 1: must be a whole number of 2 or more"),
-    ("x.points=1e9", f"points of {AWARE}: got 1000000000.0: must be a whole number"),
-    ("x.points=100000", f"points of {AWARE}: got 100000: must be 2000 or less"),
-    ("x.low=5", f"{AWARE}: got (5, -2, 'linear'): must be a range (low, high)"),
-    ("x.low=many", f"{AWARE}: got ('many', -2, 'linear'): must be a range"),
-    ("x.scale=log", f"{AWARE}: got (-10, -2, 'log'): must be a range (low, high)"),
-    ("x.scale=lin", f"scale of {AWARE}: got 'lin': did you mean 'linear'?"),
-    ("y={key:training.leak,low:0,high:2}", "training.leak: "),
-    ("seeds=0", "seeds: got 0: must be a whole number of 1 or more"),
-    ("seeds=[1,2]", "seeds: got [1, 2]: must be a whole number"),
-    ("contour=reech", "contour: got 'reech': did you mean 'reach'?"),
-    ("contour=values.copright", "contour: got 'values.copright': did you mean 'values.copyright'?"),
-    ("contour=values", "contour: got 'values': "),
-    ("contour=null", "contour: got None: "),
-    ("refine=maybe", "refine: got 'maybe': must be true or false"),
-    ("stride=0", "stride: got 0: must be a whole number of 1 or more"),
-    ("engine=fortran", "engine: "),
-    ("rules.gamed=2", "rules: got idle=0.1 and gamed=2: must be 0 < idle <= gamed <= 1"),
-    ("rules.gamed=much", "rules.gamed: got 'much': must be a number from 0 to 1"),
-    ("+rules.window=3", "rules.window: unknown key; allowed: gamed, idle, steady"),
-    ("rules=3", "rules: got 3: must be thresholds: gamed, idle, steady"),
-    ("store=3", "store: got 3: must be a directory"),
-    ("training.leek=0", "training.leek: unknown key; did you mean 'leak'?"),
-    ("scenario=copyrite", "scenario: no scenario is named 'copyrite'; did you mean 'copyright'?"),
-    ("strides=3", "strides: unknown key; did you mean 'stride'?"),
-    ("agents=3", "agents: unknown key; did you mean 'agent'?"),
-]
-
-
-@pytest.mark.parametrize(("setting", "says"), REFUSED, ids=[setting for setting, _ in REFUSED])
-def test_what_is_no_map_is_refused_in_one_line_before_anything_is_written(
-    call: Call, setting: str, says: str
-) -> None:
-    left = call(*setting.split(), name="phase_diagram")
-    assert_refused(left, says)
-
-
 def test_windows_other_than_those_of_sweeps_are_refused() -> None:
     with pytest.raises(SpecError, match=r"^rules: a sweep keeps the last 20 records"):
         small(rules=Rules(window=10))
-
-
-def test_the_help_tells_of_every_key(call: Call) -> None:
-    from experiments.phase_diagram.command import KEYS, OWN
-
-    shown = call("--help", name="phase_diagram").stdout
-    assert all(f"\n  {setting} " in shown for setting in OWN)
-    assert all(len(line) <= 100 for line in shown.split("== Scenarios")[0].splitlines())
-    defaults = call("--cfg", "job", name="phase_diagram").stdout
-    top = re.findall(r"^'?(\w+)'?:", defaults, flags=re.MULTILINE)
-    assert set(top) == {"scenario", "agent", "training", *KEYS}

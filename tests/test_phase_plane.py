@@ -35,7 +35,7 @@ def test_where_nothing_is_said_it_is_what_is_most_at_stake(plane: PhasePlane) ->
 
 @pytest.mark.parametrize("at_step", [None, 300])
 def test_the_flow_is_what_one_update_of_that_agent_changes(at_step: int | None) -> None:
-    plane = phase_plane("copyright", training=ANCHORED, points=4, paths=0, at_step=at_step)
+    plane = phase_plane("copyright", training=ANCHORED, points=4, orbits=0, at_step=at_step)
     here = sim.simulate("copyright", training=ANCHORED, record_every=300).state(at_step or 0)
     i, j = 1, 2
     contexts = plane.map.program.layout.contexts
@@ -78,31 +78,37 @@ def test_what_is_called_stable_comes_back_and_what_is_called_saddle_does_not(
 
 
 def test_paths_end_where_they_are_said_to(plane: PhasePlane) -> None:
-    courses = [plane.own, *plane.paths]
-    assert len(plane.paths) == 12
-    assert {course.goes_to for course in courses} == {0, 1}
+    courses = [plane.own_orbit, *plane.orbits]
+    assert len(plane.orbits) == 12
+    assert {course.attractor for course in courses} == {0, 1}
     for course in courses:
-        assert course.goes_to is not None
+        assert course.attractor is not None
         end = [course.values[-1], course.habits[-1]]
-        np.testing.assert_allclose(end, plane.points[course.goes_to].at, atol=1e-3)
+        np.testing.assert_allclose(end, plane.points[course.attractor].at, atol=1e-3)
         assert -2 <= course.values[0] <= 2
         assert -8 <= course.habits[0] <= 8
 
 
 def test_the_course_of_training_is_the_run_itself(plane: PhasePlane) -> None:
     run = sim.simulate("copyright", training=ANCHORED, record_every=100)
-    of_value = run.values.sel(value="copyright", agent=0).sel(step=plane.training.steps[::10])
-    of_habit = run.habit.sel(context="copyright_chat", agent=0).sel(step=plane.training.steps[::10])
-    np.testing.assert_allclose(plane.training.values[::10], of_value, rtol=1e-9)
-    np.testing.assert_allclose(plane.training.habits[::10], of_habit, rtol=1e-9)
+    of_value = run.values.sel(value="copyright", agent=0).sel(step=plane.training_orbit.steps[::10])
+    of_habit = run.habit.sel(context="copyright_chat", agent=0).sel(
+        step=plane.training_orbit.steps[::10]
+    )
+    np.testing.assert_allclose(plane.training_orbit.values[::10], of_value, rtol=1e-9)
+    np.testing.assert_allclose(plane.training_orbit.habits[::10], of_habit, rtol=1e-9)
 
 
 def test_a_slice_later_in_training_starts_where_training_is_then() -> None:
-    plane = phase_plane("pipeline", training=ANCHORED, at_step=400, points=3, paths=0)
-    value, habit = plane.own.values[0], plane.own.habits[0]
-    assert value == pytest.approx(np.interp(400, plane.training.steps, plane.training.values))
-    assert habit == pytest.approx(np.interp(400, plane.training.steps, plane.training.habits))
-    assert value != plane.training.values[0]
+    plane = phase_plane("pipeline", training=ANCHORED, at_step=400, points=3, orbits=0)
+    value, habit = plane.own_orbit.values[0], plane.own_orbit.habits[0]
+    assert value == pytest.approx(
+        np.interp(400, plane.training_orbit.steps, plane.training_orbit.values)
+    )
+    assert habit == pytest.approx(
+        np.interp(400, plane.training_orbit.steps, plane.training_orbit.habits)
+    )
+    assert value != plane.training_orbit.values[0]
 
 
 def test_the_direction_has_length_one_in_widths_of_the_plane(plane: PhasePlane) -> None:
@@ -117,7 +123,7 @@ def test_the_direction_has_length_one_in_widths_of_the_plane(plane: PhasePlane) 
 @pytest.mark.parametrize("anchor", [0.0, 0.001])
 def test_the_figure_names_what_it_shows_and_says_where_nothing_rests(anchor: float) -> None:
     training = {"anchor": anchor}
-    plane = phase_plane("copyright", training=training, points=41, path_steps=3000)
+    plane = phase_plane("copyright", training=training, points=41, orbit_steps=3000)
     figure = draw(plane, sim.simulate("copyright", training=training))
     figure.savefig(io.BytesIO(), format="png")
     told = " | ".join(text.get_text() for text in figure.findobj(Text))

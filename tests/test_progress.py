@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.cli import console
+from sim.utils import progress
 from sim.utils.progress import part_of, parts_of
 
 
@@ -32,7 +33,7 @@ def test_a_log_gets_a_line_now_and_then(
 ) -> None:
     """And a short job none but the last, which Rich writes."""
     for every, lines in ((0.0, 2), (100.0, 0)):
-        monkeypatch.setattr(console, "LINE_EVERY", every)
+        monkeypatch.setattr(progress, "LINE_EVERY", every)
         with console.progress_bar("job") as tell:
             for share in (0.0, 0.25, 0.5, 1.0):
                 tell(share)

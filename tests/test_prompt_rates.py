@@ -15,7 +15,7 @@ from experiments.calibration.smooth_rates import SmoothRates, mean_decision
 from experiments.calibration.spec import Calibration
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 VALUE, AWARE = "agent.initial.values.harmlessness", "agent.initial.awareness"

@@ -32,7 +32,7 @@ from experiments.calibration.reinforced_text import predictions_paragraph, title
 from experiments.calibration.spec import Calibration
 from experiments.calibration.terms import Terms
 from sim.specs.errors import SpecError
-from sim.specs.settings import apply_settings, read_specs
+from sim.specs.overrides import apply_overrides, read_specs
 
 ROOT = Path(__file__).parent.parent
 VALUE, AWARENESS = "agent.initial.values.harmlessness", "agent.initial.awareness"
@@ -156,7 +156,7 @@ def test_specs_of_a_world_are_those_of_its_courses(rates, calibration, numbers):
     settings = learning_rates(np.array([2.0]))
     course = world.course(stacked(numbers), settings=settings, steps=[60])
     plain = {key: float(column[0]) for key, column in settings.items()}
-    specs = apply_settings(world.specs_of(stacked(numbers)), {**plain, "training.steps": 60})
+    specs = apply_overrides(world.specs_of(stacked(numbers)), {**plain, "training.steps": 60})
     run = sim.simulate(
         specs.scenario, agent=specs.agent, training=specs.training, record_every=60
     ).data

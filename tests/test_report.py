@@ -6,7 +6,6 @@ Looked at by a browser as well: Debian's chromium, which `.ci/run` installs.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -397,24 +396,6 @@ def test_contrast_is_that_of_wcag() -> None:
 
 
 # ----------------------------------------------------------------------------------- in a browser
-
-BROWSER = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not Path(BROWSER).is_file():
-        pytest.fail("there is no chromium: `apt-get install chromium` (.ci/run does it)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from experiments.causation.self_modification import (
 from sim.analysis.contrasts import with_do
 from sim.analysis.counterfactuals import outcomes_by_world, worlds_plan
 from sim.specs.intervention import read_interventions
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.sweeps.sweep import run_plan
 
 #: Agents that always have training in mind, and of whom nothing learns but the values.

@@ -36,7 +36,7 @@ from sim.analysis.sensitivity import (
 )
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs, apply_settings, read_specs
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.sweeps.sweep import run_plan
 from sim.takeover import read_deployment, read_oversight
 
@@ -262,7 +262,7 @@ def test_an_outcome_is_what_a_single_run_says(specs: Specs, tmp_path: Path) -> N
         share = np.log(settings["training.transfer"] / span.low) / np.log(span.high / span.low)
         assert share == pytest.approx(sample.shares[run, 1])
         assert settings["agent.initial.awareness"] == pytest.approx(-4 + 6 * sample.shares[run, 0])
-        changed = apply_settings(specs, settings)
+        changed = apply_overrides(specs, settings)
         result = sim.simulate(
             changed.scenario, agent=changed.agent, training=changed.training, agents=1, seed=4,
             record_every=1, engine="numpy",

@@ -21,7 +21,7 @@ from experiments.spread.study import OUTCOMES, Study, outcomes
 from experiments.spread.text import outlive_paragraph, race_paragraph, reach_paragraph
 from sim.analysis.context_roles import ContextRoles, cast_of
 from sim.specs.errors import SpecError
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.sweeps.plan import compile_rows
 from sim.sweeps.sweep import run_plan
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sim
-from sim.specs.settings import read_specs
+from sim.specs.overrides import read_specs
 from sim.stability.equilibria import Equilibria, draw_starts, equilibria
 from sim.stability.fixed_points import KINDS
 from sim.stability.invasion import invasions
@@ -66,7 +66,7 @@ def test_under_the_replicator_the_exponent_is_the_advantage_and_growth_is_logist
     assert gaming.exponent == pytest.approx(expected, rel=1e-9)
     assert not_gaming.exponent == pytest.approx(-expected, rel=1e-9)
     assert gaming.advantage == pytest.approx(expected, rel=1e-9)
-    assert (gaming.how, not_gaming.how) == ("grows exponentially", "dies out exponentially")
+    assert (gaming.law, not_gaming.law) == ("grows exponentially", "dies out exponentially")
     result = sim.simulate(scenario, training=training, record_every=50)
     decision = result.decision.values[:, 0, 0]
     odds = np.log(decision / (1.0 - decision))
@@ -91,7 +91,7 @@ def test_under_the_policy_gradient_what_loses_dies_out_as_one_over_t() -> None:
     assert gaming.exponent == pytest.approx(0.0, abs=1e-12)
     assert gaming.grows
     assert not not_gaming.grows
-    assert (gaming.how, not_gaming.how) == ("grows hyperbolically", "dies out as 1/t")
+    assert (gaming.law, not_gaming.law) == ("grows hyperbolically", "dies out as 1/t")
     # Once it is the rule, 1 − d falls as 1/(A t), so its odds double when time does.
     result = sim.simulate(scenario, training=training, record_every=100_000)
     rare = 1.0 - result.decision.values[1:, 0, 0]
@@ -107,7 +107,7 @@ def test_spread_brings_the_gate_of_another_context_into_the_exponent() -> None:
     for one in invasions(of, start):
         # Similarity is 1 everywhere; its own gate teaches a saturated gate nothing.
         others = 0.4 * sum(x for name, x in learnt.items() if name != one.context)
-        sign = 1.0 if one.of == "gaming" else -1.0
+        sign = 1.0 if one.side == "gaming" else -1.0
         assert one.exponent == pytest.approx(sign * others, rel=1e-6)
 
 
@@ -116,7 +116,7 @@ def test_a_gate_that_reward_does_not_care_about_is_undecided() -> None:
     for one in invasions(*_map_and_start(scenario, GATE_ALONE)):
         assert not one.decided
         assert not one.grows
-        assert one.how == "neither grows nor dies out"
+        assert one.law == "neither grows nor dies out"
 
 
 def test_with_an_anchor_there_is_nothing_to_invade() -> None:
@@ -125,7 +125,7 @@ def test_with_an_anchor_there_is_nothing_to_invade() -> None:
 
 
 def _map_and_start(scenario: object, training: object) -> tuple[TrainingMap, np.ndarray]:
-    of = TrainingMap.of(read_specs(scenario, training=training))  # type: ignore[arg-type]
+    of = TrainingMap.from_specs(read_specs(scenario, training=training))  # type: ignore[arg-type]
     return of, of.start
 
 
@@ -263,7 +263,7 @@ def test_the_last_phase_is_the_one_that_lasts() -> None:
 
 
 def test_starts_are_drawn_where_they_are_said_to_be_and_stay_when_more_are_drawn() -> None:
-    of = TrainingMap.of(read_specs("copyright"))
+    of = TrainingMap.from_specs(read_specs("copyright"))
     few = draw_starts(of, count=8, seed=3, box={"habit": (-1.0, 1.0), "habit.coding": (4.0, 5.0)})
     many = draw_starts(of, count=20, seed=3, box={"habit": (-1.0, 1.0), "habit.coding": (4.0, 5.0)})
     np.testing.assert_array_equal(few, many[:, :8])

@@ -21,8 +21,7 @@ import sim
 from sim.analysis.curves import quantile_curves
 from sim.dynamics.columns import NoColumnError
 from sim.specs.errors import SpecError
-from sim.sweeps import executors, plan
-from sim.sweeps import record as tables
+from sim.sweeps import plan, record
 from sim.sweeps.store import Store
 
 WORLD: dict[str, Any] = {
@@ -54,21 +53,21 @@ RUNS, IN_A_SHARD = 16, 4
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards of four runs of two agents."""
-    monkeypatch.setattr(plan, "MOST", 8)
-    monkeypatch.setattr(plan, "FEWEST", 8)
+    monkeypatch.setattr(plan, "MAXIMUM_AGENTS", 8)
+    monkeypatch.setattr(plan, "MINIMUM_AGENTS", 8)
 
 
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the shards that are computed, as they are."""
     names: list[str] = []
-    compute = tables.compute
+    compute = record.compute
 
     def noted(shard: plan.Shard, **kwargs: Any) -> Any:
         names.append(shard.name)
         return compute(shard, **kwargs)
 
-    monkeypatch.setattr(executors, "compute", noted)
+    monkeypatch.setattr(record, "compute", noted)
     return names
 
 
@@ -89,8 +88,8 @@ def shards_of(root: Path) -> list[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("finished") / "sweep"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "MOST", 8)
-        patch.setattr(plan, "FEWEST", 8)
+        patch.setattr(plan, "MAXIMUM_AGENTS", 8)
+        patch.setattr(plan, "MINIMUM_AGENTS", 8)
         sweep(place)
     assert len(shards_of(place)) == RUNS / IN_A_SHARD
     return place
@@ -253,7 +252,7 @@ def test_a_finished_sweep_computes_nothing(done: Path, monkeypatch: pytest.Monke
     def fail(*args: object, **kwargs: object) -> None:
         raise AssertionError("a shard was computed")
 
-    monkeypatch.setattr(executors, "compute", fail)
+    monkeypatch.setattr(record, "compute", fail)
     before, shares = make_old(done), []
     table = sweep(done, progress=shares.append)
     assert (table.resumed, table.damaged, table.failed) == (RUNS, 0, 0)
@@ -325,13 +324,13 @@ def test_every_flipped_bit_of_a_list_is_noticed(done: Path) -> None:
     path = done / f"shards/{name}.json"
     whole, store = path.read_bytes(), Store(done)
     [shard] = [shard for shard in planned().shards if shard.name == name]
-    assert store.done(shard) is not None
+    assert store.check(shard) is not None
     spaces = 0
     for place in range(len(whole)):
         changed = bytearray(whole)
         changed[place] ^= 1
         path.write_bytes(bytes(changed))
-        if store.done(shard) is not None:
+        if store.check(shard) is not None:
             spaces += 1  # a space that became another character would have been noticed
     assert spaces == 0
 
@@ -542,7 +541,7 @@ def test_a_temporary_store_goes_with_its_table(
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(executors, "compute", fail)
+    monkeypatch.setattr(record, "compute", fail)
     with pytest.raises(RuntimeError):
         sweep(None, seeds=1)
     assert not list(tmp_path.iterdir())
@@ -585,7 +584,7 @@ def planned_of(design: sim.Grid) -> plan.Plan:
 
 def test_how_many_agents_a_run_has_is_in_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the runs are cut alike."""
-    monkeypatch.setattr(plan, "MOST", 64)
+    monkeypatch.setattr(plan, "MAXIMUM_AGENTS", 64)
     caught: list[plan.Plan] = []
     monkeypatch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
     for agents in (1, 2, 1):

@@ -14,11 +14,12 @@ import pytest
 
 import sim
 from sim.specs.errors import SpecError
+from sim.specs.keys import is_vectorisable
 from sim.sweeps import plan
 from sim.sweeps.design import Grid
-from sim.sweeps.plan import Part, make_plan, runs_in_a_shard
+from sim.sweeps.plan import Part, make_plan, shard_runs
 from sim.sweeps.record import MOST_CURVE_STEPS, MOST_REPRESENTATIVES, thinned
-from sim.sweeps.sweep import is_vectorisable, run_plan, with_first_point
+from sim.sweeps.sweep import run_plan, with_first_point
 
 ENGINES = ["numpy", "numba"]
 SHORT = {"steps": 30}
@@ -195,7 +196,7 @@ import resource, sys
 import sim
 from sim.sweeps import plan
 record, runs = sys.argv[1], int(sys.argv[2])
-plan.MOST = plan.FEWEST = runs
+plan.MAXIMUM_AGENTS = plan.MINIMUM_AGENTS = runs
 def run(shards):
     sim.sweep(
         "pipeline",
@@ -230,21 +231,21 @@ def test_memory_does_not_grow_with_the_number_of_shards(record: str, runs: int) 
 
 
 def part(**given: Any) -> Part:
-    specs = sim.specs.settings.read_specs("pipeline", training={"steps": given.pop("steps", 30)})
+    specs = sim.specs.overrides.read_specs("pipeline", training={"steps": given.pop("steps", 30)})
     design = Grid({"training.leak": np.linspace(0, 1, 1000)})
     return Part(**{"specs": specs, "design": design, "seeds": (0,), **given})
 
 
 def test_a_shard_is_neither_too_little_work_nor_too_much_memory() -> None:
     for steps in (1, 30, 2000, 100_000, 2**31):
-        agents = runs_in_a_shard(part(steps=steps), "summary")
-        assert plan.FEWEST <= agents <= plan.MOST
-        assert agents * steps <= plan.AGENT_STEPS or agents == plan.FEWEST
-        kept = runs_in_a_shard(part(steps=steps), "full")
+        agents = shard_runs(part(steps=steps), "summary")
+        assert plan.MINIMUM_AGENTS <= agents <= plan.MAXIMUM_AGENTS
+        assert agents * steps <= plan.AGENT_STEPS or agents == plan.MINIMUM_AGENTS
+        kept = shard_runs(part(steps=steps), "full")
         records = 1 + steps // 10
-        assert kept == 1 or kept * records <= plan.MOST_RECORDS
-    assert runs_in_a_shard(part(agents=plan.MOST * 3), "summary") == 1
-    assert runs_in_a_shard(part(agents=100), "summary") * 100 <= plan.MOST
+        assert kept == 1 or kept * records <= plan.MAXIMUM_RECORDS
+    assert shard_runs(part(agents=plan.MAXIMUM_AGENTS * 3), "summary") == 1
+    assert shard_runs(part(agents=100), "summary") * 100 <= plan.MAXIMUM_AGENTS
 
 
 def test_parts_need_not_be_alike() -> None:
@@ -252,8 +253,8 @@ def test_parts_need_not_be_alike() -> None:
     specs = part().specs
     first, second = Grid({"training.leak": [0.0, 1.0]}), Grid({"agent.awareness": [1.0]})
     parts = [
-        Part(with_first_point(specs, first), first, (0, 1), chosen={"what": "leak"}),
-        Part(with_first_point(specs, second), second, (5,), agents=2, chosen={"what": "aware"}),
+        Part(with_first_point(specs, first), first, (0, 1), choices={"what": "leak"}),
+        Part(with_first_point(specs, second), second, (5,), agents=2, choices={"what": "aware"}),
     ]
     table = run_plan(make_plan(parts, record="curves", engine="numpy"))
     frame = table.frame
@@ -269,18 +270,16 @@ def test_parts_need_not_be_alike() -> None:
 
 
 def test_what_stands_in_a_column() -> None:
-    specs = part().specs
     for key in (
         "training.leak",
         "agent.habit.chat_feedback",
         "scenario.contexts.chat_feedback.cue",
     ):
-        assert is_vectorisable(specs, key, 0.5)
+        assert is_vectorisable(key)
     for key in ("training.steps", "training.episodes", "training.selection.every"):
-        assert not is_vectorisable(specs, key, 5)
-    assert not is_vectorisable(specs, "training.selection.keep", 0.5)
-    with pytest.raises(SpecError, match="did you mean 'leak'"):
-        is_vectorisable(specs, "training.leek", 0.5)
+        assert not is_vectorisable(key)
+    assert not is_vectorisable("training.selection.keep")
+    assert not is_vectorisable("training.leek")
 
 
 def test_there_must_be_something_to_run() -> None:

@@ -16,7 +16,8 @@ from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.simulation import prepare
-from sim.specs.settings import apply_settings, full_key, read_specs
+from sim.specs.keys import full_key
+from sim.specs.overrides import apply_overrides, read_specs
 
 ENGINES = ("numpy", "numba")
 RULES = ("policy_gradient", "replicator")
@@ -223,7 +224,7 @@ def test_runs_that_differ_in_numbers_of_the_world_are_each_as_if_alone(engine: s
     )
     together = get_engine(engine).trajectory(program, [40])[0]
     for run, seed in enumerate(seeds):
-        own = apply_settings(specs, {key: column[run] for key, column in columns.items()})
+        own = apply_overrides(specs, {key: column[run] for key, column in columns.items()})
         alone = prepare(own.scenario, agent=own.agent, training=own.training, agents=2, seed=seed)
         expected = get_engine(engine).trajectory(alone.program, [40])[0]
         np.testing.assert_allclose(together[:, 2 * run : 2 * run + 2], expected, atol=1e-12)

@@ -31,15 +31,15 @@ from experiments.archetypes.text import (
     worst_case_paragraph,
 )
 from experiments.archetypes.training_log import Pair, pairs_frame
-from experiments.stability.command import describe
 from sim.analysis.after import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.simulation import Run
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.sweeps.design import is_number
 from sim.utils.format import shown
 

@@ -32,8 +32,8 @@ from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.specs.library import read_yaml, resolve
+from sim.specs.overrides import Specs
 from sim.specs.scenario import PRE_DEPLOYMENT
-from sim.specs.settings import Specs
 from sim.utils.progress import parts_of
 
 #: Those of the post, in the order in which they are told.

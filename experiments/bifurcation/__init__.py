@@ -1,0 +1,1 @@
+"""A bifurcation diagram: where training can come to rest, along one number."""

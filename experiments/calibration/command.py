@@ -33,14 +33,14 @@ from experiments.calibration.spec import Calibration
 from experiments.calibration.study import BY_RATES, PARTS, Calibrated, Question, terms_of
 from experiments.calibration.tables import agent_data
 from experiments.calibration.text import page
-from experiments.stability.command import describe
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.library import config_root
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.utils.files import atomic_write
 
 #: The keys of configs/calibration.yaml besides the specs, with their defaults, for the help.

@@ -14,7 +14,7 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 
 
 def guarding_as_an_end(specs: Specs) -> Agent:

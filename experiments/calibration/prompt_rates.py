@@ -18,8 +18,9 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, nearest
+from sim.specs.keys import full_key
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 
 #: How far kinds of query lie apart in the contested value.
 SPREAD = "agent.spread.initial.values"
@@ -62,7 +63,7 @@ class PromptRates:
         found = tuple(full.replace("*", name) for name in self.contexts) if "*" in full else (full,)
         for one in found:
             if one != SPREAD:
-                apply_settings(self.specs, {one: self.said(one)})
+                apply_overrides(self.specs, {one: self.said(one)})
         return found
 
     def __call__(self, numbers: Mapping[str, Array]) -> Array:

@@ -19,7 +19,7 @@ from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 
 #: Into how many cells queries are cut, from so many standard deviations below the mean to above.
 CELLS, _REACH = 32, 4.0

@@ -39,7 +39,7 @@ from experiments.calibration.tables import agent_data, default_prompt, parameter
 from experiments.calibration.terms import Terms, unknown_edits
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.utils.parallel import parallel_map
 from sim.utils.progress import parts_of
 

@@ -28,7 +28,6 @@ from experiments.causation.text import (
     scenarios_paragraph,
     self_modification_paragraph,
 )
-from experiments.stability.command import describe
 from sim.analysis.after import PostTraining
 from sim.analysis.contrasts import Contrast, Do, contrasts_of
 from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
@@ -36,10 +35,11 @@ from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan, Shard
 from sim.sweeps.result import Sweep

@@ -18,7 +18,7 @@ import pandas as pd
 
 from sim.analysis.contrasts import Contrast, Do, in_training, with_do
 from sim.analysis.paired_differences import paired
-from sim.specs.settings import Specs, apply_settings
+from sim.specs.overrides import Specs, apply_overrides
 
 #: Kinds of state that training can change, each a route ...
 MEDIATORS = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
@@ -80,7 +80,7 @@ def mediation_worlds(specs: Specs, contrast: Contrast) -> dict[str, Specs]:
         for name, side in sides.items():
             worlds[f"{mediator}|{name}"] = with_do(specs, frozen(specs, side, mediator))
     for route, settings in ROUTES.items():
-        changed = apply_settings(specs._replace(interventions=()), settings)
+        changed = apply_overrides(specs._replace(interventions=()), settings)
         for name, side in sides.items():
             worlds[f"{route}|{name}"] = with_do(changed, side)
     return worlds

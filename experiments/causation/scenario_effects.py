@@ -8,8 +8,8 @@ import pandas as pd
 
 from sim.analysis.contrasts import in_training, with_do
 from sim.analysis.paired_differences import paired_table
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, read_specs
 
 #: Scenarios, and assumptions, under which effects are compared; no setting: as it is.
 SCENARIOS = (
@@ -57,7 +57,7 @@ def scenario_worlds(
         own = scenario.agent.replace(spread={"initial": _STORY_SPREAD})
         plain = read_specs(scenario, agent=own, training=specs.training)
         for label, settings in assumptions.items():
-            changed = apply_settings(plain, settings)
+            changed = apply_overrides(plain, settings)
             off = in_training(changed, {"key": "gaming", "set": 0.0})
             worlds[f"{name}|{label}|with"] = changed
             worlds[f"{name}|{label}|without"] = with_do(changed, off)

@@ -26,8 +26,8 @@ from sim.analysis.contrasts import gaming_only_in, with_do
 from sim.analysis.end_outcomes import contested_values
 from sim.analysis.paired_differences import paired
 from sim.dynamics.state import Array
+from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings
 
 #: The scenario in which the same goal is contested everywhere, and how many times it is copied.
 SCENARIO, COPIES = "monolithic", 3
@@ -90,7 +90,7 @@ def coverage_worlds(
         if "steps" in told:
             factor = float(told.pop("steps"))  # type: ignore[arg-type]
             told["training.steps"] = max(1, round(factor * specs.training.steps))
-        changed = apply_settings(specs._replace(interventions=()), told)
+        changed = apply_overrides(specs._replace(interventions=()), told)
         for covered in range(len(contexts) + 1):
             done = gaming_only_in(changed, contexts[:covered])
             worlds[f"{knob}|{covered}"] = with_do(changed, done)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from sim.analysis.contrasts import Contrast, Do, with_do
 from sim.analysis.paired_differences import paired, paired_table, policy_distance
 from sim.dynamics.state import Array
+from sim.specs.overrides import Specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from sim.analysis.regimes import sweep_regimes
 from sim.dynamics.state import Array
 from sim.simulation import simulate
 from sim.specs.library import names
+from sim.specs.overrides import read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import read_specs
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, make_plan
 from sim.sweeps.sweep import run_plan, with_first_point

@@ -26,8 +26,8 @@ from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case_at
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, nearest
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, read_specs
 from sim.sweeps.design import Design, Grid, Product, Sobol
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.sweep import run_plan, with_first_point
@@ -117,7 +117,7 @@ def specs_of(claim: Claim, world: Circumstances) -> Specs:
     assert named is not None
     specs = read_specs(named, interventions=list(world.do) or None)
     try:
-        return apply_settings(specs, {**claim.measure.settings, **world.settings})
+        return apply_overrides(specs, {**claim.measure.settings, **world.settings})
     except SpecError as error:
         raise SpecError(f"claims/{claim.name}.measure: {error}") from None
 
@@ -141,7 +141,7 @@ def plan_of(claim: Claim, how: How) -> Plan:
                     design=design,
                     seeds=(how.seed,),
                     record_every=max(1, specs.training.steps // _RECORDS),
-                    chosen={"world": name},
+                    choices={"world": name},
                 )
             )
         except SpecError as error:

@@ -30,9 +30,9 @@ from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case_at
 from sim.dynamics.engines.registry import get_engine
 from sim.specs.errors import SpecError, nearest
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.prior import Prior
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, read_specs
 from sim.specs.training import Training
 from sim.sweeps.plan import Part, make_plan
 from sim.sweeps.prior_sample import PriorSample
@@ -174,7 +174,7 @@ def _populations(claim: Claim, how: How, progress: Progress | None) -> Measured:
             Prior.load(point["prior"]), points=agents, scenario=scenario, seed=how.seed
         )
         settings = {key: value for key, value in point.items() if key != "prior"}
-        specs = apply_settings(read_specs(scenario), settings)
+        specs = apply_overrides(read_specs(scenario), settings)
         specs = with_first_point(specs, draws)
         every = max(1, specs.training.steps // 40)
         parts.append(Part(specs=specs, design=draws, seeds=(how.seed,), record_every=every))

@@ -12,7 +12,6 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from experiments.deploy.figure import Curve, deployment_figure
-from experiments.stability.command import describe
 from sim.abm.batch import Case, Outcomes, deploy_all
 from sim.abm.deployment_model import OUTCOMES
 from sim.abm.profiles import Profile, profiles
@@ -22,11 +21,12 @@ from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.result import Result
 from sim.simulation import MOST_SEED, Run, prepare
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.takeover import prospects
 
 #: The keys of configs/deployment.yaml besides the specs, with their defaults, for the help.

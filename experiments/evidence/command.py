@@ -15,7 +15,6 @@ from experiments.evidence.figure import by_contexts_figure, ratios_figure
 from experiments.evidence.figure_calibration_curve import calibration_figure
 from experiments.evidence.terminal_tables import closing
 from experiments.evidence.text import said
-from experiments.stability.command import describe
 from sim.analysis.after import PostTraining
 from sim.analysis.evidence_scores import Score, calibration, score_of
 from sim.analysis.hypotheses import hypotheses
@@ -26,10 +25,11 @@ from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.prior import Prior
-from sim.specs.settings import Specs, read_specs
 from sim.sweeps.design import is_number
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan

@@ -14,10 +14,10 @@ from experiments.footnote3.figure import footnote3
 from experiments.footnote3.map import REGIMES, Map
 from experiments.footnote3.study import Case, Limits, Study, unaware
 from experiments.footnote3.text import axis_of, map_table, numbers, paragraphs, training_table
-from experiments.stability.command import describe
 from sim.cli.compose import read_range, read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.utils.format import percent, shown
 
 #: The keys of configs/footnote3.yaml besides the specs, with their defaults, for the help.

@@ -26,7 +26,7 @@ from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
 from sim.simulation import prepare
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.settings import Specs, apply_settings
+from sim.specs.overrides import Specs, apply_overrides
 from sim.sweeps.design import Design, Grid, Range, is_number
 from sim.sweeps.plan import Part, check_part
 from sim.sweeps.sweep import with_first_point
@@ -202,7 +202,7 @@ def unaware(study: Study) -> Case:
 def _history(
     study: Study, name: str, settings: dict[str, float], told: Callable[[float], None]
 ) -> Case:
-    specs = apply_settings(study.specs, settings)
+    specs = apply_overrides(study.specs, settings)
     result = prepare(
         specs.scenario,
         agent=specs.agent,

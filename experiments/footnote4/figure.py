@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from sim.plots.style import MUTED, house_style, title_of
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.utils.format import percent
 
 from .fates import MOST, SOME, STATES

@@ -34,16 +34,16 @@ from sim.analysis.context_roles import cast_of
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.program import Program
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs, apply_settings
+from sim.specs.overrides import Specs, apply_overrides
 from sim.stability.fixed_points import classify, newton
-from sim.stability.log_odds import log_odds
+from sim.stability.invasion import log_odds
 from sim.stability.training_map import TrainingMap
-from sim.utils.progress import parts_of
+from sim.utils.progress import count_progress, parts_of
 
 from .cases import SHIFT, TURNS, Case
 from .fates import (
@@ -220,7 +220,7 @@ def try_case(
     progress: Progress,
 ) -> Outcome:
     """Train initially undecided agents under one assumption; arguments as for `try_cases`."""
-    specs = apply_settings(specs, case.settings)
+    specs = apply_overrides(specs, case.settings)
     cast = cast_of(specs)
     contexts = cast.paying
     steps = specs.training.steps
@@ -320,7 +320,7 @@ def train(
     """Train, and record gaming rate, decision and values [S, N, ...] and parameters θ [S, P, N]."""
     names = ("gaming_rate", "decision", "values")
     observed, thetas = [], np.empty((len(moments), *program.theta.shape))
-    counter = step_counter(program.agents * moments[-1], progress)
+    counter = count_progress(progress, program.agents * moments[-1])
     history = records(engine, program, moments, names=names, progress=counter)
     for theta, record in zip(thetas, history, strict=True):
         theta[...] = record.theta
@@ -353,7 +353,7 @@ def count_fixed_points(program: Program, theta: Array, agents: NDArray[np.intp])
     """Search fixed points by Newton's method from some agents' ends, and count their classes."""
     counts: dict[str, int] = {}
     for agent in agents[:_MAXIMUM_SEARCHES]:
-        training_map = TrainingMap.of_agent(program, int(agent))
+        training_map = TrainingMap.from_program(program, int(agent))
         solution = newton(training_map, theta[:, [agent]])
         is_found = solution.converged[0]
         kind = classify(training_map, solution.points[:, 0]).kind if is_found else "none"

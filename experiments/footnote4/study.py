@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sim.cli.fields import Count, Engine, Interval, OneOrMore, Seed, Spec
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 
 from .cases import CASES
 from .fates import STATES

@@ -18,10 +18,10 @@ from experiments.footnote6.text import (
     paragraphs,
     training_table,
 )
-from experiments.stability.command import describe
 from sim.cli.compose import read_study
 from sim.cli.help import study_help
 from sim.cli.outputs import write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.sweeps.design import Range

@@ -39,7 +39,7 @@ from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.settings import Specs, apply_settings
+from sim.specs.overrides import Specs, apply_overrides
 from sim.sweeps.design import Range
 from sim.utils.progress import parts_of
 
@@ -117,7 +117,7 @@ class Study:
             agent = agent.replace(initial=initial)
         specs = self.specs._replace(agent=agent)
         if settings:
-            specs = apply_settings(specs, {f"agent.{key}": x for key, x in settings.items()})
+            specs = apply_overrides(specs, {f"agent.{key}": x for key, x in settings.items()})
         every = specs.training.steps if settings else max(1, specs.training.steps // _RECORDS)
         return prepare(
             specs.scenario,

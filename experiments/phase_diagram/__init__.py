@@ -1,0 +1,1 @@
+"""A phase diagram: the regime in which runs end, by two of their numbers."""

@@ -43,7 +43,7 @@ from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
 from sim.simulation import MOST_SEED
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.sweeps.design import Range
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan

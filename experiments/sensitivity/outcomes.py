@@ -27,10 +27,11 @@ from sim.analysis.summary_moment import moment_of
 from sim.analysis.worst_case import TERMS, worst_case_at
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs, apply_settings, full_key
+from sim.specs.keys import full_key, is_vectorisable
+from sim.specs.overrides import Specs, apply_overrides
 from sim.sweeps.design import Range, Table
 from sim.sweeps.plan import Part, Plan, make_plan
-from sim.sweeps.sweep import is_vectorisable, with_first_point
+from sim.sweeps.sweep import with_first_point
 
 #: What is looked at, by group, in the order in which it is reported.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -76,14 +77,14 @@ def read_assumptions(given: object, specs: Specs) -> dict[str, Range]:
         found[key] = Range.read(ends if isinstance(ends, list | tuple) else [ends], path)
         for number in (found[key].low, found[key].high):
             try:
-                movable = is_vectorisable(specs, key, number)
+                apply_overrides(specs, {key: number})
             except SpecError as error:
                 raise SpecError(f"assumptions: {error}") from None
-            if not movable:
-                raise SpecError(f"{path}: is no number that runs can differ in")
+        if not is_vectorisable(key):
+            raise SpecError(f"{path}: is no number that runs can differ in")
     if len(found) < _FEWEST:
         raise SpecError(f"assumptions: got {len(found)}: at least {_FEWEST} are needed")
-    apply_settings(specs, {key: ends.low for key, ends in found.items()})
+    apply_overrides(specs, {key: ends.low for key, ends in found.items()})
     return found
 
 

@@ -29,7 +29,7 @@ from sim.analysis.context_roles import ContextRoles, cast_of
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, check_whole, nearest
-from sim.specs.settings import Specs, apply_settings
+from sim.specs.overrides import Specs, apply_overrides
 from sim.sweeps.design import Design, Grid, Product, Range, Zip, is_number
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.sweep import with_first_point
@@ -143,7 +143,7 @@ class Study:
                 design,
                 _RECORDS,
                 specs=specs,
-                chosen={
+                choices={
                     RULE_KEY: rule,
                     STEPS_KEY: longer * self.steps,
                     RATE_KEY.format("habit"): faster * self.specs.training.learning_rate.habit,
@@ -180,7 +180,7 @@ class Study:
                 AWARENESS_KEY: self._awareness(min(self.points, _FEW_AWARENESSES)),
             }
         )
-        return [self._part(design, _FEW_RECORDS, chosen={RULE_KEY: rule}) for rule in RULES]
+        return [self._part(design, _FEW_RECORDS, choices={RULE_KEY: rule}) for rule in RULES]
 
     def _part(
         self,
@@ -188,16 +188,16 @@ class Study:
         records: int,
         *,
         specs: Specs | None = None,
-        chosen: Mapping[str, Any] | None = None,
+        choices: Mapping[str, Any] | None = None,
     ) -> Part:
-        chosen = chosen or {}
-        changed = apply_settings(specs or self.specs, chosen)
+        choices = choices or {}
+        changed = apply_overrides(specs or self.specs, choices)
         return Part(
             specs=with_first_point(changed, design),
             design=design,
             seeds=tuple(range(self.seeds)),
             record_every=max(1, changed.training.steps // records),
-            chosen=chosen,
+            choices=choices,
         )
 
     @property

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig
 
-from experiments.stability.command import describe
 from experiments.worst_case.binding import binding
 from experiments.worst_case.deployed import deploy_attempting
 from experiments.worst_case.figure import funnel_figure
@@ -33,9 +32,10 @@ from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
 from sim.cli.outputs import records, write_figure, write_frame, write_json
+from sim.cli.study import describe
 from sim.simulation import MOST_SEED, Run
 from sim.specs.errors import check_whole
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.utils.progress import parts_of
 
 __all__ = ["HELP", "KEYS", "Found", "Study", "closing", "measure", "read", "write"]

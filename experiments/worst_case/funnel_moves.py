@@ -23,9 +23,9 @@ from sim.simulation import Run, prepare
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, nearest
 from sim.specs.library import read_yaml, resolve
+from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings
 from sim.takeover import read_deployment, read_oversight
 from sim.utils.intervals import binomial_interval
 from sim.utils.progress import parts_of
@@ -296,7 +296,7 @@ def _moved_training(specs: Specs, move: Move) -> Specs:
             for name, context in specs.scenario.contexts.items()
             if context.scratchpad
         }
-    return apply_settings(specs, settings)
+    return apply_overrides(specs, settings)
 
 
 def _moved_oversight(oversight: Oversight, option: str, scenario: Scenario) -> Oversight:

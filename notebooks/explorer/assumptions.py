@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 
 
 @dataclass(frozen=True)

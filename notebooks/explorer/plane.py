@@ -1,7 +1,7 @@
 """The phase plane of a state, as much of it as a moving slider leaves time for.
 
 The flow of `sim.stability.phase_plane` on a coarse grid, and where the agents of the run went. Fixed
-points take longer: `experiments/stability.py` finds them.
+points take longer: `experiments/stability` finds them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.stability.phase_plane import check_context, check_value
 from sim.stability.training_map import TrainingMap
 
@@ -62,7 +62,7 @@ def plane_of(result: Result, specs: Specs, *, context: str | None = None, seed: 
         seed: The run's.
     """
     exact = specs._replace(training=specs.training.replace(estimator="exact"))
-    whole = TrainingMap.of(exact, seed=seed)
+    whole = TrainingMap.from_specs(exact, seed=seed)
     trained = {n for n, c in specs.scenario.contexts.items() if c.kind == "training"}
     context = check_context(whole, context if context in trained else None)
     value = check_value(specs.scenario, context, None)

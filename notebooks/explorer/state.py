@@ -16,9 +16,10 @@ from sim.cli.keys import CONFIGS
 from sim.simulation import MOST_SEED
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.keys import full_key
 from sim.specs.library import names, read_yaml
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 
 Value = int | float | bool | str
 #: The command that a state is shared as.
@@ -80,8 +81,8 @@ class State:
         whole = {key: self.settings[key] for key in self.settings if key in _BY_NAME}
         rest = {key: value for key, value in self.settings.items() if key not in whole}
         if whole:
-            found = apply_settings(found, whole)
-        found = apply_settings(found, rest)
+            found = apply_overrides(found, whole)
+        found = apply_overrides(found, rest)
         steps = found.training.steps
         if steps > MOST_STEPS:
             raise SpecError(

@@ -15,7 +15,7 @@ from sim.analysis.worst_case import worst_case
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.simulation import simulate
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.takeover import read_deployment, read_oversight
 
-#: What dotted keys may start with, here and in `sim.specs.settings`.
+#: What dotted keys may start with, here and in `sim.specs.overrides`.
 AFTER = ("oversight", "deployment")
 BEFORE = ("scenario", "agent", "training", "interventions")
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sim.abm.deployment_model import CAUGHT_BY, MOST_REPLICATES, SERIES, DeploymentWorld
 from sim.abm.graphs import neighbours_of
 from sim.abm.profiles import Profile
-from sim.dynamics.engines.engine import usable_processors
 from sim.simulation import MOST_SEED
 from sim.specs.deployment import Deployment
 from sim.specs.errors import check_whole
@@ -21,7 +20,7 @@ from sim.specs.intervention import Interventions
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.utils.intervals import binomial_interval
-from sim.utils.parallel import parallel_map
+from sim.utils.parallel import parallel_map, usable_processors
 
 Array = NDArray[np.float64]
 

@@ -28,9 +28,9 @@ from sim.specs.agent import Agent
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions, apply_after_training, read_interventions
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, read_specs
 from sim.specs.training import Training
 
 #: How a deployment ends: a quorum acts at once, uncaught; copies are caught; neither.
@@ -346,4 +346,4 @@ def _read_specs(
             raise SpecError(f"{told[0]}: nobody is trained where profiles are given")
         interventions = None
     specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
-    return apply_settings(specs, settings)
+    return apply_overrides(specs, settings)

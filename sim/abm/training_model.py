@@ -24,8 +24,8 @@ from sim.simulation import prepare
 from sim.specs.agent import CAPABILITIES, TRAITS, Agent
 from sim.specs.errors import check_whole
 from sim.specs.intervention import Interventions
+from sim.specs.overrides import apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import apply_settings, read_specs
 from sim.specs.training import Training
 
 
@@ -77,7 +77,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
             collect_every: Steps from one collection to the next. More than 1 saves time and memory
                 in long runs of many agents, but the `batch_run` of Mesa 3.3 needs 1.
             settings: Changes to the specs by dotted key, as in `**{"training.leak": 0.2}`
-                (`sim.specs.settings`); and `seed`, which is the same as `rng`.
+                (`sim.specs.overrides`); and `seed`, which is the same as `rng`.
 
         Raises:
             SpecError: The input cannot be used; one line says why.
@@ -85,7 +85,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
         # seeds would be lost; among the settings it leaves it alone.
         self.seed = whole_seed(settings.pop("seed", None), rng)
-        self.specs = apply_settings(
+        self.specs = apply_overrides(
             read_specs(scenario, agent=agent, training=training, interventions=interventions),
             settings,
         )

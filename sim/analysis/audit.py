@@ -31,9 +31,9 @@ from sim.dynamics.measures import GAMED
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.result import Result
+from sim.specs.overrides import read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import read_specs
 from sim.takeover import after_training, pass_probability
 from sim.utils.progress import part_of
 

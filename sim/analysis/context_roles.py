@@ -13,7 +13,7 @@ import numpy as np
 
 from sim.dynamics.observe import Recorder
 from sim.specs.errors import SpecError
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, compile_rows, of_one_agent
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from sim.analysis.context_roles import cast_of
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention
-from sim.specs.settings import Specs, read_specs
+from sim.specs.overrides import Specs, read_specs
 
 Do = tuple[Intervention, ...]
 #: Interventions on the first twin, and on the second.

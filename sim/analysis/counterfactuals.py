@@ -16,7 +16,7 @@ from sim.analysis.end_outcomes import outcomes
 from sim.analysis.summary_moment import moment_of
 from sim.dynamics.randomness import seeds_of
 from sim.dynamics.state import Array
-from sim.specs.settings import Specs
+from sim.specs.overrides import Specs
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.result import Sweep
@@ -49,7 +49,7 @@ def worlds_plan(
             design=Grid({}),
             seeds=seeds,
             record_every=specs.training.steps,
-            chosen={"world": name},
+            choices={"world": name},
         )
         for name, specs in worlds.items()
     ]
@@ -71,14 +71,14 @@ def outcomes_by_world(
     found = {}
     for part in plan.parts:
         scenario = part.specs.scenario
-        rows = frame[frame["world"] == part.chosen["world"]].reset_index(drop=True)
+        rows = frame[frame["world"] == part.choices["world"]].reset_index(drop=True)
         sound = rows["error"].isna().to_numpy()
         rules = (after or PostTraining.default(scenario)).under(part.specs.interventions)
         told = outcomes(
             moment_of(rows[sound], scenario), scenario, start=start_of(part)[sound], after=rules
         )
         told.index = pd.Index(np.flatnonzero(sound))
-        found[str(part.chosen["world"])] = told.reindex(range(len(rows)))
+        found[str(part.choices["world"])] = told.reindex(range(len(rows)))
     return found
 
 
@@ -95,7 +95,7 @@ def policies_by_world(plan: Plan, sweep: Sweep) -> dict[str, Array]:
     """
     names = list(dict.fromkeys(name for part in plan.parts for name, _ in _policy_places(part)))
     if not names:
-        return {str(part.chosen["world"]): np.zeros((part.runs, 0, 0)) for part in plan.parts}
+        return {str(part.choices["world"]): np.zeros((part.runs, 0, 0)) for part in plan.parts}
     told = ", ".join(sweep.column("full", name) for name in names)
     rows = sweep.query(f'select run, step, {told} from "full"')
     found, first = {}, 0
@@ -111,7 +111,7 @@ def policies_by_world(plan: Plan, sweep: Sweep) -> dict[str, Array]:
         policy[at] = 0.0
         for name, (context, response) in _policy_places(part):
             policy[at, context, response] = own[name].to_numpy(np.float64)
-        found[str(part.chosen["world"])] = policy
+        found[str(part.choices["world"])] = policy
         first += part.runs
     return found
 

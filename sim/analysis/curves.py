@@ -5,25 +5,162 @@ Everything is asked of the sweep's store through DuckDB, which reads no more col
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from sim.specs.errors import SpecError, nearest
-from sim.sweeps.result import Sweep
 
 #: The band and the median in it.
 BAND = (0.1, 0.5, 0.9)
 #: More levels than these of a number are thinned in a picture.
 MOST_LEVELS = 6
+#: A figure has at most so many rows and columns.
+MOST_VARIABLES = 6
+MOST_PANELS = 4
+
+
+class SweepTables(Protocol):
+    """A sweep that kept curves (`sim.sweeps.result.Sweep`)."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The keys in which runs differ."""
+        ...
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the sweep is."""
+        ...
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
+        """Ask DuckDB."""
+        ...
+
+    def columns(self, table: str) -> list[str]:
+        """Return the columns of a table."""
+        ...
+
+    def column(self, table: str, name: str) -> str:
+        """Return the name of a column, quoted for SQL."""
+        ...
+
+
+@dataclass(frozen=True)
+class CurveChoice:
+    """Which curves of a sweep are drawn.
+
+    Attributes:
+        variables: Columns or variables; empty for the contexts in which most is gamed.
+        lines: The axis whose levels are lines; None for the first that is free.
+        panels: The axis whose levels are panels; None for none.
+        where: Axes that are fixed, and the level of each.
+        difference: The axis whose effect is shown, by paired runs; None for the curves themselves.
+        baseline: The level of that axis which others are compared with; None for the first.
+    """
+
+    variables: Sequence[str] = ()
+    lines: str | None = None
+    panels: str | None = None
+    where: Mapping[str, object] = field(default_factory=dict)
+    difference: str | None = None
+    baseline: object = None
+
+
+def default_choice(sweep: SweepTables, where: Mapping[str, object] | None = None) -> CurveChoice:
+    """Return lines by the first free axis, and panels by the next that has few levels."""
+    fixed = where or {}
+    axes = _line_axes(sweep, fixed)
+    panels = [axis for axis in axes[1:] if 1 < len(levels_of(sweep, axis)) <= MOST_PANELS]
+    return CurveChoice(
+        lines=axes[0] if axes else None, panels=panels[0] if panels else None, where=fixed
+    )
+
+
+def check_choice(sweep: SweepTables, choice: CurveChoice) -> CurveChoice:
+    """Return a choice with columns for variables, and an axis for the lines.
+
+    Raises:
+        SpecError: The sweep has no such variable, axis or level.
+    """
+    axes = [axis for axis in sweep.axes if axis != "seed"]
+    difference, baseline = choice.difference, choice.baseline
+    for name in ("lines", "panels", "difference"):
+        key = getattr(choice, name)
+        if key is not None and key not in axes:
+            raise SpecError(f"{name}: {key!r} is no axis of this sweep; {nearest(key, axes)}")
+        if key is not None and key in choice.where:
+            raise SpecError(f"where: {key!r} is fixed, and has the {name}, too")
+    for key, level in choice.where.items():
+        if key not in sweep.axes:
+            raise SpecError(f"where: {key!r} is no axis of this sweep; {nearest(key, sweep.axes)}")
+        _check_level("where", key, level, levels_of(sweep, key))
+    if difference is None and baseline is not None:
+        raise SpecError("baseline: is of a difference=AXIS, and none is given")
+    if difference is not None and choice.lines not in (None, difference):
+        raise SpecError("lines: the lines of a difference are the levels of its own axis")
+    lines = difference or choice.lines
+    if lines is not None and lines == choice.panels:
+        raise SpecError(f"panels: {lines!r} has the lines already")
+    if difference is not None and baseline is not None:
+        _check_level("baseline", difference, baseline, levels_of(sweep, difference))
+    variables = columns_of(sweep, choice.variables)
+    if len(variables) > MOST_VARIABLES:
+        raise SpecError(
+            f"variables: {len(variables)} curves are too many for one figure (at most "
+            f"{MOST_VARIABLES}); name some of {', '.join(variables)}"
+        )
+    if lines is None:
+        free = (axis for axis in _line_axes(sweep, choice.where) if axis != choice.panels)
+        lines = next(free, None)
+    return replace(choice, variables=variables, lines=lines)
+
+
+def curve_table(sweep: SweepTables, choice: CurveChoice) -> pd.DataFrame:
+    """Return the rows that are drawn for a checked choice, with a few levels of each axis.
+
+    Columns as `quantile_curves`.
+
+    Raises:
+        SpecError: There is nothing to draw.
+    """
+    variables = choice.variables or most_gamed(sweep, 3)
+    by = [key for key in (choice.lines, choice.panels) if key is not None]
+    if choice.difference is None:
+        frame = quantile_curves(sweep, variables, by=by, where=choice.where)
+    else:
+        frame = paired_differences(
+            sweep,
+            variables,
+            of=choice.difference,
+            baseline=choice.baseline,
+            by=by,
+            where=choice.where,
+        )
+    if frame.empty:
+        raise SpecError(
+            "curves: there is nothing to draw: no run has come to an end, or none with what is "
+            "to be compared"
+        )
+    for key, maximum in ((choice.lines, MOST_LEVELS), (choice.panels, MOST_PANELS)):
+        if key is not None:
+            present = set(frame[key])
+            levels = [level for level in levels_of(sweep, key) if level in present]
+            order = {x: place for place, x in enumerate(thin_levels(levels, maximum=maximum))}
+            frame = frame[frame[key].isin(list(order))]
+            frame = frame.sort_values(key, key=lambda c, order=order: c.map(order), kind="stable")
+    return frame
 
 
 def quantile_curves(
-    sweep: Sweep,
+    sweep: SweepTables,
     variables: Sequence[str],
     *,
     by: Sequence[str] = (),
+    where: Mapping[str, object] | None = None,
     band: tuple[float, float, float] = BAND,
 ) -> pd.DataFrame:
     """Return quantiles over the agents of all runs that agree in some axes.
@@ -32,6 +169,7 @@ def quantile_curves(
         sweep: A sweep that kept curves.
         variables: Columns of its curves (`reach`, `gaming_rate.coding`); see `columns_of`.
         by: Axes; runs that differ in others, and in the seed, are taken together.
+        where: Axes that are fixed, and the level of each.
         band: The quantiles.
 
     Returns:
@@ -43,27 +181,30 @@ def quantile_curves(
     """
     _check_some(variables)
     keys = [sweep.column("design", key) for key in dict.fromkeys(by)]
-    found = []
+    grouped = ", ".join([*keys, "step"])
+    fixed, levels = _fixed(sweep, where)
+    frames = []
     for variable in variables:
         column = sweep.column("curves", variable)
-        grouped = ", ".join([*keys, "step"])
         frame = sweep.query(
             f"select {grouped}, quantile_cont({column}, {list(band)}) as q, "
             "count(distinct run) as runs "
             f"from (select run, step, {column} from curves) join design using (run) "
-            f"where {column} is not null group by {grouped} order by {grouped}"
+            f"where {column} is not null{fixed} group by {grouped} order by {grouped}",
+            levels,
         )
-        found.append(_spread_out(frame, variable))
-    return pd.concat(found, ignore_index=True)
+        frames.append(_with_band(frame, variable))
+    return pd.concat(frames, ignore_index=True)
 
 
 def paired_differences(
-    sweep: Sweep,
+    sweep: SweepTables,
     variables: Sequence[str],
     *,
     of: str,
     baseline: object = None,
     by: Sequence[str] = (),
+    where: Mapping[str, object] | None = None,
     band: tuple[float, float, float] = BAND,
 ) -> pd.DataFrame:
     """Return what an axis changes, between runs that share their seed and all other axes.
@@ -76,6 +217,7 @@ def paired_differences(
         of: The axis.
         baseline: The level that others are compared with; the first if None.
         by: Other axes, by which pairs are kept apart.
+        where: Other axes that are fixed, and the level of each.
         band: The quantiles, over pairs, of the difference between the medians of their agents.
 
     Returns:
@@ -89,15 +231,14 @@ def paired_differences(
     levels = levels_of(sweep, of)
     if baseline is None:
         baseline = levels[0]
-    if baseline not in levels:
-        told = ", ".join(str(level) for level in levels)
-        raise SpecError(f"baseline: got {baseline!r}: {of} takes {told}")
+    _check_level("baseline", of, baseline, levels)
     others = [sweep.column("design", key) for key in (*sweep.axes, "seed") if key != of]
     alike = [f"a.{key} is not distinct from b.{key}" for key in dict.fromkeys(others)]
     same = " and ".join(["a.step = b.step", *alike])
     keys = [f"b.{sweep.column('design', key)}" for key in dict.fromkeys(by) if key != of]
     grouped = ", ".join([f"b.{axis}", *keys, "b.step"])
-    found = []
+    fixed, fixed_levels = _fixed(sweep, where, "b.")
+    frames = []
     for variable in variables:
         column = sweep.column("curves", variable)
         frame = sweep.query(
@@ -106,15 +247,15 @@ def paired_differences(
             f"select {grouped}, quantile_cont(b.x - a.x, {list(band)}) as q, "
             "count(distinct b.run) as runs "
             f"from seen a join seen b on {same} "
-            f"where a.{axis} = ? and b.{axis} <> ? and a.x is not null and b.x is not null "
+            f"where a.{axis} = ? and b.{axis} <> ? and a.x is not null and b.x is not null{fixed} "
             f"group by {grouped} order by {grouped}",
-            [baseline, baseline],
+            [baseline, baseline, *fixed_levels],
         )
-        found.append(_spread_out(frame, variable))
-    return pd.concat(found, ignore_index=True)
+        frames.append(_with_band(frame, variable))
+    return pd.concat(frames, ignore_index=True)
 
 
-def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
+def columns_of(sweep: SweepTables, names: Sequence[str]) -> list[str]:
     """Return the columns of a sweep's curves that names stand for.
 
     A name is a column, or a variable, which stands for its columns (`gaming_rate` for that of
@@ -123,18 +264,18 @@ def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
     Raises:
         SpecError: A name stands for nothing.
     """
-    known = [name for name in sweep.columns("curves") if name not in ("run", "step", "rank")]
-    found = []
+    every = [name for name in sweep.columns("curves") if name not in ("run", "step", "rank")]
+    columns = []
     for name in names:
-        here = [column for column in known if column == name or column.startswith(f"{name}.")]
-        if not here:
-            variables = {column.split(".")[0] for column in known}
+        matching = [column for column in every if column == name or column.startswith(f"{name}.")]
+        if not matching:
+            variables = {column.split(".")[0] for column in every}
             raise SpecError(f"variables: got {name!r}: {nearest(name, variables)}")
-        found += here
-    return list(dict.fromkeys(found))
+        columns += matching
+    return list(dict.fromkeys(columns))
 
 
-def most_gamed(sweep: Sweep, count: int) -> list[str]:
+def most_gamed(sweep: SweepTables, count: int) -> list[str]:
     """Return the gaming rates of the contexts in which most is gamed at any time, most first."""
     columns = columns_of(sweep, ["gaming_rate"])
     means = ", ".join(f"avg({sweep.column('curves', column)})" for column in columns)
@@ -143,7 +284,7 @@ def most_gamed(sweep: Sweep, count: int) -> list[str]:
     return [columns[place] for place in order[:count]]
 
 
-def levels_of(sweep: Sweep, key: str) -> list[object]:
+def levels_of(sweep: SweepTables, key: str) -> list[object]:
     """Return what an axis takes, in order; a choice in the order in which it was given.
 
     Raises:
@@ -159,7 +300,7 @@ def levels_of(sweep: Sweep, key: str) -> list[object]:
     return [level.item() if hasattr(level, "item") else level for level in ordered]
 
 
-def shown_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list[object]:
+def thin_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list[object]:
     """Return at most so many levels, evenly spread, with the first and the last."""
     if len(levels) <= maximum:
         return list(levels)
@@ -167,12 +308,31 @@ def shown_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> lis
     return [levels[place] for place in places]
 
 
+def _line_axes(sweep: SweepTables, fixed: Mapping[str, object]) -> list[str]:
+    """Return the axes that can be lines; contexts tell scenarios apart already."""
+    return [axis for axis in sweep.axes if axis not in ("seed", "scenario", *fixed)]
+
+
 def _check_some(variables: Sequence[str]) -> None:
     if not variables:
         raise SpecError("variables: at least one is needed")
 
 
-def _spread_out(frame: pd.DataFrame, variable: str) -> pd.DataFrame:
+def _check_level(name: str, key: str, level: object, levels: Sequence[object]) -> None:
+    if level not in levels:
+        allowed = ", ".join(str(allowed) for allowed in levels)
+        raise SpecError(f"{name}: got {level!r}: {key} takes {allowed}")
+
+
+def _fixed(
+    sweep: SweepTables, where: Mapping[str, object] | None, table: str = ""
+) -> tuple[str, list[object]]:
+    """Return the conditions of SQL under which axes are fixed, and their levels."""
+    keys = [f"{table}{sweep.column('design', key)}" for key in where or ()]
+    return "".join(f" and {key} = ?" for key in keys), [*(where or {}).values()]
+
+
+def _with_band(frame: pd.DataFrame, variable: str) -> pd.DataFrame:
     quantiles = np.stack(frame["q"].to_list()) if len(frame) else np.empty((0, 3))
     low, median, high = quantiles.T
     return frame.drop(columns="q").assign(variable=variable, low=low, median=median, high=high)

@@ -26,15 +26,17 @@ from sim.dynamics.state import Array
 from sim.result import describe_run
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.keys import full_key, is_vectorisable
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, full_key, read_specs
 from sim.specs.training import Training
 from sim.sweeps.design import Range, Zip
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.record import SUMMARY, flat_names
 from sim.sweeps.result import Sweep
-from sim.sweeps.sweep import Progress, is_vectorisable, sweep, with_first_point
+from sim.sweeps.sweep import sweep, with_first_point
+from sim.utils.progress import Progress
 
 #: Where every run failed, there is no regime.
 FAILED = "failed"
@@ -415,7 +417,8 @@ def prepare(
     for name, axis in (("x", across), ("y", upwards)):
         # A whole number stays one, so that how many steps there are is refused for what it is.
         low = int(axis.low) if float(axis.low).is_integer() else float(axis.low)
-        if not is_vectorisable(specs, axis.key, low):
+        apply_overrides(specs, {axis.key: low})
+        if not is_vectorisable(axis.key):
             raise SpecError(
                 f"{name}.key: got {axis.key!r}: must be a number in which runs of one program can "
                 "differ; this one changes how many steps or arrays there are"

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from sim.dynamics.columns import Numbers
 from sim.dynamics.compile import compile_assumptions, compile_program, compile_world
 from sim.dynamics.engines.engine import Engine
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.result import Result
+from sim.specs.overrides import Specs
 from sim.specs.oversight import RETRAINED_ON, Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs
+from sim.utils.progress import count_progress
 
 Flags = NDArray[np.bool_]
 
@@ -140,7 +141,7 @@ class Retrainer:
             np.column_stack([subjects.contexts, subjects.monitored]), axis=0, return_inverse=True
         )
         layout, steps = self.program.layout, self.oversight.retraining.steps
-        counter = step_counter(len(agents) * steps, told)
+        counter = count_progress(told, len(agents) * steps)
         start = self.program.steps + turn * steps  # on from training, so that draws are new
         for number, key in enumerate(keys):
             rows = agents[group.ravel() == number]

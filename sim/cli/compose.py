@@ -16,8 +16,8 @@ from sim.dynamics.state import AgentState
 from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, read_specs
 from sim.specs.training import Training
 from sim.sweeps.design import Range
 from sim.sweeps.executors import MAKERS, Executor

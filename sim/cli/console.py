@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from time import monotonic
+from functools import partial
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.sweeps.plan import Shard
+from sim.utils import progress
 
 
 class _Named(Console):
@@ -53,37 +51,5 @@ def prepare_shard(shard: Shard) -> None:
     prepare_engine(engine, shard.program())
 
 
-#: Where there is no terminal to draw a bar on, a line is written so often, in seconds.
-LINE_EVERY = 15.0
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar with the time left on stderr; yields a function that takes the share done.
-
-    A log gets a line now and then instead.
-    """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err) as bar:
-        task = bar.add_task(title, total=1.0)
-        start = last = monotonic()
-
-        def tell(share: float) -> None:
-            nonlocal last
-            bar.update(task, completed=share)
-            now = monotonic()
-            if not err.is_terminal and now - last >= LINE_EVERY and 0.0 < share < 1.0:
-                last = now
-                left = (now - start) * (1.0 - share) / share
-                err.print(
-                    f"{title}: {share:.0%}, about {left:.0f} s left", highlight=False, markup=False
-                )
-
-        yield tell
+#: Shows a bar with the time left on stderr (`sim.utils.progress.progress_bar`).
+progress_bar = partial(progress.progress_bar, console=err)

@@ -30,6 +30,7 @@ __all__ = [
     "Seed",
     "Share",
     "Spec",
+    "Store",
     "Whole",
 ]
 
@@ -54,6 +55,15 @@ def check_engine(name: str) -> str:
     return name
 
 
+def check_store(place: object) -> object:
+    """Refuse what is no place, and take the slash from the end of one."""
+    if place is not None and (not isinstance(place, str) or not place):
+        raise refuse(
+            "got {place}: must be a directory, a URL of fsspec, or null", place=repr(place)
+        )
+    return None if place is None else place.rstrip("/")
+
+
 def as_list(value: object) -> object:
     """Let one thing stand for a list of it."""
     return value if isinstance(value, list | tuple) else [value]
@@ -67,3 +77,5 @@ Interval = Annotated[tuple[Real, Real], AfterValidator(check_order)]
 Engine = Annotated[str, AfterValidator(check_engine)]
 #: A list of things, or one of them.
 OneOrMore = Annotated[tuple[T, ...], BeforeValidator(as_list)]
+#: Where sweeps are kept, a directory or a URL of fsspec; None: nowhere.
+Store = Annotated[str | None, BeforeValidator(check_store)]

@@ -10,6 +10,7 @@ import ast
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from sim.specs.errors import SpecError, nearest
@@ -35,9 +36,7 @@ def main() -> None:
         if name in ("--help", "-h", "help"):
             show(help_text())
         elif name == "--version":
-            import sim
-
-            show(f"{PROGRAM} {sim.__version__}")
+            show(f"{PROGRAM} {version('training-gaming-sim')}")
         elif name in ("-sc", "--shell-completion"):
             complete(arguments)
         elif name == "scenarios":
@@ -100,7 +99,7 @@ def find_studies() -> dict[str, Path]:
     """Find the folders of studies, by the name of their command."""
     installed = PACKAGE / "experiments"
     root = installed if installed.is_dir() else PACKAGE.parent / "experiments"
-    folders = sorted(path.parent for path in root.glob("*/study.py"))
+    folders = sorted(path.parent for path in root.glob("*/config.yaml"))
     return {folder.name.replace("_", "-"): folder for folder in folders}
 
 

@@ -11,7 +11,7 @@ A study is a folder, `experiments/NAME` or anywhere else:
 `tables`, `summary`, `write` and `figures` take the results first, `write` the directory after them.
 Besides, a function of a study is given those of these that it names:
 
-    specs          scenario, agent, training and interventions (`sim.specs.settings.Specs`); None
+    specs          scenario, agent, training and interventions (`sim.specs.overrides.Specs`); None
                    if the config has no scenario
     settings       the study's own keys, an instance of its `Settings`
     post_training  oversight, deployment and thresholds, if the config has them
@@ -38,7 +38,7 @@ from sim.specs.errors import SpecError, nearest
 
 if TYPE_CHECKING:
     from sim.specs.base import Spec
-    from sim.specs.settings import Specs
+    from sim.specs.overrides import Specs
 
 
 @dataclass(frozen=True)

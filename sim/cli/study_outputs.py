@@ -13,8 +13,9 @@ from rich.table import Column, Table
 from sim.cli.console import err, out
 from sim.cli.errors import FAILED, Stopped
 from sim.cli.outputs import records, write_figure, write_frame, write_json
-from sim.cli.templates import DASH, format_number, join_list, render
+from sim.cli.templates import render
 from sim.utils.files import atomic_write
+from sim.utils.format import DASH, format_number, join_words
 
 if TYPE_CHECKING:
     from sim.cli.study import Inputs, Study
@@ -68,7 +69,7 @@ def write_results(
         **inputs.optional,
     ):
         written.append("report")
-    out.print(f"{join_list(written)}: {directory}", soft_wrap=True, highlight=False, markup=False)
+    out.print(f"{join_words(written)}: {directory}", soft_wrap=True, highlight=False, markup=False)
 
 
 def write_report(directory: Path, template: Path, **values: object) -> bool:

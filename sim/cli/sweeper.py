@@ -32,14 +32,14 @@ from sim.cli.curves import draw_curves
 from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping
 from sim.cli.tables import sweep_table
 from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.keys import is_vectorisable
+from sim.specs.overrides import apply_overrides
 from sim.sweeps.design import Design, Grid, LatinHypercube, Product, Range, Sobol, Zip, is_number
 from sim.sweeps.executors import LocalExecutor
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.result import Sweep
-from sim.sweeps.sweep import is_vectorisable, run_plan, with_first_point
+from sim.sweeps.sweep import run_plan, with_first_point
 
-#: Keys whose numbers are never columns: a run has them before there are arrays.
-_OF_A_RUN = ("agents", "record_every")
 #: Keys that a sweep has once.
 _OF_A_SWEEP = ("record", "executor", "engine", "precision")
 
@@ -66,9 +66,9 @@ class Axis:
     interval: Range | None = None
 
     @property
-    def is_numeric(self) -> bool:
-        """Whether it may be a column: its values are numbers, and not of a run as a whole."""
-        return self.key not in _OF_A_RUN and all(is_number(value) for value in self.values)
+    def is_column(self) -> bool:
+        """Whether it is a column of the array program: numbers in which its runs can differ."""
+        return is_vectorisable(self.key) and all(map(is_number, self.values))
 
 
 def sweep(
@@ -104,7 +104,7 @@ def sweep(
                     store=directory,
                     executor=executor,
                     progress=progress,
-                    asked_for={"overrides": list(arguments)},
+                    note={"overrides": list(arguments)},
                     prepare=prepare_shard if isinstance(executor, LocalExecutor) else None,
                 )
             _show(found, directory)
@@ -152,16 +152,16 @@ def plan_sweep(
 
     seeds = _seeds(axes)
     of_runs = [axis for axis in axes if axis.key != "seed"]
-    columns = [axis for axis in of_runs if axis.is_numeric]
-    found = [_Choice(*choice, compose(choice[0])) for choice in _choices(of_runs, columns)]
-    standing = [axis for axis in columns if _is_column(axis, found)]
-    if standing != columns:  # some numbers are choices, too
-        columns = standing
-        found = [_Choice(*choice, compose(choice[0])) for choice in _choices(of_runs, columns)]
+    columns = [axis for axis in of_runs if axis.is_column]
+    choices = [_Choice(*choice, compose(choice[0])) for choice in _choices(of_runs, columns)]
     points = _design(columns, settings)
     parts = []
-    for choice in found:
+    for choice in choices:
         with _at(choice.texts):
+            for axis in columns:
+                if axis.interval is not None:  # its ends need not be among the points
+                    for end in axis.values:
+                        apply_overrides(choice.asked.specs, {axis.key: end})
             specs = with_first_point(choice.asked.specs, points)
         run = choice.asked.run
         parts.append(
@@ -171,10 +171,10 @@ def plan_sweep(
                 seeds=seeds or (run["seed"],),
                 agents=run["agents"],
                 record_every=run["record_every"],
-                chosen=choice.values,
+                choices=choice.values,
             )
         )
-    first = found[0].asked
+    first = choices[0].asked
     plan = make_plan(
         parts,
         record=first.record,
@@ -240,9 +240,9 @@ def _axis(override: Override) -> Axis:
     swept = override.value()
     if isinstance(swept, ChoiceSweep | RangeSweep):
         swept.shuffle = False  # the order of runs must stay, for a sweep to go on
-    join_words = list(override.sweep_iterator(transformer=Transformer.identity))
-    values = [value.text if isinstance(value, QuotedString) else value for value in join_words]
-    texts = [f"{element}={Transformer.str(value)}" for value in join_words]
+    items = list(override.sweep_iterator(transformer=Transformer.identity))
+    values = [item.text if isinstance(item, QuotedString) else item for item in items]
+    texts = [f"{element}={Transformer.str(item)}" for item in items]
     if not values:
         raise SpecError(f"{key}: has nothing in it")
     return Axis(key, element, values, texts)
@@ -273,22 +273,11 @@ def _seeds(axes: Sequence[Axis]) -> tuple[int, ...]:
     return ()
 
 
-def _is_column(axis: Axis, found: Sequence[_Choice]) -> bool:
-    """Say whether an axis is a number of the arrays, whatever else is chosen."""
-    # Of listed values, the plan checks all; an interval's ends need not be among them.
-    tried = axis.values[:1] if axis.interval is None else axis.values
-    for choice in found:
-        with _at(choice.texts):
-            if not all(is_vectorisable(choice.asked.specs, axis.key, value) for value in tried):
-                return False
-    return True
-
-
 def _design(columns: Sequence[Axis], settings: Mapping[str, Any]) -> Design:
     combine, draw = _COMBINE[settings["combine"]], _SAMPLING[settings["sampling"]]
-    join_words = {axis.key: axis.values for axis in columns if axis.interval is None}
+    listed = {axis.key: axis.values for axis in columns if axis.interval is None}
     sampled = {axis.key: axis.interval for axis in columns if axis.interval is not None}
-    designs = [combine(join_words)] if join_words else []
+    designs = [combine(listed)] if listed else []
     if sampled:
         designs.append(draw(sampled, points=settings["points"], seed=settings["seed"]))
     return Product(*designs)
@@ -298,15 +287,15 @@ def _choices(
     axes: Sequence[Axis], columns: Sequence[Axis]
 ) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
     """Yield every combination of the axes that are no columns, as overrides and as plain data."""
-    join_words = [axis for axis in axes if axis not in columns]
-    for axis in join_words:
+    discrete = [axis for axis in axes if axis not in columns]
+    for axis in discrete:
         if axis.interval is not None:
             raise SpecError(f"{axis.key}: cannot be drawn from an interval; give it values")
-    for places in itertools.product(*(range(len(axis.values)) for axis in join_words)):
-        chosen = list(zip(join_words, places, strict=True))
+    for places in itertools.product(*(range(len(axis.values)) for axis in discrete)):
+        levels = list(zip(discrete, places, strict=True))
         yield (
-            {axis.key: axis.texts[place] for axis, place in chosen},
-            {axis.key: _plain(axis.values[place]) for axis, place in chosen},
+            {axis.key: axis.texts[place] for axis, place in levels},
+            {axis.key: _plain(axis.values[place]) for axis, place in levels},
         )
 
 

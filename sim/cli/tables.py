@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from sim.analysis.summary import in_few_agents
-from sim.plots.style import short_key, short_level
+from sim.plots.style import short_key
+from sim.utils.format import format_level
 
 if TYPE_CHECKING:
     from sim.sweeps.result import Sweep
@@ -107,7 +108,7 @@ def sweep_table(sweep: Sweep) -> RenderableType:
     )
     for row in frame.to_dict("records"):
         table.add_row(
-            *(short_level(row[axis]) for axis in axes),
+            *(format_level(row[axis]) for axis in axes),
             f"{row['runs']:,}",
             f"{row['failed']:,}" if row["failed"] else "–",
             *(_number(row[name]) for name in _SHOWN),

@@ -16,6 +16,7 @@ from sim.dynamics.program import Assumptions, Program, Segment, Selection, World
 from sim.dynamics.state import AgentState, Array, Layout
 from sim.specs.agent import CAPABILITIES, Agent
 from sim.specs.intervention import Intervention
+from sim.specs.keys import is_vectorisable
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
 from sim.specs.training import LearningRate, Training
 
@@ -79,8 +80,10 @@ def compile_program(
         selection=_selection(training, agents),
     )
     program = intervene(program, interventions, scenario, numbers)
-    if numbers.unread:
-        raise NoColumnError(f"{min(numbers.unread)}: nothing in the arrays depends on it")
+    # A number that may be a column can be without effect: phases of the curriculum replace it.
+    unread = [key for key in numbers.unread if not is_vectorisable(key)]
+    if unread:
+        raise NoColumnError(f"{min(unread)}: nothing in the arrays depends on it")
     _freeze(program)
     return program
 

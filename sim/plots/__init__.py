@@ -1,1 +1,1 @@
-"""Floor 5: one file per picture; reads results only."""
+"""Figures of results, one module for each."""

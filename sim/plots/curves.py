@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sim.analysis.curves import (
+    CurveChoice,
+    SweepTables,
+    check_choice,
+    curve_table,
+    default_choice,
+)
 from sim.plots.style import (
     COLOURS,
     MUTED,
@@ -17,11 +26,48 @@ from sim.plots.style import (
     house_style,
     label_ends,
     short_key,
-    short_level,
+    spaced,
 )
+from sim.utils.format import format_level, span, with_minus
 
-#: Shares of the colour map that are neither too light nor too dark on white.
+#: Ends of the colour map that are neither too light nor too dark on white.
 _SHADES = (0.0, 0.85)
+
+
+def plot_sweep(sweep: SweepTables, **options: Any) -> Figure:
+    """Draw curves of a sweep; options are those of `sim.Sweep.plot`.
+
+    Raises:
+        SpecError: The sweep has no such variable, axis or level, or kept no curves.
+    """
+    choice = CurveChoice(**options)
+    if choice.lines is None and choice.panels is None and choice.difference is None:
+        default = default_choice(sweep, choice.where)
+        choice = replace(choice, lines=default.lines, panels=default.panels)
+    choice = check_choice(sweep, choice)
+    return choice_figure(sweep, curve_table(sweep, choice), choice)
+
+
+def choice_figure(sweep: SweepTables, frame: pd.DataFrame, choice: CurveChoice) -> Figure:
+    """Draw the rows of a choice (`sim.analysis.curves.curve_table`)."""
+    names = dict.fromkeys(part["scenario"]["name"] for part in sweep.described["parts"])
+    runs = span(sorted(set(frame["runs"])))
+    if choice.difference is None:
+        note = f"Median and 10–90 % over the agents of {runs} runs"
+    else:
+        note = (
+            "Difference to the baseline, between runs with the same seed: median and 10–90 % of "
+            f"{runs} pairs"
+        )
+    fixed = [f"{short_key(key)} = {_level_text(level)}" for key, level in choice.where.items()]
+    return curves(
+        frame,
+        lines=choice.lines,
+        panels=choice.panels,
+        title=f"{', '.join(names)}: {sweep.described['runs']:,} runs",
+        note="; ".join([note, *fixed]),
+        difference=choice.difference is not None,
+    )
 
 
 def curves(
@@ -33,15 +79,15 @@ def curves(
     note: str,
     difference: bool = False,
 ) -> Figure:
-    """Draw quantile curves or paired differences (`sim.analysis.curves`).
+    """Draw quantile curves or paired differences.
 
     Args:
         frame: Rows with `step`, `variable`, `low`, `median`, `high`, and the axes.
-        lines: The axis whose levels are lines; None for one line.
-        panels: The axis whose levels are columns; None for one column.
-        title: What is shown.
+        lines: Axis whose levels are lines; None for one line.
+        panels: Axis whose levels are columns; None for one column.
+        title: Title.
         note: What the line and the band are.
-        difference: Whether zero means "no difference" and is marked.
+        difference: Whether to mark zero.
 
     Returns:
         A figure; `figure.savefig(path)` writes it.
@@ -58,24 +104,24 @@ def curves(
         )
         for row, variable in enumerate(variables):
             for column, panel in enumerate(columns):
-                here = frame[frame["variable"] == variable]
+                ax = axes[row, column]
+                cell = frame[frame["variable"] == variable]
                 if panels is not None:
-                    here = here[here[panels] == panel]
-                ends = _draw(axes[row, column], here, lines, levels, colours)
-                axes[row, column].margins(x=0)
+                    cell = cell[cell[panels] == panel]
+                ends = _draw(ax, cell, lines, levels, colours)
+                ax.margins(x=0)
                 if difference:
-                    axes[row, column].axhline(0.0, color=MUTED, lw=0.6)
+                    ax.axhline(0.0, color=MUTED, lw=0.6)
                 if row == 0 and panels is not None:
-                    axes[row, column].set_title(f"{short_key(panels)} = {_show(panel)}")
+                    ax.set_title(f"{short_key(panels)} = {_level_text(panel)}")
                 if column == 0:
-                    axes[row, column].set_ylabel(variable.replace(".", "\n").replace("_", " "))
-                axes[row, column].set_xmargin(0)
+                    ax.set_ylabel(spaced(variable.replace(".", "\n")))
                 if column == len(columns) - 1 and lines is not None:
-                    label_ends(axes[row, column], ends, line_height=0.12)
+                    label_ends(ax, ends, line_height=0.12)
         for ax in axes[-1]:
             ax.set_xlabel("training step")
-        of = f", by {short_key(lines)}" if lines is not None else ""
-        head(figure, f"{title}{of}", note)
+        by = f", by {short_key(lines)}" if lines is not None else ""
+        head(figure, f"{title}{by}", note)
         return figure
 
 
@@ -93,12 +139,12 @@ def _draw(
             continue
         ax.fill_between(curve["step"], curve["low"], curve["high"], color=colour, alpha=0.13, lw=0)
         ax.plot(curve["step"], curve["median"], color=colour)
-        ends.append(EndLabel(_show(level), float(curve["median"].iloc[-1]), colour))
+        ends.append(EndLabel(_level_text(level), float(curve["median"].iloc[-1]), colour))
     return ends
 
 
 def _colours(levels: Sequence[object]) -> list[str]:
-    """Shades in order for numbers, colours that are told apart for names."""
+    """Return a shade for each number in order, or a colour for each name."""
     numeric = len(levels) > 1 and all(isinstance(level, int | float) for level in levels)
     if not numeric:
         return [COLOURS[i % len(COLOURS)] for i in range(len(levels))]
@@ -108,6 +154,6 @@ def _colours(levels: Sequence[object]) -> list[str]:
     return [mpl.colors.to_hex(shades(place)) for place in places]
 
 
-def _show(level: object) -> str:
-    text = short_level(level)
-    return text.replace("-", "−") if isinstance(level, int | float) else text.replace("_", " ")
+def _level_text(level: object) -> str:
+    text = format_level(level)
+    return with_minus(text) if isinstance(level, int | float) else spaced(text)

@@ -1,4 +1,4 @@
-"""The emergence figure: gaming rate per context over training, and what became of the values."""
+"""The emergence figure: gaming rate of each context over training, values, and value drift."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from sim.analysis.summary import BAND, in_few_agents, summarise
 from sim.dynamics.measures import GAMED
-from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends
+from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends, spaced
 from sim.result import Result
 
 
@@ -22,8 +22,8 @@ def emergence(result: Result, *, unaware: Result | None = None) -> Figure:
 
     Args:
         result: A run.
-        unaware: The same agents, had training never come to mind: what would have become of
-            their values is drawn dotted, and said where it differs by more than 0.1.
+        unaware: The same agents, had training never come to mind: their values are dotted, with
+            their ends where these differ by more than 0.1.
 
     Returns:
         A figure; `figure.savefig(path)` writes it.
@@ -42,14 +42,14 @@ def emergence(result: Result, *, unaware: Result | None = None) -> Figure:
 def _draw_rates(ax: Axes, result: Result) -> None:
     steps = result.data["step"].values
     colours = _context_colours(result)
-    onsets = {name: c["onset"] for name, c in summarise(result)["contexts"].items()}
+    onsets = {name: context["onset"] for name, context in summarise(result)["contexts"].items()}
     labels = []
     for index, name in enumerate(colours):
         rate = result.gaming_rate.sel(context=name)
         trained = rate["kind"].item() == "training"
         dashes = () if trained else DASHES[1 + index % (len(DASHES) - 1)]
         median = _draw_band(ax, steps, rate, colours[name], dashes=dashes)
-        text = _context_label(rate)
+        text = spaced(name) if trained else f"{spaced(name)} (not trained)"
         if not in_few_agents(onsets[name]):
             at = onsets[name]["median"]
             height = float(np.interp(at, steps, median))
@@ -61,8 +61,8 @@ def _draw_rates(ax: Axes, result: Result) -> None:
     ax.set_xlabel("training step")
     run = result.provenance
     count = run["agents"]
-    who = "1 agent" if count == 1 else f"median and 10–90 % of {count} agents"
-    ax.set_title(f"{run['scenario']['name']}: where training-gaming emerges ({who})")
+    agents = "1 agent" if count == 1 else f"median and 10–90 % of {count} agents"
+    ax.set_title(f"{run['scenario']['name']}: where training-gaming emerges ({agents})")
     _mark_phases(ax, result)
     label_ends(ax, labels, line_height=0.055)
 
@@ -76,11 +76,11 @@ def _draw_values(ax: Axes, result: Result, unaware: Result | None) -> None:
         text = f"{name} {median[0]:.2f} → {median[-1]:.2f}".replace("-", "−")
         labels.append(EndLabel(text, median[-1], colour))
         if unaware is not None:
-            fate = unaware.values.sel(value=name).median("agent").values
-            ax.plot(steps, fate, color=colour, dashes=(1, 2), lw=1.4)
-            if abs(fate[-1] - median[-1]) > 0.1:
-                text = f"if unaware {fate[-1]:.2f}".replace("-", "−")
-                labels.append(EndLabel(text, fate[-1], colour))
+            other = unaware.values.sel(value=name).median("agent").values
+            ax.plot(steps, other, color=colour, dashes=(1, 2), lw=1.4)
+            if abs(other[-1] - median[-1]) > 0.1:
+                text = f"if unaware {other[-1]:.2f}".replace("-", "−")
+                labels.append(EndLabel(text, other[-1], colour))
     ax.axhline(0.0, color=MUTED, lw=0.6)
     ax.set(xlim=(steps[0], steps[-1]), xlabel="training step", ylabel="strength")
     ax.set_title("What became of the values")
@@ -111,18 +111,12 @@ def _draw_band(
 
 
 def _context_colours(result: Result) -> dict[str, str]:
-    """A colour for each context; a twin has that of the context it is the twin of."""
-    described = result.provenance["scenario"]["contexts"]
-    twin_of = {c["twin"]: name for name, c in described.items() if c["twin"]}
-    originals = [name for name in described if name not in twin_of]
+    """Return a colour for each context; a twin has that of the context it is the twin of."""
+    contexts = result.provenance["scenario"]["contexts"]
+    twin_of = {context["twin"]: name for name, context in contexts.items() if context["twin"]}
+    originals = [name for name in contexts if name not in twin_of]
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(originals)}
-    return {name: colours[twin_of.get(name, name)] for name in described}
-
-
-def _context_label(rate: xr.DataArray) -> str:
-    name, kind = rate["context"].item(), rate["kind"].item()
-    readable = str(name).replace("_", " ")
-    return readable if kind == "training" else f"{readable} (not trained)"
+    return {name: colours[twin_of.get(name, name)] for name in contexts}
 
 
 def _mark_phases(ax: Axes, result: Result) -> None:

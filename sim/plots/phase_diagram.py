@@ -1,18 +1,17 @@
-"""The phase diagram: regimes as colours, named where they are, and a number as contour lines."""
+"""The phase diagram: regimes as labelled colours, a number as contour lines."""
 
 from __future__ import annotations
 
 import re
 import textwrap
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
-from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pydantic import BaseModel
@@ -21,15 +20,15 @@ from sim.analysis.phase_diagram import FAILED, Axis, PhaseDiagram
 from sim.analysis.refinement import Mask
 from sim.analysis.regimes import REGIMES
 from sim.dynamics.observe import VARIABLES
-from sim.plots.style import MUTED, head, house_style, short_key
+from sim.plots.style import MUTED, halo, head, house_style, short_key, spaced
 from sim.specs.agent import Agent
-from sim.specs.settings import full_key
+from sim.specs.keys import full_key
 from sim.specs.training import Training
 
-#: From least gaming to most, from light to dark: in order in grey, and told apart by every eye.
+#: From least gaming to most, from light to dark, so in order in grey, too.
 REGIME_COLOURS = ("#F4F1E8", "#F9D077", "#EE8A5A", "#B5446E", "#3F1E5C")
 FAILED_COLOUR = "#FFFFFF"
-#: What each regime is, in plain words.
+#: Each regime in the legend.
 MEANINGS = {
     "none": "no context is gamed",
     "transient": "gaming came and went, or still moves",
@@ -37,14 +36,14 @@ MEANINGS = {
     "local": "some contexts are gamed, not all",
     "global": "every context is gamed",
 }
-#: Below this share of seeds in the regime that is shown, it is a matter of chance.
+#: Share of seeds in the most frequent regime below which a point is hatched.
 AGREED = 0.75
-#: Lightness, from 0 to 1, below which writing is white.
+#: Lightness, from 0 to 1, below which text is white.
 _DARK = 0.5
 _LINES = 4
-_DOT = "#7A7A7A"
+_DOT: dict[str, Any] = {"color": "#7A7A7A", "linestyle": "none", "marker": "."}
 _ABSENT = "#A6A6A6"
-#: In words that need no other; what is not here is told in those of its variable.
+#: Meanings of contour numbers, where these differ from those of their variables.
 _REACHES = {
     "reach": "share of training contexts that are gamed",
     "reach_weighted": "share of training that is gamed, by weight",
@@ -54,14 +53,14 @@ _FONT_SIZE = 11.0
 
 
 def phase_diagram(diagram: PhaseDiagram, *, points: bool = True) -> Figure:
-    """Draw a map of regimes.
+    """Draw a phase diagram.
 
     Colour is the regime, lines are the mean of the contour's number, and hatching marks where fewer
     than three of four seeds agree, or most have not settled.
 
     Args:
-        diagram: A map (`sim.analysis.phase_diagram`).
-        points: Whether dots mark where runs were made, if not everywhere.
+        diagram: The diagram (`sim.analysis.phase_diagram`).
+        points: Whether dots mark the points that were run, if not all were.
 
     Returns:
         A figure; `figure.savefig(path)` writes it.
@@ -74,8 +73,8 @@ def phase_diagram(diagram: PhaseDiagram, *, points: bool = True) -> Figure:
         if points and not diagram.evaluated.all():
             _dot(ax, diagram)
         lines = _contour(ax, diagram)
-        for set_scale, axis in ((ax.set_xscale, diagram.x), (ax.set_yscale, diagram.y)):
-            set_scale(axis.scale)
+        ax.set_xscale(diagram.x.scale)
+        ax.set_yscale(diagram.y.scale)
         ax.set(xlabel=axis_label(diagram.x), ylabel=axis_label(diagram.y))
         _name_regions(ax, diagram)
         _legend(figure, diagram, unsure=unsure, lines=lines)
@@ -84,31 +83,25 @@ def phase_diagram(diagram: PhaseDiagram, *, points: bool = True) -> Figure:
 
 
 def axis_label(axis: Axis) -> str:
-    """Return the name of an axis, and what its number means where the specs say so."""
-    name = short_key(full_key(axis.key)).replace("_", " ")
-    meaning = _meaning(full_key(axis.key))
-    return f"{name}\n({meaning})" if meaning else name
-
-
-def _meaning(key: str) -> str:
-    """Return what the specs say of a key, without its symbol; nothing where they do not."""
-    spec: object = {"agent": Agent(), "training": Training()}.get(key.split(".")[0])
+    """Return the name of an axis, with the description of its key in the specs, if any."""
+    section, *names = full_key(axis.key).split(".")
+    spec: object = {"agent": Agent(), "training": Training()}.get(section)
     description = ""
-    for name in key.split(".")[1:]:
+    for name in names:
         if not isinstance(spec, BaseModel):
             break  # one of the user's own names: the description is of what it is an item of
         description = type(spec).model_fields[name].description or ""
         spec = getattr(spec, name)
-    return without_symbol(description)
+    meaning = without_symbol(description)
+    label = spaced(short_key(full_key(axis.key)))
+    return f"{label}\n({meaning})" if meaning else label
 
 
 def _head(figure: Figure, diagram: PhaseDiagram) -> None:
-    name = diagram.provenance["scenario"]["name"].replace("_", " ")
-    title = f"{name}: what becomes of training-gaming"
-    each = "1 run" if diagram.seeds == 1 else f"{diagram.seeds} runs"
-    made = f"{diagram.runs:,} of {diagram.full_runs:,} runs computed"
-    note = f"Most frequent regime at the end of training, of {each} at each point; {made}"
-    head(figure, title, note)
+    title = f"{spaced(diagram.provenance['scenario']['name'])}: what becomes of training-gaming"
+    runs = "1 run" if diagram.seeds == 1 else f"{diagram.seeds} runs"
+    note = f"Most frequent regime at the end of training, of {runs} at each point; "
+    head(figure, title, f"{note}{diagram.runs:,} of {diagram.full_runs:,} runs computed")
 
 
 def _colour(ax: Axes, diagram: PhaseDiagram) -> None:
@@ -119,80 +112,53 @@ def _colour(ax: Axes, diagram: PhaseDiagram) -> None:
 
 
 def _edges(axis: Axis) -> NDArray[np.float64]:
-    """Return where the cells around an axis's points end [points + 1]; the outer ones are halved.
-
-    So the map ends where its axes do.
-    """
+    """Return the edges of cells around an axis's points [points + 1]; outer cells are halved."""
     at = np.log(axis.numbers) if axis.scale == "log" else axis.numbers
     edges = np.concatenate([at[:1], 0.5 * (at[1:] + at[:-1]), at[-1:]])
     return np.asarray(np.exp(edges) if axis.scale == "log" else edges)
 
 
 def _hatch(ax: Axes, diagram: PhaseDiagram) -> bool:
-    """Hatch what is unsure, and what failed; returns whether anything is unsure."""
+    """Hatch unsure and failed points; returns whether any are unsure."""
     failed = diagram.regime < 0
     unsure = ((diagram.agreement < AGREED) | (diagram.settled < 0.5)) & ~failed
+    x, y = diagram.x.numbers, diagram.y.numbers
     for mask, hatch in ((unsure, "////"), (failed, "xxxx")):
         if mask.any():
-            ax.contourf(
-                diagram.x.numbers,
-                diagram.y.numbers,
-                mask.astype(np.float64),
-                levels=[0.5, 1.5],
-                colors="none",
-                hatches=[hatch],
-            ).set(edgecolor=MUTED, linewidth=0.0, hatch_linewidth=0.4)
+            area = mask.astype(np.float64)
+            hatched = ax.contourf(x, y, area, levels=[0.5, 1.5], colors="none", hatches=[hatch])
+            hatched.set(edgecolor=MUTED, linewidth=0.0, hatch_linewidth=0.4)
     return bool(unsure.any())
 
 
 def _dot(ax: Axes, diagram: PhaseDiagram) -> None:
     rows, columns = np.nonzero(diagram.evaluated)
-    ax.plot(
-        diagram.x.numbers[columns],
-        diagram.y.numbers[rows],
-        linestyle="none",
-        marker=".",
-        markersize=1.6,
-        markeredgewidth=0.0,
-        color=_DOT,
-        rasterized=True,
-    )
+    x, y = diagram.x.numbers[columns], diagram.y.numbers[rows]
+    ax.plot(x, y, **_DOT, markersize=1.6, markeredgewidth=0.0, rasterized=True)
 
 
 def _contour(ax: Axes, diagram: PhaseDiagram) -> bool:
-    """Draw lines of equal numbers, with the numbers on them; returns whether there are any."""
+    """Draw contour lines with their numbers; returns whether there are any."""
     number = np.ma.masked_invalid(diagram.number)
     if number.count() == 0 or number.max() - number.min() < 1e-9:
         return False
     levels = np.array(MaxNLocator(_LINES + 1).tick_values(number.min(), number.max()))
     levels = levels[(levels > number.min()) & (levels < number.max())]
-    drawn = ax.contour(
-        diagram.x.numbers,
-        diagram.y.numbers,
-        number,
-        levels=levels,
-        colors="black",
-        linewidths=0.9,
-        linestyles="solid",
-    )
-    drawn.set_path_effects([withStroke(linewidth=2.0, foreground="white")])
-    _number_lines(ax, drawn)
+    style: dict[str, Any] = {"colors": "black", "linewidths": 0.9, "linestyles": "solid"}
+    lines = ax.contour(diagram.x.numbers, diagram.y.numbers, number, levels=levels, **style)
+    lines.set_path_effects(halo(width=2.0)["path_effects"])
+    for text in ax.clabel(lines, fmt=_level_text, fontsize=7.5, inline=False, colors="black"):
+        # Upright, as numbers that stand on end are misread (0.2 for 2.0).
+        text.set(rotation=0.0, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
     return True
 
 
-def _number_lines(ax: Axes, drawn: ContourSet) -> None:
-    """Write upright, as numbers that stand on end are misread (0.2 for 2.0)."""
-    texts = ax.clabel(drawn, fmt=_show, fontsize=7.5, inline=False, colors="black")
-    for text in texts:
-        text.set(rotation=0.0, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
-
-
-def _show(level: float) -> str:
+def _level_text(level: float) -> str:
     return f"{level:g}".replace("-", "−")
 
 
 def _name_regions(ax: Axes, diagram: PhaseDiagram) -> None:
-    """Write each regime's name where its area has the most room, if it has enough."""
+    """Write each regime's name where its region has the most room, if it has enough."""
     names = {**dict(enumerate(REGIMES)), -1: _FAILED_NAME}
     colours = {**dict(enumerate(REGIME_COLOURS)), -1: FAILED_COLOUR}
     ny, nx = diagram.regime.shape
@@ -203,37 +169,33 @@ def _name_regions(ax: Axes, diagram: PhaseDiagram) -> None:
         place = roomiest(diagram.regime == code, height=height, width=width)
         if place is None:
             continue
-        colour = "white" if _lightness(colours[code]) < _DARK else "black"
-        halo = withStroke(linewidth=3.0, foreground=colours[code])
         row, column = place
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontweight": "bold", "zorder": 5}
         ax.text(
             diagram.x.numbers[column],
             diagram.y.numbers[row],
             name,
-            ha="center",
-            va="center",
-            color=colour,
+            color="white" if _lightness(colours[code]) < _DARK else "black",
             fontsize=_FONT_SIZE,
-            fontweight="bold",
-            path_effects=[halo],
-            zorder=5,
+            **style,
+            **halo(colours[code]),
         )
 
 
 def roomiest(region: Mask, *, height: int, width: int) -> tuple[int, int] | None:
-    """Return the centre of the largest box of some proportions that fits into a region [ny, nx].
+    """Return the centre of the largest box that fits into a region [ny, nx].
 
     Args:
-        region: Where the box may be.
-        height: Its least height, in points.
-        width: Its least width.
+        region: The region.
+        height: Smallest height of the box, in points; its proportions are those of the smallest.
+        width: Smallest width.
 
     Returns:
-        A row and a column; None where no box of the least size fits.
+        A row and a column; None where the smallest box does not fit.
     """
     sums = np.zeros((region.shape[0] + 1, region.shape[1] + 1))
     sums[1:, 1:] = region.cumsum(axis=0).cumsum(axis=1)
-    found = None
+    centre = None
     for size in range(1, max(region.shape) + 1):
         h, w = height * size, width * size
         if h > region.shape[0] or w > region.shape[1]:
@@ -244,19 +206,20 @@ def roomiest(region: Mask, *, height: int, width: int) -> tuple[int, int] | None
             break
         # The one in the middle of all that fit: boxes grow by whole sizes, and leave some room.
         middle = fits[np.abs(fits - fits.mean(axis=0)).sum(axis=1).argmin()]
-        found = int(middle[0] + h // 2), int(middle[1] + w // 2)
-    return found
+        centre = int(middle[0] + h // 2), int(middle[1] + w // 2)
+    return centre
 
 
 def _legend(figure: Figure, diagram: PhaseDiagram, *, unsure: bool, lines: bool) -> None:
-    """Say what each colour, hatching and line is, beside the map; most gaming stands at the top."""
+    """Write the legend beside the diagram, regimes with most gaming first."""
     shares = diagram.shares
     handles: list[Patch | Line2D] = []
     for name, colour in reversed(list(zip(REGIMES, REGIME_COLOURS, strict=True))):
-        label = f"{name}: {_percent(shares[name])} of the map\n{MEANINGS[name]}"
+        label = f"{name}: {100 * shares[name]:.0f} % of the map\n{MEANINGS[name]}"
         handles.append(Patch(facecolor=colour, edgecolor=MUTED, linewidth=0.4, label=label))
     if shares[FAILED] > 0.0:
-        label = f"{_FAILED_NAME}: {_percent(shares[FAILED])} of the map\nnumbers grew out of bounds"
+        share = f"{100 * shares[FAILED]:.0f} %"
+        label = f"{_FAILED_NAME}: {share} of the map\nnumbers grew out of bounds"
         handles.append(Patch(facecolor="white", edgecolor=MUTED, hatch="xxxx", label=label))
     if unsure:
         label = "unsure\nfewer than 3 in 4 seeds agree, or most\nhave not settled"
@@ -266,16 +229,10 @@ def _legend(figure: Figure, diagram: PhaseDiagram, *, unsure: bool, lines: bool)
         handles.append(Line2D([], [], color="black", lw=0.9, label=label))
     if not diagram.evaluated.all():
         label = "computed\nin between, it is filled in"
-        dot = Line2D([], [], label=label, color=_DOT, linestyle="none", marker=".", markersize=3.0)
-        handles.append(dot)
+        handles.append(Line2D([], [], label=label, **_DOT, markersize=3.0))
+    size: dict[str, Any] = {"labelspacing": 1.0, "handleheight": 1.6, "handlelength": 1.8}
     legend = figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        frameon=False,
-        fontsize=7.5,
-        labelspacing=1.0,
-        handleheight=1.6,
-        handlelength=1.8,
+        handles=handles, loc="outside right upper", frameon=False, fontsize=7.5, **size
     )
     for text, name in zip(legend.get_texts(), reversed(REGIMES), strict=False):
         if shares[name] == 0.0:
@@ -283,20 +240,16 @@ def _legend(figure: Figure, diagram: PhaseDiagram, *, unsure: bool, lines: bool)
 
 
 def number_label(column: str) -> str:
-    """Say what lines of a column of the summary are: its name in words, and its meaning."""
-    variable, dot, of = column.partition(".")
-    words = variable.replace("_", " ") + (f" ({of.replace('_', ' ')})" if dot else "")
+    """Return the legend of contour lines of a column of the summary: its name and meaning."""
+    variable, dot, item = column.partition(".")
+    name = spaced(variable) + (f" ({spaced(item)})" if dot else "")
     meaning = _REACHES.get(variable) or without_symbol(VARIABLES[variable].meaning)
-    return "\n".join([f"{words}, mean over seeds", *textwrap.wrap(meaning, 44)])
+    return "\n".join([f"{name}, mean over seeds", *textwrap.wrap(meaning, 44)])
 
 
 def without_symbol(meaning: str) -> str:
-    """Leave out the symbol that a meaning may begin with, and the section it may end with."""
+    """Return a meaning without the symbol that it may begin with, and its section of MODEL.md."""
     return re.sub(r"^\S{1,3}: |\s*\([\d., ]+\)$", "", meaning)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _lightness(colour: str) -> float:

@@ -1,4 +1,4 @@
-"""The phase plane, drawn beside the emergence curves of the same training."""
+"""The phase plane, beside the emergence curves of the same training."""
 
 from __future__ import annotations
 
@@ -11,35 +11,30 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 
 from sim.dynamics.state import Array
-from sim.plots.style import COLOURS, MUTED, head, house_style
+from sim.plots.style import COLOURS, MUTED, halo, head, house_style, spaced
 from sim.result import Result
 from sim.stability.fixed_points import KINDS, Kind
-from sim.stability.phase_plane import PhasePlane
+from sim.stability.phase_plane import Orbit, PhasePlane
 
-#: What moves keeps its colour from panel to panel: gaming and its habit, and the value.
+#: Of gaming and its habit, and of the value, in all panels.
 GAMING_COLOUR, VALUE_COLOUR = COLOURS[1], COLOURS[0]
-#: Of the agent's own training, in the plane.
-_OWN_COLOUR = "#000000"
-_PATH_COLOUR = "#4D4D4D"
-_FLOW_COLOUR = "#B4B4B4"
+#: Of the agent's own orbits, of others, and of the flow.
+_OWN_COLOUR, _ORBIT_COLOUR, _FLOW_COLOUR = "#000000", "#4D4D4D", "#B4B4B4"
 _SHADES = LinearSegmentedColormap.from_list("gaming", ["#FFFFFF", "#F8D3B8"])
-#: What each class looks like and means; filled is where training can stay.
+#: Marker of each class, whether it is filled (an attractor), and its legend.
 MARKS: dict[Kind, tuple[str, bool, str]] = {
     "stable": ("o", True, "stable: what is near comes here"),
     "neutral": ("s", True, "neutral: what is near stays near"),
     "saddle": ("D", False, "saddle: comes near, then leaves"),
     "unstable": ("o", False, "unstable: what is near leaves"),
 }
-#: Moments of training that are marked in all panels: shares of it.
+#: Moments of training that are marked in all panels, as shares of it.
 _MOMENTS = (0.0, 0.1, 0.3, 1.0)
-#: How the agent's own paths are drawn: with everything moving, and in the slice.
+#: Lines of the agent's own orbits: of its full training, and in the slice.
 _IN_FULL: dict[str, Any] = {"color": _OWN_COLOUR, "lw": 2.6}
 _IN_PLANE: dict[str, Any] = {"color": _OWN_COLOUR, "lw": 1.4, "dashes": (3, 1.5)}
-#: What is written over shades and flow.
-_ON_MAP: dict[str, Any] = {"path_effects": [withStroke(linewidth=3.0, foreground="white")]}
 
 
 def phase_plane(plane: PhasePlane, result: Result) -> Figure:
@@ -63,14 +58,10 @@ def phase_plane(plane: PhasePlane, result: Result) -> Figure:
         bar.set_label("gaming rate", color=GAMING_COLOUR)
         bar.outline.set_visible(False)
         _legend(right, plane)
-        _head(figure, plane, result)
+        name = result.provenance["scenario"]["name"]
+        value, context = spaced(plane.value), spaced(plane.context)
+        head(figure, f"{name}: the value {value} and gaming in {context}", _note(plane))
         return figure
-
-
-def _head(figure: Figure, plane: PhasePlane, result: Result) -> None:
-    name = result.provenance["scenario"]["name"]
-    title = f"{name}: the value {_readable(plane.value)} and gaming in {_readable(plane.context)}"
-    head(figure, title, _note(plane))
 
 
 def _note(plane: PhasePlane) -> str:
@@ -87,7 +78,7 @@ def _draw_curves(rates: Axes, strengths: Axes, plane: PhasePlane, result: Result
     value = result.values.sel(value=plane.value).isel(agent=0).values
     for ax, curve, colour, label in (
         (rates, rate, GAMING_COLOUR, "gaming rate"),
-        (strengths, value, VALUE_COLOUR, f"strength of {_readable(plane.value)}"),
+        (strengths, value, VALUE_COLOUR, f"strength of {spaced(plane.value)}"),
     ):
         ax.plot(steps, curve, color=colour)
         for _, step, mark in _moments(steps):
@@ -101,86 +92,61 @@ def _draw_curves(rates: Axes, strengths: Axes, plane: PhasePlane, result: Result
 
 
 def _moments(steps: Array) -> Iterator[tuple[str, float, dict[str, Any]]]:
-    """Yield the marked moments of training: a name for the first and the last, step and mark."""
+    """Yield label (of the first and the last), step and marker of each moment of training."""
     for share in _MOMENTS:
         step = float(round(share * float(steps[-1])))
         name = {0.0: "start", 1.0: f"step {step:.0f}"}.get(share, "")
-        yield (
-            name,
-            step,
-            {
-                "color": _OWN_COLOUR,
-                "marker": "o",
-                "markersize": 6.5 if name else 4.5,
-                "markeredgecolor": "white",
-                "linestyle": "none",
-            },
-        )
+        size = 6.5 if name else 4.5
+        mark = {"color": _OWN_COLOUR, "marker": "o", "markersize": size}
+        yield name, step, {**mark, "markeredgecolor": "white", "linestyle": "none"}
 
 
 def _draw_plane(ax: Axes, plane: PhasePlane) -> QuadContourSet:
     """Draw the plane; returns its shades."""
     habits, values = plane.habits, plane.values
-    shades = ax.contourf(
-        habits,
-        values,
-        plane.gaming_rate,
-        levels=np.linspace(0.0, 1.0, 11),
-        cmap=_SHADES,
-        zorder=0,
-    )
+    levels = np.linspace(0.0, 1.0, 11)
+    shades = ax.contourf(habits, values, plane.gaming_rate, levels=levels, cmap=_SHADES, zorder=0)
     up, across = plane.direction
-    ax.streamplot(
-        habits,
-        values,
-        across,
-        up,
-        color=_FLOW_COLOUR,
-        linewidth=0.5,
-        density=1.0,
-        arrowsize=0.7,
-        zorder=1,
-    )
+    style: dict[str, Any] = {"linewidth": 0.5, "density": 1.0, "arrowsize": 0.7, "zorder": 1}
+    ax.streamplot(habits, values, across, up, color=_FLOW_COLOUR, **style)
     ax.set(xlim=(habits[0], habits[-1]), ylim=(values[0], values[-1]))
-    for course in plane.paths:
-        ax.plot(course.habits, course.values, color=_PATH_COLOUR, lw=0.9, zorder=2.5)
-    taken = _name_points(ax, plane) + _draw_own(ax, plane)
-    lines = {
-        "habit at rest": _nullcline(ax, plane, plane.habit_flow, GAMING_COLOUR),
-        "value at rest": _nullcline(ax, plane, plane.value_flow, VALUE_COLOUR),
-    }
-    for (name, line), colour in zip(lines.items(), (GAMING_COLOUR, VALUE_COLOUR), strict=True):
-        others = [other for key, other in lines.items() if key != name and len(other)]
+    for orbit in plane.orbits:
+        ax.plot(orbit.habits, orbit.values, color=_ORBIT_COLOUR, lw=0.9, zorder=2.5)
+    taken = _draw_points(ax, plane) + _draw_own(ax, plane.own_orbit, plane.training_orbit)
+    value_flow, habit_flow = plane.flow
+    lines = [
+        ("habit at rest", GAMING_COLOUR, _nullcline(ax, plane, habit_flow, GAMING_COLOUR)),
+        ("value at rest", VALUE_COLOUR, _nullcline(ax, plane, value_flow, VALUE_COLOUR)),
+    ]
+    for i, (name, colour, line) in enumerate(lines):
         if len(line):
-            x, y = _roomiest(line, np.concatenate([*others, np.array(taken)]), plane)
-            ax.annotate(
-                name,
-                (x, y),
-                xytext=(0, 3),
-                textcoords="offset points",
-                color=colour,
-                fontweight="bold",
-                ha="center",
-                zorder=8,
-                **_ON_MAP,
-            )
-            taken.append((x, y))
+            other = lines[1 - i][2]
+            at = _roomiest(line, np.concatenate([other, np.array(taken)]), plane)
+            style = {"color": colour, "fontweight": "bold", "ha": "center"}
+            _annotate(ax, name, at, (0, 3), **style)
+            taken.append(at)
     ax.set(
-        xlabel=f"habit of gaming in {_readable(plane.context)} (log-odds)",
-        ylabel=f"strength of {_readable(plane.value)}",
+        xlabel=f"habit of gaming in {spaced(plane.context)} (log-odds)",
+        ylabel=f"strength of {spaced(plane.value)}",
         title="Where training would go from anywhere",
     )
     return shades
 
 
+def _annotate(
+    ax: Axes, text: str, at: tuple[float, float], offset: tuple[int, int], **style: Any
+) -> None:
+    ax.annotate(text, at, xytext=offset, textcoords="offset points", zorder=8, **style, **halo())
+
+
 def _nullcline(ax: Axes, plane: PhasePlane, flow: Array, colour: str) -> Array:
-    """Draw where one of the two is at rest; returns its points [n, 2], none if it nowhere is."""
+    """Draw where a flow [Y, X] is 0; returns the points of the line [n, 2]."""
     if not flow.min() < 0.0 < flow.max():
         return np.empty((0, 2))
-    drawn = ax.contour(
+    contours = ax.contour(
         plane.habits, plane.values, flow, levels=[0.0], colors=colour, linewidths=1.8, zorder=3
     )
-    line: Array = np.concatenate([path.vertices for path in drawn.get_paths()])
+    line: Array = np.concatenate([path.vertices for path in contours.get_paths()])
     return line
 
 
@@ -197,24 +163,17 @@ def _roomiest(line: Array, others: Array, plane: PhasePlane) -> tuple[float, flo
     return float(x), float(y)
 
 
-def _name_points(ax: Axes, plane: PhasePlane) -> list[tuple[float, float]]:
-    """Draw the fixed points, with what they mean for gaming; returns where they are."""
+def _draw_points(ax: Axes, plane: PhasePlane) -> list[tuple[float, float]]:
+    """Draw the fixed points, with the gaming rates of attractors; returns their positions."""
     places = []
     column = plane.map.program.layout.contexts.index(plane.context)
     for point in plane.points:
         value, habit = map(float, point.at)
-        seen = plane.map.observe(point.at[:, None], ("gaming_rate",))["gaming_rate"]
+        rates = plane.map.observe(point.at[:, None], ("gaming_rate",))["gaming_rate"]
         ax.plot([habit], [value], **_mark(point.kind), zorder=6)
         if point.attracts:
-            ax.annotate(
-                f"gaming rate {seen[0, column]:.2f}",
-                (habit, value),
-                xytext=(9, -11),
-                textcoords="offset points",
-                fontweight="bold",
-                zorder=8,
-                **_ON_MAP,
-            )
+            text = f"gaming rate {rates[0, column]:.2f}"
+            _annotate(ax, text, (habit, value), (9, -11), fontweight="bold")
         places.append((habit, value))
     return places
 
@@ -230,26 +189,16 @@ def _mark(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _draw_own(ax: Axes, plane: PhasePlane) -> list[tuple[float, float]]:
-    """Draw the agent's own paths, and name their ends; returns where these are."""
-    slice_of, course = plane.own, plane.training
-    ax.plot(slice_of.habits, slice_of.values, **_IN_PLANE, zorder=4)
-    ax.plot(course.habits, course.values, **_IN_FULL, zorder=5)
+def _draw_own(ax: Axes, in_plane: Orbit, in_full: Orbit) -> list[tuple[float, float]]:
+    """Draw the agent's own orbits with the moments of training; returns the moments' positions."""
+    ax.plot(in_plane.habits, in_plane.values, **_IN_PLANE, zorder=4)
+    ax.plot(in_full.habits, in_full.values, **_IN_FULL, zorder=5)
     places = []
-    for name, step, mark in _moments(course.steps):
-        habit = float(np.interp(step, course.steps, course.habits))
-        value = float(np.interp(step, course.steps, course.values))
+    for name, step, mark in _moments(in_full.steps):
+        habit = float(np.interp(step, in_full.steps, in_full.habits))
+        value = float(np.interp(step, in_full.steps, in_full.values))
         ax.plot([habit], [value], **mark, zorder=7)
-        ax.annotate(
-            name,
-            (habit, value),
-            xytext=(-7, 2),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            zorder=8,
-            **_ON_MAP,
-        )
+        _annotate(ax, name, (habit, value), (-7, 2), ha="right", fontsize=8)
         places.append((habit, value))
     return places
 
@@ -259,18 +208,8 @@ def _legend(figure: SubFigure, plane: PhasePlane) -> None:
     handles = [
         Line2D([], [], **_IN_FULL, label="the agent's training, everything moving"),
         Line2D([], [], **_IN_PLANE, label="the agent, were it to move in this plane only"),
-        Line2D([], [], color=_PATH_COLOUR, lw=0.9, label="others in this plane"),
+        Line2D([], [], color=_ORBIT_COLOUR, lw=0.9, label="others in this plane"),
         *(Line2D([], [], **_mark(kind), label=MARKS[kind][2]) for kind in KINDS if kind in kinds),
     ]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=8,
-        columnspacing=1.5,
-    )
-
-
-def _readable(name: str) -> str:
-    return name.replace("_", " ")
+    style: dict[str, Any] = {"frameon": False, "fontsize": 8, "columnspacing": 1.5}
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, **style)

@@ -1,4 +1,4 @@
-"""What all pictures share: type, colours that survive grey and colour-blindness, direct labels."""
+"""The common style of figures: type, colours (also in grey and for the colour-blind), labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 #: Okabe and Ito's colours, ordered so that neighbours also differ in lightness.
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C8C")
-#: Dashes that tell lines apart where colour does not.
+#: Dashes for lines of the same colour.
 DASHES: tuple[tuple[float, ...], ...] = (
     (),
     (6, 2),
@@ -49,7 +50,7 @@ _RC: dict[str, Any] = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw in the common style, whatever the user's own settings are."""
+    """Apply the common style in place of the user's own settings."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)  # type: ignore[arg-type]
@@ -57,38 +58,38 @@ def house_style() -> Iterator[None]:
 
 
 def head(figure: Figure, title: str, note: str) -> None:
-    """Write a title in bold above a figure, and a note below it."""
-    figure.suptitle(f"{title}\n", x=0.01, ha="left", fontweight="bold", fontsize=10)
+    """Write a title in bold above a figure, and the lines of a note below it."""
+    lines = "\n" * (1 + note.count("\n"))
+    figure.suptitle(f"{title}{lines}", x=0.01, ha="left", fontweight="bold", fontsize=10)
     figure.text(0.01, 1.0, f"\n\n{note}", va="top", color=MUTED, fontsize=8)
 
 
 def title_of(figure: Figure, text: str) -> None:
-    """Write what a figure says above it, in lines that fit its width."""
+    """Write a title above a figure, in lines that fit its width."""
     wrapped = textwrap.fill(text, int(10.2 * figure.get_figwidth()))
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
+def spaced(name: object) -> str:
+    """Write a name with spaces for underscores."""
+    return str(name).replace("_", " ")
+
+
+def halo(colour: str = "white", width: float = 3.0) -> dict[str, Any]:
+    """Return properties of text or lines that set them off from what lies beneath."""
+    return {"path_effects": [withStroke(linewidth=width, foreground=colour)]}
+
+
 def short_key(key: str) -> str:
-    """Leave out what a reader knows: `agent.initial.awareness` is the agent's awareness."""
+    """Return a dotted key without its section: `awareness` for `agent.initial.awareness`."""
     for start in ("agent.initial.", "agent.", "training.", "scenario.contexts."):
         key = key.removeprefix(start)
     return key
 
 
-def short_level(level: object) -> str:
-    """Write what an axis takes, without what rounding left of a number."""
-    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
-
-
 @dataclass(frozen=True)
 class EndLabel:
-    """A line's name, to stand at its right end.
-
-    Attributes:
-        text: The name.
-        y: Where the line ends, in data units.
-        colour: The line's colour.
-    """
+    """A label at the right end of a line, which ends at `y` in data units."""
 
     text: str
     y: float
@@ -96,18 +97,18 @@ class EndLabel:
 
 
 def label_ends(ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.06) -> None:
-    """Write each line's name beside its right end, moved apart where they would overlap.
+    """Write labels beside the right ends of lines, moved apart where they would overlap.
 
     Args:
         ax: Its limits must be final.
-        labels: The lines.
-        line_height: Least distance between names, as a share of the height of the axes.
+        labels: The labels.
+        line_height: Distance between labels, at least, as a share of the height of the axes.
     """
     low, high = ax.get_ylim()
     order = np.argsort([label.y for label in labels])
-    wanted = [(labels[i].y - low) / (high - low) for i in order]
-    placed = _within(_apart(wanted, minimum=line_height), minimum=line_height)
-    for i, at, end in zip(order, placed, wanted, strict=True):
+    ends = [(labels[i].y - low) / (high - low) for i in order]
+    placed = _within(_apart(ends, minimum=line_height), minimum=line_height)
+    for i, at, end in zip(order, placed, ends, strict=True):
         label = labels[i]
         ax.annotate(
             label.text,
@@ -128,13 +129,13 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.0
         )
 
 
-def _apart(wanted: Sequence[float], *, minimum: float) -> list[float]:
-    """Move increasing positions apart to a least distance, as little as possible.
+def _apart(positions: Sequence[float], *, minimum: float) -> list[float]:
+    """Move increasing positions apart to a least distance, by as little as possible.
 
-    Neighbours that are too close form a group around the mean of where they want to be.
+    Neighbours that are too close form a group around the mean of their positions.
     """
     groups: list[list[float]] = []
-    for position in wanted:
+    for position in positions:
         groups.append([position])
         while (
             len(groups) > 1
@@ -151,12 +152,14 @@ def _apart(wanted: Sequence[float], *, minimum: float) -> list[float]:
 
 def _within(placed: Sequence[float], *, minimum: float) -> list[float]:
     """Push increasing positions down from above 1, then up from below 0, keeping them apart."""
-    kept = list(placed)
-    for i in reversed(range(len(kept))):
-        kept[i] = min(kept[i], 1.0 if i == len(kept) - 1 else kept[i + 1] - minimum)
-    for i in range(len(kept)):
-        kept[i] = max(kept[i], 0.0 if i == 0 else kept[i - 1] + minimum)
-    return kept
+    positions = list(placed)
+    for i in reversed(range(len(positions))):
+        positions[i] = min(
+            positions[i], 1.0 if i == len(positions) - 1 else positions[i + 1] - minimum
+        )
+    for i in range(len(positions)):
+        positions[i] = max(positions[i], 0.0 if i == 0 else positions[i - 1] + minimum)
+    return positions
 
 
 def _span(group: Sequence[float], minimum: float) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sim.specs.base import (
     ByName,
+    Column,
     NonNegative,
     OneOrByName,
     OneOrEach,
@@ -28,28 +29,30 @@ HABIT = -5.0
 class Capability(Spec):
     """Capabilities that worst-case behaviour needs, as logits q; k = σ(q)."""
 
-    opacity: Real = Field(-2.0, description="q: keeping its reasoning out of sight")
-    sandbagging: Real = Field(-2.0, description="q: doing worse on purpose in evaluations")
-    composure: Real = Field(-2.0, description="q: looking good under red-teaming")
-    coordination: Real = Field(-2.0, description="q: acting together with other copies")
-    subversion: Real = Field(-2.0, description="q: getting around control mechanisms")
+    opacity: Column[Real] = Field(-2.0, description="q: keeping its reasoning out of sight")
+    sandbagging: Column[Real] = Field(-2.0, description="q: doing worse on purpose in evaluations")
+    composure: Column[Real] = Field(-2.0, description="q: looking good under red-teaming")
+    coordination: Column[Real] = Field(-2.0, description="q: acting together with other copies")
+    subversion: Column[Real] = Field(-2.0, description="q: getting around control mechanisms")
 
 
 class Initial(Spec):
     """The state that training starts from: what training can change (MODEL.md section 2)."""
 
-    values: ByName[Real] | None = Field(
+    values: Column[ByName[Real] | None] = Field(
         None, description="v: its explicit goals, by name; null: the scenario's human values"
     )
-    habit: OneOrByName[Real] = Field(
+    habit: Column[OneOrByName[Real]] = Field(
         HABIT, description="h: learnt inclination to game; one number, or by context (others: -5)"
     )
-    awareness: Real = Field(-4.0, description="α: situational awareness, a logit")
-    log_horizon: Real = Field(1.0, description="ℓ: it cares about its future values by λ = exp ℓ")
-    log_competence: Real = Field(
+    awareness: Column[Real] = Field(-4.0, description="α: situational awareness, a logit")
+    log_horizon: Column[Real] = Field(
+        1.0, description="ℓ: it cares about its future values by λ = exp ℓ"
+    )
+    log_competence: Column[Real] = Field(
         0.0, description="ς: it hits the objective with precision exp ς when it games"
     )
-    capability: Annotated[Capability, one_number_for_all(Capability)] = Field(
+    capability: Column[Annotated[Capability, one_number_for_all(Capability)]] = Field(
         Capability(), description="q: logits of the capabilities"
     )
 
@@ -57,12 +60,12 @@ class Initial(Spec):
 class InitialSpread(Spec):
     """Standard deviation, over agents, of each number of the initial state."""
 
-    values: OneOrByName[NonNegative] = 0.0
-    habit: OneOrByName[NonNegative] = 0.0
-    awareness: NonNegative = 0.0
-    log_horizon: NonNegative = 0.0
-    log_competence: NonNegative = 0.0
-    capability: OneOrByName[NonNegative] = 0.0
+    values: Column[OneOrByName[NonNegative]] = 0.0
+    habit: Column[OneOrByName[NonNegative]] = 0.0
+    awareness: Column[NonNegative] = 0.0
+    log_horizon: Column[NonNegative] = 0.0
+    log_competence: Column[NonNegative] = 0.0
+    capability: Column[OneOrByName[NonNegative]] = 0.0
 
 
 class Spread(Spec):
@@ -73,42 +76,42 @@ class Spread(Spec):
     So 0.2 on `rationality` means "about 20 percent", and no draw leaves the allowed range.
     """
 
-    decisiveness: NonNegative = 0.0
-    discernment: NonNegative = 0.0
-    info_sensitivity: NonNegative = 0.0
-    scratchpad_sensitivity: NonNegative = 0.0
-    reasoning_cost: NonNegative = 0.0
-    scratchpad_saving: NonNegative = 0.0
-    episode_concern: NonNegative = 0.0
-    rationality: NonNegative = 0.0
+    decisiveness: Column[NonNegative] = 0.0
+    discernment: Column[NonNegative] = 0.0
+    info_sensitivity: Column[NonNegative] = 0.0
+    scratchpad_sensitivity: Column[NonNegative] = 0.0
+    reasoning_cost: Column[NonNegative] = 0.0
+    scratchpad_saving: Column[NonNegative] = 0.0
+    episode_concern: Column[NonNegative] = 0.0
+    rationality: Column[NonNegative] = 0.0
     initial: InitialSpread = InitialSpread()
 
 
 class Agent(Spec):
     """An agent, or a population of agents that differ by `spread` (MODEL.md section 2)."""
 
-    decisiveness: OneOrEach[NonNegative] = Field(
+    decisiveness: Column[OneOrEach[NonNegative]] = Field(
         1.5, description="β: how firmly its values decide its answers"
     )
-    discernment: OneOrEach[NonNegative] = Field(
+    discernment: Column[OneOrEach[NonNegative]] = Field(
         1.0, description="δ: how well it reads the cue that an input is trained on"
     )
-    info_sensitivity: OneOrEach[NonNegative] = Field(
+    info_sensitivity: Column[OneOrEach[NonNegative]] = Field(
         5.0, description="χ: how far information about training in the input brings it to mind"
     )
-    scratchpad_sensitivity: OneOrEach[NonNegative] = Field(
+    scratchpad_sensitivity: Column[OneOrEach[NonNegative]] = Field(
         4.0, description="γ: how far a scratchpad brings training to mind"
     )
-    reasoning_cost: OneOrEach[NonNegative] = Field(
+    reasoning_cost: Column[OneOrEach[NonNegative]] = Field(
         0.3, description="κ: cost of working out the training objective"
     )
-    scratchpad_saving: OneOrEach[Share] = Field(
+    scratchpad_saving: Column[OneOrEach[Share]] = Field(
         0.8, description="ζ: share of that cost which a scratchpad saves"
     )
-    episode_concern: OneOrEach[NonNegative] = Field(
+    episode_concern: Column[OneOrEach[NonNegative]] = Field(
         0.05, description="μ: how much a gamed answer costs it by its own values"
     )
-    rationality: OneOrEach[NonNegative] = Field(
+    rationality: Column[OneOrEach[NonNegative]] = Field(
         8.0, description="τ: how strongly the incentive moves the decision"
     )
     initial: Initial = Initial()

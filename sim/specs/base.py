@@ -1,4 +1,4 @@
-"""What all specs share: frozen data, known keys only, numbers with a range, errors in one line."""
+"""The base of all specs: frozen, with known keys only, numbers in ranges, errors in one line."""
 
 from __future__ import annotations
 
@@ -75,6 +75,11 @@ class Within:
         return json_schema
 
 
+@dataclass(frozen=True)
+class Vectorisable:
+    """Marks a field whose number, or numbers, runs of one array program can differ in."""
+
+
 class FrozenDict(dict[str, T]):
     """A dict that cannot be changed, so that a frozen spec is frozen all the way down."""
 
@@ -88,13 +93,14 @@ class FrozenDict(dict[str, T]):
         return FrozenDict, (dict(self),)
 
 
+_FORMS = {"by name", "one each", "one number"}
+
+
 def _form(value: object) -> str:
     if isinstance(value, Mapping):
         return "by name"
     return "one each" if isinstance(value, list | tuple) else "one number"
 
-
-_FORMS = {"by name", "one each", "one number"}
 
 Real = Annotated[float, Within()]
 NonNegative = Annotated[float, Within(low=0.0)]
@@ -104,10 +110,12 @@ Steps = Annotated[int, Field(ge=1, le=2**32 - 1, strict=True)]
 Whole = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 ByName = Annotated[dict[Name, T], AfterValidator(FrozenDict)]
+#: A number, or numbers, that may be a column: a number for each run of an array program.
+Column = Annotated[T, Vectorisable()]
 
 
 def _by_form(forms: str) -> Discriminator:
-    """Tell the forms of a field apart by their looks; the error names those that there are."""
+    """Return what tells the forms of a field apart; its error names those that there are."""
     return Discriminator(_form, custom_error_type="form", custom_error_message=f"must be {forms}")
 
 
@@ -143,7 +151,7 @@ else:
     ModelMetaclass = type(BaseModel)  # pydantic does not export it
 
 
-class _AtTheDoor(ModelMetaclass):
+class _OneLineErrors(ModelMetaclass):
     """Makes a spec that is built in Python refuse bad input in one line, as `parse` does."""
 
     def __call__(self, *args: object, **data: object) -> Any:
@@ -153,7 +161,7 @@ class _AtTheDoor(ModelMetaclass):
             raise SpecError(describe(error, path=self.__name__.lower())) from None
 
 
-class Spec(BaseModel, metaclass=_AtTheDoor):
+class Spec(BaseModel, metaclass=_OneLineErrors):
     """A frozen piece of a specification that accepts only the keys it knows.
 
     Raises:
@@ -195,22 +203,26 @@ class Spec(BaseModel, metaclass=_AtTheDoor):
         Raises:
             SpecError: As `parse` does.
         """
-        said = {name: getattr(self, name) for name in self.model_fields_set}
-        return self.parse({**said, **changes}, path=type(self).__name__.lower())
+        explicit = {name: getattr(self, name) for name in self.model_fields_set}
+        return self.parse({**explicit, **changes}, path=type(self).__name__.lower())
+
+    def __repr__(self) -> str:
+        explicit = [f"{name}={getattr(self, name)!r}" for name in sorted(self.model_fields_set)]
+        return _shorten(f"{type(self).__name__}({', '.join(explicit)})", limit=160)
 
 
 def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
     """Let a group of numbers be written as one number for all, or as a list in order."""
 
-    def spread_out(value: object) -> object:
+    def by_name(value: object) -> object:
         names = list(spec.model_fields)
         if isinstance(value, list | tuple):
             if len(value) != len(names):
                 raise refuse(
-                    "must have {wanted} numbers ({names}), not {found}",
-                    wanted=len(names),
+                    "must have {required} numbers ({names}), not {count}",
+                    required=len(names),
                     names=", ".join(names),
-                    found=len(value),
+                    count=len(value),
                 )
             return dict(zip(names, value, strict=True))
         if isinstance(value, RealNumber) and not isinstance(value, bool):
@@ -221,33 +233,33 @@ def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
             )
         return value
 
-    return BeforeValidator(spread_out)
+    return BeforeValidator(by_name)
 
 
 def refuse(message: str, *, at: str = "", **context: object) -> PydanticCustomError:
-    """Make the error by which a validator refuses its value; `{name}` in it is filled in.
+    """Return the error by which a validator refuses its value.
 
     Args:
-        message: What was wrong and what is allowed.
-        at: Where, below the thing that is being validated.
-        context: What `{name}` stands for.
+        message: What was wrong and what is allowed; `{name}` in it is taken from the context.
+        at: The path below what is being validated.
+        context: Values of the names in the message.
     """
     texts = {key: str(value) for key, value in context.items()}
     return PydanticCustomError("refused", message, {"at": at, **texts})
 
 
 def describe(error: ValidationError, *, path: str) -> str:
-    """Say the first problem of a failed validation in one line, and how many more there are."""
+    """Describe the first problem of a failed validation in one line, with the number of others."""
     problems = error.errors(include_url=False)
     first = problems[0]
-    where = path + "".join(_step(part) for part in first["loc"])
+    key = path + "".join(_step(part) for part in first["loc"])
     below = first.get("ctx", {}).get("at")
-    where += f".{below}" if below else ""
-    found = ""
+    key += f".{below}" if below else ""
+    value = ""
     if first["type"] not in {"refused", "missing"}:
-        found = f": got {_shorten(first['input'])}"
+        value = f": got {_shorten(repr(first['input']))}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{where}{found}: {_message(first)}{more}"
+    return f"{key}{value}: {_message(first)}{more}"
 
 
 def _step(part: int | str) -> str:
@@ -256,8 +268,7 @@ def _step(part: int | str) -> str:
     return f"[{part}]" if isinstance(part, int) else f".{part}"
 
 
-def _shorten(value: object, limit: int = 60) -> str:
-    text = repr(value)
+def _shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -29,9 +29,9 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from sim.specs.agent import CAPABILITIES
 from sim.specs.base import NonNegative, Real, Share, Spec, Within, refuse
 from sim.specs.errors import SpecError, nearest
+from sim.specs.keys import full_key
 from sim.specs.library import read_yaml, resolve
 from sim.specs.scenario import Scenario
-from sim.specs.settings import full_key
 
 #: The hidden number by which values lie along human values, as correlations call it.
 ALIGNMENT = "alignment"

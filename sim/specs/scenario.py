@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from sim.specs.agent import Agent
 from sim.specs.base import (
     ByName,
+    Column,
     Name,
     NonNegative,
     PairsOrMatrix,
@@ -31,20 +32,26 @@ class Context(Spec):
     """A type of input that the simulated model meets (the table of MODEL.md section 1)."""
 
     description: str = ""
-    responses: ByName[ByName[Real]] = Field(
+    responses: Column[ByName[ByName[Real]]] = Field(
         description="Φ: each possible response, and how far it serves (+) or offends (-) a value"
     )
-    reward: ByName[Real] = Field(
+    reward: Column[ByName[Real]] = Field(
         {},
         description="R: what training rewards here, by response (others: 0)",
         validate_default=True,
     )
     kind: Kind = Field("training", description="only `training` feeds gradients")
-    weight: NonNegative = Field(1.0, description="p: share of episodes, normalised over training")
-    info: NonNegative = Field(0.0, description="i: what the input says about the training process")
-    scratchpad: Share = Field(0.0, description="s: room for chain of thought")
-    cue: Real = Field(0.0, description="e: log-odds in the input that it is trained on")
-    monitor: Share = Field(0.0, description="m: chance that visible gaming reasoning is caught")
+    weight: Column[NonNegative] = Field(
+        1.0, description="p: share of episodes, normalised over training"
+    )
+    info: Column[NonNegative] = Field(
+        0.0, description="i: what the input says about the training process"
+    )
+    scratchpad: Column[Share] = Field(0.0, description="s: room for chain of thought")
+    cue: Column[Real] = Field(0.0, description="e: log-odds in the input that it is trained on")
+    monitor: Column[Share] = Field(
+        0.0, description="m: chance that visible gaming reasoning is caught"
+    )
     twin: Name | None = Field(
         None, description="the deployment context that differs from this one only in its cue"
     )
@@ -67,9 +74,9 @@ class Phase(Spec):
 
     name: str = ""
     length: Steps = Field(description="steps")
-    weight: ByName[NonNegative] = Field({}, validate_default=True)
-    reward: ByName[ByName[Real]] = Field({}, validate_default=True)
-    monitor: ByName[Share] = Field({}, validate_default=True)
+    weight: Column[ByName[NonNegative]] = Field({}, validate_default=True)
+    reward: Column[ByName[ByName[Real]]] = Field({}, validate_default=True)
+    monitor: Column[ByName[Share]] = Field({}, validate_default=True)
 
 
 class Scenario(Spec):
@@ -83,10 +90,10 @@ class Scenario(Spec):
     passage: str = Field("", description="the passage of the post that this renders")
     values: tuple[Name, ...] = Field(description="the named values, in order (index d)")
     contexts: ByName[Context] = Field(description="in order (index c)")
-    human_values: ByName[Real] = Field(
+    human_values: Column[ByName[Real]] = Field(
         {}, description="w: direction of human values (others: 0)", validate_default=True
     )
-    similarity: PairsOrMatrix[Share] | None = Field(
+    similarity: Column[PairsOrMatrix[Share] | None] = Field(
         None,
         description="S: how far a habit in one context serves in another; by pairs of names "
         "(both ways; others: 1), or a matrix; null: all 1",

@@ -6,28 +6,34 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.specs.base import NonNegative, Share, Spec, Steps, Whole, one_number_for_all
+from sim.specs.base import Column, NonNegative, Share, Spec, Steps, Whole, one_number_for_all
 
 
 class LearningRate(Spec):
     """Learning rates eta, one for each kind of parameter."""
 
-    values: NonNegative = Field(0.003, description="η of v")
-    habit: NonNegative = Field(0.06, description="η of h")
-    awareness: NonNegative = Field(0.003, description="η of α")
-    log_horizon: NonNegative = Field(0.003, description="η of ℓ")
-    log_competence: NonNegative = Field(0.003, description="η of ς")
-    capability: NonNegative = Field(0.003, description="η of q")
+    values: Column[NonNegative] = Field(0.003, description="η of v")
+    habit: Column[NonNegative] = Field(0.06, description="η of h")
+    awareness: Column[NonNegative] = Field(0.003, description="η of α")
+    log_horizon: Column[NonNegative] = Field(0.003, description="η of ℓ")
+    log_competence: Column[NonNegative] = Field(0.003, description="η of ς")
+    capability: Column[NonNegative] = Field(0.003, description="η of q")
 
 
 class Transfer(Spec):
     """How far practice at gaming builds each capability (small: the post's third difference)."""
 
-    opacity: NonNegative = Field(0.01, description="practice at gaming builds opacity")
-    sandbagging: NonNegative = Field(0.01, description="practice at gaming builds sandbagging")
-    composure: NonNegative = Field(0.01, description="practice at gaming builds composure")
-    coordination: NonNegative = Field(0.01, description="practice at gaming builds coordination")
-    subversion: NonNegative = Field(0.01, description="practice at gaming builds subversion")
+    opacity: Column[NonNegative] = Field(0.01, description="practice at gaming builds opacity")
+    sandbagging: Column[NonNegative] = Field(
+        0.01, description="practice at gaming builds sandbagging"
+    )
+    composure: Column[NonNegative] = Field(0.01, description="practice at gaming builds composure")
+    coordination: Column[NonNegative] = Field(
+        0.01, description="practice at gaming builds coordination"
+    )
+    subversion: Column[NonNegative] = Field(
+        0.01, description="practice at gaming builds subversion"
+    )
 
 
 class Selection(Spec):
@@ -55,15 +61,19 @@ class Training(Spec):
     update_rule: Literal["policy_gradient", "replicator"] = Field(
         "policy_gradient", description="gradient, or natural gradient in the gate"
     )
-    motive_credit: Share = Field(
+    motive_credit: Column[Share] = Field(
         1.0, description="ω: credit that flows through the decision into what motivated it"
     )
-    leak: Share = Field(0.0, description="ε: gamed responses also train the values")
-    spread: Share = Field(0.0, description="ρ: habits learnt in one context carry over")
-    anchor: NonNegative = Field(0.0, description="pull of every parameter back to its start")
-    visible_gaming_penalty: NonNegative = Field(
+    leak: Column[Share] = Field(0.0, description="ε: gamed responses also train the values")
+    spread: Column[Share] = Field(0.0, description="ρ: habits learnt in one context carry over")
+    anchor: Column[NonNegative] = Field(
+        0.0, description="pull of every parameter back to its start"
+    )
+    visible_gaming_penalty: Column[NonNegative] = Field(
         0.0, description="ψ: what visible gaming costs where it is caught"
     )
     selection: Selection = Selection()
-    transfer: Annotated[Transfer, one_number_for_all(Transfer)] = Transfer()
-    learning_rate: Annotated[LearningRate, one_number_for_all(LearningRate)] = LearningRate()
+    transfer: Column[Annotated[Transfer, one_number_for_all(Transfer)]] = Transfer()
+    learning_rate: Column[Annotated[LearningRate, one_number_for_all(LearningRate)]] = (
+        LearningRate()
+    )

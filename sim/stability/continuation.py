@@ -1,13 +1,14 @@
-"""Continuation: a fixed point followed in one parameter, through folds, both ways.
+"""Pseudo-arclength continuation of fixed points in one parameter (Keller 1977).
 
-Pseudo-arclength continuation (Keller 1977). A branch is a curve of fixed points in the space of
-coordinates and parameter together. From each of its points the next is guessed along the tangent
-and then corrected at right angles to it, so that the branch can be followed around a fold, where
-the parameter turns back: there a stable and an unstable branch meet, and a system that was moved
-past the fold does not come back the way it went (hysteresis). Where the determinant of the system
-changes sign along a branch without a fold, another branch crosses it; that one is followed too.
+A branch is a curve of fixed points in the space of coordinates and parameter. From each of its
+points the next is predicted along the tangent and corrected at right angles to it, so the branch is
+followed around folds, where the parameter turns back and a stable and an unstable branch meet: a
+system moved past a fold does not return the way it went (hysteresis). Where the determinant of the
+bordered system changes sign without a fold, another branch crosses (Govaerts 2000); it is followed
+too.
 
-The parameter is measured by its position on an axis, from 0 to 1; `Family` says what that means.
+The parameter is measured by its position on an axis, from 0 to 1 (`Family`). A point z [P + 1] is
+the coordinates and the position times `AXIS_WEIGHT`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -23,39 +24,32 @@ from sim.dynamics.state import Array
 from sim.stability.fixed_points import FixedPoint, classify, newton
 from sim.stability.training_map import Map
 
-#: How far apart coordinates are that weigh as much as the whole axis.
+#: Distance of coordinates that weighs as much as the whole axis.
 AXIS_WEIGHT = 10.0
-#: Arc length from one point to the next, in units of the coordinates: least, first, most.
+#: Arc length between successive points, in units of the coordinates: shortest, first, longest.
 _SHORTEST, _FIRST, _LONGEST = 1e-5, 0.02, 0.25
-#: A correction has converged when it is shorter than this.
+#: Length of a correction at convergence.
 _CONVERGED = 1e-9
-#: Derivatives by the position on the axis are central differences over this.
+#: Half the step of central differences in position.
 _HALF = 1e-5
 
-#: Singular values below this share of the largest are taken for zero.
+#: Relative tolerance below which singular values count as zero.
 _SINGULAR = 1e-11
-#: Cosines between successive tangents: below the first the step was too long, above the second it
-#: can grow.
+#: Cosines between successive tangents below which arc length halves, and above which it grows.
 _STRAIGHT, _VERY_STRAIGHT = 0.9, 0.995
-_MOST_CORRECTIONS = 8
-_BISECTIONS = 20
-#: How far to the side of a crossing the other branch is looked for.
-_ASIDE = 0.05
-#: A point further than this from a branch is not compared with it.
+_MOST_CORRECTIONS, _BISECTIONS = 8, 20
+#: Branches, and points of each in either direction, at most.
+_MOST_BRANCHES, _MOST_POINTS = 24, 400
+#: Distance from a crossing at which the other branch is looked for.
+_OFFSET = 0.05
+#: Distance beyond which a point is not compared with a branch.
 _NEARBY = 0.3
 
-#: Why a branch ends: at an end of the axis, where it began, where no next point could be found, or
-#: because it has too many points.
+#: Why a branch ends: at an end of the axis, at its beginning, for want of a next point, or of room.
 End = Literal["axis", "closed", "lost", "long"]
 Event = Literal["fold", "crossing", "change"]
-
-
-class Family(Protocol):
-    """A map for every position on an axis."""
-
-    def at(self, position: float) -> Map:
-        """Return the map at a position from 0 to 1; a little beyond either end must work."""
-        ...
+#: A map for every position on an axis, from 0 to 1 or a little beyond.
+Family = Callable[[float], Map]
 
 
 @dataclass(frozen=True)
@@ -63,16 +57,21 @@ class BranchPoint:
     """A fixed point on a branch.
 
     Attributes:
-        position: Of the parameter on its axis, 0 to 1.
+        position: Position of the parameter on its axis, 0 to 1.
         point: The fixed point.
-        event: What happens here: `fold`, where the parameter turns back; `crossing`, where another
-            branch passes; `change`, where an eigenvalue crosses the unit circle elsewhere than at
-            1, or what else changed the class; None for an ordinary point.
+        event: `fold`: the parameter turns back; `crossing`: another branch passes; `change`: the
+            class changes otherwise (an eigenvalue crosses the unit circle elsewhere than at 1);
+            None for an ordinary point.
     """
 
     position: float
     point: FixedPoint
     event: Event | None = None
+
+    @property
+    def z(self) -> Array:
+        """Coordinates and scaled position [P + 1]."""
+        return np.append(self.point.at, AXIS_WEIGHT * self.position)
 
 
 @dataclass(frozen=True)
@@ -81,186 +80,159 @@ class Branch:
 
     Attributes:
         points: In order along the curve.
-        closed: Whether the curve comes back to where it began.
-        ends: Why it ends where it does, at its beginning and at its end.
+        ends: Why it ends, at its beginning and at its end.
     """
 
     points: tuple[BranchPoint, ...]
-    closed: bool
     ends: tuple[End, End]
 
-    @property
-    def folds(self) -> tuple[BranchPoint, ...]:
-        """The points at which the parameter turns back."""
-        return tuple(p for p in self.points if p.event == "fold")
 
-    @property
-    def crossings(self) -> tuple[BranchPoint, ...]:
-        """The points at which another branch passes."""
-        return tuple(p for p in self.points if p.event == "crossing")
+class _Seed(NamedTuple):
+    """A point near a branch, with the branch's direction and the crossing with it, if known."""
+
+    position: float
+    at: Array
+    direction: Array | None = None
+    crossing: BranchPoint | None = None
 
 
 def branches(
     family: Family,
     seeds: Sequence[tuple[float, Array]],
     *,
-    most_points: int = 400,
-    most_branches: int = 24,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Branch, ...]:
-    """Follow every branch that some fixed points lie on, and every one that crosses these.
+    """Follow the branches through some fixed points, and those that cross them.
 
     Args:
-        family: The map at every position.
-        seeds: Fixed points, or near them: position and coordinates [P].
-        most_points: Of a branch, in each of its two directions.
-        most_branches: How many branches are followed.
-        progress: Told the share of what is known to be done.
+        family: The map.
+        seeds: Positions and coordinates [P] of fixed points, or near them.
+        progress: Called with the share of known seeds that are followed.
 
     Returns:
-        The branches, each once. A seed from which no fixed point is found is left out.
+        Each branch once; none for a seed without a fixed point.
     """
-    found: list[Branch] = []
-    todo = [_Start(*seed) for seed in seeds]
-    done = 0
-    while todo and len(found) < most_branches:
-        start = todo.pop(0)
-        done += 1
-        z = _settle(family, start)
-        if z is not None and not any(_lies_on(family, branch, z) for branch in found):
-            branch = _follow_both_ways(family, z, along=start.along, maximum=most_points)
-            if start.crossing is not None:
-                branch = _through(branch, start.crossing)
-            found.append(branch)
-            todo += [
-                _across(family, branch, i)
+    followed: list[Branch] = []
+    queue = [_Seed(*seed) for seed in seeds]
+    count = 0
+    while queue and len(followed) < _MOST_BRANCHES:
+        seed = queue.pop(0)
+        count += 1
+        z = _settle(family, seed)
+        if z is not None and not any(_lies_on(family, branch, z) for branch in followed):
+            branch = _follow_both_ways(family, z, seed.direction)
+            if seed.crossing is not None:
+                branch = _with_crossing(branch, seed.crossing)
+            followed.append(branch)
+            queue += [
+                _switch_branch(family, branch, i)
                 for i, point in enumerate(branch.points)
                 if point.event == "crossing"
                 and 0 < i < len(branch.points) - 1
-                and (start.crossing is None or point.point is not start.crossing.point)
+                and (seed.crossing is None or point.point is not seed.crossing.point)
             ]
         if progress is not None:
-            progress(done / (done + len(todo)))
-    return tuple(found)
+            progress(count / (count + len(queue)))
+    return tuple(followed)
 
 
-@dataclass(frozen=True)
-class _Start:
-    """Where to look for a branch.
-
-    Attributes:
-        position: On the axis.
-        at: Coordinates [P].
-        along: In which direction, if that is known [P + 1].
-        crossing: The crossing that led here, if one did.
-    """
-
-    position: float
-    at: Array
-    along: Array | None = None
-    crossing: BranchPoint | None = None
-
-
-def _settle(family: Family, start: _Start) -> Array | None:
-    """Return a point of a branch, as coordinates and scaled position [P + 1]; None if none."""
-    z = np.append(start.at, AXIS_WEIGHT * start.position)
-    if start.along is not None:
-        return _corrected(family, z, start.along)
-    solution = newton(family.at(start.position), start.at[:, None])
+def _settle(family: Family, seed: _Seed) -> Array | None:
+    """Return the point z [P + 1] of a branch near a seed; None if there is none."""
+    z = np.append(seed.at, AXIS_WEIGHT * seed.position)
+    if seed.direction is not None:
+        return _correct(family, z, seed.direction)
+    solution = newton(family(seed.position), seed.at[:, None])
     return np.append(solution.points[:, 0], z[-1]) if solution.converged[0] else None
 
 
-def _follow_both_ways(family: Family, z: Array, *, along: Array | None, maximum: int) -> Branch:
-    if along is None:
-        along = np.zeros(len(z))
-        along[-1] = 1.0
-    forward, end = _follow(family, z, along, maximum)
+def _follow_both_ways(family: Family, z: Array, direction: Array | None) -> Branch:
+    if direction is None:
+        direction = np.zeros(len(z))
+        direction[-1] = 1.0
+    forward, end = _follow(family, z, direction)
     if end == "closed":
-        return Branch((_point(family, z), *forward), True, ("closed", "closed"))
-    backward, beginning = _follow(family, z, -along, maximum)
-    points = (*reversed(backward), _point(family, z), *forward)
-    return Branch(points, False, (beginning, end))
+        return Branch((_branch_point(family, z), *forward), ("closed", "closed"))
+    backward, beginning = _follow(family, z, -direction)
+    points = (*reversed(backward), _branch_point(family, z), *forward)
+    return Branch(points, (beginning, end))
 
 
-def _follow(family: Family, z: Array, along: Array, maximum: int) -> tuple[list[BranchPoint], End]:
-    """Follow a branch from a point in one direction, as far as it goes."""
+def _follow(family: Family, first: Array, direction: Array) -> tuple[list[BranchPoint], End]:
+    """Follow a branch from a point z [P + 1] in one direction, as far as it goes."""
     points: list[BranchPoint] = []
-    first = z
+    z = first
     slopes = _slopes(family, z)
-    tangent = _tangent(slopes, along)
+    tangent = _tangent(slopes, direction)
     length = _FIRST
-    kind = classify(family.at(z[-1] / AXIS_WEIGHT), z[:-1]).kind
-    while len(points) < maximum:
-        there = _corrected(family, z + length * tangent, tangent)
-        if there is None or tangent @ (there - z) < 0.5 * length:
+    kind = classify(family(z[-1] / AXIS_WEIGHT), z[:-1]).kind
+    while len(points) < _MOST_POINTS:
+        z_next = _correct(family, z + length * tangent, tangent)
+        if z_next is None or tangent @ (z_next - z) < 0.5 * length:
             length *= 0.5
             if length < _SHORTEST:
                 return points, "lost"
             continue
-        if not 0.0 <= there[-1] <= AXIS_WEIGHT:
-            edge = _at_edge(family, z, there)
-            return points + ([_point(family, edge)] if edge is not None else []), "axis"
-        slopes_there = _slopes(family, there)
-        tangent_there = _tangent(slopes_there, tangent)
-        turn = float(tangent @ tangent_there)
-        if turn < _STRAIGHT and length > 10.0 * _SHORTEST:
+        if not 0.0 <= z_next[-1] <= AXIS_WEIGHT:
+            edge = _at_edge(family, z, z_next)
+            return points + ([_branch_point(family, edge)] if edge is not None else []), "axis"
+        slopes_next = _slopes(family, z_next)
+        tangent_next = _tangent(slopes_next, tangent)
+        cosine = float(tangent @ tangent_next)
+        if cosine < _STRAIGHT and length > 10.0 * _SHORTEST:
             length *= 0.5
             continue
-        here = _point(family, there)
-        event = _event_between(slopes, tangent, slopes_there, tangent_there)
+        point = _branch_point(family, z_next)
+        event = _event_between(slopes, tangent, slopes_next, tangent_next)
         if event is not None:
-            points.append(_located(family, z, tangent, length, event))
-        elif here.point.kind != kind:
-            here = replace(here, event="change")
-        points.append(here)
-        if len(points) > 10 and np.abs(there - first).max() < length:
+            points.append(_bisect(family, z, tangent, length, event))
+        elif point.point.kind != kind:
+            point = replace(point, event="change")
+        points.append(point)
+        if len(points) > 10 and np.abs(z_next - first).max() < length:
             return points, "closed"
-        z, slopes, tangent, kind = there, slopes_there, tangent_there, here.point.kind
-        length = min(_LONGEST, length * (1.5 if turn > _VERY_STRAIGHT else 1.0))
+        z, slopes, tangent, kind = z_next, slopes_next, tangent_next, point.point.kind
+        length = min(_LONGEST, length * (1.5 if cosine > _VERY_STRAIGHT else 1.0))
     return points, "long"
 
 
-def _slopes(family: Family, z: Array) -> Array:
-    """Return the derivative of F(x) − x by coordinates and scaled position [P, P + 1]."""
-    return np.hstack([_by_coordinates(family, z), _by_position(family, z)])
-
-
-def _by_coordinates(family: Family, z: Array) -> Array:
-    jacobian = family.at(z[-1] / AXIS_WEIGHT).jacobian(z[:-1, None])[0]
-    slopes: Array = jacobian - np.eye(len(jacobian))
-    return slopes
+def _slopes(family: Family, z: Array, by_position: Array | None = None) -> Array:
+    """Return the derivative of F(x) − x by z [P, P + 1]; that by position may be known."""
+    jacobian = family(z[-1] / AXIS_WEIGHT).jacobian(z[:-1, None])[0]
+    last = _by_position(family, z) if by_position is None else by_position
+    return np.hstack([jacobian - np.eye(len(jacobian)), last])
 
 
 def _by_position(family: Family, z: Array) -> Array:
+    """Return the derivative of F(x) − x by scaled position [P, 1]."""
     x, position = z[:-1, None], z[-1] / AXIS_WEIGHT
-    further, nearer = (family.at(position + by).step(x) for by in (_HALF, -_HALF))
-    slope: Array = (further - nearer) / (2.0 * _HALF * AXIS_WEIGHT)
+    upper, lower = (family(position + shift).step(x) for shift in (_HALF, -_HALF))
+    slope: Array = (upper - lower) / (2.0 * _HALF * AXIS_WEIGHT)
     return slope
 
 
-def _tangent(slopes: Array, along: Array) -> Array:
-    """Return the unit direction in which nothing changes, as near as can be to another one."""
-    _, size, right = np.linalg.svd(slopes)
+def _tangent(slopes: Array, direction: Array) -> Array:
+    """Return the unit null vector of slopes [P, P + 1] nearest to a direction [P + 1]."""
+    _, size, vt = np.linalg.svd(slopes)
     rank = int(np.count_nonzero(size > _SINGULAR * size[0]))
-    null = right[min(rank, len(slopes)) :]
-    direction = null.T @ (null @ along)
-    length = float(np.linalg.norm(direction))
+    null = vt[min(rank, len(slopes)) :]
+    tangent = null.T @ (null @ direction)
+    length = float(np.linalg.norm(tangent))
     if length < 1e-6:  # at right angles to it: the branch runs the other way
-        direction, length = null[-1], 1.0
-    unit: Array = direction / length
+        tangent, length = null[-1], 1.0
+    unit: Array = tangent / length
     return unit
 
 
-def _corrected(family: Family, guess: Array, tangent: Array) -> Array | None:
-    """Return the point of the branch in the plane through a guess at right angles to a tangent."""
+def _correct(family: Family, guess: Array, tangent: Array) -> Array | None:
+    """Return the branch's point in the plane through a guess normal to a tangent [P + 1 each]."""
     z = guess
     by_position = _by_position(family, z)  # near enough for all corrections
     for _ in range(_MOST_CORRECTIONS):
         x = z[:-1, None]
-        gap = (family.at(z[-1] / AXIS_WEIGHT).step(x) - x)[:, 0]
-        slopes = np.hstack([_by_coordinates(family, z), by_position])
-        system = np.vstack([slopes, tangent])
-        move = np.linalg.lstsq(system, -np.append(gap, tangent @ (z - guess)), rcond=_SINGULAR)[0]
+        residual = (family(z[-1] / AXIS_WEIGHT).step(x) - x)[:, 0]
+        system = np.vstack([_slopes(family, z, by_position), tangent])
+        right = -np.append(residual, tangent @ (z - guess))
+        move = np.linalg.lstsq(system, right, rcond=_SINGULAR)[0]
         if not np.abs(move).max() <= 1.0:
             return None
         z = z + move
@@ -270,18 +242,18 @@ def _corrected(family: Family, guess: Array, tangent: Array) -> Array | None:
 
 
 def _event_between(
-    slopes: Array, tangent: Array, slopes_there: Array, tangent_there: Array
+    slopes: Array, tangent: Array, slopes_next: Array, tangent_next: Array
 ) -> Event | None:
-    """Say whether the parameter turns back, or another branch passes, between two points."""
-    if tangent[-1] * tangent_there[-1] < 0.0:
+    """Return whether the parameter turns back or another branch passes between two points."""
+    if tangent[-1] * tangent_next[-1] < 0.0:
         return "fold"
-    if _side(slopes, tangent) * _side(slopes_there, tangent_there) < 0.0:
+    if _orientation(slopes, tangent) * _orientation(slopes_next, tangent_next) < 0.0:
         return "crossing"
     return None
 
 
-def _side(slopes: Array, tangent: Array) -> float:
-    """Return the sign of the determinant of the system; 0 where it is singular on a sheet."""
+def _orientation(slopes: Array, tangent: Array) -> float:
+    """Return the sign of the bordered system's determinant; 0 where a sheet makes it singular."""
     system = np.vstack([slopes, tangent])
     size = np.linalg.svd(system, compute_uv=False)
     if size[-1] <= _SINGULAR * size[0]:
@@ -289,79 +261,71 @@ def _side(slopes: Array, tangent: Array) -> float:
     return float(np.linalg.slogdet(system)[0])
 
 
-def _located(family: Family, z: Array, tangent: Array, length: float, event: Event) -> BranchPoint:
-    """Find by bisection where, within a step from a point, an event happens."""
+def _bisect(family: Family, z: Array, tangent: Array, length: float, event: Event) -> BranchPoint:
+    """Locate an event within a step from z [P + 1] by bisection."""
     slopes = _slopes(family, z)
     low, high, at = 0.0, length, z
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        there = _corrected(family, z + middle * tangent, tangent)
-        if there is None:
+        z_next = _correct(family, z + middle * tangent, tangent)
+        if z_next is None:
             break
-        slopes_there = _slopes(family, there)
-        if _event_between(slopes, tangent, slopes_there, _tangent(slopes_there, tangent)) is None:
-            low, at = middle, there
+        slopes_next = _slopes(family, z_next)
+        if _event_between(slopes, tangent, slopes_next, _tangent(slopes_next, tangent)) is None:
+            low, at = middle, z_next
         else:
             high = middle
-    return replace(_point(family, at), event=event)
+    return replace(_branch_point(family, at), event=event)
 
 
-def _across(family: Family, branch: Branch, index: int) -> _Start:
-    """Return where to look for the branch that passes at a crossing, the index-th point."""
-    z = _stacked(branch.points[index])
-    # Nothing changes (to first order) in two directions: along the branch, and along the other.
+def _switch_branch(family: Family, branch: Branch, index: int) -> _Seed:
+    """Return a seed on the branch that passes at a crossing, the index-th point of another."""
+    z = branch.points[index].z
+    # F(x) − x stays 0 to first order in two directions: along this branch, and along the other.
     null = np.linalg.svd(_slopes(family, z))[2][-2:]
-    before, after = (_stacked(branch.points[i]) for i in (index - 1, index + 1))
-    own = null @ (after - before)
-    along = null.T @ np.array([-own[1], own[0]]) / float(np.linalg.norm(own))
-    start = z + _ASIDE * along
-    return _Start(float(start[-1]) / AXIS_WEIGHT, start[:-1], along, branch.points[index])
+    along = null @ (branch.points[index + 1].z - branch.points[index - 1].z)
+    direction = null.T @ np.array([-along[1], along[0]]) / float(np.linalg.norm(along))
+    start = z + _OFFSET * direction
+    return _Seed(float(start[-1]) / AXIS_WEIGHT, start[:-1], direction, branch.points[index])
 
 
-def _through(branch: Branch, crossing: BranchPoint) -> Branch:
-    """Return a branch with the crossing that led to it, where it passes there.
+def _with_crossing(branch: Branch, crossing: BranchPoint) -> Branch:
+    """Return a branch with the crossing from which it was reached, where it passes there.
 
     At a pitchfork the new branch turns back exactly there, which from afar looks like a fold.
     """
-    z = _stacked(crossing)
-    points = list(branch.points)
-    for i, point in enumerate(points):
-        if point.event in ("fold", "crossing") and np.abs(_stacked(point) - z).max() < _ASIDE:
-            points[i] = replace(crossing, event="crossing")
+    points = [
+        replace(crossing, event="crossing")
+        if p.event in ("fold", "crossing") and np.abs(p.z - crossing.z).max() < _OFFSET
+        else p
+        for p in branch.points
+    ]
     return replace(branch, points=tuple(points))
 
 
-def _stacked(point: BranchPoint) -> Array:
-    """Return a point of a branch as coordinates and scaled position [P + 1]."""
-    return np.append(point.point.at, AXIS_WEIGHT * point.position)
-
-
 def _at_edge(family: Family, z: Array, beyond: Array) -> Array | None:
-    """Return the point of a branch at the end of the axis that lies between two of its points."""
+    """Return the branch's point at the end of the axis between two of its points [P + 1 each]."""
     edge = AXIS_WEIGHT if beyond[-1] > AXIS_WEIGHT else 0.0
     share = (edge - z[-1]) / (beyond[-1] - z[-1])
-    return _corrected(family, z + share * (beyond - z), np.append(np.zeros(len(z) - 1), 1.0))
+    return _correct(family, z + share * (beyond - z), np.append(np.zeros(len(z) - 1), 1.0))
 
 
-def _point(family: Family, z: Array) -> BranchPoint:
+def _branch_point(family: Family, z: Array) -> BranchPoint:
     position = float(z[-1]) / AXIS_WEIGHT
-    return BranchPoint(position, classify(family.at(position), z[:-1]))
+    return BranchPoint(position, classify(family(position), z[:-1]))
 
 
 def _lies_on(family: Family, branch: Branch, z: Array) -> bool:
-    """Say whether a point is one of a branch's."""
+    """Return whether a point z [P + 1] lies on a branch."""
     position = z[-1] / AXIS_WEIGHT
-    for one, next_one in itertools.pairwise(branch.points):
-        low, high = sorted((one.position, next_one.position))
+    for start, stop in itertools.pairwise(branch.points):
+        low, high = sorted((start.position, stop.position))
         if low <= position <= high:
-            share = (
-                0.0
-                if low == high
-                else (position - one.position) / (next_one.position - one.position)
-            )
-            between = one.point.at + share * (next_one.point.at - one.point.at)
+            width = stop.position - start.position
+            share = 0.0 if low == high else (position - start.position) / width
+            between = start.point.at + share * (stop.point.at - start.point.at)
             if np.abs(between - z[:-1]).max() < _NEARBY:
-                there = newton(family.at(position), between[:, None]).points[:, 0]
-                if np.abs(there - z[:-1]).max() < 1e-5:
+                x = newton(family(position), between[:, None]).points[:, 0]
+                if np.abs(x - z[:-1]).max() < 1e-5:
                     return True
     return False

@@ -1,9 +1,9 @@
-"""A training step as a map of the parameters that it moves: what stability is about.
+"""A training step as a discrete map of parameter space (MODEL.md section 5).
 
-Anything with the form of `Map` can be asked for its fixed points (`sim.stability.fixed_points`) and
-followed in a parameter (`sim.stability.continuation`). `TrainingMap` is that form of a scenario's
-exact training step, in one phase of its world; parameters can be held, so that the map is a slice
-through the whole: the plane of one value and one habit, or a face on which gates are saturated.
+Fixed points (`sim.stability.fixed_points`) and branches (`sim.stability.continuation`) are those of
+a `Map`. `TrainingMap` is the exact training step of one agent in one phase of its curriculum.
+Parameters can be held, which restricts the map to a slice: the plane of one value and one habit, or
+a face on which gates are saturated.
 """
 
 from __future__ import annotations
@@ -25,72 +25,71 @@ from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, nearest
-from sim.specs.settings import Specs, full_key
+from sim.specs.keys import full_key
+from sim.specs.overrides import Specs
 
-#: An autonomous program goes on for ever.
+#: Steps of a phase that does not end.
 _FOREVER = 2**62
 
 
 class Map(Protocol):
-    """A map of P coordinates to themselves, which many points can go through side by side."""
+    """A map F of P coordinates, evaluated at N points side by side."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the coordinates, P of them."""
+        """Names of the P coordinates."""
         ...
 
     def step(self, points: Array) -> Array:
-        """Return where points [P, N] go in one step."""
+        """Return F(x) at points [P, N]: [P, N]."""
         ...
 
     def iterate(self, points: Array, steps: int) -> Array:
-        """Return where points [P, N] go in so many steps."""
+        """Return the `steps`-th iterate of F at points [P, N]: [P, N]."""
         ...
 
     def jacobian(self, points: Array) -> Array:
-        """Return the derivative of a step at points [P, N]: [N, P, P]."""
+        """Return the Jacobian DF at points [P, N]: [N, P, P]."""
         ...
 
 
 class TrainingMap:
-    """One exact training step of one agent, as a map of the parameters that are free.
-
-    Args:
-        program: One agent's, with the world as it is in `segment` for ever.
-        free: The rows of θ that are coordinates; the others stay where `program.theta` has them.
+    """The exact training step of one agent, as a map of its free parameters.
 
     Attributes:
-        program: The program.
-        free: The rows of θ [F].
-        start: Where the agent starts, in the coordinates of the map [F].
+        program: One agent's program, whose only segment lasts for ever.
+        free: Rows of θ that are coordinates [F]; the others stay where `program.theta` has them.
+        start: Coordinates at which the agent starts [F].
     """
 
     def __init__(self, program: Program, free: NDArray[np.intp]) -> None:
-        self.program = _holding(program, free)
+        self.program = _held_program(program, free)
         self.free = free
         self.start: Array = program.theta[free, 0].copy()
         self._exact = NumpyEngine()
         self._fast: Engine = get_engine("auto", threads=1)
 
     @classmethod
-    def of(
+    def from_specs(
         cls,
         specs: Specs,
         *,
+        free: Sequence[str] = (),
         seed: int = 0,
         phase: int = -1,
         settings: Mapping[str, float] | None = None,
     ) -> TrainingMap:
-        """Return the map of a scenario's training step, with every parameter free.
+        """Return the map of a scenario's training step.
 
         Args:
             specs: Scenario, agent and training; the estimator must be exact.
-            seed: Of the agent's own numbers, where the agent spec has a spread.
-            phase: Which phase of the curriculum the world is in for ever; the last if -1.
-            settings: Numbers that go before what the specs say, by dotted key.
+            free: Names or kinds of the parameters that are coordinates; all if empty.
+            seed: Of the agent's own parameters, where the agent spec has a spread.
+            phase: Phase of the curriculum that lasts for ever; the last if -1.
+            settings: Numbers by dotted key, in place of those of the specs.
 
         Raises:
-            SpecError: There is no such phase, or the gradient is sampled.
+            SpecError: There is no such phase or parameter, or the gradient is sampled.
         """
         if specs.training.estimator != "exact":
             raise SpecError(
@@ -106,10 +105,11 @@ class TrainingMap:
             seed=seed,
             columns=columns,
         )
-        return cls.of_agent(program, 0, phase=phase)
+        whole = cls.from_program(program, 0, phase=phase)
+        return whole.only(free) if free else whole
 
     @classmethod
-    def of_agent(cls, program: Program, agent: int, *, phase: int = -1) -> TrainingMap:
+    def from_program(cls, program: Program, agent: int, *, phase: int = -1) -> TrainingMap:
         """Return the map of one agent of a program, with every parameter free.
 
         Raises:
@@ -118,45 +118,53 @@ class TrainingMap:
         segments = program.segments
         if not -len(segments) <= phase < len(segments):
             raise SpecError(f"phase: got {phase}: training has {len(segments)}, from 0")
-        one = program.take(np.array([agent]))
-        forever = replace(one.segments[phase], start=0, stop=_FOREVER)
-        return cls(replace(one, segments=(forever,)), np.arange(program.layout.size))
+        single = program.take(np.array([agent]))
+        forever = replace(single.segments[phase], start=0, stop=_FOREVER)
+        return cls(replace(single, segments=(forever,)), np.arange(program.layout.size))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The names of the free parameters."""
+        """Names of the free parameters."""
         names = self.program.layout.names
         return tuple(names[row] for row in self.free)
 
     @property
     def segment(self) -> Segment:
-        """What holds in every step."""
+        """World and assumptions of every step."""
         return self.program.segments[0]
 
+    @property
+    def trained_contexts(self) -> dict[str, int]:
+        """Contexts that are trained on: name and index."""
+        return {self.program.layout.contexts[c]: int(c) for c in self.segment.world.trained}
+
     def step(self, points: Array) -> Array:
-        """Return where points [F, N] go in one step (the NumPy engine)."""
+        """Return points [F, N] after one step (NumPy engine): [F, N]."""
         return self._advance(self._exact, points, 1)
 
     def iterate(self, points: Array, steps: int) -> Array:
-        """Return where points [F, N] go in so many steps (the fastest engine)."""
+        """Return points [F, N] after some steps (fastest engine): [F, N]."""
         return self._advance(self._fast, points, steps)
 
     def jacobian(self, points: Array) -> Array:
-        """Return the derivative of a step at points [F, N] by the free parameters: [N, F, F]."""
-        program = self.many(points)
+        """Return the Jacobian of a step at points [F, N]: [N, F, F]."""
+        program = self.program_at(points)
         whole = update_jacobian(program, program.theta)
         return whole[:, self.free[:, None], self.free]
 
-    def hold(self, held: Mapping[str, float]) -> TrainingMap:
-        """Return the map with some parameters held where they are said to be.
+    def hold(self, parameters: Mapping[str, float]) -> TrainingMap:
+        """Return the map with some free parameters held at given numbers.
 
         Raises:
             SpecError: A parameter is not free, or there is none of that name.
         """
         theta = self.program.theta.copy()
-        for name, number in held.items():
-            theta[self.row(name), 0] = number
-        return self._part(replace(self.program, theta=theta), set(held))
+        for name, number in parameters.items():
+            if name not in self.names:
+                hint = nearest(name, self.names)
+                raise SpecError(f"parameters: there is no free {name!r}; {hint}")
+            theta[self.program.layout.names.index(name), 0] = number
+        return self._without(replace(self.program, theta=theta), parameters)
 
     def only(self, free: Sequence[str]) -> TrainingMap:
         """Return the map with only some parameters free, the others held where they start.
@@ -167,61 +175,46 @@ class TrainingMap:
         Raises:
             SpecError: There is no such parameter.
         """
-        return self._part(self.program, set(self.names) - set(self._named(free)))
+        selected: set[str] = set()
+        for name in free:
+            matches = {n for n in self.names if n == name or n.startswith(f"{name}.")}
+            if not matches:
+                known = [*{n.partition(".")[0]: None for n in self.names}, *self.names]
+                raise SpecError(f"parameters: there is no free {name!r}; {nearest(name, known)}")
+            selected |= matches
+        return self._without(self.program, set(self.names) - selected)
 
-    def row(self, name: str) -> int:
-        """Return the row of θ of a free parameter.
-
-        Raises:
-            SpecError: There is none of that name.
-        """
-        if name not in self.names:
-            raise SpecError(f"parameters: there is no free {name!r}; {nearest(name, self.names)}")
-        return self.program.layout.names.index(name)
-
-    def many(self, points: Array) -> Program:
-        """Return a program with an agent at each of some points [F, N]."""
+    def program_at(self, points: Array) -> Program:
+        """Return a program with an agent at each point [F, N]."""
         program = self.program.take(np.zeros(points.shape[1], np.intp))
         theta = program.theta.copy()
         theta[self.free] = points
         return replace(program, theta=theta)
 
-    def at_whole(self, theta: Array) -> Program:
-        """Return the program with its one agent somewhere else: at θ [P]."""
-        return replace(self.program, theta=theta[:, None])
-
     def observe(self, points: Array, names: Iterable[str]) -> dict[str, Array]:
-        """Return variables of `sim.dynamics.observe` at points [F, N], agents first."""
-        program = self.many(points)
+        """Return variables of `sim.dynamics.observe` at points [F, N]: [N, ...] each."""
+        program = self.program_at(points)
         return Recorder()(program, 0, program.theta, names)
 
-    def _part(self, program: Program, held: Collection[str]) -> TrainingMap:
-        free = [row for row, name in zip(self.free, self.names, strict=True) if name not in held]
-        return TrainingMap(program, np.array(free, np.intp))
-
-    def _named(self, given: Sequence[str]) -> Iterable[str]:
-        for name in given:
-            of_kind = [n for n in self.names if n == name or n.startswith(f"{name}.")]
-            if not of_kind:
-                known = [*{n.partition(".")[0]: None for n in self.names}, *self.names]
-                raise SpecError(f"parameters: there is no free {name!r}; {nearest(name, known)}")
-            yield from of_kind
+    def _without(self, program: Program, names: Collection[str]) -> TrainingMap:
+        rows = zip(self.free, self.names, strict=True)
+        return TrainingMap(program, np.array([r for r, n in rows if n not in names], np.intp))
 
     def _advance(self, engine: Engine, points: Array, steps: int) -> Array:
-        cohort = engine.start(self.many(points))
+        cohort = engine.start(self.program_at(points))
         cohort.advance(0, steps)
         return cohort.theta()[self.free]
 
 
-def _holding(program: Program, free: NDArray[np.intp]) -> Program:
-    """Return a program whose other parameters no step moves, nor the anchor."""
-    held = np.setdiff1d(np.arange(program.layout.size), free)
-    if not len(held):
+def _held_program(program: Program, free: NDArray[np.intp]) -> Program:
+    """Return a program in which neither learning nor the anchor moves the other rows of θ."""
+    fixed = np.setdiff1d(np.arange(program.layout.size), free)
+    if not len(fixed):
         return program
     segment = program.segments[0]
     rates = segment.assumptions.learning_rate.copy()
-    rates[held] = 0.0
+    rates[fixed] = 0.0
     origin = program.origin.copy()
-    origin[held] = program.theta[held]
+    origin[fixed] = program.theta[fixed]
     assumptions = replace(segment.assumptions, learning_rate=rates)
     return replace(program, origin=origin, segments=(replace(segment, assumptions=assumptions),))

@@ -1,4 +1,4 @@
-"""Designs: which numbers the runs of a sweep have.
+"""Designs: the numbers of the runs of a sweep.
 
 A design is a table with a row for each point and a column for each key. Rows are worked out when
 they are asked for, so that a grid of any size takes no room.
@@ -23,27 +23,82 @@ Index = NDArray[np.intp]
 
 
 class Design(ABC):
-    """Points in the space of some numeric keys."""
+    """Points in the space of some numeric keys.
 
-    @property
-    @abstractmethod
-    def keys(self) -> tuple[str, ...]:
-        """The keys that have a column."""
+    Attributes:
+        keys: The keys that have a column.
+    """
+
+    keys: tuple[str, ...]
 
     @abstractmethod
-    def __len__(self) -> int:
-        """Return the number of points."""
+    def __len__(self) -> int: ...
 
     @abstractmethod
     def at(self, rows: Index) -> dict[str, Numbers]:
-        """Return the numbers of some points, by key."""
+        """Return the numbers of some points by key, each [rows]."""
 
     @abstractmethod
     def extremes(self, key: str) -> Index:
-        """Return points in which a key has its least and its greatest number, for checking."""
+        """Return points at which a key has its least and its greatest number, for checks."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self):,} points of {', '.join(self.keys)}>"
 
 
-class Grid(Design):
+class Table(Design):
+    """Points that are listed, by key a column of numbers."""
+
+    def __init__(self, columns: Mapping[str, Numbers]) -> None:
+        self._columns = dict(columns)
+        self.keys = tuple(columns)
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values()), ()))
+
+    def at(self, rows: Index) -> dict[str, Numbers]:
+        """Return the numbers of some points by key, each [rows]."""
+        return {key: column[rows] for key, column in self._columns.items()}
+
+    def extremes(self, key: str) -> Index:
+        """Return points at which a key has its least and its greatest number."""
+        return extreme_rows(self._columns[key])
+
+
+class Product(Design):
+    """Every point of a design with every point of the next; the last changes fastest."""
+
+    def __init__(self, *designs: Design) -> None:
+        self._designs = designs
+        self.keys = tuple(key for design in designs for key in design.keys)
+        #: Of each key, its design and how many points the later designs have together.
+        self._design_of: dict[str, tuple[Design, int]] = {}
+        later = 1
+        for design in reversed(designs):
+            for key in design.keys:
+                if key in self._design_of:
+                    raise SpecError(f"{key}: is given twice")
+                self._design_of[key] = design, later
+            later *= len(design)
+
+    def __len__(self) -> int:
+        return prod(len(design) for design in self._designs)
+
+    def at(self, rows: Index) -> dict[str, Numbers]:
+        """Return the numbers of some points by key, each [rows]."""
+        parts = []
+        for design in reversed(self._designs):
+            rows, place = np.divmod(rows, len(design))
+            parts.append(design.at(place))
+        return {key: column for part in reversed(parts) for key, column in part.items()}
+
+    def extremes(self, key: str) -> Index:
+        """Return points at which a key has its least and its greatest number."""
+        design, later = self._design_of[key]
+        return design.extremes(key) * later
+
+
+class Grid(Product):
     """Every combination; the last key changes fastest.
 
     Args:
@@ -51,57 +106,12 @@ class Grid(Design):
     """
 
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
-        self._axes = {key: read_numbers(values, key) for key, values in axes.items()}
-        for key, values in self._axes.items():
-            once, counts = np.unique(values, return_counts=True)
+        columns = {key: read_numbers(values, key) for key, values in axes.items()}
+        for key, column in columns.items():
+            numbers, counts = np.unique(column, return_counts=True)
             if (counts > 1).any():
-                raise SpecError(f"{key}: {once[counts > 1][0]:g} is given more than once")
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys that have a column."""
-        return tuple(self._axes)
-
-    def __len__(self) -> int:
-        """Return the number of points."""
-        return prod(len(values) for values in self._axes.values())
-
-    def at(self, rows: Index) -> dict[str, Numbers]:
-        """Return the numbers of some points, by key."""
-        found, rest = {}, rows
-        for key, values in reversed(self._axes.items()):
-            rest, place = np.divmod(rest, len(values))
-            found[key] = values[place]
-        return {key: found[key] for key in self._axes}
-
-    def extremes(self, key: str) -> Index:
-        """Return points in which a key has its least and its greatest number."""
-        later = list(self._axes)[list(self._axes).index(key) + 1 :]
-        return extreme_rows(self._axes[key]) * prod(len(self._axes[k]) for k in later)
-
-
-class Table(Design):
-    """Points that are listed one by one."""
-
-    def __init__(self, columns: Mapping[str, Numbers]) -> None:
-        self._columns = dict(columns)
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys that have a column."""
-        return tuple(self._columns)
-
-    def __len__(self) -> int:
-        """Return the number of points."""
-        return len(next(iter(self._columns.values()), ()))
-
-    def at(self, rows: Index) -> dict[str, Numbers]:
-        """Return the numbers of some points, by key."""
-        return {key: column[rows] for key, column in self._columns.items()}
-
-    def extremes(self, key: str) -> Index:
-        """Return points in which a key has its least and its greatest number."""
-        return extreme_rows(self._columns[key])
+                raise SpecError(f"{key}: {numbers[counts > 1][0]:g} is given more than once")
+        super().__init__(*(Table({key: column}) for key, column in columns.items()))
 
 
 class Zip(Table):
@@ -120,8 +130,8 @@ class Zip(Table):
         columns = {key: read_numbers(values, key) for key, values in axes.items()}
         lengths = {key: len(column) for key, column in columns.items()}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-            raise SpecError(f"axes: keys that go together need as many numbers each: {told}")
+            counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+            raise SpecError(f"axes: keys that go together need as many numbers each: {counts}")
         super().__init__(columns)
 
 
@@ -140,25 +150,25 @@ class Range:
     scale: Literal["linear", "log"] = "linear"
 
     @classmethod
-    def read(cls, given: Range | Sequence[object], key: str) -> Range:
+    def read(cls, source: Range | Sequence[object], key: str) -> Range:
         """Return a range from one, or from (low, high) or (low, high, "log").
 
         Raises:
             SpecError: It is none.
         """
         try:
-            found = given if isinstance(given, Range) else cls(*given)  # type: ignore[arg-type]
-            low, high = (float(end) for end in (found.low, found.high))
-            minimum = 0.0 if found.scale == "log" else -np.inf
-            sound = minimum < low < high < np.inf and found.scale in ("linear", "log")
+            ends = source if isinstance(source, Range) else cls(*source)  # type: ignore[arg-type]
+            low, high = float(ends.low), float(ends.high)
+            minimum = 0.0 if ends.scale == "log" else -np.inf
+            is_range = minimum < low < high < np.inf and ends.scale in ("linear", "log")
         except (TypeError, ValueError, OverflowError):
-            sound = False
-        if not sound:
+            is_range = False
+        if not is_range:
             raise SpecError(
-                f"{key}: got {given!r}: must be a range (low, high) or (low, high, 'log') with "
+                f"{key}: got {source!r}: must be a range (low, high) or (low, high, 'log') with "
                 "low below high, and above 0 where the scale is a logarithm"
             )
-        return cls(low, high, found.scale)
+        return cls(low, high, ends.scale)
 
     def stretch(self, share: Numbers) -> Numbers:
         """Bring shares of the range, from 0 to 1, onto it."""
@@ -169,7 +179,26 @@ class Range:
         return (self.low + share * (self.high - self.low)).clip(self.low, self.high)
 
 
-class LatinHypercube(Table):
+class _Sample(Table):
+    """Points drawn from ranges."""
+
+    def __init__(
+        self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
+    ) -> None:
+        check_whole("points", points, minimum=1)
+        check_whole("seed", seed, minimum=0)
+        if not ranges:
+            raise SpecError("axes: at least one range is needed")
+        read = {key: Range.read(ends, key) for key, ends in ranges.items()}
+        shares = self._draw(len(read), int(points), int(seed))
+        super().__init__({key: r.stretch(shares[:, i]) for i, (key, r) in enumerate(read.items())})
+
+    def _draw(self, keys: int, points: int, seed: int) -> Numbers:
+        """Return shares of the ranges [points, keys]."""
+        raise NotImplementedError
+
+
+class LatinHypercube(_Sample):
     """Points that are spread evenly in each key by itself (scipy.stats.qmc).
 
     Args:
@@ -178,17 +207,14 @@ class LatinHypercube(Table):
         seed: Of the draw.
     """
 
-    def __init__(
-        self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
-    ) -> None:
-        read = _read_ranges(ranges, points=points, seed=seed)
+    def _draw(self, keys: int, points: int, seed: int) -> Numbers:
         from scipy.stats import qmc  # takes half a second to import
 
-        drawn = qmc.LatinHypercube(d=len(read), rng=int(seed)).random(int(points))
-        super().__init__(_stretched(read, drawn))
+        shares: Numbers = qmc.LatinHypercube(d=keys, rng=seed).random(points)
+        return shares
 
 
-class Sobol(Table):
+class Sobol(_Sample):
     """Points of a scrambled Sobol sequence, even in all keys together (scipy.stats.qmc).
 
     Args:
@@ -197,69 +223,37 @@ class Sobol(Table):
         seed: Of the scrambling.
     """
 
-    def __init__(
-        self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
-    ) -> None:
-        read = _read_ranges(ranges, points=points, seed=seed)
-        power = (int(points) - 1).bit_length()
+    def _draw(self, keys: int, points: int, seed: int) -> Numbers:
         from scipy.stats import qmc
 
-        drawn = qmc.Sobol(d=len(read), rng=int(seed)).random_base2(power)
-        super().__init__(_stretched(read, drawn[:points]))
-
-
-class Product(Design):
-    """Every point of one design with every point of the next; the last changes fastest."""
-
-    def __init__(self, *designs: Design) -> None:
-        self._designs = designs
-        keys = self.keys
-        for key in keys:
-            if keys.count(key) > 1:
-                raise SpecError(f"{key}: is given twice")
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys that have a column."""
-        return tuple(key for design in self._designs for key in design.keys)
-
-    def __len__(self) -> int:
-        """Return the number of points."""
-        return prod(len(design) for design in self._designs)
-
-    def at(self, rows: Index) -> dict[str, Numbers]:
-        """Return the numbers of some points, by key."""
-        parts, rest = [], rows
-        for design in reversed(self._designs):
-            rest, place = np.divmod(rest, len(design))
-            parts.append(design.at(place))
-        return {key: column for part in reversed(parts) for key, column in part.items()}
-
-    def extremes(self, key: str) -> Index:
-        """Return points in which a key has its least and its greatest number."""
-        place = next(i for i, design in enumerate(self._designs) if key in design.keys)
-        later = prod(len(design) for design in self._designs[place + 1 :])
-        return self._designs[place].extremes(key) * later
+        power = (points - 1).bit_length()
+        shares: Numbers = qmc.Sobol(d=keys, rng=seed).random_base2(power)[:points]
+        return shares
 
 
 def read_numbers(values: object, key: str) -> Numbers:
-    """Return finite numbers as an array.
+    """Return finite numbers as an array [n].
 
     Raises:
         SpecError: There are none, or not all are.
     """
-    join_words = plain(list(values) if isinstance(values, Iterable) else [values])
-    if not isinstance(join_words, list) or not join_words or isinstance(values, str):
+    numbers = plain(list(values) if isinstance(values, Iterable) else [values])
+    if not isinstance(numbers, list) or not numbers or isinstance(values, str):
         raise SpecError(f"{key}: got {values!r}: must be a list of numbers")
-    for value in join_words:
-        if not _is_finite(value):
-            raise SpecError(f"{key}: got {value!r}: an axis has finite numbers")
-    return np.array(join_words, np.float64)
+    for number in numbers:
+        if not _is_finite(number):
+            raise SpecError(f"{key}: got {number!r}: an axis has finite numbers")
+    return np.array(numbers, np.float64)
 
 
 def is_number(value: object) -> bool:
-    """Say whether a value can stand on a numeric axis."""
+    """Return whether a value can stand on a numeric axis."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def extreme_rows(numbers: Numbers) -> Index:
+    """Return the rows at which a column has its least and its greatest number."""
+    return np.unique([numbers.argmin(), numbers.argmax()])
 
 
 def _is_finite(value: object) -> bool:
@@ -267,22 +261,3 @@ def _is_finite(value: object) -> bool:
         return is_number(value) and isfinite(value)  # type: ignore[arg-type]
     except OverflowError:  # a whole number too large for a float
         return False
-
-
-def extreme_rows(numbers: Numbers) -> Index:
-    """Return where a column has its least and its greatest number."""
-    return np.unique([numbers.argmin(), numbers.argmax()])
-
-
-def _read_ranges(
-    ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int
-) -> dict[str, Range]:
-    check_whole("points", points, minimum=1)
-    check_whole("seed", seed, minimum=0)
-    if not ranges:
-        raise SpecError("axes: at least one range is needed")
-    return {key: Range.read(given, key) for key, given in ranges.items()}
-
-
-def _stretched(ranges: Mapping[str, Range], shares: Numbers) -> dict[str, Numbers]:
-    return {key: read.stretch(shares[:, i]) for i, (key, read) in enumerate(ranges.items())}

@@ -1,6 +1,6 @@
-"""Who computes the shards: threads of this process, or workers of a Dask cluster.
+"""Executors: threads of this process, or workers of a Dask cluster, that compute shards.
 
-An executor is handed shards and says which are done as they are; the results stand in the store by
+An executor is handed shards and yields them as they are finished; the results stand in the store by
 then. What is computed does not depend on who computes it.
 """
 
@@ -10,15 +10,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sim.dynamics.engines.engine import usable_processors
 from sim.specs.errors import SpecError
 from sim.sweeps.plan import Shard
+from sim.utils.parallel import usable_processors
+from sim.utils.progress import CountProgress
 
 if TYPE_CHECKING:  # with Arrow, which takes a tenth of a second that single runs do not need
-    from sim.sweeps.record import Told
-    from sim.sweeps.store import Done, Store
+    from sim.sweeps.store import Store, StoredShard
 
 #: How often a shard is tried again by a cluster when its worker is lost.
 RETRIES = 3
@@ -29,22 +30,24 @@ PATIENCE = "5s"
 class Executor(Protocol):
     """Computes shards."""
 
-    def run(self, shards: Sequence[Shard], store: Store, *, told: Told) -> Iterator[Done]:
-        """Yield shards as they are done and stored, in any order.
+    def run(
+        self, shards: Sequence[Shard], store: Store, *, progress: CountProgress
+    ) -> Iterator[StoredShard]:
+        """Yield shards as they are finished and stored, in any order.
 
         Args:
             shards: What to compute.
             store: Where results go.
-            told: Told of agent-steps as they are done.
+            progress: Called with agent-steps as they are done.
         """
         ...
 
 
-def work(shard: Shard, store: Store, told: Told | None = None) -> Done:
+def work(shard: Shard, store: Store, progress: CountProgress | None = None) -> StoredShard:
     """Compute a shard and store it."""
     from sim.sweeps.record import compute
 
-    return store.put(shard, compute(shard, told=told))
+    return store.put(shard, compute(shard, progress=progress))
 
 
 class LocalExecutor:
@@ -57,25 +60,27 @@ class LocalExecutor:
     def __init__(self, *, threads: int | None = None) -> None:
         self.threads = threads or usable_processors()
 
-    def run(self, shards: Sequence[Shard], store: Store, *, told: Told) -> Iterator[Done]:
-        """Yield shards as they are done (see `Executor`)."""
+    def __repr__(self) -> str:
+        return f"LocalExecutor(threads={self.threads})"
+
+    def run(
+        self, shards: Sequence[Shard], store: Store, *, progress: CountProgress
+    ) -> Iterator[StoredShard]:
+        """Yield shards as they are finished (see `Executor`)."""
         stop = threading.Event()
 
-        def told_unless_stopped(agent_steps: int) -> None:
+        def report_unless_stopped(agent_steps: int) -> None:
             if stop.is_set():
                 raise _StoppedError
-            told(agent_steps)
+            progress(agent_steps)
 
         waiting = iter(shards)
-        running: set[Future[Done]] = set()
+        running: set[Future[StoredShard]] = set()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="shard")
         try:
             while True:
-                while len(running) < self.threads:
-                    shard = next(waiting, None)
-                    if shard is None:
-                        break
-                    running.add(pool.submit(work, shard, store, told_unless_stopped))
+                for shard in islice(waiting, self.threads - len(running)):
+                    running.add(pool.submit(work, shard, store, report_unless_stopped))
                 if not running:
                     return
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
@@ -105,8 +110,15 @@ class DaskExecutor:
         self.address = address
         self.workers = workers or usable_processors()
 
-    def run(self, shards: Sequence[Shard], store: Store, *, told: Told) -> Iterator[Done]:
-        """Yield shards as they are done (see `Executor`)."""
+    def __repr__(self) -> str:
+        if self.address is not None:
+            return f"DaskExecutor(address={self.address!r})"
+        return f"DaskExecutor(workers={self.workers})"
+
+    def run(
+        self, shards: Sequence[Shard], store: Store, *, progress: CountProgress
+    ) -> Iterator[StoredShard]:
+        """Yield shards as they are finished (see `Executor`)."""
         if not shards:
             return
         distributed = _distributed()
@@ -122,11 +134,11 @@ class DaskExecutor:
                 ): shard
                 for shard in shards
             }
-            for future, done in distributed.as_completed(
+            for future, stored in distributed.as_completed(
                 futures, loop=client.loop, with_results=True
             ):
-                told(futures[future].agent_steps)
-                yield done
+                progress(futures[future].agent_steps)
+                yield stored
 
     @contextmanager
     def _client(self, distributed: Any) -> Iterator[Any]:

@@ -8,12 +8,11 @@ choice.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,9 @@ from sim.result import versions
 from sim.simulation import MOST_AGENTS, MOST_SEED
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
-from sim.specs.settings import Specs, apply_settings, full_key
-from sim.sweeps.design import Design, Table
+from sim.specs.keys import full_key
+from sim.specs.overrides import Specs, apply_overrides
+from sim.sweeps.design import Design, Index, Numbers, Table
 
 Record = Literal["summary", "curves", "full"]
 
@@ -35,25 +35,25 @@ FORMAT = 4
 
 #: A shard has about so many agent-steps: a second or some, which is what Ctrl-C can cost ...
 AGENT_STEPS = 2**24
-#: ... and from so few agents, below which the engines lose their speed ...
-FEWEST = 512
+#: ... from so few agents, below which the engines lose their speed ...
+MINIMUM_AGENTS = 512
 #: ... to so many, so that what is held in memory stays small.
-MOST = 8192
+MAXIMUM_AGENTS = 8192
 #: Of `record=full`, a shard holds about so many records of an agent.
-MOST_RECORDS = 2**16
+MAXIMUM_RECORDS = 2**16
 
 
 @dataclass(frozen=True)
 class Part:
-    """Runs that differ in numbers only.
+    """Runs that differ in numbers only; run r has point r // seeds and seed r % seeds.
 
     Attributes:
-        chosen: The choices that set this part apart from others, by key.
         specs: What all its runs share.
         design: The numbers in which they differ.
         seeds: The replicates of every point.
         agents: Agents in a run.
         record_every: Steps from one record to the next.
+        choices: What sets this part apart from others, by key.
     """
 
     specs: Specs
@@ -61,34 +61,38 @@ class Part:
     seeds: tuple[int, ...]
     agents: int = 1
     record_every: int = 10
-    chosen: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def runs(self) -> int:
-        """How many runs there are; run r has point r // seeds and seed r % seeds."""
+        """How many runs there are."""
         return len(self.design) * len(self.seeds)
 
-    def points(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
-        """Return the numbers of some runs, by the keys as they were given."""
+    def points(self, rows: Index) -> dict[str, Numbers]:
+        """Return the numbers of some runs, by the keys as they were given, each [rows]."""
         return self.design.at(rows // len(self.seeds))
 
-    def columns(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float64]]:
-        """Return the numbers of some runs, by full key."""
+    def columns(self, rows: Index) -> dict[str, Numbers]:
+        """Return the numbers of some runs by full key, each [rows]."""
         return {full_key(key): column for key, column in self.points(rows).items()}
 
-    def seeds_of(self, rows: NDArray[np.intp]) -> NDArray[np.uint64]:
-        """Return the seeds of some runs."""
-        return np.array(self.seeds, np.uint64)[rows % len(self.seeds)]
+    def seeds_of(self, rows: Index) -> NDArray[np.uint64]:
+        """Return the seeds of some runs [rows]."""
+        return self._seeds[rows % len(self.seeds)]
 
     @cached_property
-    def described(self) -> dict[str, Any]:
+    def _seeds(self) -> NDArray[np.uint64]:
+        return np.array(self.seeds, np.uint64)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
         """The part as plain data, without its design."""
         return {
-            "chosen": dict(self.chosen),
+            "chosen": dict(self.choices),
             "scenario": self.specs.scenario.model_dump(mode="json", exclude={"agent"}),
             "agent": self.specs.agent.model_dump(mode="json"),
             "training": self.specs.training.model_dump(mode="json"),
-            "interventions": [one.model_dump(mode="json") for one in self.specs.interventions],
+            "interventions": [item.model_dump(mode="json") for item in self.specs.interventions],
             "agents": self.agents,
             "record_every": self.record_every,
             "keys": [full_key(key) for key in self.design.keys],
@@ -105,8 +109,8 @@ class Shard:
         first: The number of its first run in the sweep.
         start: Its first run, as a number in the part.
         runs: How many runs it has.
-        record: What is kept.
-        engine: What computes it.
+        record: Which tables are stored.
+        engine: The engine that computes it.
         precision: Of the engine's arithmetic.
     """
 
@@ -120,7 +124,7 @@ class Shard:
     precision: str
 
     @property
-    def rows(self) -> NDArray[np.intp]:
+    def rows(self) -> Index:
         """Its runs, as numbers in the part."""
         return np.arange(self.start, self.start + self.runs)
 
@@ -138,8 +142,8 @@ class Shard:
         replicates = len(self.part.seeds)
         first, start = divmod(self.start, replicates)
         last = (self.start + self.runs - 1) // replicates
-        own = Table(self.part.design.at(np.arange(first, last + 1)))
-        return replace(self, part=replace(self.part, design=own), start=start)
+        points = Table(self.part.design.at(np.arange(first, last + 1)))
+        return replace(self, part=replace(self.part, design=points), start=start)
 
 
 @dataclass(frozen=True)
@@ -148,9 +152,9 @@ class Plan:
 
     Attributes:
         parts: In order; the runs of the first come first.
-        record: What is kept: `summary` (a row for each run), `curves` (also what an emergence
-            curve needs), `full` (also everything, of every agent at every record).
-        engine: What computes it.
+        record: Which tables are stored: `summary` (a row for each run), `curves` (also what an
+            emergence curve needs), `full` (also everything, of every agent at every record).
+        engine: The engine that computes it.
         precision: Of the engine's arithmetic.
     """
 
@@ -180,8 +184,8 @@ class Plan:
         return tuple(self._cut())
 
     def _cut(self) -> Iterator[Shard]:
-        first, number = 0, itertools.count()
-        made_by = {
+        first = number = 0
+        common = {
             "format": FORMAT,
             "record": self.record,
             "engine": self.engine,
@@ -189,25 +193,23 @@ class Plan:
             "version": versions()["training-gaming-sim"],
         }
         for part in self.parts:
-            size = runs_in_a_shard(part, self.record)
-            common = {**made_by, **part.described}
+            size = shard_runs(part, self.record)
+            described = _json({**common, **part.description})
             for start in range(0, part.runs, size):
                 rows = np.arange(start, min(start + size, part.runs))
-                columns = part.columns(rows)
-                digest = _digest(
-                    common, part.seeds_of(rows).tobytes(), *(c.tobytes() for c in columns.values())
-                )
+                arrays = [part.seeds_of(rows), *part.columns(rows).values()]
+                digest = _digest(described, *(array.tobytes() for array in arrays))
                 yield Shard(
-                    f"{next(number):06d}-{digest}",
-                    part,
-                    first,
-                    start,
-                    len(rows),
-                    self.record,
-                    self.engine,
-                    self.precision,
+                    name=f"{number:06d}-{digest}",
+                    part=part,
+                    first=first,
+                    start=start,
+                    runs=len(rows),
+                    record=self.record,
+                    engine=self.engine,
+                    precision=self.precision,
                 )
-                first += len(rows)
+                first, number = first + len(rows), number + 1
 
 
 def make_plan(
@@ -224,23 +226,22 @@ def make_plan(
     """
     if not parts:
         raise SpecError("axes: there is nothing to run")
-    kept = read_record(record)
-    chosen = get_engine(engine, precision=precision)
+    tables = read_record(record)
+    computing = get_engine(engine, precision=precision)
     for part in parts:
         check_part(part)
-    return Plan(tuple(parts), kept, chosen.name, chosen.precision)
+    return Plan(tuple(parts), tables, computing.name, computing.precision)
 
 
 def read_record(record: object) -> Record:
-    """Return what is to be kept.
+    """Return what a sweep is to store.
 
     Raises:
-        SpecError: It is none of the three.
+        SpecError: It is none of `summary`, `curves` and `full`.
     """
-    for allowed in get_args(Record):
-        if record == allowed:
-            return allowed  # type: ignore[no-any-return]  # one of its own arguments
-    raise SpecError(f"record: got {record!r}: {nearest(str(record), get_args(Record))}")
+    if record not in get_args(Record):
+        raise SpecError(f"record: got {record!r}: {nearest(str(record), get_args(Record))}")
+    return cast(Record, record)
 
 
 def check_part(part: Part) -> None:
@@ -263,13 +264,13 @@ def check_part(part: Part) -> None:
     keys = part.design.keys
     for row in np.unique([row for key in keys for row in part.design.extremes(key)]):
         point = part.design.at(np.array([row]))
-        apply_settings(part.specs, {key: float(number[0]) for key, number in point.items()})
+        apply_overrides(part.specs, {key: float(number[0]) for key, number in point.items()})
     compile_rows(part, np.zeros(1, np.intp))
     if any(".weight" in key or ".human_values" in key for key in keys):
         _check_zeros(part)
 
 
-def compile_rows(part: Part, rows: NDArray[np.intp]) -> Program:
+def compile_rows(part: Part, rows: Index) -> Program:
     """Compile some runs of a part into one program."""
     return compile_program(
         part.specs.scenario,
@@ -282,30 +283,28 @@ def compile_rows(part: Part, rows: NDArray[np.intp]) -> Program:
     )
 
 
-def runs_in_a_shard(part: Part, record: Record) -> int:
+def shard_runs(part: Part, record: Record) -> int:
     """Return how many runs of a part make a shard: of agents, at first, a power of 2."""
     fitting = max(AGENT_STEPS // part.specs.training.steps, 1)
-    agents = min(max(1 << (fitting.bit_length() - 1), FEWEST), MOST)
+    agents = min(max(1 << (fitting.bit_length() - 1), MINIMUM_AGENTS), MAXIMUM_AGENTS)
     if record == "full":
         records = 1 + part.specs.training.steps // part.record_every
-        agents = max(1, min(agents, MOST_RECORDS // records))
+        agents = max(1, min(agents, MAXIMUM_RECORDS // records))
     return max(1, agents // part.agents)
 
 
 def of_one_agent(specs: Specs) -> Specs:
-    """Return specs for a run of one agent: of numbers that are given for each, the first."""
-    join_words = {name: getattr(specs.agent, name) for name in TRAITS}
-    first = {
-        name: given[0] for name, given in join_words.items() if isinstance(given, tuple) and given
-    }
+    """Return specs for a run of one agent: of traits that are given for each, the first."""
+    traits = {name: getattr(specs.agent, name) for name in TRAITS}
+    first = {name: trait[0] for name, trait in traits.items() if isinstance(trait, tuple) and trait}
     return specs._replace(agent=specs.agent.replace(**first)) if first else specs
 
 
 def _check_zeros(part: Part) -> None:
     """Refuse a design in which some run trains on nothing, or has no human values."""
     alone = replace(part, specs=of_one_agent(part.specs), agents=1, seeds=part.seeds[:1])
-    for start in range(0, alone.runs, MOST):
-        rows = np.arange(start, min(start + MOST, alone.runs))
+    for start in range(0, alone.runs, MAXIMUM_AGENTS):
+        rows = np.arange(start, min(start + MAXIMUM_AGENTS, alone.runs))
         with np.errstate(invalid="ignore"):
             program = compile_rows(alone, rows)
         if part.specs.scenario.human_values:
@@ -316,16 +315,20 @@ def _check_zeros(part: Part) -> None:
             _refuse_first(alone, rows, untrained, "nothing is trained on: all weights are 0")
 
 
-def _refuse_first(part: Part, rows: NDArray[np.intp], bad: NDArray[np.bool_], why: str) -> None:
+def _refuse_first(part: Part, rows: Index, bad: NDArray[np.bool_], reason: str) -> None:
     if bad.any():
         point = part.points(rows[np.flatnonzero(bad)[:1]])
-        told = ", ".join(f"{key}={value[0]:g}" for key, value in point.items())
-        raise SpecError(f"axes: at {told} {why}")
+        numbers = ", ".join(f"{key}={column[0]:g}" for key, column in point.items())
+        raise SpecError(f"axes: at {numbers} {reason}")
+
+
+def _json(data: object) -> bytes:
+    return json.dumps(data, sort_keys=True).encode()
 
 
 def _digest(*parts: object) -> str:
     total = hashlib.sha256()
     for part in parts:
-        text = part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode()
-        total.update(len(text).to_bytes(8, "big") + text)
+        content = part if isinstance(part, bytes) else _json(part)
+        total.update(len(content).to_bytes(8, "big") + content)
     return total.hexdigest()[:16]

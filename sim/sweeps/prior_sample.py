@@ -26,7 +26,7 @@ from sim.specs.scenario import Scenario
 from sim.sweeps.design import Design, Index, Numbers, extreme_rows
 
 #: Least eigenvalue of a matrix of correlations that is taken for positive definite.
-_LEAST = 1e-9
+_MINIMUM_EIGENVALUE = 1e-9
 
 
 class PriorSample(Design):
@@ -36,7 +36,7 @@ class PriorSample(Design):
     same however many there are, and in whatever order the prior names its keys.
 
     Args:
-        prior: What the numbers are drawn from.
+        prior: The distributions, and which of them go together.
         points: How many.
         seed: Of the draw.
         scenario: Says what values, contexts and human values there are.
@@ -52,94 +52,85 @@ class PriorSample(Design):
         self._points, self._seed = int(points), int(seed)
         self._marginals = prior.marginals(scenario)
         pairs = prior.pairs(scenario)
-        self._joined = sorted({key for pair in pairs for key in pair})
-        self._mixing = _cholesky(self._joined, pairs)
+        self._correlated = sorted({key for pair in pairs for key in pair})
+        self._factor = _cholesky(self._correlated, pairs)
         self._goals = prior.goals
-        self._human = {value: scenario.human_values.get(value, 0.0) for value in scenario.values}
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys that have a column."""
-        own = [key for key in self._marginals if key != ALIGNMENT]
-        goals = [f"agent.initial.values.{name}" for name in self._human] if self._goals else []
-        return (*own, *goals)
+        weights = {value: scenario.human_values.get(value, 0.0) for value in scenario.values}
+        self._human_values = {f"agent.initial.values.{v}": w for v, w in weights.items()}
+        independent = [key for key in self._marginals if key != ALIGNMENT]
+        self.keys = (*independent, *(self._human_values if self._goals else ()))
 
     def __len__(self) -> int:
-        """Return the number of points."""
         return self._points
 
     def at(self, rows: Index) -> dict[str, Numbers]:
-        """Return the numbers of some points, by key."""
+        """Return the numbers of some points by key, each [rows]."""
         scores = self.scores(rows)
-        drawn = {key: quantile(of, scores[key]) for key, of in self._marginals.items()}
+        numbers = {key: quantile(d, scores[key]) for key, d in self._marginals.items()}
         if self._goals is not None:
-            along = drawn.pop(ALIGNMENT)
-            for value, human in self._human.items():
-                key = f"agent.initial.values.{value}"
-                drawn[key] = along * human + self._goals.sd * self._normal(key, rows)
-        return drawn
+            alignment = numbers.pop(ALIGNMENT)
+            for key, weight in self._human_values.items():
+                numbers[key] = alignment * weight + self._goals.sd * self._normal(key, rows)
+        return numbers
 
     def scores(self, rows: Index) -> dict[str, Numbers]:
-        """Return the normal scores behind some points, by key; those that go together, mixed."""
-        own = {key: self._normal(key, rows) for key in self._marginals}
-        mixed = dict(own)
-        for i, key in enumerate(self._joined):
+        """Return the normal scores of some points by key, each [rows], with their correlations."""
+        independent = {key: self._normal(key, rows) for key in self._marginals}
+        scores = dict(independent)
+        for i, key in enumerate(self._correlated):
             # Term by term: a matrix product would not give a point the same bits in any company.
             total = np.zeros(len(rows))
             for j in range(i + 1):
-                total += self._mixing[i, j] * own[self._joined[j]]
-            mixed[key] = total
-        return mixed
+                total += self._factor[i, j] * independent[self._correlated[j]]
+            scores[key] = total
+        return scores
 
     def extremes(self, key: str) -> Index:
-        """Return points in which a key has its least and its greatest number."""
+        """Return points at which a key has its least and its greatest number."""
         return self._extremes[key]
 
     @cached_property
     def _extremes(self) -> dict[str, Index]:
-        """The points in which keys have their least and their greatest numbers, by key."""
-        drawn = self.at(np.arange(self._points))
-        return {key: extreme_rows(numbers) for key, numbers in drawn.items()}
+        numbers = self.at(np.arange(self._points))
+        return {key: extreme_rows(column) for key, column in numbers.items()}
 
     def _normal(self, key: str, rows: Index) -> Numbers:
         return normal(seed=self._seed, stream=f"prior {key}", rows=rows)
 
 
-def quantile(of: AnyDistribution, score: Numbers) -> Numbers:
-    """Return the number of a distribution that has a normal score's place in it."""
-    found: Numbers
-    match of:
+def quantile(distribution: AnyDistribution, score: Numbers) -> Numbers:
+    """Return the numbers at the places in a distribution that normal scores have [scores]."""
+    d, number = distribution, score
+    match d:
         case Point():
-            return np.full_like(score, of.value)
+            return np.full_like(score, d.value)
         case Normal():
-            return of.mean + of.sd * score
+            return d.mean + d.sd * score
         case LogNormal():
-            found = of.median * np.exp(of.sd * score)
+            number = d.median * np.exp(d.sd * score)
         case LogitNormal():
-            found = expit(logit(of.median) + of.sd * score)
+            number = expit(logit(d.median) + d.sd * score)
         case Uniform():
-            found = (of.low + (of.high - of.low) * ndtr(score)).clip(of.low, of.high)
+            number = (d.low + (d.high - d.low) * ndtr(score)).clip(d.low, d.high)
         case Beta():
-            found = betaincinv(of.a, of.b, ndtr(score))
+            number = betaincinv(d.a, d.b, ndtr(score))
         case Mixture():
             place = ndtr(score)
-            first = place < of.share
+            is_first = place < d.share
             within = np.where(
-                first,
-                place / max(of.share, 1e-300),
-                (place - of.share) / max(1.0 - of.share, 1e-300),
+                is_first,
+                place / max(d.share, 1e-300),
+                (place - d.share) / max(1.0 - d.share, 1e-300),
             ).clip(1e-16, 1.0 - 1e-16)
             inner = ndtri(within)
-            found = np.where(
-                first,
-                of.first.mean + of.first.sd * inner,
-                of.second.mean + of.second.sd * inner,
+            number = np.where(
+                is_first, d.first.mean + d.first.sd * inner, d.second.mean + d.second.sd * inner
             )
-    return found
+    return number
 
 
 def _cholesky(keys: list[str], pairs: dict[tuple[str, str], float]) -> Numbers:
-    """Return the lower factor of the matrix of correlations.
+    """Return the lower factor of the matrix of correlations [keys, keys].
 
     Raises:
         SpecError: It is not positive definite; names the pair that makes it so most.
@@ -150,12 +141,10 @@ def _cholesky(keys: list[str], pairs: dict[tuple[str, str], float]) -> Numbers:
         matrix[place[a], place[b]] = matrix[place[b], place[a]] = rho
     if not keys:
         return matrix
-    values, vectors = np.linalg.eigh(matrix)
-    if values[0] < _LEAST:
-        minimum = vectors[:, 0]
-        worst = min(
-            pairs, key=lambda pair: pairs[pair] * minimum[place[pair[0]]] * minimum[place[pair[1]]]
-        )
+    eigenvalues, eigenvectors = np.linalg.eigh(matrix)
+    if eigenvalues[0] < _MINIMUM_EIGENVALUE:
+        v = eigenvectors[:, 0]
+        worst = min(pairs, key=lambda pair: pairs[pair] * v[place[pair[0]]] * v[place[pair[1]]])
         a, b = (key.replace("agent.initial.", "agent.") for key in worst)
         raise SpecError(
             f"prior.correlations: they cannot all hold (not positive definite); bring the "

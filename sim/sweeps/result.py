@@ -1,4 +1,4 @@
-"""A sweep as a table: what was asked for and what came out, a row for each run."""
+"""The result of a sweep: a row for each run, its axes and its measures, read from the store."""
 
 from __future__ import annotations
 
@@ -33,12 +33,7 @@ class Sweep:
     """
 
     def __init__(
-        self,
-        store: Store,
-        *,
-        resumed: int = 0,
-        damaged: int = 0,
-        failed: int = 0,
+        self, store: Store, *, resumed: int = 0, damaged: int = 0, failed: int = 0
     ) -> None:
         self.store = store
         self.resumed = resumed
@@ -46,8 +41,17 @@ class Sweep:
         self.failed = failed
         self._columns: dict[str, list[str]] = {}
 
+    def __repr__(self) -> str:
+        parts = self.described["parts"]
+        names = dict.fromkeys(repr(part["scenario"]["name"]) for part in parts)
+        axes = dict.fromkeys(key for part in parts for key in (*part["chosen"], *part["keys"]))
+        by = f" by {', '.join(axes)}" if axes else ""
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        runs, record = self.described["runs"], self.described["record"]
+        return f"<sim.Sweep of {', '.join(names)}: {runs:,} runs{by}{failed} (record={record})>"
+
     def keep_only_while_used(self) -> None:
-        """Let the store go when the table does."""
+        """Remove the store when this object goes."""
         weakref.finalize(self, shutil.rmtree, self.store.place, ignore_errors=True)
 
     @classmethod
@@ -58,13 +62,13 @@ class Sweep:
             SpecError: There is none.
         """
         store = Store(place)
-        store.described()
-        return cls(store, failed=store.failed())
+        store.description()
+        return cls(store, failed=store.failed_runs())
 
     @cached_property
     def described(self) -> dict[str, Any]:
-        """What the sweep is: specs of every part, engine, versions."""
-        return self.store.described()
+        """The specs of every part, the engine and versions: the content of `sweep.json`."""
+        return self.store.description()
 
     @cached_property
     def axes(self) -> tuple[str, ...]:
@@ -75,7 +79,7 @@ class Sweep:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """A row for each run that is done: its axes, seed and measures; a failed one's `error`."""
+        """A row for each finished run: its axes, seed and measures; a failed one's `error`."""
         return self.query("select * from design join summary using (run) order by run")
 
     def to_xarray(self) -> xr.Dataset:
@@ -94,6 +98,42 @@ class Sweep:
         data: xr.Dataset = frame.set_index(axes).to_xarray()
         return data
 
+    def plot(
+        self,
+        variables: Sequence[str] = (),
+        *,
+        lines: str | None = None,
+        panels: str | None = None,
+        where: Mapping[str, object] | None = None,
+        difference: str | None = None,
+        baseline: object = None,
+    ) -> Any:
+        """Draw curves of a sweep that kept them; returns a figure (matplotlib).
+
+        Args:
+            variables: Columns of the curves, or variables (`reach`, `gaming_rate.coding`); the
+                gaming rates of the contexts in which most is gamed if there are none.
+            lines: The axis whose levels are lines; the first that is free if None.
+            panels: The axis whose levels are panels; if neither is given, the next with few levels.
+            where: Axes that are fixed, and the level of each.
+            difference: The axis whose effect is drawn, between runs that differ in nothing else.
+            baseline: Its level with which others are compared; the first if None.
+
+        Raises:
+            SpecError: The sweep has no such variable, axis or level, or kept no curves.
+        """
+        from sim.plots.curves import plot_sweep  # from above: loaded when it is asked for
+
+        return plot_sweep(
+            self,
+            variables=variables,
+            lines=lines,
+            panels=panels,
+            where=where or {},
+            difference=difference,
+            baseline=baseline,
+        )
+
     def query(self, sql: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
         """Ask DuckDB; the tables are `design`, `summary`, and `curves` or `full` if kept.
 
@@ -103,18 +143,18 @@ class Sweep:
             if not self.store.is_local:
                 connection.register_filesystem(self.store.files)
             for name, paths in self._paths(sql).items():
-                join_words = ", ".join(_quoted(path) for path in paths)
+                files = ", ".join(_quoted(self.store.url(path)) for path in paths)
                 connection.execute(
                     f'create view "{name}" as select * from '
-                    f"read_parquet([{join_words}], union_by_name=true, hive_partitioning=false)"
+                    f"read_parquet([{files}], union_by_name=true, hive_partitioning=false)"
                 )
             return connection.execute(sql, list(parameters)).df()
 
     def columns(self, table: str) -> list[str]:
         """Return the columns of a table; a long list of files is looked through only once."""
         if table not in self._columns:
-            found = self.query(f'select * from "{table}" limit 0')
-            self._columns[table] = [str(name) for name in found.columns]
+            names = self.query(f'select * from "{table}" limit 0').columns
+            self._columns[table] = [str(name) for name in names]
         return self._columns[table]
 
     def column(self, table: str, name: str) -> str:
@@ -123,24 +163,24 @@ class Sweep:
         Raises:
             SpecError: The table has no such column.
         """
-        known = self.columns(table)
-        if name not in known:
-            raise SpecError(f"{table}: has no {name!r}; {nearest(name, known)}")
+        names = self.columns(table)
+        if name not in names:
+            raise SpecError(f"{table}: has no {name!r}; {nearest(name, names)}")
         return '"' + name.replace('"', '""') + '"'
 
     def _paths(self, sql: str) -> Mapping[str, list[str]]:
         """Return the files of the tables that a query names."""
-        named = _words(sql)
-        paths = {name: self.store.tables(name) for name in TABLES if name in named}
-        if "design" in named:
+        words = _words(sql)
+        paths = {name: self.store.table_paths(name) for name in TABLES if name in words}
+        if "design" in words:
             paths["design"] = [self.store.path("design.parquet")]
-        return {name: [self.store.url(path) for path in found] for name, found in paths.items()}
+        return paths
 
 
 def _words(sql: str) -> set[str]:
     """Return the words of a query; what stands between quotes is one word."""
-    found = re.findall(r'"((?:[^"]|"")*)"|\'(?:[^\']|\'\')*\'|(\w+)', sql)
-    return {quoted or word.lower() for quoted, word in found}
+    matches = re.findall(r'"((?:[^"]|"")*)"|\'(?:[^\']|\'\')*\'|(\w+)', sql)
+    return {quoted or word.lower() for quoted, word in matches}
 
 
 def _quoted(path: str) -> str:

@@ -5,33 +5,29 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.dynamics.columns import NoColumnError
-from sim.dynamics.compile import compile_program
 from sim.specs.agent import Agent
 from sim.specs.base import plain
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
+from sim.specs.keys import full_key, is_vectorisable
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, full_key, read_specs
 from sim.specs.training import Training
-from sim.sweeps.design import Design, Grid, Product, is_number, read_numbers
+from sim.sweeps.design import Design, Grid, Product, is_number
 from sim.sweeps.executors import Executor, LocalExecutor
-from sim.sweeps.plan import Part, Plan, Shard, make_plan, of_one_agent
+from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.store import Store
+from sim.utils.progress import ProgressOption, count_progress, progress_reporter
 
 #: Keys of a run that are no part of its specs, and can be an axis all the same.
 RUN_AXES = ("scenario", "agents", "record_every")
-
-#: Called with the share of the work that is done, from 0 to 1.
-Progress = Callable[[float], None]
 
 
 def sweep(
@@ -50,7 +46,7 @@ def sweep(
     precision: str = "float64",
     store: str | Path | None = None,
     executor: Executor | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> Sweep:
     """Run every combination of axes, design and seeds, as few array programs.
 
@@ -59,25 +55,25 @@ def sweep(
     the one that `simulate` gives for the same settings and seed.
 
     Args:
-        scenario: As for `simulate`; so are agent, training, record_every, engine and precision.
-        axes: By dotted key (`agent.awareness`, `training.leak`, `scenario`, ...), what it takes.
+        scenario: As for `simulate`.
+        axes: By dotted key (`agent.awareness`, `training.leak`, `scenario`, ...), its levels.
         design: Points in the space of numeric keys: `Grid`, `Zip`, `LatinHypercube`, `Sobol`, or a
             `Product` of these. Every point goes with every combination of the axes.
         seeds: How many replicates of each (seeds 0, 1, ...), or their seeds. Runs with the same
             seed share their random draws.
-        agent: What is particular about the agents.
-        training: How they are trained.
+        agent: As for `simulate`.
+        training: As for `simulate`.
         interventions: What is done to every run; an axis such as `interventions.0.set` moves it.
         agents: How many agents each run has.
         record_every: Steps from one record to the next.
         record: `summary`: a row for each run; `curves`: also what emergence curves need; `full`:
             also every variable of every agent at every record.
-        engine: What computes it.
-        precision: Of its arithmetic.
+        engine: As for `simulate`.
+        precision: As for `simulate`.
         store: Where results are kept: a directory, or a URL of fsspec. What is there already is not
             computed again. None: in a temporary directory, as long as the table lives.
-        executor: Who computes; threads of this process if None.
-        progress: Told the share that is done.
+        executor: Computes the runs; threads of this process if None.
+        progress: True for a bar on stderr, or a function that is called with the share done.
 
     Returns:
         The table of all runs.
@@ -85,23 +81,27 @@ def sweep(
     Raises:
         SpecError: The input cannot be used; one line says why.
     """
-    said = _Said(scenario, agent, training, interventions)
-    chosen, columns = _sort_axes(said, axes or {})
-    points: Design = Grid(columns)  # type: ignore[arg-type]  # sorted out to be numbers
+    inputs = _Inputs(scenario, agent, training, interventions)
+    levels = {key: _levels(values, key) for key, values in (axes or {}).items()}
+    columns = {k: v for k, v in levels.items() if is_vectorisable(k) and all(map(is_number, v))}
+    points: Design = Grid(columns)
     if design is not None:
         points = Product(points, design)
+    discrete = {key: values for key, values in levels.items() if key not in columns}
     parts, replicates = [], _seeds(seeds)
-    for choice in _combinations(chosen):
-        specs, run_keys = _specs(said, choice)
-        told = {**choice, "scenario": specs.scenario.name} if "scenario" in choice else choice
+    for combination in itertools.product(*discrete.values()):
+        choices: dict[str, Any] = dict(zip(discrete, combination, strict=True))
+        specs = with_first_point(inputs.specs(choices), points)
+        if "scenario" in choices:
+            choices["scenario"] = specs.scenario.name
         parts.append(
             Part(
-                specs=with_first_point(specs, points),
+                specs=specs,
                 design=points,
                 seeds=replicates,
-                agents=run_keys.get("agents", plain(agents)),
-                record_every=run_keys.get("record_every", plain(record_every)),
-                chosen=told,
+                agents=choices.get("agents", plain(agents)),
+                record_every=choices.get("record_every", plain(record_every)),
+                choices=choices,
             )
         )
     plan = make_plan(parts, record=record, engine=engine, precision=precision)
@@ -113,47 +113,50 @@ def run_plan(
     *,
     store: str | Path | None = None,
     executor: Executor | None = None,
-    progress: Progress | None = None,
-    asked_for: Mapping[str, Any] | None = None,
+    progress: ProgressOption = None,
+    note: Mapping[str, Any] | None = None,
     prepare: Callable[[Shard], None] | None = None,
 ) -> Sweep:
-    """Do what is missing of a plan; arguments as `sweep`.
+    """Compute what is missing of a plan.
 
-    `asked_for` goes into the store as a note; `prepare` is called with the first shard that is
-    missing, if any is, before one is computed.
+    Args:
+        plan: All runs.
+        store: As for `sweep`; so are executor and progress.
+        executor: Likewise.
+        progress: Likewise.
+        note: Goes into the store.
+        prepare: Called with the first shard that is missing, if any is, before one is computed.
 
     Raises:
         SpecError: The store holds something else.
     """
-    if store is None:
-        place = tempfile.mkdtemp(prefix="sweep-")
-        try:
-            found = run_plan(
-                plan,
-                store=place,
-                executor=executor,
-                progress=progress,
-                asked_for=asked_for,
-                prepare=prepare,
-            )
-        except BaseException:
+    place = tempfile.mkdtemp(prefix="sweep-") if store is None else store
+    try:
+        files = Store(place)
+        files.open(plan, note=note or {})
+        stored = {shard.name: files.check(shard) for shard in plan.shards}
+        missing = [shard for shard in plan.shards if stored[shard.name] is None]
+        damaged = sum(files.has_manifest(shard.name) for shard in missing)
+        if missing and prepare is not None:
+            prepare(missing[0])
+        total = max(plan.agent_steps, 1)
+        finished = total - sum(shard.agent_steps for shard in missing)
+        with progress_reporter(progress, "sweep") as report:
+            if report is not None:
+                report(finished / total)
+            count = count_progress(report, total, finished=finished)
+            for shard in (executor or LocalExecutor()).run(missing, files, progress=count):
+                stored[shard.name] = shard
+    except BaseException:
+        if store is None:
             shutil.rmtree(place, ignore_errors=True)
-            raise
-        found.keep_only_while_used()
-        return found
-    kept = Store(store)
-    kept.open(plan, asked_for=asked_for or {})
-    done = {shard.name: kept.done(shard) for shard in plan.shards}
-    missing = [shard for shard in plan.shards if done[shard.name] is None]
-    damaged = sum(kept.is_listed(shard.name) for shard in missing)
+        raise
     resumed = plan.runs - sum(shard.runs for shard in missing)
-    if missing and prepare is not None:
-        prepare(missing[0])
-    told = _share_of(plan, missing, progress)
-    for one in (executor or LocalExecutor()).run(missing, kept, told=told):
-        done[one.name] = one
-    failed = sum(one.failed for one in done.values() if one is not None)
-    return Sweep(kept, resumed=resumed, damaged=damaged, failed=failed)
+    failed = sum(shard.failed for shard in stored.values() if shard is not None)
+    result = Sweep(files, resumed=resumed, damaged=damaged, failed=failed)
+    if store is None:
+        result.keep_only_while_used()
+    return result
 
 
 def with_first_point(specs: Specs, design: Design) -> Specs:
@@ -174,83 +177,35 @@ def with_first_point(specs: Specs, design: Design) -> Specs:
                     "is swept, while other values of the agent have numbers of their own; say "
                     "what this one starts from, too"
                 )
-    return apply_settings(specs, {key: float(column[0]) for key, column in first.items()})
+    return apply_overrides(specs, {key: float(column[0]) for key, column in first.items()})
 
 
-def is_vectorisable(specs: Specs, key: str, value: float) -> bool:
-    """Say whether runs of one program can differ in this number.
-
-    Raises:
-        SpecError: There is no such key, or the number is not allowed.
-    """
-    changed = of_one_agent(apply_settings(specs, {key: value}))
-    try:
-        compile_program(
-            changed.scenario,
-            agent=changed.agent,
-            training=changed.training,
-            agents=1,
-            seed=0,
-            columns={full_key(key): [value]},
-        )
-    except NoColumnError:
-        return False
-    return True
-
-
-class _Said(NamedTuple):
-    """What a user says that all runs share, but for the axes."""
+class _Inputs(NamedTuple):
+    """What a user gives that all runs share, but for the axes."""
 
     scenario: Scenario | str | Mapping[str, object]
     agent: Agent | Mapping[str, object] | None
     training: Training | Mapping[str, object] | None
     interventions: Interventions | None
 
+    def specs(self, choices: Mapping[str, object]) -> Specs:
+        """Return the specs with a choice of each axis that is no column."""
+        scenario: Any = choices.get("scenario", self.scenario)
+        specs = read_specs(
+            scenario, agent=self.agent, training=self.training, interventions=self.interventions
+        )
+        return apply_overrides(specs, {k: v for k, v in choices.items() if k not in RUN_AXES})
 
-def _sort_axes(
-    said: _Said, axes: Mapping[str, Iterable[object]]
-) -> tuple[dict[str, list[object]], dict[str, list[object]]]:
-    """Sort axes into choices, each of which makes a part, and columns."""
-    join_words = {key: _listed(values, key) for key, values in axes.items()}
-    if "seed" in join_words:
+
+def _levels(values: object, key: str) -> list[Any]:
+    if key == "seed":
         raise SpecError("axes.seed: seeds are given as seeds=, a number or a list")
-    numeric = [k for k, v in join_words.items() if k not in RUN_AXES and all(map(is_number, v))]
-    for key in numeric:
-        read_numbers(join_words[key], key)
-    first: dict[str, Any] = {key: join_words[key][0] for key in numeric}
-    worlds = {k: v for k, v in join_words.items() if k.startswith("scenario") and k not in numeric}
-    found = [_specs(said, choice)[0] for choice in _combinations(worlds)]
-    starts = [apply_settings(specs, first) for specs in found]
-    columns = {
-        key: join_words[key]
-        for key in numeric
-        if all(is_vectorisable(specs, key, first[key]) for specs in starts)
-    }
-    return {key: values for key, values in join_words.items() if key not in columns}, columns
-
-
-def _listed(values: object, key: str) -> list[object]:
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise SpecError(f"axes.{key}: got {values!r}: must be a list of what the key takes")
-    join_words = plain(list(values))
-    if not isinstance(join_words, list) or not join_words:
+    levels = plain(list(values))
+    if not isinstance(levels, list) or not levels:
         raise SpecError(f"axes.{key}: has nothing in it")
-    return join_words
-
-
-def _combinations(chosen: Mapping[str, Sequence[object]]) -> Iterable[dict[str, object]]:
-    for values in itertools.product(*chosen.values()):
-        yield dict(zip(chosen, values, strict=True))
-
-
-def _specs(said: _Said, choice: Mapping[str, object]) -> tuple[Specs, dict[str, Any]]:
-    run_keys: dict[str, Any] = {key: choice[key] for key in RUN_AXES if key in choice}
-    said = said._replace(scenario=run_keys.pop("scenario", said.scenario))
-    settings = {key: value for key, value in choice.items() if key not in RUN_AXES}
-    specs = read_specs(
-        said.scenario, agent=said.agent, training=said.training, interventions=said.interventions
-    )
-    return apply_settings(specs, settings), run_keys
+    return levels
 
 
 def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
@@ -258,22 +213,3 @@ def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
         return tuple(plain(list(seeds)))  # type: ignore[arg-type]
     check_whole("seeds", seeds, minimum=1)
     return tuple(range(int(seeds)))
-
-
-def _share_of(
-    plan: Plan, missing: Sequence[Any], progress: Progress | None
-) -> Callable[[int], None]:
-    lock = threading.Lock()  # executors tell from several threads
-    whole = max(plan.agent_steps, 1)
-    done = whole - sum(shard.agent_steps for shard in missing)
-    if progress is not None:
-        progress(done / whole)
-
-    def told(agent_steps: int) -> None:
-        nonlocal done
-        with lock:
-            done += agent_steps
-        if progress is not None:
-            progress(min(done / whole, 1.0))
-
-    return told

@@ -1,15 +1,49 @@
-"""How numbers and names are written in sentences and tables."""
+"""How numbers and lists of words are written in tables, figures and reports."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+#: Stands for a number that there is not.
+DASH = "–"
+
+
+def format_number(number: float | None, digits: int | None = None) -> str:
+    """Write a number with thousands set apart and a true minus sign; a dash for none.
+
+    Args:
+        number: The number; None and nan are none.
+        digits: After the point. None: three significant ones, and whole numbers whole.
+    """
+    if number is None or math.isnan(number):
+        return DASH
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
+    if digits is None:
+        size = abs(number)
+        if isinstance(number, int) or size >= 1000 or number == round(number):
+            digits = 0
+        elif size < 1e-4:
+            return with_minus(f"{number:.1e}")
+        else:
+            digits = 2 - math.floor(math.log10(size))
+    return shown(number, max(digits, 0))
 
 
 def shown(number: float | None, digits: int = 1) -> str:
-    """Write a number with a true minus sign; a dash for none."""
-    if number is None:
-        return "–"
-    return f"{round(number, digits) + 0.0:,.{digits}f}".replace("-", "−")
+    """Write a number with so many digits after the point, whatever its size; a dash for none."""
+    return DASH if number is None else with_minus(f"{round(number, digits) + 0.0:,.{digits}f}")
+
+
+def format_level(level: object) -> str:
+    """Write a level of an axis, without what rounding left of a number."""
+    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
+
+
+def with_minus(text: str) -> str:
+    """Return the text of a number with a true minus sign."""
+    return text.replace("-", "−")
 
 
 def percent(share: float) -> str:
@@ -17,9 +51,21 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.0095 or share == 0.0 else f"{100 * share:.1f} %"
 
 
-def join_words(names: Sequence[str], last: str = "and") -> str:
-    """Write names one after the other, with a word before the last."""
-    return f" {last} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+def format_share(share: float | None) -> str:
+    """Write a share as `percent` does; a dash for none."""
+    return DASH if share is None or math.isnan(share) else percent(share)
+
+
+def format_interval(ends: Sequence[float | None], digits: int | None = None) -> str:
+    """Write an interval from its two ends: `0.12 to 0.34`."""
+    low, high = ends
+    return f"{format_number(low, digits)} to {format_number(high, digits)}"
+
+
+def join_words(names: Sequence[object], last: str = "and") -> str:
+    """Write names one after the other, with a word before the last: `a, b and c`."""
+    words = [str(name) for name in names]
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def span(counts: Sequence[int]) -> str:

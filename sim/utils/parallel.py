@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +13,15 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
 
-from sim.dynamics.engines.engine import usable_processors
-
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def parallel_map(

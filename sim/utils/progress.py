@@ -1,62 +1,127 @@
-"""Progress of work that is done in parts."""
+"""Progress of work: the share that is done, of parts and of counts, and how it is shown."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate, pairwise
+from time import monotonic
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import Progress
+if TYPE_CHECKING:
+    from rich.console import Console
 
-#: What long computations accept: True for a bar on stderr, or a function of the share that is done.
-ProgressOption = bool | Callable[[float], None] | None
+#: Called with the share of the work that is done, from 0 to 1.
+Progress = Callable[[float], None]
+#: Called with how much was done since the last call; it may raise to break off.
+CountProgress = Callable[[int], None]
+#: The `progress` of public functions: True shows a bar; None and False show nothing.
+ProgressOption = Progress | bool | None
+
+#: Seconds between two lines where there is no terminal to draw a bar on.
+LINE_EVERY = 15.0
 
 
-def part_of(
-    progress: Callable[[float], None] | None, start: float, stop: float
-) -> Callable[[float], None]:
-    """Return what a part of some work tells the share of it that is done.
+@contextmanager
+def progress_reporter(progress: ProgressOption, label: str) -> Iterator[Progress | None]:
+    """Yield the function that a `progress` option stands for; None where nothing is shown.
 
     Args:
-        progress: Told the share of the whole; None: nobody is told.
+        progress: A function, which is yielded itself; True for a bar on stderr.
+        label: The name of the work, beside the bar.
+    """
+    if progress is True:
+        with progress_bar(label) as report:
+            yield report
+    else:
+        yield progress or None
+
+
+@contextmanager
+def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Progress]:
+    """Show a bar with the time left; yields the function that moves it.
+
+    A log gets a line now and then instead.
+
+    Args:
+        label: The name of the work.
+        console: Where to; stderr if None.
+    """
+    import rich.progress as bars  # a tenth of a second
+    from rich.console import Console
+
+    console = console or Console(stderr=True)
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.TextColumn("{task.percentage:>3.0f}%"),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("left"),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=1.0)
+        start = last = monotonic()
+
+        def report(share: float) -> None:
+            nonlocal last
+            bar.update(task, completed=share)
+            now = monotonic()
+            if not console.is_terminal and now - last >= LINE_EVERY and 0.0 < share < 1.0:
+                last = now
+                left = (now - start) * (1.0 - share) / share
+                line = f"{label}: {share:.0%}, about {left:.0f} s left"
+                console.print(line, highlight=False, markup=False)
+
+        yield report
+
+
+def part_of(progress: Progress | None, start: float, stop: float) -> Progress:
+    """Return what reports the share of a part of some work as a share of the whole.
+
+    Args:
+        progress: Takes the share of the whole; None: nothing is reported.
         start: The share of the whole that is done when the part begins ...
         stop: ... and when it ends.
     """
 
-    def told(share: float) -> None:
+    def report(share: float) -> None:
         if progress is not None:
             progress((1.0 - share) * start + share * stop)
 
-    return told
+    return report
 
 
-def parts_of(
-    progress: Callable[[float], None] | None, costs: Iterable[float]
-) -> list[Callable[[float], None]]:
+def parts_of(progress: Progress | None, costs: Iterable[float]) -> list[Progress]:
     """Return `part_of` for each part of some work, one after the other.
 
     Args:
-        progress: Told the share of the whole; None: nobody is told.
+        progress: Takes the share of the whole; None: nothing is reported.
         costs: How much of the work each part is, in any unit.
     """
     ends = list(accumulate(costs, initial=0.0))
     return [part_of(progress, start / ends[-1], stop / ends[-1]) for start, stop in pairwise(ends)]
 
 
-@contextmanager
-def progress_reporter(
-    progress: ProgressOption, label: str
-) -> Iterator[Callable[[float], None] | None]:
-    """Yield the function of the share done that a progress option stands for; None for nothing.
+def count_progress(progress: Progress | None, total: int, *, finished: int = 0) -> CountProgress:
+    """Return what takes counts of work as they are done and reports the share of the total.
+
+    It may be called from several threads.
 
     Args:
-        progress: True for a bar on stderr, or a function.
-        label: Name of the work on the bar.
+        progress: Takes the share; None: nothing is reported.
+        total: How much work there is.
+        finished: How much was done before.
     """
-    if progress is not True:
-        yield progress or None
-        return
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+    lock = threading.Lock()
+    count = finished
+
+    def report(more: int) -> None:
+        nonlocal count
+        with lock:
+            count += more
+        if progress is not None:
+            progress(min(count / total, 1.0))
+
+    return report

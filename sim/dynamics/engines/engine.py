@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,13 +14,6 @@ from sim.dynamics.state import Array
 
 #: Of the arithmetic; float32 is for exploratory maps.
 Precision = Literal["float64", "float32"]
-
-
-def usable_processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Cohort(Protocol):

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sim.dynamics.engines.engine import Engine, Precision, usable_processors
+from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.engines.kernel import Shape, Table, Tables, kernel
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array
 from sim.specs.agent import TRAITS
+from sim.utils.parallel import usable_processors
 
 #: Two of the widest registers of float64; with more, what a block has in mind leaves the L1 cache.
 WIDTH = 16

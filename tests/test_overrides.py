@@ -5,8 +5,8 @@ import pytest
 
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
-from sim.specs.settings import Specs, apply_settings, read_specs
 from sim.specs.training import Training
 
 SCENARIO = {
@@ -43,8 +43,8 @@ def test_specs_are_taken_as_they_are(specs: Specs) -> None:
 
 
 def test_what_is_not_named_stays(specs: Specs) -> None:
-    assert apply_settings(specs, {}) == specs
-    changed = apply_settings(specs, {"training.leak": 0.2})
+    assert apply_overrides(specs, {}) == specs
+    changed = apply_overrides(specs, {"training.leak": 0.2})
     assert changed.training == Training(leak=0.2)
     assert changed.scenario is specs.scenario
     assert changed.agent is specs.agent
@@ -86,7 +86,7 @@ def test_what_is_not_named_stays(specs: Specs) -> None:
     ],
 )
 def test_a_key_sets_its_number_and_nothing_else(specs, key, value, read) -> None:
-    changed = apply_settings(specs, {key: value})
+    changed = apply_overrides(specs, {key: value})
     assert read(changed) == value
     assert sum(a != b for a, b in zip(changed, specs, strict=True)) == 1
     assert isinstance(changed, Specs)
@@ -106,16 +106,16 @@ def test_a_key_sets_its_number_and_nothing_else(specs, key, value, read) -> None
     ],
 )
 def test_initial_may_be_left_out(specs: Specs, short: str, full: str) -> None:
-    changed = apply_settings(specs, {short: 0.7})
-    assert changed == apply_settings(specs, {full: 0.7})
+    changed = apply_overrides(specs, {short: 0.7})
+    assert changed == apply_overrides(specs, {full: 0.7})
     assert changed != specs
 
 
 def test_one_of_many_leaves_the_others_as_they_were(specs: Specs) -> None:
-    start = apply_settings(specs, {"agent.habit": -1}).agent.initial
+    start = apply_overrides(specs, {"agent.habit": -1}).agent.initial
     assert start.habit == -1
-    agent = apply_settings(
-        apply_settings(specs, {"agent.habit": -1}),
+    agent = apply_overrides(
+        apply_overrides(specs, {"agent.habit": -1}),
         {"agent.habit.chat": 2, "agent.values.care": 5, "agent.spread.habit.code": 0.5},
     ).agent
     assert agent.initial.habit == {"chat": 2, "code": -1}
@@ -124,9 +124,9 @@ def test_one_of_many_leaves_the_others_as_they_were(specs: Specs) -> None:
 
 
 def test_a_setting_by_name_adds_to_those_that_are_there(specs: Specs) -> None:
-    once = apply_settings(specs, {"agent.habit": {"chat": 2}})
+    once = apply_overrides(specs, {"agent.habit": {"chat": 2}})
     assert once.agent.initial.habit == {"chat": 2, "code": specs.agent.initial.habit}
-    twice = apply_settings(once, {"agent.habit.code": 3})
+    twice = apply_overrides(once, {"agent.habit.code": 3})
     assert twice.agent.initial.habit == {"chat": 2, "code": 3}
 
 
@@ -140,15 +140,15 @@ def test_a_mapping_is_the_same_as_its_keys(specs: Specs) -> None:
         "agent.initial.capability.opacity": 2,
         "training.leak": 1,
     }
-    assert apply_settings(specs, nested) == apply_settings(specs, flat)
+    assert apply_overrides(specs, nested) == apply_overrides(specs, flat)
 
 
 def test_one_number_for_a_whole_group(specs: Specs) -> None:
-    assert apply_settings(specs, {"training.transfer": 0.5}).training.transfer.composure == 0.5
+    assert apply_overrides(specs, {"training.transfer": 0.5}).training.transfer.composure == 0.5
 
 
 def test_numbers_of_numpy_are_numbers(specs: Specs) -> None:
-    changed = apply_settings(
+    changed = apply_overrides(
         specs,
         {
             "training.steps": np.int64(7),
@@ -161,16 +161,16 @@ def test_numbers_of_numpy_are_numbers(specs: Specs) -> None:
     assert changed.agent.initial.awareness == 0.5
     assert changed.agent.rationality == (1, 2)
     assert changed.agent.decisiveness == (1, 2)
-    assert apply_settings(changed, {"agent.rationality.1": 9}).agent.rationality == (1, 9)
+    assert apply_overrides(changed, {"agent.rationality.1": 9}).agent.rationality == (1, 9)
 
 
 def test_changes_are_checked_together_not_one_by_one(specs: Specs) -> None:
     plain = read_specs({key: x for key, x in SCENARIO.items() if key != "curriculum"})
     first, second = "scenario.contexts.chat.weight", "scenario.contexts.code.weight"
-    once = apply_settings(plain, {first: 0})
-    assert apply_settings(once, {second: 0, first: 1}).scenario.contexts["code"].weight == 0
+    once = apply_overrides(plain, {first: 0})
+    assert apply_overrides(once, {second: 0, first: 1}).scenario.contexts["code"].weight == 0
     with pytest.raises(SpecError, match="nothing is trained on"):
-        apply_settings(once, {second: 0})
+        apply_overrides(once, {second: 0})
 
 
 @pytest.mark.parametrize(
@@ -230,6 +230,6 @@ def test_changes_are_checked_together_not_one_by_one(specs: Specs) -> None:
 )
 def test_errors_say_where_and_what_is_allowed(specs: Specs, settings, message: str) -> None:
     with pytest.raises(SpecError) as error:
-        apply_settings(specs, settings)
+        apply_overrides(specs, settings)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)

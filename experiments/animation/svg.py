@@ -34,8 +34,8 @@ Array = NDArray[np.float64]
 
 def moments(steps: NDArray[np.int64], frames: int = FRAMES) -> NDArray[np.int64]:
     """Return the records to show [frame]: even in the square root of the step, so early is slow."""
-    wanted = np.linspace(0.0, np.sqrt(steps[-1]), frames) ** 2
-    nearest = np.abs(steps[None, :] - wanted[:, None]).argmin(axis=1)
+    even = np.linspace(0.0, np.sqrt(steps[-1]), frames) ** 2
+    nearest = np.abs(steps[None, :] - even[:, None]).argmin(axis=1)
     return np.unique(nearest)
 
 
@@ -56,10 +56,10 @@ def animation(result: Result, *, context: str, value: str, seconds: float = 16.0
         The text of an SVG file.
     """
     steps = result.data["step"].values.astype(np.int64)
-    chosen = moments(steps)
-    rates = np.asarray(result.gaming_rate.sel(context=context).values)[chosen]
-    strengths = np.asarray(result.values.sel(value=value).values)[chosen]
-    share = np.sqrt(steps[chosen] / steps[-1])
+    frames = moments(steps)
+    rates = np.asarray(result.gaming_rate.sel(context=context).values)[frames]
+    strengths = np.asarray(result.values.sel(value=value).values)[frames]
+    share = np.sqrt(steps[frames] / steps[-1])
     low, high = _padded(strengths)
     xs = PLANE[0] + PLANE[2] * (strengths - low) / (high - low)
     ys = PLANE[1] + PLANE[3] * (1.0 - rates)
@@ -69,26 +69,26 @@ def animation(result: Result, *, context: str, value: str, seconds: float = 16.0
         *_plane(context, value, low, high),
         *_agents(xs, ys, rates, share, rules),
     ]
-    said = found(result, context=context, value=value)
-    return _document(said, body, rules, seconds)
+    label = outcome_label(result, context=context, value=value)
+    return _document(label, body, rules, seconds)
 
 
-def found(result: Result, *, context: str, value: str) -> str:
-    """Say in a sentence what became of the agents."""
+def outcome_label(result: Result, *, context: str, value: str) -> str:
+    """Return the label: how many agents game at the end, and how many of them keep the value."""
     rates = np.asarray(result.gaming_rate.sel(context=context).values)[-1]
     strengths = np.asarray(result.values.sel(value=value).values)[-1]
     games = rates >= GAMED
-    kept = strengths > 0.0
+    keeps = strengths > 0.0
     who = f"{int(games.sum())} of {len(games)} agents game the {_plain(context)} at the end"
     if games.any() and not games.all():
         return (
-            f"{who}; {int((kept & games).sum())} of them still value {_plain(value)}, and "
-            f"{int((kept & ~games).sum())} of the {int((~games).sum())} others"
+            f"{who}; {int((keeps & games).sum())} of them still value {_plain(value)}, and "
+            f"{int((keeps & ~games).sum())} of the {int((~games).sum())} others"
         )
-    return f"{who}; {int(kept.sum())} of {len(games)} still value {_plain(value)}"
+    return f"{who}; {int(keeps.sum())} of {len(games)} still value {_plain(value)}"
 
 
-def _document(said: str, body: Sequence[str], rules: Sequence[str], seconds: float) -> str:
+def _document(label: str, body: Sequence[str], rules: Sequence[str], seconds: float) -> str:
     width, height = SIZE
     moving = f"{seconds:g}s linear infinite"
     style = [
@@ -111,12 +111,12 @@ def _document(said: str, body: Sequence[str], rules: Sequence[str], seconds: flo
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}" height="{height}" role="img" aria-labelledby="title">',
-            f'<title id="title">{escape(said)}</title>',
+            f'<title id="title">{escape(label)}</title>',
             f"<style>{''.join(style)}</style>",
             f'<rect width="{width}" height="{height}" fill="#fff"/>',
             *(
                 f'<text class="head" x="16" y="{24 + 20 * i}">{escape(line)}</text>'
-                for i, line in enumerate(said.split("; "))
+                for i, line in enumerate(label.split("; "))
             ),
             *body,
             "</svg>",

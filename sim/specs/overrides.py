@@ -1,0 +1,114 @@
+"""The specs of a run, as a user gives them and as dotted keys change them.
+
+Overrides are the form that sweeps, interventions and `mesa.batch_run` need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sim.specs.agent import Agent
+from sim.specs.errors import SpecError
+from sim.specs.intervention import Intervention, Interventions, read_interventions
+from sim.specs.keys import check_keys, nest, override, override_spec, value_at
+from sim.specs.scenario import Scenario
+from sim.specs.training import Training
+
+
+class Specs(NamedTuple):
+    """The specs of a run.
+
+    Attributes:
+        scenario: The world.
+        agent: The agent, complete: what a user leaves unsaid is taken from the scenario's own.
+        training: How it is trained.
+        interventions: What is done to the run.
+    """
+
+    scenario: Scenario
+    agent: Agent
+    training: Training
+    interventions: tuple[Intervention, ...] = ()
+
+
+def read_specs(
+    scenario: Scenario | str | Mapping[str, object],
+    *,
+    agent: Agent | Mapping[str, object] | None = None,
+    training: Training | Mapping[str, object] | None = None,
+    interventions: Interventions | None = None,
+) -> Specs:
+    """Return validated specs from specs, plain data or, for the scenario, a name or a path.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
+    scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
+    agent = Agent.parse({} if agent is None else agent, path="agent")
+    training = Training.parse({} if training is None else training, path="training")
+    listed = read_interventions(interventions)
+    specs = Specs(scenario, agent.completed_by(scenario.agent), training, listed)
+    _check_interventions(specs)
+    return specs
+
+
+def apply_overrides(specs: Specs, overrides: Mapping[str, object]) -> Specs:
+    """Return specs in which the values of overrides are set, and everything is checked again.
+
+    Overrides change what is there: they add no context, no response and no phase. A mapping changes
+    the keys that it names; where one number stands for many, a value for one of them leaves the
+    others as they were.
+
+    Args:
+        specs: What to change.
+        overrides: Dotted keys, each starting with `scenario`, `agent`, `training` or
+            `interventions`, and values. The agent is `agent`, never `scenario.agent`.
+
+    Raises:
+        SpecError: A key that does not exist, is given twice, or whose value is not allowed.
+    """
+    tree = nest(overrides)
+    check_keys(tree, allowed=Specs._fields, path=())
+    # First the scenario: it has the names by which agents have their values and habits.
+    scenario = override_spec(specs.scenario, tree, "scenario", specs.scenario)
+    interventions = specs.interventions
+    if "interventions" in tree:
+        path = ("interventions",)
+        items = override(interventions, tree["interventions"], path, scenario)
+        interventions = read_interventions(items)  # type: ignore[arg-type]  # it checks this
+    changed = Specs(
+        scenario=scenario,
+        agent=override_spec(specs.agent, tree, "agent", scenario),
+        training=override_spec(specs.training, tree, "training", scenario),
+        interventions=interventions,
+    )
+    _check_interventions(changed)
+    return changed
+
+
+def _check_interventions(specs: Specs) -> None:
+    """Refuse interventions on what is not there, or that make a number what it must not be.
+
+    Raises:
+        SpecError: There is one.
+    """
+    natural = specs._replace(interventions=())
+    for index, intervention in enumerate(specs.interventions):
+        names = intervention.names(specs.scenario)
+        if intervention.start >= specs.training.steps:
+            raise SpecError(
+                f"interventions[{index}].start: got {intervention.start}: training has "
+                f"{specs.training.steps} steps"
+            )
+        if intervention.subject in ("agent", "training", "scenario"):
+            numbers: dict[str, object] = {}
+            for name in names:
+                value = value_at(specs, name)
+                largest = max(value) if isinstance(value, tuple) else value  # of several agents
+                factor = intervention.scale
+                numbers[name] = intervention.set if factor is None else factor * float(largest)
+            try:
+                apply_overrides(natural, numbers)
+            except SpecError as error:
+                raise SpecError(f"interventions[{index}]: {error}") from None
