@@ -36,19 +36,12 @@ MOST_AGENTS = 2**32
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has been checked and compiled, and not yet computed.
+    """A run that has been checked and compiled, and not yet computed."""
 
-    Attributes:
-        program: The run as arrays.
-        engine: Computes it.
-        steps: The steps that will be recorded.
-        specs: The arguments as plain data, for the provenance.
-    """
-
-    program: Program
-    engine: Engine
-    steps: list[int]
-    specs: dict[str, Any]
+    program: Program  # the run as arrays
+    engine: Engine  # computes it
+    steps: list[int]  # the steps that will be recorded
+    specs: dict[str, Any]  # the arguments as plain data, for the provenance
 
     @property
     def name(self) -> str:

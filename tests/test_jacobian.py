@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -139,17 +138,9 @@ def test_a_saturated_agent_has_a_jacobian() -> None:
 
 
 def test_what_has_no_jacobian_is_refused() -> None:
-    refusals: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-        ({}, {"precision": "float32"}, "precision: got 'float32': float32 is for exploratory maps"),
-        ({}, {"precision": "double"}, "precision: got 'double': "),
-        ({"estimator": "sampled"}, {}, "training.estimator: got 'sampled': "),
-    ]
-    for training, given, said in refusals:
-        program = prepare("copyright", training=training).program
-        with pytest.raises(SpecError) as caught:
-            update_jacobian(program, program.theta, **given)
-        assert str(caught.value).startswith(said)
-        assert "\n" not in str(caught.value)
+    program = prepare("copyright", training={"estimator": "sampled"}).program
+    with pytest.raises(SpecError, match=r"^training\.estimator: got 'sampled': "):
+        update_jacobian(program, program.theta)
     program = random_case(3).program(agents=2)
     with pytest.raises(SpecError, match=r"theta: got an array of shape \(2, 14\)"):
         update_jacobian(program, program.theta.T)

@@ -123,13 +123,9 @@ def event_steps(program: Program) -> set[int]:
 
 
 def apply_events(program: Program, theta: Array, *, step: int, runs: int) -> Program:
-    """Return the program as it goes on from a step: after selection first, then interventions.
+    """Return the program as it goes on, from θ [P, N], after the events before a step.
 
-    Args:
-        program: Agents in training.
-        theta: θ [P, N] before the step.
-        step: One of `event_steps`.
-        runs: How many runs the program has; agents are selected within their run.
+    Selection comes first, within each of so many runs; then interventions.
     """
     if step in selections(program):
         program = hold_again(select(program, theta, step=step, runs=runs), step=step)

@@ -25,17 +25,11 @@ BLOCK = 2048
 
 
 class Variable(NamedTuple):
-    """A recorded variable.
+    """A recorded variable."""
 
-    Attributes:
-        dims: Its dimensions, in order.
-        meaning: What it is, with its symbol in MODEL.md and its section.
-        unit: `probability`, `logit`, `reward`, ... or `1`.
-    """
-
-    dims: tuple[str, ...]
-    meaning: str
-    unit: str = "1"
+    dims: tuple[str, ...]  # its dimensions, in order
+    meaning: str  # what it is, with its symbol in MODEL.md and its section
+    unit: str = "1"  # `probability`, `logit`, `reward`, ... or `1`
 
 
 _AGENT = ("step", "agent")

@@ -7,39 +7,33 @@ complex variables to estimate derivatives of real functions", 1998).
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim.dynamics.engines.engine import Precision
 from sim.dynamics.engines.numpy_engine import BLOCK, Block
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
-from sim.specs.errors import SpecError, nearest
+from sim.specs.errors import SpecError
 
 #: h: its square is lost beside 1, so the step is exact; slopes down to 1e-278 are not lost.
 TINY = 1e-30
 
 
-def update_jacobian(
-    program: Program, theta: ArrayLike, *, step: int = 0, precision: str = "float64"
-) -> Array:
-    """Return the Jacobian of one training step of each agent [N, P, P].
+def update_jacobian(program: Program, theta: ArrayLike, *, step: int = 0) -> Array:
+    """Return the Jacobian of a training step of each agent at θ [P, N]: [N, P, P].
 
     Row i, column j of an agent is ∂θ_i after the step by ∂θ_j before it. The anchor counts;
-    selection does not, as it stands beside training.
-
-    Args:
-        program: The agents, and what holds when.
-        theta: θ [P, N].
-        step: The step; it says which phase of the world.
-        precision: Must be `float64`.
+    selection does not, as it stands beside training. The step says which phase of the world.
 
     Raises:
-        SpecError: Another precision, or sampled gradients, or θ of another shape.
+        SpecError: Sampled gradients, or θ of another shape.
     """
-    _check(program, precision)
+    estimator = program.segments[0].assumptions.estimator
+    if estimator != "exact":
+        raise SpecError(
+            f"training.estimator: got {estimator!r}: what is drawn has no derivative; a Jacobian "
+            "needs exact"
+        )
     theta = np.asarray(theta, np.float64)
     if theta.shape != program.theta.shape:
         raise SpecError(
@@ -60,20 +54,3 @@ def update_jacobian(
         slopes = block.theta[:, copies].imag / TINY
         jacobian[rows] = slopes.reshape(size, len(rows), size).swapaxes(0, 1)
     return jacobian
-
-
-def _check(program: Program, precision: str) -> None:
-    if precision not in get_args(Precision):
-        hint = nearest(str(precision), get_args(Precision))
-        raise SpecError(f"precision: got {precision!r}: {hint}")
-    if precision != "float64":
-        raise SpecError(
-            f"precision: got {precision!r}: {precision} is for exploratory maps; a Jacobian needs "
-            "float64"
-        )
-    estimator = program.segments[0].assumptions.estimator
-    if estimator != "exact":
-        raise SpecError(
-            f"training.estimator: got {estimator!r}: what is drawn has no derivative; a Jacobian "
-            "needs exact"
-        )

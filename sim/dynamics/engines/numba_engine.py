@@ -30,7 +30,7 @@ WORTH_A_THREAD = 100_000
 
 
 class NumbaEngine(Engine):
-    """Runs agents in blocks, on several threads; results depend on neither, to the last bit.
+    """Trains agents in blocks, on several threads; results depend on neither, to the last bit.
 
     Args:
         threads: How many; None for as many as the process may use processors.
@@ -41,11 +41,7 @@ class NumbaEngine(Engine):
     name = "numba"
 
     def __init__(
-        self,
-        *,
-        threads: int | None = None,
-        width: int = WIDTH,
-        precision: Precision = "float64",
+        self, *, threads: int | None = None, width: int = WIDTH, precision: Precision = "float64"
     ) -> None:
         self.threads = usable_processors() if threads is None else threads
         self.width = width
@@ -59,17 +55,11 @@ class NumbaEngine(Engine):
 
 @dataclass(frozen=True)
 class BlockLayout:
-    """Division of agents into blocks; the last agent also fills the places beyond it.
+    """Division of agents into blocks; the last agent also fills the places beyond it."""
 
-    Attributes:
-        agents: N.
-        width: W, the agents in a block.
-        dtype: Of the arithmetic.
-    """
-
-    agents: int
-    width: int
-    dtype: np.dtype[np.floating]
+    agents: int  # N
+    width: int  # W, the agents in a block
+    dtype: np.dtype[np.floating]  # of the arithmetic
 
     @property
     def count(self) -> int:
