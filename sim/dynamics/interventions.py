@@ -86,7 +86,7 @@ def intervene(
 def _cut(program: Program, interventions: Sequence[Intervention]) -> Iterator[Segment]:
     """Yield the segments, cut where an intervention starts or stops.
 
-    What stops with training is over when agents are observed then, in an empty segment at the end.
+    An intervention that stops with training is over in an empty segment at the end.
     """
     steps = {each.start for each in interventions} | {each.stop for each in interventions}
     for segment in program.segments:
