@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from cases import random_case
-from sim.dynamics.engines.jacobian import update_jacobian
-from sim.dynamics.engines.numpy_engine import BLOCK, NumpyEngine
+from sim.dynamics.engines.numpy_engine import BLOCK, NumpyEngine, update_jacobian
 from sim.dynamics.program import Program
 from sim.simulation import prepare
 from sim.specs.errors import SpecError

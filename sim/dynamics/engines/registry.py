@@ -1,4 +1,8 @@
-"""The engines by name."""
+"""The engines by name.
+
+Both do the same steps; Numba compiles them, and is an extra of the package (`fast`). It is imported
+only where it is used, as that takes a second.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +31,15 @@ def get_engine(
     Args:
         name: `numpy`, `numba`, or `auto` for the fastest that is installed.
         precision: `float64`, or `float32` for exploratory maps.
-        threads: Of the Numba engine; as many as the process may use processors if None.
+        threads: Of the Numba engine; as many as the process may use processors if None. Results do
+            not depend on it.
+
+    Returns:
+        The engine, ready to start programs.
 
     Raises:
-        SpecError: There is no such engine, or it is not installed.
+        SpecError: There is no such engine, it is not installed, or it does not have the precision;
+            one line says what is allowed.
     """
     if name not in _NAMES:
         raise SpecError(f"engine: got {name!r}: {nearest(str(name), _NAMES)}")
