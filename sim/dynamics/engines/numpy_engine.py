@@ -1,8 +1,8 @@
 """The NumPy engine: blocks of agents side by side, every array of a step a buffer.
 
-And the Jacobian of a step, whose eigenvalues tell stability (MODEL.md section 5). It is computed by
-a complex step: the engine runs on θ + i h e_j, and the imaginary part over h is the derivative, with
-no difference in which digits could be lost (Squire and Trapp, "Using complex variables to estimate
+And the Jacobian of a step, whose eigenvalues tell stability (MODEL.md section 5), by a complex
+step: the engine runs on θ + i h e_j, and the imaginary part over h is the derivative, with no
+difference in which digits could be lost (Squire and Trapp, "Using complex variables to estimate
 derivatives of real functions", 1998).
 """
 
