@@ -119,10 +119,7 @@ class Intervention(Spec):
         return self.key.partition(".")[0]
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
-        """Return the full names of all that it changes in a scenario.
-
-        Of gaming and state, these are names of parameters (`habit.coding`, `awareness`); of all
-        else, dotted keys of the specs.
+        """Return the full names of all that it changes in a scenario (see `keys_in_training`).
 
         Raises:
             SpecError: There is nothing of this name, or it cannot be changed in a run.
@@ -176,18 +173,16 @@ def apply_after_training(
 ) -> tuple[Oversight, Deployment]:
     """Return oversight and deployment under interventions, in the order in which they are listed.
 
-    Interventions on anything else change nothing here; without others, the arguments themselves are
-    returned. A second call on the output scales again what was scaled.
+    Without any on these, the arguments themselves are returned. A second call on the output scales
+    again what was scaled.
 
     Raises:
         SpecError: A number becomes what the spec does not allow. Numbers are judged together, as
             one intervention may mend what another would break; the line names the last one before
             which all was well.
     """
-    trees: dict[str, Any] = {
-        "oversight": oversight.model_dump(),
-        "deployment": deployment.model_dump(),
-    }
+    trees: dict[str, Any] = {"oversight": oversight.model_dump()}
+    trees["deployment"] = deployment.model_dump()
     culprit, problem = 0, None
     for index, intervention in enumerate(interventions):
         if intervention.subject not in AFTER:
