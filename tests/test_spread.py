@@ -21,7 +21,7 @@ from experiments.spread.persistence import follow_gaming, summarise_rules, survi
 from experiments.spread.plans import OUTCOMES, Settings, StudyDesign, outcomes
 from experiments.spread.spillover import summarise_cases as summarise_spillover
 from experiments.spread.spillover import thresholds
-from sim.analysis.context_roles import ContextRoles, cast_of
+from sim.analysis.context_roles import ContextRoles, context_roles
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, read_specs
 from sim.sweeps.plan import compile_rows
@@ -127,15 +127,15 @@ def test_without_spread_the_study_leaves_habits_of_untrained_contexts_as_they_we
 
 
 def test_gaming_pays_where_training_pulls_against_a_value() -> None:
-    roles = cast_of(read_specs("copyright"))
-    assert (roles.paying, roles.others) == (PAYING, OTHERS)
+    roles = context_roles(read_specs("copyright"))
+    assert (roles.paying, roles.not_paying) == (PAYING, OTHERS)
     assert (roles.contested, roles.protected) == ("copyright_chat", "copyright")
     assert [roles.role(c) for c in ("coding", "copyright_deployed")] == ["idle", "untrained"]
 
 
 def test_who_is_particular_in_a_population_does_not_change_the_roles() -> None:
     spread = {"initial": {"values": 3.0}, "rationality": 2.0}
-    assert cast_of(read_specs("copyright", agent={"spread": spread})) == cast_of(
+    assert context_roles(read_specs("copyright", agent={"spread": spread})) == context_roles(
         read_specs("copyright")
     )
 

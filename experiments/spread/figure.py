@@ -48,7 +48,7 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
     """Draw gaming rate and habit by spread, and thresholds of spread by similarity."""
     roles, points = results.roles, results.tables["reach"]
     palette = [colour for colour in COLOURS if colour != "#000000"]
-    colours = {name: palette[i % len(palette)] for i, name in enumerate(roles.others)}
+    colours = {name: palette[i % len(palette)] for i, name in enumerate(roles.not_paying)}
     colours |= dict.fromkeys(roles.paying, "#000000")
     points = points[(points["similarity"] == 1.0) & (points["steps"] == points["steps"].min())]
     points = points.assign(gap=points["habit"] - points["needed"]).sort_values("spread")
@@ -63,8 +63,8 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
         margins.set_title(f"{label}: habit, less the habit needed")
         ends: dict[Axes, list[EndLabel]] = {rates: [], margins: []}
         for ax, name, contexts in (
-            (rates, "gaming_rate", (roles.contested, *roles.others)),
-            (margins, "gap", roles.others),
+            (rates, "gaming_rate", (roles.contested, *roles.not_paying)),
+            (margins, "gap", roles.not_paying),
         ):
             for context in contexts:
                 rows = of_rule[of_rule["context"] == context]
@@ -83,7 +83,7 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
             ax.set_xlim(0.0, 1.0)
             label_ends(ax, labels, line_height=0.08)
     ax, legend = figure.add_subplot(grid[0, 2]), figure.add_subplot(grid[1, 2])
-    _draw_thresholds(ax, legend, results.tables["thresholds"], colours, roles.others)
+    _draw_thresholds(ax, legend, results.tables["thresholds"], colours, roles.not_paying)
     head(
         figure,
         f"{specs.scenario.name}: gaming pays in {join_words(roles.paying)}. Does it reach contexts "

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from sim.analysis.regimes import judge
+from sim.analysis.regimes import classify as classify_regime
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
@@ -77,7 +77,7 @@ def end_states(study: StudyDesign, plan: Plan, frame: pd.DataFrame) -> pd.DataFr
 def classify(frame: pd.DataFrame, context: str) -> Any:
     """Return the regimes of runs by one context only (`sim.analysis.regimes`)."""
     names = ("gaming_rate_least", "gaming_rate_most", "onset")
-    return judge(*(frame[[f"{name}.{context}"]].to_numpy(np.float64) for name in names))
+    return classify_regime(*(frame[[f"{name}.{context}"]].to_numpy(np.float64) for name in names))
 
 
 def per_run(plan: Plan, frame: pd.DataFrame, number: Callable[[Program], Array]) -> Array:

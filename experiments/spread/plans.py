@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from sim.analysis.context_roles import ContextRoles, cast_of
+from sim.analysis.context_roles import ContextRoles, context_roles
 from sim.cli.fields import Engine, Interval, OneOrMore, Real, Spec, Store
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
@@ -72,7 +72,7 @@ class StudyDesign:
     @cached_property
     def roles(self) -> ContextRoles:
         """Contexts in which gaming pays, and the others."""
-        return cast_of(self.specs)
+        return context_roles(self.specs)
 
     def plan(self, part: str) -> Plan:
         """Return the checked runs of a part.
@@ -87,13 +87,13 @@ class StudyDesign:
         return make_plan(runs, record=record, engine=self.settings.engine)
 
     def _reach(self) -> list[Part]:
-        if not self.roles.others:
+        if not self.roles.not_paying:
             raise SpecError(
                 f"scenario: gaming pays in every context of {self.specs.scenario.name!r}, so there "
                 "is none for it to reach; leave out the part 'reach'"
             )
         specs = self.specs._replace(scenario=_similarity_by_name(self.specs))
-        pairs = [(a, b) for a in self.roles.paying for b in self.roles.others]
+        pairs = [(a, b) for a in self.roles.paying for b in self.roles.not_paying]
         keys = [SIMILARITY_KEY.format(*pair) for x, y in pairs for pair in ((x, y), (y, x))]
         similarities = Zip(dict.fromkeys(keys, self._shares(_SIMILARITIES)))
         design = Product(similarities, Grid({SPREAD_KEY: self._shares(self.settings.points)}))

@@ -33,7 +33,7 @@ def measure(study: StudyDesign, plan: Plan, sweep: Sweep) -> pd.DataFrame:
     frame = sound_runs(sweep)
     rationality = per_run(plan, frame, lambda program: program.traits.rationality)
     regimes = sweep_regimes(sweep).set_index("run")["regime"]
-    similarity = SIMILARITY_KEY.format(study.roles.paying[0], study.roles.others[0])
+    similarity = SIMILARITY_KEY.format(study.roles.paying[0], study.roles.not_paying[0])
     tables = []
     for context in study.specs.scenario.contexts:
         pull = rationality * frame[f"incentive.{context}"]
@@ -115,7 +115,7 @@ def summarise_cases(
         paying = full.loc[roles.contested]
         log_odds = float(paying["habit"] + paying["pull"])
         of_case = edges[edges[names].eq(list(case)).all(axis=1)].sort_values("similarity")
-        for context in roles.others:
+        for context in roles.not_paying:
             edge = of_case[of_case["context"] == context]
             reached = edge[np.isfinite(edge["spread"])]
             most = float(group.loc[group["context"] == context, "gaming_rate"].max())

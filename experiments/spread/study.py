@@ -89,6 +89,6 @@ def summary(results: Results, specs: Specs, settings: Settings) -> dict[str, Any
         "context": roles.contested,
         "decision_start": roles.decision,
         "paying": list(roles.paying),
-        "others": list(roles.others),
+        "others": list(roles.not_paying),
         **{name: records(table) for name, table in results.tables.items() if name in SHOWN},
     }
