@@ -12,8 +12,8 @@ import pytest
 
 import sim
 from commands import Call, assert_refused, caller
-from experiments.animation.command import most_gamed, most_moved
-from experiments.animation.figure import ANSWERS, GAMES, PLANE, REST, animation, found, moments
+from experiments.animation.study import most_gamed, most_moved
+from experiments.animation.svg import ANSWERS, GAMES, PLANE, REST, animation, moments, outcome_label
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -85,7 +85,7 @@ def test_it_loads_nothing_and_is_small() -> None:
 def test_it_says_what_it_shows() -> None:
     title = ET.fromstring(drawn()).find(f"{SVG}title")
     assert title is not None
-    assert title.text == found(run(), context="copyright_chat", value="copyright")
+    assert title.text == outcome_label(run(), context="copyright_chat", value="copyright")
     rates = run().gaming_rate.sel(context="copyright_chat").values[-1]
     assert str(title.text).startswith(f"{(rates >= 0.5).sum()} of 6 agents game")
 
@@ -93,8 +93,8 @@ def test_it_says_what_it_shows() -> None:
 def test_a_population_of_one_mind_is_told_so() -> None:
     # stopped before anybody games
     early = sim.simulate("copyright", agents=2, training={"steps": 1})
-    said = found(early, context="copyright_chat", value="copyright")
-    assert said == "0 of 2 agents game the copyright chat at the end; 2 of 2 still value copyright"
+    label = outcome_label(early, context="copyright_chat", value="copyright")
+    assert label == "0 of 2 agents game the copyright chat at the end; 2 of 2 still value copyright"
 
 
 def test_the_context_and_the_value_are_those_of_most() -> None:
@@ -116,7 +116,7 @@ def test_the_command_leaves_the_picture_and_its_numbers(call: Call) -> None:
     summary = left.json("summary.json")
     assert summary["context"] == "copyright_chat"
     assert len(summary["agents_at_the_end"]["gaming_rate"]) == 4
-    assert left.json("provenance.json")["agents"] == 4
+    assert left.json("provenance.json")["study"]["agents"] == 4
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_the_command_leaves_the_picture_and_its_numbers(call: Call) -> None:
     [
         ("context=codign", "did you mean 'coding'"),
         ("value=copyrigth", "did you mean 'copyright'"),
-        ("seconds=1", "at least 4"),
-        ("agents=0", "from 1 to 200"),
+        ("seconds=1", "seconds: got 1"),
+        ("agents=0", "agents: got 0: must be 1 or more"),
         ("frames=3", "frames"),
     ],
 )

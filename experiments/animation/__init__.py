@@ -1,0 +1,1 @@
+"""An animated emergence, as an SVG that moves by style sheet."""

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
-from sim.dynamics.engines.jacobian import update_jacobian
-from sim.dynamics.engines.numpy_engine import NumpyEngine
+from sim.dynamics.engines.numpy_engine import NumpyEngine, update_jacobian
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program, Segment
