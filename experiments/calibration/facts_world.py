@@ -24,7 +24,7 @@ from experiments.calibration.prompt_rates import SPREAD, PromptRates, kinds_of_q
 from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.state import Array
 from sim.specs.agent import HABIT, Agent
 from sim.specs.errors import SpecError, check_whole
@@ -32,6 +32,7 @@ from sim.specs.intervention import Interventions
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.sweeps.design import LatinHypercube, Range
+from sim.utils.progress import count_progress
 
 #: What is not known of a published training run, and from where to where it is drawn. The habit's
 #: learning rate is held: rates count by their ratios, and the ends of courses hardly by their pace.
@@ -234,7 +235,7 @@ def trained(
         names=_SEEN,
         bounded=False,
         runs=rows * seeds,
-        progress=step_counter(program.agents * program.steps, progress),
+        progress=count_progress(progress, program.agents * program.steps),
     ):
         now = record.observed
         visible = room * (1.0 - now["capabilities"][:, 0])

@@ -24,11 +24,12 @@ from scipy.ndimage import distance_transform_edt
 from experiments.footnote3.study import PENALTY_KEY, Limits, Study
 from experiments.footnote3.visibility import gaming_shares, opaque_part
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import CountSteps, records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.state import Array
 from sim.dynamics.training import OPACITY
 from sim.specs.overrides import Specs
 from sim.sweeps.plan import compile_rows
+from sim.utils.progress import CountProgress, count_progress
 
 #: In the order of `regimes_of`.
 REGIMES = ("visible", "hidden", "removed", "never")
@@ -115,11 +116,11 @@ def maps(study: Study, *, progress: Callable[[float], None] | None = None) -> tu
         DivergenceError: Parameters grew out of all bounds.
     """
     whole = sum(len(d) for d in study.designs.values()) * study.agents * study.specs.training.steps
-    counter = step_counter(whole, progress)
+    counter = count_progress(progress, whole)
     return tuple(_map(study, key, counter) for key in study.designs)
 
 
-def _map(study: Study, key: str, counter: CountSteps | None) -> Map:
+def _map(study: Study, key: str, counter: CountProgress) -> Map:
     part, levels = study.part(key), study.levels[key]
     program = compile_rows(part, np.arange(part.runs))
     last = program.steps

@@ -30,11 +30,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.analysis.context_roles import cast_of
+from sim.analysis.context_roles import context_roles
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.program import Program
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
@@ -43,7 +43,7 @@ from sim.specs.overrides import Specs, apply_overrides
 from sim.stability.fixed_points import classify, newton
 from sim.stability.invasion import log_odds
 from sim.stability.training_map import TrainingMap
-from sim.utils.progress import parts_of
+from sim.utils.progress import count_progress, parts_of
 
 from .cases import SHIFT, TURNS, Case
 from .fates import (
@@ -159,7 +159,7 @@ def check_specs(specs: Specs) -> None:
             f"training.steps: got {specs.training.steps}: must be at least {MINIMUM_STEPS} for "
             "anything to be seen to last"
         )
-    cast_of(specs)
+    context_roles(specs)
 
 
 def try_cases(
@@ -221,7 +221,7 @@ def try_case(
 ) -> Outcome:
     """Train initially undecided agents under one assumption; arguments as for `try_cases`."""
     specs = apply_overrides(specs, case.settings)
-    cast = cast_of(specs)
+    cast = context_roles(specs)
     contexts = cast.paying
     steps = specs.training.steps
     program = undecided_program(
@@ -320,7 +320,7 @@ def train(
     """Train, and record gaming rate, decision and values [S, N, ...] and parameters θ [S, P, N]."""
     names = ("gaming_rate", "decision", "values")
     observed, thetas = [], np.empty((len(moments), *program.theta.shape))
-    counter = step_counter(program.agents * moments[-1], progress)
+    counter = count_progress(progress, program.agents * moments[-1])
     history = records(engine, program, moments, names=names, progress=counter)
     for theta, record in zip(thetas, history, strict=True):
         theta[...] = record.theta

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.footnote6.study import CAUSES, DEPLOYMENT, PRE_DEPLOYMENT, Seen, Study, Swept
-from experiments.spread.crossings import finite
+from sim.cli.outputs import none_if_not_finite
 from sim.dynamics.state import Array
 from sim.utils.format import join_words, percent, shown
 
@@ -45,8 +45,8 @@ def _of_population(one: Seen, swept: Swept) -> dict[str, Any]:
             }
             for group, chance in one.looks.items()
         },
-        "gap_start": finite(one.gap[0].mean()),
-        "gap_end": finite(one.gap[-1].mean()),
+        "gap_start": none_if_not_finite(one.gap[0].mean()),
+        "gap_end": none_if_not_finite(one.gap[-1].mean()),
         "shift_start": float(one.shift[0].mean()),
         "shift_end": float(one.shift[-1].mean()),
         "owed": {cause: float(one.owed[cause][-1].mean()) for cause in CAUSES},
@@ -69,8 +69,8 @@ def _of_sweep(swept: Swept) -> dict[str, Any]:
         "shift_most": most,
         "most_of_the_rise_by": float(swept.levels[risen[0]]),
         "never_falls": bool((np.diff(shift) >= -_NO_CHANGE).all()),
-        "gap_low": finite(swept.gap[0].mean()),
-        "gap_high": finite(swept.gap[-1].mean()),
+        "gap_low": none_if_not_finite(swept.gap[0].mean()),
+        "gap_high": none_if_not_finite(swept.gap[-1].mean()),
     }
 
 

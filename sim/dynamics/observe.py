@@ -25,17 +25,11 @@ BLOCK = 2048
 
 
 class Variable(NamedTuple):
-    """A recorded variable.
+    """A recorded variable."""
 
-    Attributes:
-        dims: Its dimensions, in order.
-        meaning: What it is, with its symbol in MODEL.md and its section.
-        unit: `probability`, `logit`, `reward`, ... or `1`.
-    """
-
-    dims: tuple[str, ...]
-    meaning: str
-    unit: str = "1"
+    dims: tuple[str, ...]  # its dimensions, in order
+    meaning: str  # what it is, with its symbol in MODEL.md and its section
+    unit: str = "1"  # `probability`, `logit`, `reward`, ... or `1`
 
 
 _AGENT = ("step", "agent")
@@ -109,14 +103,7 @@ ONSET = Variable(
 def dimension_sizes(
     *, records: int, agents: int, responses: Sequence[int], values: int
 ) -> dict[str, int]:
-    """Return the length of every dimension of a record.
-
-    Args:
-        records: S, how many steps are recorded.
-        agents: N.
-        responses: How many responses each context has.
-        values: D.
-    """
+    """Return the length of every dimension of records, with so many responses of each context."""
     return {
         "step": records,
         "agent": agents,
@@ -140,17 +127,10 @@ class Recorder:
     def __call__(
         self, program: Program, step: int, theta: Array, names: Iterable[str] = tuple(VARIABLES)
     ) -> dict[str, Array]:
-        """Return variables at a step, without their dimension `step`.
+        """Return variables at θ [P, N] by name, agents first, without their dimension `step`.
 
-        Args:
-            program: Who is observed, in which world.
-            step: The step; it says which phase of the world.
-            theta: θ [P, N] at that step.
-            names: Which variables.
-
-        Returns:
-            By name, agents first; nan where something is not defined (a response that a context
-            does not have, say).
+        The step says which phase of the world agents are in. What is not defined (a response that a
+        context does not have, say) is nan.
         """
         names, segment = tuple(names), program.at(step)
         if program is not self._source[0] or segment is not self._source[1]:
@@ -206,11 +186,6 @@ class _Moment:
     @cached_property
     def slip(self) -> Array:
         return measures.slip(self.policy, self.world)
-
-    @property
-    def utility(self) -> Array:
-        """Return u [n, C, K], against that of the first response."""
-        return _agents_first(0.0, self.mind.utility)
 
     @property
     def objective(self) -> Array:
@@ -275,7 +250,7 @@ _OBSERVED: dict[str, Callable[[_Moment], Array]] = {
     "reach_weighted": lambda m: m.reach.weighted,
     "consistency": lambda m: measures.consistency(m.slip, m.world),
     "slip": lambda m: m.slip,
-    "temptation": lambda m: measures.temptation(m.utility, m.world),
+    "temptation": lambda m: measures.temptation(_agents_first(0.0, m.mind.utility), m.world),
     "compliance_gap": lambda m: measures.compliance_gap(m.policy, m.world),
     "behaviour_shift": lambda m: measures.behaviour_shift(m.policy, m.world),
     "opacity_share": lambda m: measures.opacity_share(
