@@ -51,8 +51,9 @@ def test_frame_repr_and_figure_have_every_equilibrium(anchored: Equilibria) -> N
     assert repr(anchored).startswith(f"<Equilibria: {stable} stable, ")
     figure = anchored.plot()
     words = texts(figure)
-    labels = [label.get_text().lstrip("→ ") for label in figure.axes[0].get_yticklabels()]
-    assert [label.split(",")[0] for label in labels] == list(frame["kind"])
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert [label.lstrip("→ ").split(",")[0] for label in labels] == list(frame["kind"])
+    assert [label.startswith("→") for label in labels].index(True) == anchored.own
     assert {name.replace("_", " ") for name in anchored.points[0].gaming_rate} < set(words)
 
 
