@@ -13,6 +13,7 @@ import sim
 from experiments.sensitivity.compare import TOP, compare, spearman
 from experiments.sensitivity.labels import title
 from experiments.sensitivity.outcomes import OUTCOMES, outcomes_of, plan_of, read_assumptions
+from experiments.sensitivity.study import verdict
 from sim.analysis.sensitivity import analyse, morris_sample, sobol_sample
 from sim.analysis.worst_case import TERMS, PostTraining
 from sim.specs.errors import SpecError
