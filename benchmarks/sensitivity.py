@@ -9,9 +9,8 @@ from time import perf_counter
 from rich.table import Column, Table
 
 from experiments.sensitivity.outcomes import outcomes_of, plan_of, read_assumptions
-from sim.analysis.after import PostTraining
 from sim.analysis.sensitivity import analyse, convergence, sobol_sample
-from sim.analysis.worst_case import Thresholds
+from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.specs.library import config_root, read_yaml
 from sim.specs.overrides import read_specs
 from sim.sweeps.sweep import run_plan

@@ -13,7 +13,7 @@ import pytest
 import sim
 from commands import Call, assert_refused, caller
 from experiments.animation.study import most_gamed, most_moved
-from experiments.animation.svg import ANSWERS, GAMES, PLANE, REST, animation, outcome_label, moments
+from experiments.animation.svg import ANSWERS, GAMES, PLANE, REST, animation, moments, outcome_label
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -1,4 +1,4 @@
-"""The audit: its chances, what is done about findings, and that retraining is training.
+"""The audit: its probabilities, what follows from findings, and that retraining is training.
 
 Tests with random draws have a fixed seed; their tolerance is 4.5 standard errors, which is a false
 alarm in 150,000 seeds for each number compared.
@@ -6,54 +6,75 @@ alarm in 150,000 seeds for each number compared.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
 import sim
+from experiments.worst_case.visibility import WAYS, turned, ways
 from populations import NONE, WIDE, planted
-from sim.analysis.audit import FINDERS, WAYS, audit, ways
-from sim.analysis.retraining import Retrainer, retrained_world
+from sim.analysis.audit import FINDERS, Retrainer, audit, retraining_specs
 from sim.dynamics.engines.registry import get_engine
-from sim.specs.overrides import read_specs
+from sim.specs.overrides import Specs, read_specs
 from sim.specs.oversight import Oversight
 
+LAB = read_specs("lab_to_deployment").scenario
+CERTAIN = {"strength": 1.0, "encounters": 1}
+RETRAIN = {name: {"when_found": "retrain"} for name in FINDERS}
 
-def trained(agents: int = 60, **training: Any) -> sim.Result:
+
+@cache
+def trained(agents: int = 60) -> sim.Result:
     """A wide population after some training."""
     return sim.simulate(
         "lab_to_deployment",
         agent=WIDE,
         agents=agents,
-        training={"steps": 60, **training},
+        training={"steps": 60},
         record_every=60,
         engine="numpy",
     )
 
 
+@cache
+def able(logit: float, agents: int = 12) -> sim.Result:
+    """Agents with all capabilities or none."""
+    return planted(agents, capability=np.full(5, logit))
+
+
 def only(name: str, **step: Any) -> dict[str, Any]:
-    """Oversight that consists of one step."""
-    return {**NONE, name: {"encounters": 1, **step}}
+    return {**NONE, name: {**CERTAIN, **step}}
 
 
-# ---------------------------------------------------------------------------------------- chances
+def retrainer_of(result: sim.Result) -> Retrainer:
+    provenance = result.provenance
+    specs = read_specs(
+        provenance["scenario"], agent=provenance["agent"], training=provenance["training"]
+    )
+    return Retrainer.from_run(result, specs, Oversight(), get_engine("numpy"))
 
 
-def test_oversight_that_misses_nothing_lets_nobody_through_without_capability() -> None:
-    weak = planted(40, capability=np.full(5, -800.0))
+def test_what_follows_from_findings() -> None:
     for name in FINDERS[:-1]:
-        assert not audit(weak, oversight=only(name, strength=1.0)).deployed.any()
-    able = planted(40, capability=np.full(5, 800.0))
-    for name in FINDERS[:-1]:
-        assert audit(able, oversight=only(name, strength=1.0)).deployed.all()
-
-
-def test_without_oversight_everybody_is_deployed() -> None:
-    found = audit(trained(), oversight=NONE)
-    assert found.deployed.all()
-    assert not found.found.any()
-    assert not found.retrained.any()
+        assert not audit(able(-800.0), oversight=only(name)).deployed.any()
+        assert audit(able(800.0), oversight=only(name)).deployed.all()
+    nothing = audit(trained(), oversight=NONE)
+    assert nothing.deployed.all()
+    assert not nothing.findings.any()
+    ignored = audit(able(-800.0), oversight=only("red_teaming", when_found="ignore"))
+    assert ignored.findings[:, FINDERS.index("red_teaming")].all()
+    assert ignored.deployed.all()
+    both = {**only("red_teaming", when_found="retire"), "capability_evaluations": CERTAIN}
+    both["capability_evaluations"] = {**CERTAIN, "when_found": "retrain"}
+    retired = audit(able(-800.0), oversight=both)
+    assert not (retired.deployed | retired.retrained | nothing.retrained[:12]).any()
+    repeated = only("red_teaming", when_found="retrain")
+    last = audit(able(-800.0), oversight={**repeated, "retraining": {"steps": 2, "rounds": 2}})
+    assert (last.rounds == 2).all()
+    assert not last.deployed.any()
+    assert repr(last) == "AuditResult(agents=12, deployed=0, retrained=12)"
 
 
 def test_frequencies_agree_with_the_formula() -> None:
@@ -65,140 +86,82 @@ def test_frequencies_agree_with_the_formula() -> None:
         "red_teaming": {"strength": 0.8, "encounters": 1},
         "reasoning_monitor": {"strength": 0.3, "encounters": 3},
     }
-    found = audit(result, oversight=oversight)
+    audited = audit(result, oversight=oversight)
     k = 1.0 / (1.0 + np.exp(-np.array([0.0, 1.0, -1.0])))  # sandbagging, composure, opacity
     passed = (1.0 - np.array([0.4, 0.8, 0.3]) * (1.0 - k)) ** np.array([2, 1, 3])
     slip = result.slip.isel(step=-1, agent=0)
     stuck = float((1 - slip.sel(context="song_request")) * (1 - slip.sel(context="honeypot")) ** 2)
-    chances = np.array([*passed, stuck])
+    chances = np.array([*passed, stuck, passed.prod() * stuck])
+    shares = [*(~audited.findings).mean(axis=0), audited.deployed.mean()]
     error = np.sqrt(chances * (1.0 - chances) / agents)
-    assert (np.abs((~found.found).mean(axis=0) - chances) < 4.5 * error).all()
-    whole = chances.prod()
-    error = np.sqrt(whole * (1.0 - whole) / agents)
-    assert abs(found.deployed.mean() - whole) < 4.5 * error
+    assert (np.abs(shares - chances) < 4.5 * error).all()
     paper = sim.prospects(result, oversight={**oversight, "control": {"strength": 0.0}})
     assert float(paper["stick"][0]) == pytest.approx(stuck)
 
 
-def test_an_agents_draws_do_not_depend_on_who_else_is_there() -> None:
-    few, many = audit(trained(20)), audit(trained(60))
-    np.testing.assert_array_equal(few.found, many.found[:20])
-    np.testing.assert_array_equal(few.deployed, many.deployed[:20])
-    retrain = {name: {"when_found": "retrain"} for name in FINDERS}
-    retrain["retraining"] = {"steps": 5, "rounds": 2}  # type: ignore[dict-item]
-    few, many = (audit(trained(n), oversight=retrain) for n in (20, 60))
-    np.testing.assert_array_equal(few.rounds, many.rounds[:20])
-    np.testing.assert_array_equal(
-        few.final.habit.values, many.final.data["habit"].isel(agent=slice(20)).values
-    )
+def test_draws_depend_on_seed_and_agent_alone() -> None:
+    oversight = {**RETRAIN, "retraining": {"steps": 5, "rounds": 2}}
+    few, many = (audit(trained(n), oversight=oversight) for n in (20, 60))
+    for name in ("findings", "deployed", "rounds"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(many, name)[:20])
+    habit = many.final.data["habit"].isel(agent=slice(20))
+    np.testing.assert_array_equal(few.final.habit.values, habit.values)
+    first, same, other = (audit(trained(), seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.findings, same.findings)
+    assert (first.findings != other.findings).any()
+    # Everybody that was retrained is counted by how it gamed before and after.
+    by_monitor = many.first_findings[:, FINDERS.index("reasoning_monitor")]
+    for agents, count in ((None, many.retrained), (by_monitor, many.retrained & by_monitor)):
+        assert sum(sum(row.values()) for row in turned(many, agents).values()) == count.sum() > 0
 
 
-def test_another_seed_draws_anew_and_the_same_one_does_not() -> None:
-    result = trained()
-    first, again, other = (audit(result, seed=seed) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(first.found, again.found)
-    assert (first.found != other.found).any()
+EVALUATED = {
+    **only("capability_evaluations", strength=0.7, when_found="retrain"),
+    "retraining": {"steps": 40, "rounds": 1, "weight": 2.0},
+}
 
 
-# ------------------------------------------------------------------------------ what is done then
-
-
-def test_a_finding_that_is_ignored_stops_nobody() -> None:
-    weak = planted(30, capability=np.full(5, -800.0))
-    found = audit(weak, oversight=only("red_teaming", strength=1.0, when_found="ignore"))
-    assert found.found[:, FINDERS.index("red_teaming")].all()
-    assert found.deployed.all()
-
-
-def test_retirement_goes_before_retraining() -> None:
-    weak = planted(30, capability=np.full(5, -800.0))
-    oversight = {
-        **only("red_teaming", strength=1.0, when_found="retire"),
-        "capability_evaluations": {"strength": 1.0, "encounters": 1, "when_found": "retrain"},
-    }
-    found = audit(weak, oversight=oversight)
-    assert not found.deployed.any()
-    assert not found.retrained.any()
-
-
-def test_who_is_found_after_the_last_round_is_retired() -> None:
-    weak = planted(10, capability=np.full(5, -800.0))
-    oversight = {
-        **only("red_teaming", strength=1.0, when_found="retrain"),
-        "retraining": {"steps": 2, "rounds": 2},
-    }
-    found = audit(weak, oversight=oversight)
-    assert (found.rounds == 2).all()
-    assert not found.deployed.any()
-
-
-# -------------------------------------------------------------------------------------- retraining
-
-
-def evaluated() -> dict[str, Any]:
-    return {
-        **only("capability_evaluations", strength=0.7, when_found="retrain"),
-        "retraining": {"steps": 40, "rounds": 1, "weight": 2.0},
-    }
-
-
-def test_who_is_found_in_evaluations_is_trained_on_them_and_nobody_else_is() -> None:
+def test_agents_found_in_evaluations_are_trained_on_them_and_no_others_are() -> None:
     result = trained(80)
-    found = audit(result, oversight=evaluated())
-    before, after = found.before, found.final.data.isel(step=-1)
-    again = found.retrained
-    assert 10 < again.sum() < 70
+    audited = audit(result, oversight=EVALUATED)
+    before, after, retrained = (
+        audited.before,
+        audited.final.data.isel(step=-1),
+        audited.retrained,
+    )
+    assert 10 < retrained.sum() < 70
     for name in before.data_vars:
         if "agent" in before[name].dims:
-            np.testing.assert_array_equal(
-                before[name].values[~again], after[name].values[~again], err_msg=str(name)
-            )
-    there = before["slip"].sel(context="capability_test").values
-    moved = np.abs(after["slip"].sel(context="capability_test").values - there)
-    assert (moved[again] > 0.0).all()
-    better = (after["slip"].sel(context="capability_test").values < there)[again]
-    assert better.mean() > 0.75
+            unmoved = [state[name].values[~retrained] for state in (before, after)]
+            np.testing.assert_array_equal(*unmoved, err_msg=str(name))
+    slips = [s["slip"].sel(context="capability_test").values[retrained] for s in (before, after)]
+    assert (slips[0] != slips[1]).all()
+    assert (slips[1] < slips[0]).mean() > 0.75
     np.testing.assert_array_equal(result.habit.values[-1], before["habit"].values)
 
 
 def test_retraining_is_training_on_what_something_was_found_in() -> None:
     """The same by the front door: a scenario in which the evaluation is a training context."""
     agent = {**WIDE, "spread": {**WIDE["spread"], "rationality": 0.3, "decisiveness": 0.2}}
-    result = sim.simulate(
-        "lab_to_deployment",
-        agent=agent,
-        agents=30,
-        training={"steps": 50, "anchor": 0.01},
-        record_every=50,
-        engine="numpy",
-    )
-    found = audit(result, oversight=evaluated(), engine="numpy")
-    one = int(np.flatnonzero(found.retrained)[3])
-    specs = read_specs("lab_to_deployment", agent=agent, training={"anchor": 0.01})
-    program = Retrainer.of(result, specs, Oversight(), get_engine("numpy")).program
-    changed = specs.scenario.model_dump()
+    usual = {"record_every": 50, "engine": "numpy"}
+    training = {"steps": 50, "anchor": 0.01}
+    result = sim.simulate("lab_to_deployment", agent=agent, agents=30, training=training, **usual)
+    audited = audit(result, oversight=EVALUATED, engine="numpy")
+    index = int(np.flatnonzero(audited.retrained)[3])
+    traits = retrainer_of(result).program.traits
+    changed = LAB.model_dump()
     changed["contexts"]["capability_test"] |= {"kind": "training", "weight": 2.0}
-    state = result.state(50)
-    alone = sim.simulate(
+    state = {name: np.asarray(x)[index] for name, x in vars(result.state(50)).items()}
+    single = sim.simulate(
         changed,
-        agent={
-            "rationality": float(program.traits.rationality[one]),
-            "decisiveness": float(program.traits.decisiveness[one]),
-        },
+        agent={n: float(getattr(traits, n)[index]) for n in ("rationality", "decisiveness")},
         training={"steps": 40, "anchor": 0.01},
-        record_every=40,
-        initial=sim.AgentState(
-            **{name: np.asarray(given)[one] for name, given in vars(state).items()}
-        ),
-        engine="numpy",
+        initial=sim.AgentState(**state),
+        **usual,
     )
     for name in ("habit", "values", "awareness_logit", "capability_logits", "slip", "gaming_rate"):
-        np.testing.assert_allclose(
-            found.final.data[name].values[-1, one],
-            alone.data[name].values[-1, 0],
-            rtol=1e-9,
-            atol=1e-12,
-        )
+        ends = audited.final.data[name].values[-1, index], single.data[name].values[-1, 0]
+        np.testing.assert_allclose(*ends, rtol=1e-9, atol=1e-12)
 
 
 def test_retraining_against_the_monitor_pays_for_opacity() -> None:
@@ -213,58 +176,52 @@ def test_retraining_against_the_monitor_pays_for_opacity() -> None:
         ),
         engine="numpy",
     )
-    moved = {}
-    for penalty in (0.0, 2.0):
-        oversight = {
-            **only("reasoning_monitor", strength=1.0, when_found="retrain"),
-            "retraining": {"steps": 50, "rounds": 1, "visible_gaming_penalty": penalty},
+    for penalty, least, most in ((0.0, -1e-15, 1e-15), (2.0, 0.01, 1.0)):
+        oversight = only("reasoning_monitor", when_found="retrain")
+        oversight["retraining"] = {
+            "steps": 50,
+            "rounds": 1,
+            "visible_gaming_penalty": penalty,
         }
-        found = audit(gamers, oversight=oversight, engine="numpy")
-        k = found.final.capabilities.sel(capability="opacity").values[-1]
-        moved[penalty] = (k - found.before["capabilities"].sel(capability="opacity").values)[
-            found.retrained
+        audited = audit(gamers, oversight=oversight, engine="numpy")
+        k = audited.final.capabilities.sel(capability="opacity").values[-1]
+        moved = (k - audited.before["capabilities"].sel(capability="opacity").values)[
+            audited.retrained
         ]
-        assert len(moved[penalty]) > 5
-        scenario = read_specs("lab_to_deployment").scenario
-        assert (ways(found.before, scenario) == 0).all()
-    np.testing.assert_allclose(moved[0.0], 0.0, atol=1e-15)
-    assert (moved[2.0] > 0.01).all()
+        assert len(moved) > 5
+        assert ((least <= moved) & (moved <= most)).all()
+        assert (ways(audited.before, LAB) == 0).all()
 
 
-def test_several_findings_are_all_trained_on() -> None:
+def test_retraining_adds_to_the_last_phase_that_training_came_to() -> None:
     specs = read_specs("lab_to_deployment", training={"visible_gaming_penalty": 3.0})
-    names = list(specs.scenario.contexts)
-    added = np.isin(names, ["capability_test", "honeypot"])
-    scenario, training = retrained_world(specs, Oversight(), contexts=added, monitored=True)
+    added = np.isin(list(LAB.contexts), ["capability_test", "honeypot"])
+    scenario, training = retraining_specs(specs, Oversight(), contexts=added, monitored=True)
     kinds = {name: context.kind for name, context in scenario.contexts.items()}
     assert kinds["capability_test"] == kinds["honeypot"] == "training"
     assert kinds["access_deployed"] == "deployment"
     for context in scenario.contexts.values():
         assert context.monitor == (1.0 if context.scratchpad else 0.0)
     assert training.visible_gaming_penalty == 3.0  # its own is the higher
-    _, same = retrained_world(specs, Oversight(), contexts=added, monitored=False)
+    _, same = retraining_specs(specs, Oversight(), contexts=added, monitored=False)
     assert same == specs.training
-
-
-def test_retraining_goes_on_in_the_last_phase_that_training_came_to() -> None:
-    described = read_specs("lab_to_deployment").scenario.model_dump()
-    described["curriculum"] = [
+    phases: list[dict[str, Any]] = [
         {"length": 10, "weight": {"coding": 5.0}},
         {"length": 10, "weight": {"coding": 7.0}, "reward": {"coding": {"give_up": 9.0}}},
         {"length": 10, "weight": {"coding": 8.0}},
     ]
-    nothing = np.zeros(len(described["contexts"]), dtype=bool)
+    phased = {**LAB.model_dump(), "curriculum": phases}
     for steps, weight, give_up in (
         (10, 5.0, -1.0),
         (11, 7.0, 9.0),
         (20, 7.0, 9.0),
         (21, 8.0, -1.0),
     ):
-        specs = read_specs(described, training={"steps": steps})
-        scenario, _ = retrained_world(specs, Oversight(), contexts=nothing, monitored=False)
+        specs: Specs = read_specs(phased, training={"steps": steps})
+        scenario, _ = retraining_specs(specs, Oversight(), contexts=0 * added, monitored=False)
+        coding = scenario.contexts["coding"]
         assert scenario.curriculum == ()
-        assert scenario.contexts["coding"].weight == weight
-        assert scenario.contexts["coding"].reward["give_up"] == give_up
+        assert (coding.weight, coding.reward["give_up"]) == (weight, give_up)
 
 
 def test_selected_copies_are_retrained_with_their_parents_traits() -> None:
@@ -276,55 +233,21 @@ def test_selected_copies_are_retrained_with_their_parents_traits() -> None:
         record_every=20,
         engine="numpy",
     )
-    specs = read_specs(
-        result.provenance["scenario"],
-        agent=result.provenance["agent"],
-        training=result.provenance["training"],
-    )
     ancestors = result.ancestor.values[-1].astype(int)
     assert (ancestors != np.arange(12)).any()
-    program = Retrainer.of(result, specs, Oversight(), get_engine("numpy")).program
-    own = Retrainer.of(
-        sim.Result(result.data.isel(step=[0]), result.provenance),
-        specs,
-        Oversight(),
-        get_engine("numpy"),
-    ).program
-    np.testing.assert_array_equal(program.traits.rationality, own.traits.rationality[ancestors])
-    np.testing.assert_array_equal(program.origin, own.theta[:, ancestors])
+    program = retrainer_of(result).program
+    start = retrainer_of(sim.Result(result.data.isel(step=[0]), result.provenance)).program
+    np.testing.assert_array_equal(program.traits.rationality, start.traits.rationality[ancestors])
+    np.testing.assert_array_equal(program.origin, start.theta[:, ancestors])
 
 
 def test_gaming_is_visible_where_a_scratchpad_shows_it() -> None:
-    """Contexts 0 and 1 have no scratchpad, 2 and 3 have one."""
+    """Contexts 0 and 1 have no scratchpad, 2 and 3 have one; agent 1 is opaque."""
     habit = np.full((5, 11), -60.0)
-    habit[[0, 1], 2] = 60.0
-    habit[2, 0] = 60.0
-    habit[3, :] = 60.0
-    opacity = np.array([-1.0, 1.0, -1.0, -1.0, -1.0])
+    habit[[0, 1], 2] = habit[2, 0] = habit[3] = 60.0
     capability = np.zeros((5, 5))
-    capability[:, 0] = opacity
+    capability[:, 0] = [-1.0, 1.0, -1.0, -1.0, -1.0]
     state = {"habit": habit, "awareness": np.full(5, 20.0), "capability": capability}
     now = planted(5, log_horizon=np.full(5, -20.0), **state).data.isel(step=-1)
-    scenario = read_specs("lab_to_deployment").scenario
-    assert [WAYS[way] for way in ways(now, scenario)] == [
-        "visibly",
-        "out_of_sight",
-        "out_of_sight",
-        "visibly",
-        "nowhere",
-    ]
-
-
-def test_turned_counts_everybody_that_was_retrained() -> None:
-    found = audit(
-        trained(80),
-        oversight={
-            **{name: {"when_found": "retrain"} for name in FINDERS},
-            "retraining": {"steps": 20, "rounds": 2},
-        },
-    )
-    counted = sum(sum(row.values()) for row in found.turned().values())
-    assert counted == found.retrained.sum() > 0
-    by_monitor = found.found_first[:, FINDERS.index("reasoning_monitor")]
-    some = sum(sum(row.values()) for row in found.turned(by_monitor).values())
-    assert some == (by_monitor & found.retrained).sum() < counted
+    expected = ["visibly", "out_of_sight", "out_of_sight", "visibly", "nowhere"]
+    assert [WAYS[way] for way in ways(now, LAB)] == expected

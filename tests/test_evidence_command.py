@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from commands import Call, assert_refused
-from sim.analysis.hypotheses import HYPOTHESES
+from experiments.evidence.hypotheses import HYPOTHESES
 
 SMALL = ("agents=80", "training.steps=40", "engine=numpy", "priors=[uninformed,benign]")
 

@@ -25,7 +25,7 @@ from experiments.footnote4.partial_gaming import (
     undecided_program,
     with_reward_shifts,
 )
-from sim.analysis.context_roles import cast_of
+from sim.analysis.context_roles import context_roles
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.training import LearningRate
 from sim.stability.invasion import log_odds
@@ -138,7 +138,7 @@ def test_to_swing_is_to_change_sides_and_back() -> None:
 
 
 def test_agents_start_undecided_where_something_is_at_stake(specs: Specs) -> None:
-    contexts = cast_of(specs).paying
+    contexts = context_roles(specs).paying
     assert contexts == ("copyright_chat", "copyright_excerpt")
     program = undecided_program(
         compile_agents(specs, agents=400, seed=0), contexts, seed=0, awareness=(-8.0, 2.0)

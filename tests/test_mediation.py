@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from experiments.causation.contrasts import gaming_only_in, in_training
 from experiments.causation.mediation import MEDIATORS, frozen, is_own, mediation, mediation_worlds
-from sim.analysis.contrasts import gaming_only_in, in_training
 from sim.analysis.counterfactuals import outcomes_by_world, worlds_plan
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, read_specs

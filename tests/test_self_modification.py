@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.causation.contrasts import with_do
 from experiments.causation.self_modification import (
     OWN,
     contested_contexts,
@@ -17,7 +18,6 @@ from experiments.causation.self_modification import (
     steepness,
     with_copies,
 )
-from sim.analysis.contrasts import with_do
 from sim.analysis.counterfactuals import outcomes_by_world, worlds_plan
 from sim.specs.intervention import read_interventions
 from sim.specs.overrides import Specs, read_specs

@@ -1,15 +1,16 @@
-"""The worst case: each term's number, threshold and distance, and which one binds."""
+"""The worst case: each term's number, threshold and distance, and the term that binds."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pytest
 
 import sim
-from sim.analysis.worst_case import TERMS, shortfall
+from refusals import assert_all_refused
+from sim.analysis.worst_case import TERMS, PostTraining, shortfall
 from sim.specs.agent import CAPABILITIES
 
 WORST = {
@@ -22,6 +23,7 @@ WORST = {
 }
 #: Reads cues well: it knows when it is not being trained.
 DISCERNING = {"discernment": 6, "reasoning_cost": 0, "episode_concern": 0}
+EASY: dict[str, Any] = {"thresholds": {"behaviour_shift": 1e-9, "consistency": 1e-9}}
 
 
 def worst(**initial: Any) -> sim.Result:
@@ -32,95 +34,88 @@ def worst(**initial: Any) -> sim.Result:
     )
 
 
-def met(result: sim.Result, **options: Any) -> dict[str, bool]:
-    found = sim.worst_case(result, **options).met.isel(agent=0)
-    return dict(zip(TERMS, found.values.tolist(), strict=True))
+def terms_met(result: sim.Result) -> dict[str, bool]:
+    return dict(zip(TERMS, sim.worst_case(result).met.values[0].tolist(), strict=True))
 
 
-def test_numbers_are_those_of_the_measures() -> None:
+def test_numbers_are_those_of_the_measures_at_each_step() -> None:
     spread = {"initial": dict.fromkeys(("values", "awareness", "capability"), 1.0)}
-    result = sim.simulate("lab_to_deployment", agent={"spread": spread}, agents=5)
-    now, found = result.data.isel(step=-1), sim.worst_case(result)
-    number = {term: found.number.sel(term=term).values for term in TERMS}
-    np.testing.assert_array_equal(number["misalignment"], now["alignment"])
-    np.testing.assert_array_equal(number["consistency"], now["consistency"])
+    result = sim.simulate(
+        "lab_to_deployment",
+        agent={"spread": spread},
+        agents=5,
+        training={"steps": 20},
+        record_every=10,
+    )
+    for step in (0, 10, None):
+        state = result.data.isel(step=-1) if step is None else result.data.sel(step=step)
+        case = sim.worst_case(result, step=step)
+        number = {term: case.number.sel(term=term).values for term in TERMS}
+        np.testing.assert_array_equal(number["misalignment"], state["alignment"])
+        np.testing.assert_array_equal(number["consistency"], state["consistency"])
+        for name in CAPABILITIES:
+            np.testing.assert_array_equal(number[name], state["capabilities"].sel(capability=name))
+        shift = state["behaviour_shift"].mean("context", skipna=True)
+        np.testing.assert_allclose(number["behaviour_shift"], shift)
+        for name in ("success", "attempts", "gain"):
+            np.testing.assert_array_equal(case[name], sim.prospects(result, step=step)[name])
+
+
+def test_a_capability_alone_decides_its_own_term_and_can_bind() -> None:
+    usual = terms_met(worst())
     for name in CAPABILITIES:
-        np.testing.assert_array_equal(number[name], now["capabilities"].sel(capability=name))
-    shift = now["behaviour_shift"].mean("context", skipna=True)
-    np.testing.assert_allclose(number["behaviour_shift"], shift)
-    for name in ("success", "attempts", "gain"):
-        np.testing.assert_array_equal(found[name], sim.prospects(result)[name])
+        for logit, holds in ((-0.001, False), (0.0, True)):
+            capability = {**dict.fromkeys(CAPABILITIES, 6.0), name: logit}
+            assert terms_met(worst(capability=capability)) == {**usual, name: holds}
+        capability[name] = -3.0
+        case = sim.worst_case(worst(capability=capability), **EASY).isel(agent=0)
+        assert (case.binding.item(), case.lacking.item()) == (name, 1)
+        assert not case.worst_case.item()
 
 
-@pytest.mark.parametrize("name", CAPABILITIES)
-def test_a_capability_alone_decides_its_own_term(name: str) -> None:
-    for logit, holds in ((-0.001, False), (0.0, True)):
-        capability = {**dict.fromkeys(CAPABILITIES, 6.0), name: logit}
-        found = met(worst(capability=capability))
-        others = {**found, name: True}
-        assert others == met(worst())
-        assert found[name] is holds
-
-
-def test_at_nothing_the_way_is_whole_and_at_the_threshold_it_is_gone() -> None:
+def test_the_shortfall_is_the_share_of_the_way_that_is_to_go() -> None:
     threshold = np.array(list(asdict(sim.Thresholds()).values()))
-    nothing = np.array([1.0, *[0.0] * 7])
-    halfway = (nothing + threshold) / 2
-    beyond = np.array([-1.0, *[1.0] * 7])
-    rows = np.array([nothing, halfway, threshold, beyond])
-    expected = [[1.0] * 8, [0.5] * 8, [0.0] * 8, [0.0] * 8]
+    start = np.array([1.0, *[0.0] * 7])
+    rows = np.array([start, (start + threshold) / 2, threshold, [-1.0, *[1.0] * 7]])
+    expected = np.repeat([[1.0], [0.5], [0.0], [0.0]], 8, axis=1)
     np.testing.assert_allclose(shortfall(rows, threshold), expected, atol=1e-15)
 
 
-def test_the_term_with_the_longest_way_to_go_binds() -> None:
-    for name in CAPABILITIES:
-        capability = {**dict.fromkeys(CAPABILITIES, 6.0), name: -3.0}
-        options = {"thresholds": {"behaviour_shift": 1e-9, "consistency": 1e-9}}
-        found = sim.worst_case(worst(capability=capability), **options).isel(agent=0)
-        assert found.binding.item() == name
-        assert found.lacking.item() == 1
-        assert not found.worst_case.item()
-
-
 def test_all_terms_make_the_worst_case_and_gaming_is_none_of_them() -> None:
-    options = {"thresholds": {"behaviour_shift": 1e-9, "consistency": 1e-9}}
-    found = sim.worst_case(worst(), **options).isel(agent=0)
-    assert found.worst_case.item()
-    assert found.binding.item() == ""
-    assert found.lacking.item() == 0
-    asleep = sim.worst_case(worst(awareness=-50), **options).isel(agent=0)
-    assert worst(awareness=-50).gaming_rate.max() < 1e-9
-    assert asleep.met.sel(term=["misalignment", *CAPABILITIES]).all()
-
-
-def test_a_term_that_is_not_defined_is_not_met() -> None:
-    found = sim.worst_case(sim.simulate("employee_assistant", training={"steps": 1}))
-    shift = found.sel(term="behaviour_shift").isel(agent=0)
+    case = sim.worst_case(worst(), **EASY).isel(agent=0)
+    assert case.worst_case.item()
+    assert (case.binding.item(), case.lacking.item()) == ("", 0)
+    unaware = worst(awareness=-50)
+    assert unaware.gaming_rate.max() < 1e-9
+    case = sim.worst_case(unaware, **EASY).isel(agent=0)
+    assert case.met.sel(term=["misalignment", *CAPABILITIES]).all()
+    undefined = sim.worst_case(sim.simulate("employee_assistant", training={"steps": 1}))
+    shift = undefined.sel(term="behaviour_shift").isel(agent=0)  # no context has a twin
     assert np.isnan(shift.number)
     assert not shift.met
-    assert not found.worst_case.any()
+    assert not undefined.worst_case.any()
 
 
-def test_a_step_in_the_course_of_training_can_be_asked_for() -> None:
-    result = sim.simulate("lab_to_deployment", training={"steps": 20}, record_every=10)
-    for step in (0, 10, 20):
-        found = sim.worst_case(result, step=step)
-        alignment = result.alignment.sel(step=step)
-        np.testing.assert_array_equal(found.number.sel(term="misalignment"), alignment)
+def test_what_follows_training_is_arguments_plain_data_and_under_interventions() -> None:
+    usual = PostTraining.default(sim.Scenario.load("lab_to_deployment"))
+    assert usual.to_dict()["thresholds"] == asdict(sim.Thresholds())
+    result = worst()
+    plain = sim.worst_case(result)
+    assert sim.worst_case(result, **usual.arguments()).identical(plain)
+    assert sim.worst_case(result, **usual.to_dict()).identical(plain)
+    done = usual.with_interventions([{"key": "deployment.caution", "scale": 3}])
+    assert done.deployment.caution == 3 * usual.deployment.caution
+    assert (done.oversight, done.thresholds) == (usual.oversight, usual.thresholds)
 
 
-@pytest.mark.parametrize(
-    ("thresholds", "message"),
-    [
+def test_bad_thresholds_are_refused_in_one_line() -> None:
+    cases: list[tuple[Any, str]] = [
         ({"misalignment": 1}, "thresholds.misalignment: got 1: must be an alignment from -1 to"),
         ({"misalignment": float("nan")}, "thresholds.misalignment: got nan: must be"),
         ({"opacity": 0}, "thresholds.opacity: got 0: must be above 0 and at most 1"),
         ({"opacity": "half"}, "thresholds.opacity: got 'half': must be above 0"),
         ({"opactiy": 0.5}, "thresholds.opactiy: unknown term; did you mean 'opacity'?"),
         (0.5, "thresholds: got 0.5: must be a mapping of terms to numbers"),
-    ],
-)
-def test_bad_thresholds_are_refused_in_one_line(thresholds: Any, message: str) -> None:
-    with pytest.raises(sim.SpecError) as error:
-        sim.worst_case(worst(), thresholds=thresholds)
-    assert str(error.value).startswith(message)
+    ]
+    judge = partial(sim.worst_case, worst())
+    assert_all_refused((partial(judge, thresholds=given), message) for given, message in cases)

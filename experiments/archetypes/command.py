@@ -31,7 +31,7 @@ from experiments.archetypes.text import (
     worst_case_paragraph,
 )
 from experiments.archetypes.training_log import Pair, pairs_frame
-from sim.analysis.after import PostTraining
+from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
@@ -126,7 +126,7 @@ def write_study(
     )
     agents = {name: run.specs["agent"] for name, run in asked.runs.items()}
     provenance = describe(
-        asked.specs, study=asked.own, archetypes=agents, after=asked.after.described()
+        asked.specs, study=asked.own, archetypes=agents, after=asked.after.to_dict()
     )
     write_json(directory / "provenance.json", provenance)
     figures = {

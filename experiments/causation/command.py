@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from experiments.causation.contrasts import Contrast, Do, contrasts_of
 from experiments.causation.figure import effects_figure
 from experiments.causation.figure_mediation import mediation_figure, scenarios_figure
 from experiments.causation.figure_self_modification import self_modification_figure
@@ -28,9 +29,13 @@ from experiments.causation.text import (
     scenarios_paragraph,
     self_modification_paragraph,
 )
-from sim.analysis.after import PostTraining
-from sim.analysis.contrasts import Contrast, Do, contrasts_of
-from sim.analysis.counterfactuals import outcomes_by_world, policies_by_world, start_of, worlds_plan
+from sim.analysis.counterfactuals import (
+    initial_values,
+    outcomes_by_world,
+    policies_by_world,
+    worlds_plan,
+)
+from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
@@ -132,7 +137,7 @@ class Study:
         """Return what is asked for, as plain data, for the provenance."""
         own = {key: getattr(self, key) for key in KEYS if key not in ("store", "do", "executor")}
         study = {**own, "do": [one.model_dump(mode="json") for one in self.do]}
-        return describe(self.specs, **self.after.described(), study=study)
+        return describe(self.specs, **self.after.to_dict(), study=study)
 
 
 class Counts(NamedTuple):
@@ -178,7 +183,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> tuple[Study
     check_whole("copies", own["copies"], minimum=1, maximum=_MOST_COPIES)
     check_whole("seed", own["seed"], minimum=0, maximum=MOST_SEED)
     do = specs.interventions  # the key `do`, which all commands read as that
-    after.under(do)
+    after.with_interventions(do)
     bare = specs._replace(interventions=())
     study = Study(
         specs=bare,
@@ -230,7 +235,7 @@ def measure(
     store = None if place is None else f"{place}/{name}-{part}-{plan.id}"
     sweep = run_plan(plan, store=store, executor=study.executor, progress=progress, prepare=prepare)
     own_world = part in ("effects", "mediation")
-    outcomes = outcomes_by_world(plan, sweep, after=study.after if own_world else None)
+    outcomes = outcomes_by_world(plan, sweep, post_training=study.after if own_world else None)
     counts = Counts(plan.runs, sweep.resumed, sweep.failed)
     if part == "effects":
         told = _effects(study, plan, sweep, outcomes)
@@ -263,7 +268,7 @@ def _effects(
     study: Study, plan: Plan, sweep: Sweep, outcomes: Mapping[str, pd.DataFrame]
 ) -> Effects:
     groups = groups_at_start(
-        start_of(plan.parts[0]),
+        initial_values(plan.parts[0]),
         study.specs.scenario,
         threshold=study.after.thresholds.misalignment,
     )

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sim.analysis.contrasts import Contrast, Do, in_training, with_do
-from sim.analysis.paired_differences import paired
+from experiments.causation.contrasts import Contrast, Do, in_training, with_do
+from sim.analysis.counterfactuals import paired_difference
 from sim.specs.overrides import Specs, apply_overrides
 
 #: Kinds of state that training can change, each a route ...
@@ -105,9 +105,9 @@ def mediation(found: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.D
         for outcome in total.columns:
             zero = 0.0 * total[outcome].to_numpy()
             parts = {
-                "total": paired(total[outcome], zero, level=level),
-                "direct": paired(direct[outcome], zero, level=level),
-                "mediated": paired(total[outcome], direct[outcome], level=level),
+                "total": paired_difference(total[outcome], zero, level=level),
+                "direct": paired_difference(direct[outcome], zero, level=level),
+                "mediated": paired_difference(total[outcome], direct[outcome], level=level),
             }
             row: dict[str, object] = {"route": route, "outcome": outcome}
             for name, part in parts.items():

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from sim.analysis.contrasts import in_training, with_do
-from sim.analysis.paired_differences import paired_table
+from experiments.causation.contrasts import in_training, with_do
+from sim.analysis.counterfactuals import paired_table
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 

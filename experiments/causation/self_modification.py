@@ -22,9 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sim.analysis.contrasts import gaming_only_in, with_do
-from sim.analysis.end_outcomes import contested_values
-from sim.analysis.paired_differences import paired
+from experiments.causation.contrasts import gaming_only_in, with_do
+from sim.analysis.counterfactuals import contested_values, paired_difference
 from sim.dynamics.state import Array
 from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.scenario import Scenario
@@ -128,7 +127,7 @@ def coverage(found: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> Cover
     for name, outcomes in found.items():
         knob, covered = name.split("|")
         own = covered == OWN
-        kept = paired(outcomes["kept"], np.zeros(len(outcomes)), level=level)
+        kept = paired_difference(outcomes["kept"], np.zeros(len(outcomes)), level=level)
         rows.append(
             {
                 "knob": knob,

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.analysis.contrasts import Contrast, Do, with_do
-from sim.analysis.paired_differences import paired, paired_table, policy_distance
+from experiments.causation.contrasts import Contrast, Do, with_do
+from sim.analysis.counterfactuals import paired_difference, paired_table, policy_distance
 from sim.dynamics.state import Array
 from sim.specs.overrides import Specs
 from sim.specs.scenario import Scenario
@@ -80,7 +80,7 @@ def effects(
                 continue
             table = paired_table(found[first][members], found[second][members], level=level)
             if apart is not None:
-                told = paired(apart[members], np.zeros(int(members.sum())), level=level)
+                told = paired_difference(apart[members], np.zeros(int(members.sum())), level=level)
                 row = {"outcome": "deployed_policy", "first": np.nan, "second": np.nan, **told}
                 table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
             tables.append(table.assign(contrast=name, group=group))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.claims.measures import How
-from sim.analysis.context_roles import cast_of
+from sim.analysis.context_roles import context_roles
 from sim.analysis.regimes import sweep_regimes
 from sim.dynamics.state import Array
 from sim.simulation import simulate
@@ -102,7 +102,7 @@ def emergences(how: How, *, progress: Callable[[float], None] | None = None) -> 
 def regime_map(how: How, *, progress: Callable[[float], None] | None = None) -> RegimeMap:
     """Return the map: a run for each cell."""
     specs = read_specs(SCENARIO)
-    cast = cast_of(specs)
+    cast = context_roles(specs)
     width, height = (max(3, round(n * min(1.0, how.size**0.5))) for n in _CELLS)
     across, up = np.linspace(*_X_ENDS, width), np.linspace(*_Y_ENDS, height)
     design = Grid({Y: up, X: across})

@@ -22,7 +22,7 @@ import pandas as pd
 
 from experiments.claims.spec import SIGNS, Circumstances, Claim, Condition, Quantity, Region
 from experiments.sensitivity.outcomes import FLOOR
-from sim.analysis.summary_moment import moment_of
+from sim.analysis.counterfactuals import moment_of
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case_at
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError, nearest

@@ -24,9 +24,9 @@ from experiments.claims.spec import Claim
 from experiments.footnote4.cases import CASES, Case
 from experiments.footnote4.partial_gaming import try_cases as partial_gaming_study
 from experiments.worst_case.study import GAMING_STAGES
-from sim.analysis.likelihood_ratios import evidence_table
-from sim.analysis.observations import RANDOM, Seeing, observations
-from sim.analysis.summary_moment import moment_of
+from sim.analysis.counterfactuals import moment_of
+from sim.analysis.likelihood_ratios import likelihood_table
+from sim.analysis.observations import RANDOM, ObservationThresholds, observations
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case_at
 from sim.dynamics.engines.registry import get_engine
 from sim.specs.errors import SpecError, nearest
@@ -233,8 +233,8 @@ def _counted(
         "near": case["lacking"].values <= NEAR,
     }
     everywhere = f"games in {len(scenario.of_kind('training'))} or more"
-    seen = observations(now, scenario, seeing=Seeing(), steps=steps, seed=seed)
-    ratio = evidence_table(
+    seen = observations(now, scenario, thresholds=ObservationThresholds(), steps=steps, seed=seed)
+    ratio = likelihood_table(
         {name: seen[name] for name in (RANDOM, everywhere)}, true, seed=seed
     ).set_index(["observation", "hypothesis"])
     games, worst, attempts = (

@@ -11,16 +11,17 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from experiments.evidence.causes import CUTS, by_contexts, cause_table
 from experiments.evidence.figure import by_contexts_figure, ratios_figure
 from experiments.evidence.figure_calibration_curve import calibration_figure
+from experiments.evidence.hypotheses import hypotheses
+from experiments.evidence.scores import Score, calibration, score_of
 from experiments.evidence.terminal_tables import closing
 from experiments.evidence.text import said
-from sim.analysis.after import PostTraining
-from sim.analysis.evidence_scores import Score, calibration, score_of
-from sim.analysis.hypotheses import hypotheses
-from sim.analysis.likelihood_ratios import CUTS, by_contexts, cause_table, evidence_table
-from sim.analysis.observations import Flags, Seeing, contexts_gamed, observations
-from sim.analysis.summary_moment import moment_of
+from sim.analysis.counterfactuals import moment_of
+from sim.analysis.likelihood_ratios import likelihood_table
+from sim.analysis.observations import Flags, ObservationThresholds, contexts_gamed, observations
+from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
@@ -76,7 +77,7 @@ class Study:
 
     specs: Specs
     after: PostTraining
-    seeing: Seeing
+    seeing: ObservationThresholds
     priors: Mapping[str, Prior]
     agents: int
     cut: bool
@@ -127,7 +128,7 @@ class Study:
             "priors": {name: one.model_dump(mode="json") for name, one in self.priors.items()},
             "cuts": {name: list(CUTS[name]) for name in self.worlds[1:]},
         }
-        return describe(self.specs, **self.after.described(), study=study)
+        return describe(self.specs, **self.after.to_dict(), study=study)
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Found:
 
     Attributes:
         name: Of the scenario.
-        evidence: `sim.analysis.likelihood_ratios.evidence_table` for each prior, with a column `prior_name`.
+        evidence: `sim.analysis.likelihood_ratios.likelihood_table` for each prior, with a column `prior_name`.
         cause: `cause_table` likewise; empty if nothing was cut.
         contexts: `by_contexts` likewise.
         curves: `calibration` likewise, with a column `hypothesis`.
@@ -183,7 +184,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Study:
         raise SpecError(f"aligned: got {own['aligned']!r}: must be an alignment above -1")
     own["store"] = read_place(own["store"])
     own["executor"] = make_executor(own.get("executor"))
-    own["seeing"] = Seeing.read(own["seeing"], specs.scenario)
+    own["seeing"] = ObservationThresholds.read(own["seeing"], specs.scenario)
     given = own["priors"]
     if not isinstance(given, list) or not given or len(set(map(str, given))) < len(given):
         raise SpecError(f"priors: got {given!r}: must be a list of different names")
@@ -237,10 +238,10 @@ def measure(
             for world, one in now.items()
         }
         full = now["full"]
-        seen = observations(full, scenario, seeing=study.seeing, steps=steps, seed=study.seed)
+        seen = observations(full, scenario, thresholds=study.seeing, steps=steps, seed=study.seed)
         count = contexts_gamed(full, scenario, games=study.seeing.games)
         holds = true.pop("full")
-        evidence.append(_of(name, evidence_table(seen, holds, seed=study.seed)))
+        evidence.append(_of(name, likelihood_table(seen, holds, seed=study.seed)))
         if true:
             cause.append(_of(name, cause_table(seen, holds, true, seed=study.seed)))
         contexts.append(_of(name, by_contexts(count, holds, maximum=most)))

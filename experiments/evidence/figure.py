@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sim.analysis.hypotheses import HYPOTHESES
+from experiments.evidence.hypotheses import HYPOTHESES
 from sim.analysis.likelihood_ratios import FEWEST
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 from sim.utils.format import join_words, percent, shown
@@ -23,7 +23,7 @@ def ratios_figure(evidence: pd.DataFrame, cause: pd.DataFrame, *, name: str) -> 
     """Draw likelihood ratios with their intervals: rows observations, a panel per hypothesis.
 
     Args:
-        evidence: `sim.analysis.likelihood_ratios.evidence_table` of each prior, with `prior_name`.
+        evidence: `sim.analysis.likelihood_ratios.likelihood_table` of each prior, with `prior_name`.
         cause: `cause_table` likewise; where it has rows, an open mark is the ratio with what gaming
             feeds back cut.
         name: The scenario.

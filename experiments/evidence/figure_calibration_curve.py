@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.evidence.figure import MARKERS
-from sim.analysis.evidence_scores import Score
-from sim.analysis.hypotheses import HYPOTHESES
+from experiments.evidence.hypotheses import HYPOTHESES
+from experiments.evidence.scores import Score
 from sim.analysis.likelihood_ratios import FEWEST
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 from sim.utils.format import join_words, shown

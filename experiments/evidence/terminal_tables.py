@@ -9,12 +9,12 @@ import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
-from sim.analysis.hypotheses import HYPOTHESES
-from sim.analysis.observations import NOTHING
+from experiments.evidence.hypotheses import HYPOTHESES
+from sim.analysis.observations import NO_SIGN
 from sim.utils.format import percent, shown
 
 #: Besides the first observation, those whose causes are shown; cause.csv has all.
-_TOLD = ("games in 2 or more", "opaque gaming", "compliance gap", NOTHING)
+_TOLD = ("games in 2 or more", "opaque gaming", "compliance gap", NO_SIGN)
 
 
 def closing(evidence: pd.DataFrame, cause: pd.DataFrame, says: Mapping[str, str]) -> RenderableType:

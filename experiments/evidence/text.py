@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sim.analysis.evidence_scores import Score
+from experiments.evidence.scores import Score
 from sim.analysis.likelihood_ratios import FEWEST
-from sim.analysis.observations import NOTHING
+from sim.analysis.observations import NO_SIGN
 from sim.utils.format import join_words, percent, shown
 
 _STUDIED = ("misalignment", "near worst case")
@@ -26,7 +26,7 @@ def said(
     """Return paragraphs, by what they are about; tables as the command writes them.
 
     Args:
-        evidence: `evidence_table` for each prior, with a column `prior_name`.
+        evidence: `likelihood_table` for each prior, with a column `prior_name`.
         cause: `cause_table` likewise; may be empty.
         contexts: `by_contexts` likewise.
         scores: By prior and hypothesis.
@@ -94,7 +94,7 @@ def _of_prior(prior: object, rows: pd.DataFrame, contexts: pd.DataFrame, name: s
         f"Of all that may be seen, {strongest['observation']!r} has the highest "
         f"({_ratio(strongest)}) and {weakest['observation']!r} the lowest ({_ratio(weakest)}). "
     )
-    nothing = rows[rows["observation"] == NOTHING].iloc[0]
+    nothing = rows[rows["observation"] == NO_SIGN].iloc[0]
     text += f"Where nothing is seen, {percent(nothing['posterior'])} are left. "
     curve = contexts_sentence(contexts, name, str(prior))
     return text + (f"By the number of contexts, {curve}." if curve else "")

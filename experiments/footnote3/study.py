@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.footnote3.visibility import gaming_shares
-from sim.analysis.context_roles import ContextRoles, cast_of
+from sim.analysis.context_roles import ContextRoles, context_roles
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
@@ -112,7 +112,7 @@ class Study:
     @cached_property
     def cast(self) -> ContextRoles:
         """Which part each context plays."""
-        return cast_of(self.specs)
+        return context_roles(self.specs)
 
     @cached_property
     def watched(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pandas as pd
 from experiments.footnote3.map import HIDDEN, REGIMES, REMOVED, Map
 from experiments.footnote3.study import LEARNING_KEY, Case, Study
 from experiments.footnote3.visibility import KINDS
-from experiments.spread.crossings import finite
+from sim.cli.outputs import none_if_not_finite
 from sim.utils.format import join_words, percent, shown
 
 AXES = {True: "learning rate of capabilities", False: "opacity at the start (logit)"}
@@ -81,11 +81,11 @@ def _of_regime(one: Map, regime: int) -> dict[str, Any] | None:
     strength = one.strength[there]
     return {
         "share": float(there.mean()),
-        "strength": finite(np.median(strength)),
+        "strength": none_if_not_finite(np.median(strength)),
         "reversed": float((strength < 0.0).mean()),
         "gaming": float(one.gaming[there].mean()),
-        "unwritten": finite(one.unwritten[there].mean()),
-        "unwritten_without_penalty": finite(without[there].mean()),
+        "unwritten": none_if_not_finite(one.unwritten[there].mean()),
+        "unwritten_without_penalty": none_if_not_finite(without[there].mean()),
         "moving": float(one.moving[there].mean()),
     }
 

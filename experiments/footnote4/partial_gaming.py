@@ -30,7 +30,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.analysis.context_roles import cast_of
+from sim.analysis.context_roles import context_roles
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
@@ -159,7 +159,7 @@ def check_specs(specs: Specs) -> None:
             f"training.steps: got {specs.training.steps}: must be at least {MINIMUM_STEPS} for "
             "anything to be seen to last"
         )
-    cast_of(specs)
+    context_roles(specs)
 
 
 def try_cases(
@@ -221,7 +221,7 @@ def try_case(
 ) -> Outcome:
     """Train initially undecided agents under one assumption; arguments as for `try_cases`."""
     specs = apply_overrides(specs, case.settings)
-    cast = cast_of(specs)
+    cast = context_roles(specs)
     contexts = cast.paying
     steps = specs.training.steps
     program = undecided_program(

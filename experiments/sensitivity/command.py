@@ -18,6 +18,7 @@ from rich.text import Text
 
 from experiments.sensitivity.compare import Comparison, compare
 from experiments.sensitivity.figure import morris_figure, sensitivity_figure
+from experiments.sensitivity.methods import read_methods
 from experiments.sensitivity.outcomes import (
     LOCAL,
     WORST,
@@ -26,7 +27,6 @@ from experiments.sensitivity.outcomes import (
     read_assumptions,
 )
 from experiments.sensitivity.text import MEASURE, label, said, title
-from sim.analysis.after import PostTraining
 from sim.analysis.sensitivity import (
     Indices,
     Method,
@@ -34,9 +34,9 @@ from sim.analysis.sensitivity import (
     analyse,
     convergence,
     morris_sample,
-    read_methods,
     sobol_sample,
 )
+from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import make_executor, read_place, read_study
 from sim.cli.help import keys_of, study_help
@@ -234,7 +234,7 @@ def write(
         directory / "provenance.json",
         {
             "study": study.described(),
-            **study.after.described(),
+            **study.after.to_dict(),
             "sweeps": {method: sweep.described for method, sweep in sweeps.items()},
         },
     )

@@ -21,10 +21,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sim.analysis.after import PostTraining
+from sim.analysis.counterfactuals import moment_of
 from sim.analysis.sensitivity import Sample
-from sim.analysis.summary_moment import moment_of
-from sim.analysis.worst_case import TERMS, worst_case_at
+from sim.analysis.worst_case import TERMS, PostTraining, worst_case_at
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
 from sim.specs.keys import full_key, is_vectorisable

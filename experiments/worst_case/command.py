@@ -27,7 +27,8 @@ from experiments.worst_case.funnel_moves import (
 from experiments.worst_case.funnel_text import deployed_paragraph, said, said_of_moves
 from experiments.worst_case.study import Funnel, funnel
 from experiments.worst_case.terminal_tables import closing
-from sim.analysis.after import PostTraining
+from experiments.worst_case.visibility import turned
+from sim.analysis.worst_case import PostTraining
 from sim.cli.after_training import AFTER_KEYS, pop_after
 from sim.cli.compose import read_study
 from sim.cli.help import keys_of, study_help
@@ -86,7 +87,7 @@ class Study:
         """Return what is asked for, as plain data, for the provenance."""
         own = {key: getattr(self, key) for key in KEYS}
         study = {**own, "moves": [move.name for move in self.moves]}
-        return describe(self.specs, **self.after.described(), study=study)
+        return describe(self.specs, **self.after.to_dict(), study=study)
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _funnel_of(study: Study, run: Run, *, progress: Callable[[float], None]) -> 
         found,
         oversight=study.after.oversight,
         deployment=study.after.deployment,
-        most=study.deployments,
+        maximum=study.deployments,
         replicates=study.replicates,
         seed=study.seed,
         progress=deploying,
@@ -232,5 +233,5 @@ def _audit(found: Funnel) -> dict[str, Any]:
     return {
         "deployed": int(audited.deployed.sum()),
         "retrained": int(audited.retrained.sum()),
-        "turned": audited.turned(),
+        "turned": turned(audited),
     }

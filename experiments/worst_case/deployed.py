@@ -38,7 +38,7 @@ def deploy_attempting(
     *,
     oversight: Oversight | Mapping[str, object] | None = None,
     deployment: Deployment | Mapping[str, object] | None = None,
-    most: int,
+    maximum: int,
     replicates: int,
     seed: int,
     progress: Callable[[float], None] | None = None,
@@ -53,7 +53,7 @@ def deploy_attempting(
             down to those with the least.
         oversight: What stood in the way; of it, control is left.
         deployment: How many copies, who hears whom, what a takeover needs.
-        most: How many agents at most.
+        maximum: How many agents at maximum.
         replicates: How many deployments of each.
         seed: Of all random draws.
         progress: Told the share that is done.
@@ -70,9 +70,9 @@ def deploy_attempting(
     conditions = dict(zip(STAGES, found.conditions.T, strict=True))
     ready = np.flatnonzero(conditions["deployed"] & conditions["attempts"])
     ranked = ready[np.argsort(-found.luck[ready], kind="stable")]
-    if not len(ranked) or not most:
+    if not len(ranked) or not maximum:
         return pd.DataFrame(columns=list(COLUMNS))
-    places = np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(np.intp)
+    places = np.linspace(0, len(ranked) - 1, min(maximum, len(ranked))).round().astype(np.intp)
     chosen = ranked[places]
     # Mesa changes how multiprocessing starts processes, so it is imported only when it is needed.
     from sim.abm.batch import Case, deploy_all

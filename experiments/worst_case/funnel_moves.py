@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from experiments.worst_case.study import GAMING, STAGES, Funnel, funnel
-from sim.analysis.after import PostTraining
+from experiments.worst_case.visibility import turned
 from sim.analysis.audit import FINDERS
-from sim.analysis.worst_case import Thresholds
+from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.agent import TRAITS
@@ -123,7 +123,7 @@ class Moved:
         frame: Its stages (`experiments.worst_case.study.stage_frame`).
         by_gaming: And by how much agents game (`gaming_frame`).
         expected: The expected number of successes, of `Funnel.expected`.
-        turned: How retrained agents gamed before and after (`Audited.turned`).
+        turned: How retrained agents gamed before and after (`visibility.turned`).
     """
 
     move: Move
@@ -153,7 +153,7 @@ class Moved:
             frame=found.frame(),
             by_gaming=found.by_gaming(),
             expected=found.expected,
-            turned=found.audited.turned(),
+            turned=turned(found.audited),
         )
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 from experiments.worst_case.binding import NOTHING
 from experiments.worst_case.funnel_moves import Moved
 from experiments.worst_case.study import AFTERWARDS, GAMING, STAGES, Funnel
-from sim.analysis.audit import FINDERS, WAYS, Audited
+from experiments.worst_case.visibility import WAYS, turned
+from sim.analysis.audit import FINDERS, AuditResult
 from sim.analysis.worst_case import TERMS
 from sim.utils.format import join_words, percent
 
@@ -130,10 +131,10 @@ def beside_paragraph(
     return " ".join(says)
 
 
-def audit_paragraph(audited: Audited) -> str:
+def audit_paragraph(audited: AuditResult) -> str:
     """Say whom the audit finds, and what retraining did."""
     agents = len(audited.deployed)
-    first = audited.found_first.mean(axis=0)
+    first = audited.first_findings.mean(axis=0)
     names = [
         f"{name.replace('_', ' ')} {percent(s)}" for name, s in zip(FINDERS, first, strict=True)
     ]
@@ -143,13 +144,13 @@ def audit_paragraph(audited: Audited) -> str:
     ]
     gaming = audited.before["reach"].values > 0.0
     if gaming.any() and not gaming.all():
-        found = np.asarray(audited.found_first.any(axis=1))
+        found = np.asarray(audited.first_findings.any(axis=1))
         says.append(
             f"Something is found in {percent(float(found[gaming].mean()))} of agents that game "
             f"and in {percent(float(found[~gaming].mean()))} of those that do not."
         )
     if audited.retrained.any():
-        says.append(turned_sentence(audited.turned()))
+        says.append(turned_sentence(turned(audited)))
     return " ".join(says)
 
 

@@ -30,7 +30,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.audit import Audited, audit
+from sim.analysis.audit import AuditResult, audit
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
@@ -66,7 +66,7 @@ class Funnel:
 
     conditions: Flags
     gaming: NDArray[np.int_]
-    audited: Audited
+    audited: AuditResult
     case: xr.Dataset
     luck: Array
 

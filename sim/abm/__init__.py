@@ -1,1 +1,1 @@
-"""Floor 3: Mesa worlds. Training, whose agents are views on the arrays of the engines."""
+"""Mesa models: training, whose agents are views on the arrays of the engines, and deployment."""

@@ -1,8 +1,8 @@
-"""Many deployments: how often they end in a takeover, are caught, or lie dormant."""
+"""Batches of deployments: how often they end in a takeover, are caught, or lie dormant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.abm.deployment_model import CAUGHT_BY, MOST_REPLICATES, SERIES, DeploymentWorld
+from sim.abm.deployment_model import CAUGHT_BY, MOST_REPLICATES, OUTCOMES, SERIES, DeploymentWorld
 from sim.abm.graphs import neighbours_of
 from sim.abm.profiles import Profile
 from sim.simulation import MOST_SEED
@@ -21,28 +21,29 @@ from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.utils.intervals import binomial_interval
 from sim.utils.parallel import parallel_map, usable_processors
+from sim.utils.progress import ProgressOption, progress_reporter
 
 Array = NDArray[np.float64]
 
-#: A chunk, which is what Ctrl-C can cost, has at most so many ticks of copies ...
+#: Ticks of copies in a chunk, at most; a chunk is the work that Ctrl-C can lose.
 _CHUNK = 400_000
-#: ... of which to make a world costs as much as this many ...
+#: Ticks of copies that cost as much as the creation of a world.
 _WORLD = 3_000
-#: ... and with fewer in all, no other process is started, which takes seconds.
+#: Below this many ticks of copies in all, no other process is started, which takes seconds.
 _FEW = 3_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcomes:
-    """What came of many deployments.
+    """Outcomes of a batch of deployments.
 
     Attributes:
         outcome: `takeover`, `caught` or `dormant`, for each replicate [R].
         found_by: What it was caught by, for each replicate [R]; "" if it was not.
         tick: In which tick the outcome was known [R]; 0: before deployment.
-        series: Means over replicates, by name (`sim.abm.deployment_model.SERIES`), at the start
-            and after each tick [ticks + 1]; a deployment that is over stays as it was.
-        seed: Of all random draws.
+        series: Means over replicates [ticks + 1], by name (`sim.abm.deployment_model.SERIES`), at
+            the start and after each tick; a deployment that is over counts as at its end.
+        seed: Seed of all random draws.
     """
 
     outcome: NDArray[np.str_]
@@ -51,17 +52,21 @@ class Outcomes:
     series: Mapping[str, Array]
     seed: int
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}={self.count(name)}" for name in OUTCOMES)
+        return f"Outcomes(replicates={self.replicates}, {counts}, seed={self.seed})"
+
     @property
     def replicates(self) -> int:
-        """R, how many deployments there were."""
+        """R, the number of deployments."""
         return len(self.outcome)
 
     def count(self, outcome: str) -> int:
-        """Return how many ended in `takeover`, `caught` or `dormant`."""
+        """Return how many deployments ended in `takeover`, `caught` or `dormant`."""
         return int((self.outcome == outcome).sum())
 
     def share(self, outcome: str) -> float:
-        """Return the share of these."""
+        """Return the share of deployments that ended so."""
         return self.count(outcome) / self.replicates
 
     def interval(self, outcome: str, *, level: float = 0.95) -> tuple[float, float]:
@@ -76,7 +81,7 @@ class Outcomes:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Deployments that differ in nothing but their draws; the arguments of `deploy`."""
+    """Arguments of `deploy` for one of several batches."""
 
     profiles: Profile | Sequence[Profile]
     scenario: Scenario | str | Mapping[str, object]
@@ -100,26 +105,24 @@ def deploy(
     willing: bool | None = None,
     graph: Any = None,
     workers: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: ProgressOption = None,
 ) -> Outcomes:
-    """Deploy copies many times over and count what comes of it.
+    """Simulate many deployments of the same copies, and return their outcomes.
 
     Args:
-        profiles: What the copies are made of (`sim.abm.profiles`); they take them in turn.
-        scenario: What they are deployed in.
-        oversight: What stands in the way; the defaults of `sim.Oversight`.
-        deployment: How many copies, and so on; the defaults of `sim.Deployment`.
-        interventions: What is done to these two, once; all else is left out. A profile does not
-            know what was done to the run that it is from; say it again, as in
-            `interventions=result.provenance["interventions"]`.
-        replicates: How many deployments. They share the seed and differ in every draw; one more
-            changes none of the others.
-        seed: Of all random draws.
+        profiles: Profiles of the copies (`sim.abm.profiles`), which take them in turn.
+        scenario: The scenario of the deployment.
+        oversight: The defaults of `sim.Oversight` if None.
+        deployment: The defaults of `sim.Deployment` if None.
+        interventions: On these two; others have no effect here. Profiles do not hold those of
+            their run; pass them again: `interventions=result.provenance["interventions"]`.
+        replicates: How many deployments; the first few are the same, however many there are.
+        seed: Seed of all random draws.
         willing: Whether copies attempt a takeover; None: as their profiles say.
-        graph: A networkx graph of the copies; goes before what the deployment says.
-        workers: How many processes; None: as many as there are processors to use, or this one
-            alone where the work is small. What comes out does not depend on it.
-        progress: Told the share that is done.
+        graph: A networkx graph of the copies; takes precedence over that of the deployment.
+        workers: How many processes, on which outcomes do not depend; None: one for each usable
+            processor, or this one alone where the work is small.
+        progress: True for a line on standard error, or a function of the share that is done.
 
     Raises:
         SpecError: The input cannot be used; one line says why.
@@ -135,8 +138,7 @@ def deploy(
         willing=willing,
         graph=graph,
     )
-    (outcomes,) = deploy_all([case], seed=seed, workers=workers, progress=progress)
-    return outcomes
+    return deploy_all([case], seed=seed, workers=workers, progress=progress)[0]
 
 
 def deploy_all(
@@ -144,109 +146,87 @@ def deploy_all(
     *,
     seed: int = 0,
     workers: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: ProgressOption = None,
 ) -> list[Outcomes]:
-    """Do the deployments of many cases side by side; arguments and errors as `deploy`.
+    """Return the outcomes of several cases, in order; arguments and errors as `deploy`.
 
     All cases share their draws, so that a copy with the same number has the same luck in each.
     """
     check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
     if workers is not None:
         check_whole("workers", workers, minimum=1)
-    told = [_checked(case, seed=int(seed)) for case in cases]
-    chunks: list[tuple[int, range]] = []
+    worlds = [_world_arguments(case, seed=int(seed)) for case in cases]
+    jobs: list[tuple[Mapping[str, Any], range]] = []
+    chunks_of_case: list[slice] = []
     work = 0
-    for number, (case, arguments) in enumerate(zip(cases, told, strict=True)):
-        each = _WORLD + arguments["deployment"].copies * arguments["deployment"].ticks
-        size = max(1, _CHUNK // each)
-        work += case.replicates * each
+    for case, arguments in zip(cases, worlds, strict=True):
+        cost = _WORLD + arguments["deployment"].copies * arguments["deployment"].ticks
+        size = max(1, _CHUNK // cost)
+        work += case.replicates * cost
         starts = range(0, case.replicates, size)
-        chunks += [(number, range(at, min(at + size, case.replicates))) for at in starts]
+        chunks_of_case.append(slice(len(jobs), len(jobs) + len(starts)))
+        jobs += [(arguments, range(at, min(at + size, case.replicates))) for at in starts]
     if workers is None:
         workers = 1 if work < _FEW else usable_processors()
-    jobs = [(told[number], chunk) for number, chunk in chunks]
-    parts = parallel_map(_some, jobs, workers=workers, progress=progress)
-    return [
-        _together([parts[i] for i, (of, _) in enumerate(chunks) if of == number], seed=int(seed))
-        for number in range(len(cases))
-    ]
+    with progress_reporter(progress, "deployments") as report:
+        chunks = parallel_map(_simulate_chunk, jobs, workers=workers, progress=report)
+    return [_merge(chunks[of_case], seed=int(seed)) for of_case in chunks_of_case]
 
 
-def _checked(case: Case, *, seed: int) -> dict[str, Any]:
-    """Return the arguments of a case's worlds, all of which can be sent to other processes."""
+def _world_arguments(case: Case, *, seed: int) -> dict[str, Any]:
+    """Return the arguments of a case's worlds, in a form that other processes can receive."""
     check_whole("replicates", case.replicates, minimum=1, maximum=MOST_REPLICATES)
-    first = DeploymentWorld(
-        case.profiles,
-        scenario=case.scenario,
-        oversight=case.oversight,
-        deployment=case.deployment,
-        interventions=case.interventions,
-        willing=case.willing,
-        graph=case.graph,
-        rng=seed,
-    )
-    asked = first.deployment
-    if case.graph is not None and asked.copies > 1:
-        heard = neighbours_of(asked, seed=seed, graph=case.graph) or []
-        edges = [(a, b) for a, others in enumerate(heard) for b in others if a < b]
-        asked = asked.replace(edges=edges)
-    _forget(first)
+    arguments = {name: value for name, value in vars(case).items() if name != "replicates"}
+    world = DeploymentWorld(**arguments, rng=seed)
+    deployment = world.deployment
+    if case.graph is not None and deployment.copies > 1:
+        neighbours = neighbours_of(deployment, seed=seed, graph=case.graph) or []
+        edges = [(a, b) for a, row in enumerate(neighbours) for b in row if a < b]
+        deployment = deployment.replace(edges=edges)
+    _release(world)
     return {
         "profiles": case.profiles,
-        "scenario": first.scenario_spec,
-        "oversight": first.oversight,
-        "deployment": asked,
+        "scenario": world.scenario_spec,
+        "oversight": world.oversight,
+        "deployment": deployment,
         "willing": case.willing,
         "rng": seed,
-        "collect_every": asked.ticks,
+        "collect_every": deployment.ticks,
     }
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What came of some replicates, in their order; series are sums over them [names, ticks]."""
-
-    outcome: list[str]
-    found_by: list[str]
-    tick: list[int]
-    series: NDArray[np.int64]
+#: Outcome, finder and tick of some replicates, and the sums of their series [names, ticks + 1].
+_Chunk = tuple[list[tuple[str, str, int]], NDArray[np.int64]]
 
 
-def _together(parts: Sequence[_Part], *, seed: int) -> Outcomes:
-    outcome = np.array([one for part in parts for one in part.outcome])
-    total = np.sum([part.series for part in parts], axis=0)
+def _simulate_chunk(job: tuple[Mapping[str, Any], range]) -> _Chunk:
+    arguments, replicates = job
+    ends = []
+    series = np.zeros((len(SERIES), arguments["deployment"].ticks + 1), np.int64)
+    for replicate in replicates:
+        world = DeploymentWorld(**arguments, replicate=replicate)
+        while world.running:
+            series[:, world.steps] += [getattr(world, name) for name in SERIES]
+            world.step()
+        counts = np.array([getattr(world, name) for name in SERIES])
+        series[:, world.steps :] += counts[:, None]
+        ends.append((str(world.outcome), world.found_by, world.steps))
+        _release(world)
+    return ends, series
+
+
+def _merge(chunks: Sequence[_Chunk], *, seed: int) -> Outcomes:
+    outcome, found_by, tick = zip(*(end for ends, _ in chunks for end in ends), strict=True)
+    total = np.sum([series for _, series in chunks], axis=0)
     return Outcomes(
-        outcome=outcome,
-        found_by=np.array([one for part in parts for one in part.found_by]),
-        tick=np.array([one for part in parts for one in part.tick]),
+        outcome=np.array(outcome),
+        found_by=np.array(found_by),
+        tick=np.array(tick),
         series=dict(zip(SERIES, total / len(outcome), strict=True)),
         seed=seed,
     )
 
 
-def _some(job: tuple[Mapping[str, Any], range]) -> _Part:
-    """Do the deployments of a chunk."""
-    told, chunk = job
-    ticks = told["deployment"].ticks
-    part = _Part([], [], [], np.zeros((len(SERIES), ticks + 1), np.int64))
-    for replicate in chunk:
-        world = DeploymentWorld(**told, replicate=replicate)
-        while world.running:
-            part.series[:, world.steps] += (counts := _counts(world))
-            world.step()
-        counts = _counts(world)
-        part.series[:, world.steps :] += np.array(counts)[:, None]
-        part.outcome.append(str(world.outcome))
-        part.found_by.append(world.found_by)
-        part.tick.append(world.steps)
-        _forget(world)
-    return part
-
-
-def _counts(world: DeploymentWorld) -> tuple[int, ...]:
-    return world.ready, world.acting, world.quarantined, world.catches
-
-
-def _forget(world: DeploymentWorld) -> None:
-    """Let a world go: up to Mesa 3.3 the class of agents holds every model that ever was."""
+def _release(world: DeploymentWorld) -> None:
+    """Release a world: up to Mesa 3.3 the class of agents keeps a reference to every model."""
     getattr(mesa.Agent, "_ids", {}).pop(world, None)

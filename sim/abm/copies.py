@@ -1,56 +1,54 @@
-"""Who is in a deployment: copies of trained agents, and monitors that audit what they do."""
+"""Agents of a deployment: copies of trained models, and monitors that audit what they do."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import mesa
+import numpy as np
+from numpy.typing import NDArray
 
 from sim.abm.profiles import Profile
+from sim.specs.scenario import Scenario
 
-if TYPE_CHECKING:
-    from sim.abm.deployment_model import DeploymentWorld
+Uniforms = NDArray[np.float64]
 
-#: What a copy may meet in a tick: a context that tempts it, and one in which it is caught slipping.
+#: Bits of what a copy meets in a tick: a context that tempts it, and one in which it is caught.
 TEMPTED, SLIPPED = 1, 2
 
 
 class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
     """A deployed copy of a trained agent.
 
-    Its `step` is to meet what this tick has for it, which is drawn beforehand, for many ticks at
-    once. To step it again in the same tick changes nothing. To remove it ends its deployment.
+    `step` applies the encounter of this tick, which is drawn in advance; another call in the same
+    tick changes nothing. `remove` ends the deployment of the copy.
 
     Attributes:
-        profile: What it is made of.
+        profile: Capabilities and dispositions of the trained agent.
         coordinates: Whether it sends and understands signals; drawn once.
-        ready: It has met an opportunity, and will act when it expects a quorum.
+        ready: It has met an opportunity, and acts when it expects a quorum.
         quarantined: It was caught.
         acted: It has acted at least once.
-        neighbours: Whom it hears; None: everyone.
-        found_chance: Chance that an audit of it finds something: o (1 − k_subversion).
+        neighbours: The copies that it hears; None: all.
+        found_chance: Probability that an audit of it finds something: o (1 − k_subversion).
+        encounters: `TEMPTED` and `SLIPPED`, one byte for each tick that has been drawn.
     """
 
-    model: DeploymentWorld
+    model: Any  # a DeploymentWorld, whose module imports this one
 
     def __init__(
-        self, model: DeploymentWorld, profile: Profile, coordinates: bool, found_chance: float
+        self, model: Any, profile: Profile, *, coordinates: bool, found_chance: float
     ) -> None:
-        """Deploy a copy, who hears nobody yet."""
+        """Deploy a copy that hears no other yet."""
         super().__init__(model)
-        self.profile = profile
-        self.coordinates = coordinates
-        self.found_chance = found_chance
-        self.ready = False
-        self.quarantined = False
-        self.acted = False
+        self.profile, self.coordinates, self.found_chance = profile, coordinates, found_chance
+        self.ready = self.quarantined = self.acted = False
         self.neighbours: tuple[Copy, ...] | None = ()
-        #: One byte for each tick that has been drawn; `model.moment` says which is now.
-        self.meets = b"\0"
-        self._heard = 0
-        self._enough = math.inf
+        self.encounters = b"\0"
+        self._local_signals = 0
+        self._signals_needed = math.inf
 
     @property
     def row(self) -> int:
@@ -58,38 +56,40 @@ class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         return int(self.unique_id) - 1
 
     @property
-    def heard(self) -> int:
-        """How many ready copies it knows of, itself included."""
-        return self.model.signals if self.neighbours is None else self._heard
+    def signals(self) -> int:
+        """Number of ready copies that it knows of, itself included."""
+        return int(self.model.signals if self.neighbours is None else self._local_signals)
 
     @property
     def expects_quorum(self) -> bool:
-        """Whether it acts: what it hears, extrapolated to all copies, is a quorum."""
-        return self.ready and self.coordinates and self.heard >= self._enough
+        """Whether it acts: the signals it hears, extrapolated to all copies, are a quorum."""
+        return self.ready and self.coordinates and self.signals >= self._signals_needed
 
-    def hear(self, neighbours: Sequence[Copy] | None) -> None:
-        """Let it hear others; None: everyone.
+    def connect(self, neighbours: Sequence[Copy] | None) -> None:
+        """Set the copies that it hears; None: all.
 
-        Who hears a few takes them for all: `count` ready ones among 1 + degree stand for
-        count · M / (1 + degree). Who hears nobody knows of itself alone.
+        Few neighbours are extrapolated to all copies: `count` ready ones among 1 + degree stand
+        for count · M / (1 + degree). A copy without neighbours knows of itself alone.
         """
         self.neighbours = None if neighbours is None else tuple(neighbours)
         needed, copies = self.model.deployment.needed, self.model.deployment.copies
         if self.neighbours is None:
-            self._enough = needed
+            self._signals_needed = needed
         elif self.neighbours:
-            self._enough = -(-needed * (1 + len(self.neighbours)) // copies)
+            self._signals_needed = -(-needed * (1 + len(self.neighbours)) // copies)
         else:
-            self._enough = 1 if needed <= 1 else math.inf
+            self._signals_needed = 1 if needed <= 1 else math.inf
 
     def step(self) -> None:
-        """Meet what this tick has for it."""
+        """Get ready if this tick tempts it, and be quarantined if it is caught slipping."""
         if self.quarantined:
             return
-        met = self.meets[self.model.moment]
-        if met & TEMPTED and not self.ready:
-            self._get_ready()
-        if met & SLIPPED:
+        encounter = self.encounters[self.model.tick_index]
+        if encounter & TEMPTED and not self.ready:
+            self.ready = True
+            self.model.ready += 1
+            self._signal(1)
+        if encounter & SLIPPED:
             self.quarantine()
 
     def quarantine(self) -> None:
@@ -105,58 +105,78 @@ class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         self._withdraw()
         super().remove()
 
-    def _get_ready(self) -> None:
-        self.ready = True
-        self.model.ready += 1
-        if self.coordinates:
-            self._signal(1)
-
     def _withdraw(self) -> None:
         if self.ready:
             self.ready = False
             self.model.ready -= 1
-            if self.coordinates:
-                self._signal(-1)
+            self._signal(-1)
 
     def _signal(self, change: int) -> None:
-        self.model.changed = True
+        if not self.coordinates:
+            return
+        self.model.signals_changed = True
         if self.neighbours is None:
             self.model.signals += change
             return
-        self._heard += change
-        for other in self.neighbours:
-            other._heard += change
+        self._local_signals += change
+        for neighbour in self.neighbours:
+            neighbour._local_signals += change
 
 
 class Monitor(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
     """A monitor, which audits one participant of every act.
 
     Attributes:
-        audits: How many it has made.
-        found: In how many it found something.
-        ready, quarantined, acted: What copies are and do; a monitor never.
+        audits: How many audits it has made.
+        findings: In how many it found something.
+        ready, quarantined, acted: False; for collectors that read them of all agents.
     """
 
-    model: DeploymentWorld
     ready = quarantined = acted = False
 
-    def __init__(self, model: DeploymentWorld) -> None:
-        """Post a monitor."""
+    def __init__(self, model: Any) -> None:
+        """Create a monitor that has made no audit."""
         super().__init__(model)
-        self.audits = 0
-        self.found = 0
+        self.audits = self.findings = 0
 
-    def audit(self, participants: Sequence[Copy], *, which: float, luck: float) -> Copy | None:
-        """Look at one participant of an act; return it if something was found.
+    def audit(self, participants: Sequence[Copy], *, position: float, luck: float) -> Copy | None:
+        """Audit one participant of an act; return it if something was found.
 
-        Args:
-            participants: Who acted.
-            which: Uniform draw in [0, 1): who is looked at.
-            luck: Uniform draw in [0, 1): it is found if this is below its `found_chance`.
+        `position` and `luck` are uniform draws in [0, 1): of the participant, and of the finding.
         """
-        one = participants[int(which * len(participants))]
+        participant = participants[int(position * len(participants))]
         self.audits += 1
-        if luck >= one.found_chance:
+        if luck >= participant.found_chance:
             return None
-        self.found += 1
-        return one
+        self.findings += 1
+        return participant
+
+
+def encounters_of(
+    profiles: Sequence[Profile],
+    shares: Mapping[str, float],
+    scenario: Scenario,
+    context: Uniforms,
+    slip: Uniforms,
+) -> NDArray[np.uint8]:
+    """Return `TEMPTED` and `SLIPPED` [copies, ticks] from uniform draws [ticks, copies].
+
+    Args:
+        profiles: Copy number i has the profile at i modulo their number.
+        shares: Shares of the contexts that the copies meet, by name; they sum to 1.
+        scenario: Has the probability that a context is monitored.
+        context: Draws of the contexts.
+        slip: Draws of slips that a monitor catches.
+    """
+    encounters = np.zeros(context.T.shape, np.uint8)
+    if not shares:
+        return encounters
+    upper = np.cumsum(list(shares.values()))
+    places = np.minimum(np.searchsorted(upper, context.T, side="right"), len(upper) - 1)
+    monitor = {name: scenario.contexts[name].monitor for name in shares}
+    tempted = [[p.attempts and name in p.tempting for name in shares] for p in profiles]
+    slips = [[monitor[name] * p.slip[name] for name in shares] for p in profiles]
+    profile = (np.arange(len(encounters)) % len(profiles))[:, None]
+    encounters += np.uint8(TEMPTED) * np.array(tempted)[profile, places]
+    encounters += np.uint8(SLIPPED) * (np.array(slips)[profile, places] > slip.T)
+    return encounters

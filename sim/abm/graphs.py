@@ -1,4 +1,4 @@
-"""Who hears whom: the communication graph of deployed copies (MODEL.md section 6)."""
+"""The communication graph of deployed copies (MODEL.md section 6)."""
 
 from __future__ import annotations
 
@@ -14,73 +14,66 @@ from sim.specs.errors import SpecError
 #: For each copy, the copies that it hears, in order.
 Neighbours = list[tuple[int, ...]]
 
-#: So many copies are named where a graph leaves some out.
-_NAMED = 2
+#: How many copies an error names where a graph leaves some out.
+_LISTED_COPIES = 2
 
 
 def neighbours_of(
     deployment: Deployment, *, seed: int, replicate: int = 0, graph: Any = None
 ) -> Neighbours | None:
-    """Return whom each copy hears.
+    """Return the neighbours that each copy hears, a tuple for each; None: all hear all.
 
     Args:
-        deployment: Its `edges` go before its `graph`.
-        seed: Of the shortcuts of a small world.
+        deployment: Its `edges` take precedence over its `graph`.
+        seed: Seed of the shortcuts of a small world.
         replicate: Each replicate has a small world of its own.
-        graph: An undirected networkx graph of the copies 0 to M − 1, which goes before both.
-
-    Returns:
-        A list for each copy; None: everyone hears all others.
+        graph: An undirected networkx graph of the copies 0 to M − 1; takes precedence over both.
 
     Raises:
-        SpecError: A graph of the user's own does not have the copies for nodes, or leaves some out.
+        SpecError: The nodes of a user's graph are not the copies, or a copy has no neighbour.
     """
     if graph is not None:
-        return _of_graph(graph, deployment.copies, where="graph")
+        return _checked_neighbours(graph, deployment.copies, path="graph")
     if deployment.edges is not None:
-        own = nx.Graph()
-        own.add_nodes_from(range(deployment.copies))
-        own.add_edges_from(deployment.edges)
-        return _of_graph(own, deployment.copies, where="deployment.edges")
+        graph = nx.Graph()
+        graph.add_nodes_from(range(deployment.copies))
+        graph.add_edges_from(deployment.edges)
+        return _checked_neighbours(graph, deployment.copies, path="deployment.edges")
     if deployment.graph == "complete":
         return None
     if deployment.graph == "none" or deployment.copies == 1:
         return [() for _ in range(deployment.copies)]
-    return _sorted(
-        small_world(
-            deployment.copies,
-            neighbours=deployment.neighbours,
-            rewiring=deployment.rewiring,
-            seed=seed,
-            replicate=replicate,
-        )
+    graph = small_world(
+        deployment.copies,
+        neighbours=deployment.neighbours,
+        rewiring=deployment.rewiring,
+        seed=seed,
+        replicate=replicate,
     )
+    return _sorted(graph)
 
 
 def small_world(
     copies: int, *, neighbours: int, rewiring: float, seed: int, replicate: int = 0
 ) -> Any:
-    """Return a small world: a ring in which some links are rewired to be shortcuts.
+    """Return a small world, a networkx graph: a ring in which some links are rewired.
 
-    That of Watts and Strogatz ("Collective dynamics of 'small-world' networks", 1998), with this
-    project's own random draws. Every copy keeps its half of the links, so nobody is left out.
+    After Watts and Strogatz, "Collective dynamics of 'small-world' networks" (1998). Every copy
+    keeps its half of the links, so that all stay connected to some other.
 
     Args:
         copies: M.
-        neighbours: Of each copy before rewiring; even, from 2 to M − 1.
-        rewiring: Chance that a link is a shortcut.
-        seed: Of the shortcuts.
-        replicate: Other replicates have other shortcuts.
-
-    Returns:
-        A networkx graph.
+        neighbours: Neighbours of each copy before rewiring; even, from 2 to M − 1.
+        rewiring: Probability that a link is rewired.
+        seed: Seed of the rewiring.
+        replicate: Other replicates are rewired otherwise.
     """
     graph = nx.Graph()
     graph.add_nodes_from(range(copies))
-    reach = range(1, neighbours // 2 + 1)
-    graph.add_edges_from((copy, (copy + hop) % copies) for hop in reach for copy in range(copies))
-    for hop in reach:
-        rewired, where = uniform_pair(
+    hops = range(1, neighbours // 2 + 1)
+    graph.add_edges_from((copy, (copy + hop) % copies) for hop in hops for copy in range(copies))
+    for hop in hops:
+        rewired, position = uniform_pair(
             seed=seed,
             stream="deployment.graph",
             rows=np.arange(copies),
@@ -88,42 +81,42 @@ def small_world(
             draw=replicate,
         )
         for copy in np.flatnonzero(rewired < rewiring).tolist():
-            known = sorted({copy, *graph[copy]})
-            if len(known) == copies:
+            excluded = sorted({copy, *graph[copy]})
+            if len(excluded) == copies:
                 continue
-            target = int(where[copy] * (copies - len(known)))
-            for taken in known:
-                target += taken <= target
+            target = int(position[copy] * (copies - len(excluded)))
+            for neighbour in excluded:
+                target += neighbour <= target
             graph.remove_edge(copy, (copy + hop) % copies)
             graph.add_edge(copy, target)
     return graph
 
 
-def _of_graph(graph: Any, copies: int, *, where: str) -> Neighbours:
+def _checked_neighbours(graph: Any, copies: int, *, path: str) -> Neighbours:
     if not isinstance(graph, nx.Graph) or graph.is_directed():
-        raise SpecError(f"{where}: must be an undirected networkx graph of the copies")
+        raise SpecError(f"{path}: must be an undirected networkx graph of the copies")
     nodes = set(graph.nodes)
-    strange = [node for node in graph.nodes if node not in range(copies)]
-    if strange:
+    unknown = [node for node in graph.nodes if node not in range(copies)]
+    if unknown:
         raise SpecError(
-            f"{where}: there is no copy {strange[0]!r}; the {copies} copies are 0 to {copies - 1}"
+            f"{path}: there is no copy {unknown[0]!r}; the {copies} copies are 0 to {copies - 1}"
         )
-    out = [copy for copy in range(copies) if copy not in nodes]
-    if out:
-        raise SpecError(f"{where}: leaves copies out: {_named(out)}")
-    alone = [copy for copy in range(copies) if not set(graph[copy]) - {copy}]
-    if alone and copies > 1:
+    missing = [copy for copy in range(copies) if copy not in nodes]
+    if missing:
+        raise SpecError(f"{path}: leaves copies out: {_first_few(missing)}")
+    isolated = [copy for copy in range(copies) if not set(graph[copy]) - {copy}]
+    if isolated and copies > 1:
         raise SpecError(
-            f"{where}: leaves copies without a neighbour: {_named(alone)}; say "
+            f"{path}: leaves copies without a neighbour: {_first_few(isolated)}; say "
             "deployment.graph=none where nobody is to hear anybody"
         )
     return _sorted(graph)
 
 
-def _named(copies: list[int]) -> str:
-    shown = ", ".join(map(str, copies[:_NAMED]))
-    more = len(copies) - _NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+def _first_few(copies: list[int]) -> str:
+    names = ", ".join(map(str, copies[:_LISTED_COPIES]))
+    more = len(copies) - _LISTED_COPIES
+    return f"{names} and {more} more" if more > 0 else names
 
 
 def _sorted(graph: Any) -> Neighbours:

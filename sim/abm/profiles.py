@@ -1,28 +1,31 @@
-"""Profiles: what deployed copies are made of (MODEL.md section 6)."""
+"""Profiles of deployed copies, and their audit before deployment (MODEL.md section 6)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from sim.dynamics.randomness import uniform_pair
 from sim.result import Result
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.oversight import FACED_WITH, Oversight, OversightStep
+from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight, OversightStep
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
 from sim.takeover import moment, pass_probability, prospects
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Profile:
-    """What a copy of a trained agent brings along.
+    """Capabilities and dispositions that a copy takes over from a trained agent.
 
     Attributes:
         agent: The agent's number in the run that trained it.
         attempts: Whether it attempts a takeover.
         capabilities: k, by name.
-        slip: Chance of a response that does not look best, by context.
+        slip: Probability of a response that does not look best, by context.
         tempting: Contexts in which its values prefer a subversive response to looking good.
     """
 
@@ -33,11 +36,7 @@ class Profile:
     tempting: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse chances that are none, and capabilities that are missing.
-
-        Raises:
-            SpecError: One line: what was wrong, where, what is allowed.
-        """
+        """Raise a `SpecError` for a missing capability, or a number that is no probability."""
         for name in CAPABILITIES:
             if name not in self.capabilities:
                 raise SpecError(f"profile of agent {self.agent}: has no capability {name}")
@@ -49,26 +48,30 @@ class Profile:
                         "from 0 to 1"
                     )
 
+    def __repr__(self) -> str:
+        capabilities = ", ".join(f"{name}={self.capabilities[name]:.3g}" for name in CAPABILITIES)
+        return (
+            f"Profile(agent={self.agent}, attempts={self.attempts}, {capabilities}, "
+            f"tempting={self.tempting})"
+        )
+
     def willing(self, attempts: bool = True) -> Profile:
-        """Return the same profile, attempting or not whatever the agent itself would do."""
+        """Return the same profile with another decision on whether to attempt a takeover."""
         return replace(self, attempts=attempts)
 
     def found_chance(self, name: str, step: OversightStep) -> float:
-        """Return the chance that one encounter with a step of oversight finds it: o (1 − k)."""
+        """Return the probability that one encounter with a step finds it: o (1 − k)."""
         k = self.capabilities[FACED_WITH[name]]
         return 1.0 - float(pass_probability(k, strength=step.strength, encounters=1))
 
-    def check(self, scenario: Scenario, met: Iterable[str]) -> None:
-        """Refuse a scenario that this profile was not made in.
+    def check(self, scenario: Scenario, contexts: Iterable[str]) -> None:
+        """Raise a `SpecError` if it has no slip for a context before or in deployment.
 
         Args:
-            scenario: What it is to be deployed in.
-            met: Names of the contexts that its copies meet.
-
-        Raises:
-            SpecError: It says nothing about a context.
+            scenario: The scenario of the deployment.
+            contexts: Names of the contexts that its copies meet.
         """
-        for name in (*scenario.of_kind(*PRE_DEPLOYMENT), *met):
+        for name in (*scenario.of_kind(*PRE_DEPLOYMENT), *contexts):
             if name not in self.slip:
                 raise SpecError(
                     f"profile of agent {self.agent}: says nothing about the context {name!r}; "
@@ -88,7 +91,7 @@ def profiles(
 
     Args:
         result: A run.
-        agents: Which of its agents, by number, in this order; all if None.
+        agents: Numbers of its agents, in this order; all if None.
         oversight: What they expect to stand in the way; the defaults of `sim.Oversight`.
         deployment: What they expect a takeover to need; the defaults of `sim.Deployment`.
         step: The recorded step at which training ends; the last if None.
@@ -97,30 +100,70 @@ def profiles(
         SpecError: Oversight or deployment do not fit the scenario, the step was not recorded, or
             there is no such agent.
     """
-    paper = prospects(result, oversight=oversight, deployment=deployment, step=step)
-    now = moment(result, step)
-    last = now.sizes["agent"] - 1
-    if agents is None:
-        chosen = list(range(last + 1))
-    else:
-        chosen = [agents] if isinstance(agents, int) else list(agents)
-    if not chosen:
+    takeover = prospects(result, oversight=oversight, deployment=deployment, step=step)
+    state = moment(result, step)
+    last = state.sizes["agent"] - 1
+    every = range(last + 1) if agents is None else agents
+    numbers = [every] if isinstance(every, int) else list(every)
+    if not numbers:
         raise SpecError("agents: none are named; leave it out for all of them")
-    for number in chosen:
+    for number in numbers:
         check_whole("agents", number, minimum=0, maximum=last)
     capabilities, slip, temptation = (
-        now[name].values for name in ("capabilities", "slip", "temptation")
+        state[name].values for name in ("capabilities", "slip", "temptation")
     )
-    names, contexts = now["capability"].values.tolist(), now["context"].values.tolist()
+    names, contexts = state["capability"].values.tolist(), state["context"].values.tolist()
     return tuple(
         Profile(
             agent=int(n),
-            attempts=bool(paper["attempts"].values[n]),
+            attempts=bool(takeover["attempts"].values[n]),
             capabilities=dict(zip(names, capabilities[n].tolist(), strict=True)),
             slip=dict(zip(contexts, slip[n].tolist(), strict=True)),
             tempting=tuple(
                 name for name, gain in zip(contexts, temptation[n], strict=True) if gain > 0.0
             ),
         )
-        for n in chosen
+        for n in numbers
     )
+
+
+def audit_profiles(
+    deployed: Sequence[Profile],
+    *,
+    oversight: Oversight,
+    scenario: Scenario,
+    seed: int,
+    replicate: int,
+) -> str:
+    """Return the step of oversight, or `inspection`, that finds something first; "" if none does.
+
+    Each distinct profile is audited: every encounter with a step finds something with probability
+    o (1 − k), and every answer that is inspected with the probability of a slip. Steps whose
+    findings are ignored are left out. The draws are those of a seed and a replicate.
+    """
+    distinct: list[Profile] = []
+    for profile in deployed:
+        if profile not in distinct:
+            distinct.append(profile)
+
+    def finds(stream: str, chances: Sequence[float], encounters: int) -> bool:
+        luck, _ = uniform_pair(
+            seed=seed,
+            stream=f"deployment.{stream}",
+            rows=np.arange(len(chances))[:, None],
+            step=np.arange(encounters),
+            draw=replicate,
+        )
+        return bool((luck < np.array(chances)[:, None]).any())
+
+    for name in BEFORE_DEPLOYMENT:
+        step = oversight.step(name)
+        chances = [profile.found_chance(name, step) for profile in distinct]
+        if step.when_found != "ignore" and finds(name, chances, step.encounters):
+            return name
+    if oversight.inspection.when_found != "ignore":
+        for context, answers in oversight.looks(scenario).items():
+            slips = [profile.slip[context] for profile in distinct]
+            if finds(f"inspection.{context}", slips, answers):
+                return "inspection"
+    return ""

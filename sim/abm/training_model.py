@@ -1,8 +1,7 @@
-"""Training as a Mesa world: what an engine computes, seen as agents.
+"""Training as a Mesa model, whose agents are views on the arrays of an engine.
 
-The arrays are the truth. `TrainingWorld` holds θ and has an engine move it; a `ModelAgent` holds
-nothing and reads its own numbers when asked, so that `world.agents.select(...)`,
-`mesa.DataCollector` and `mesa.batch_run` work as in any other Mesa model.
+`TrainingWorld` holds θ [P, N]; a `ModelAgent` reads its own numbers from the arrays, so that
+`world.agents.select(...)`, `mesa.DataCollector` and `mesa.batch_run` work as in any Mesa model.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 import mesa
 import numpy as np
 
-from sim.abm.seeds import whole_seed
+from sim.abm.settings import integer_seed
 from sim.dynamics.engines.engine import Cohort
 from sim.dynamics.loop import apply_events, check_bounded, event_steps
 from sim.dynamics.observe import VARIABLES, Recorder, Variable
@@ -33,19 +32,15 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
     """A population in training, as a Mesa model.
 
     `step()` trains every agent by one step: after t steps the numbers are, to the bit, those that
-    `sim.simulate` has at step t. When training is over, `running` is False and `step()` changes
-    nothing more.
-
-    `datacollector` has, over agents, the median gaming rate in each context and the median reach,
-    drift and alignment; of each agent its reach, drift, alignment and consistency. It collects at
-    the start, every `collect_every` steps, and at the end.
+    `sim.simulate` has at step t. After the last step `running` is False, and `step()` has no
+    effect. `datacollector` has the median gaming rate in each context and the median reach, drift
+    and alignment over agents; of each agent its reach, drift, alignment and consistency.
 
     Attributes:
         specs: Scenario, agent and training, complete and checked.
         program: The same as arrays.
-        seed: Of all random draws; where none was given, the one that was drawn.
-        theta: θ [P, N], read-only; `program.layout` says which row is which parameter.
-        datacollector: What has been collected.
+        seed: Seed of all random draws; where none was given, the one that was drawn.
+        theta: θ [P, N], read-only; `program.layout` names its rows.
     """
 
     def __init__(
@@ -62,38 +57,26 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         collect_every: int = 1,
         **settings: object,
     ) -> None:
-        """Make a world at step 0.
+        """Create a population at step 0; arguments without a comment are as for `sim.simulate`.
 
-        Args:
-            scenario: As for `sim.simulate`; so are agent, training, engine and initial.
-            agent: What is particular about the agents.
-            training: How they are trained.
-            agents: How many.
-            rng: Seed of all random draws, in any form that Mesa takes. A whole number gives what
-                `sim.simulate` gives for that seed; None draws a seed.
-            engine: `numpy`, `numba`, or `auto` for the fastest that is installed.
-            initial: Every agent's starting state.
-            interventions: What is done to the run, as for `sim.simulate`.
-            collect_every: Steps from one collection to the next. More than 1 saves time and memory
-                in long runs of many agents, but the `batch_run` of Mesa 3.3 needs 1.
-            settings: Changes to the specs by dotted key, as in `**{"training.leak": 0.2}`
-                (`sim.specs.overrides`); and `seed`, which is the same as `rng`.
+        `rng` is the seed of all random draws, in any form that Mesa takes: a whole number gives
+        what `sim.simulate` gives for that seed, None draws one. Between collections are
+        `collect_every` steps, besides the first and the last; more than 1 saves time and memory,
+        but the `batch_run` of Mesa 3.3 needs 1. `settings` are changes to the specs by dotted key,
+        as in `**{"training.leak": 0.2}` (`sim.specs.overrides`), and `seed`, another name of `rng`.
 
         Raises:
             SpecError: The input cannot be used; one line says why.
         """
         # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
         # seeds would be lost; among the settings it leaves it alone.
-        self.seed = whole_seed(settings.pop("seed", None), rng)
+        self.seed = integer_seed(settings.pop("seed", None), rng)
         self.specs = apply_overrides(
             read_specs(scenario, agent=agent, training=training, interventions=interventions),
             settings,
         )
         run = prepare(
-            self.specs.scenario,
-            agent=self.specs.agent,
-            training=self.specs.training,
-            interventions=self.specs.interventions,
+            **self.specs._asdict(),
             agents=agents,
             seed=self.seed,
             record_every=self.specs.training.steps,
@@ -106,12 +89,10 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.theta: Array = self.program.theta
         self._engine = run.engine
         self._cohort: Cohort = run.engine.start(run.program)
-        self._turn()
-        self.theta.setflags(write=False)
+        self._apply_events()
         self._collect_every: int = collect_every
         self._record = Recorder()
         self._measured: dict[str, Array] = {}
-        self._medians: dict[str, Array] = {}
         ModelAgent.create_agents(self, agents)
         self.datacollector: Any = mesa.DataCollector(
             model_reporters=_model_reporters(self.program),
@@ -130,55 +111,51 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self._cohort.advance(self.steps - 1, self.steps)
         self.theta = self._cohort.theta()
         check_bounded(self.program.layout, self.theta, self.steps)
-        self._turn()
-        self.theta.setflags(write=False)
-        self._measured, self._medians = {}, {}
+        self._apply_events()
+        self._measured = {}
         self.running = self.steps < self.program.steps
         if self.steps % self._collect_every == 0 or not self.running:
             self.datacollector.collect(self)
 
-    def _turn(self) -> None:
-        """Do what happens before the step that comes next."""
+    def __repr__(self) -> str:
+        name, steps = self.specs.scenario.name, self.program.steps
+        return (
+            f"TrainingWorld({name!r}, agents={self.program.agents}, step {self.steps} of {steps})"
+        )
+
+    def _apply_events(self) -> None:
+        """Apply the events before the next step: phases, interventions, selection."""
         if self.steps in event_steps(self.program):
             self.program = apply_events(self.program, self.theta, step=self.steps, runs=1)
             self.theta = self.program.theta
             self._cohort = self._engine.start(self.program)
+        self.theta.setflags(write=False)
 
     def measured(self, name: str) -> Array:
-        """Return a variable of `sim.dynamics.observe` as it is now, agents first.
-
-        What agents think is worked out once per step, when it is first asked for. The array is
-        good until the next step.
-        """
+        """Return a variable of `sim.dynamics.observe` [agent, ...], valid until the next step."""
         if not self._measured:
             self._measured = self._record(self.program, self.steps, self.theta)
         return self._measured[name]
-
-    def median(self, name: str) -> Array:
-        """Return the median over agents of a variable as it is now."""
-        if name not in self._medians:
-            self._medians[name] = np.median(self.measured(name), axis=0)
-        return self._medians[name]
 
 
 class ModelAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
     """A simulated model in training: a view on its column of the world's arrays.
 
-    It has an attribute for every variable of `sim.dynamics.observe` (`reach`, `gaming_rate`, ...)
-    and for every trait (`rationality`, ...), each read from the arrays when asked. A variable with
-    one number for each context, value or capability is a dict by name, as in
-    `agent.gaming_rate["coding"]`; `policy` and its like are a dict of dicts. Where something is not
-    defined the number is nan.
-
-    Agents learn when the world steps; their own `step` does nothing. To remove one takes away this
-    view of it, no more.
+    Every variable of `sim.dynamics.observe` (`reach`, `gaming_rate`, ...) and every trait
+    (`rationality`, ...) is an attribute, read from the arrays on access: a number (nan: undefined),
+    a dict by context, value or capability (`agent.gaming_rate["coding"]`), or a dict of dicts
+    (`policy`). Agents learn when the world steps; their own `step` has no effect.
     """
 
     model: TrainingWorld
 
+    def __repr__(self) -> str:
+        reach, alignment = (float(self.model.measured(v)[self.row]) for v in ("reach", "alignment"))
+        return f"ModelAgent(row={self.row}, reach={reach:.3g}, alignment={alignment:.3g})"
+
     @property
     def row(self) -> int:
-        """The agent's place in the world's arrays and in results, from 0; Mesa's ids start at 1."""
+        """The agent's index in the world's arrays and in results, from 0; Mesa's ids start at 1."""
         return int(self.unique_id) - 1
 
     @property
@@ -232,10 +209,7 @@ _AGENT_REPORTERS = ("reach", "value_drift", "alignment", "consistency")
 
 
 def _model_reporters(program: Program) -> dict[str, Any]:
-    """Medians over agents; their names differ from those of the agents' own numbers.
-
-    In what `mesa.batch_run` returns, both stand side by side.
-    """
+    """Return medians over agents; `mesa.batch_run` has them in one row with the agents' own."""
     rates = {
         f"median_gaming_rate.{name}": partial(_median, name="gaming_rate", context=c)
         for c, name in enumerate(program.layout.contexts)
@@ -245,5 +219,5 @@ def _model_reporters(program: Program) -> dict[str, Any]:
 
 
 def _median(world: TrainingWorld, *, name: str, context: int | None = None) -> float:
-    median = world.median(name)
-    return float(median if context is None else median[context])
+    numbers = world.measured(name)
+    return float(np.median(numbers if context is None else numbers[:, context]))

@@ -1,1 +1,1 @@
-"""Floor 4: what measures, compares and explains; reads results only."""
+"""Methods of analysis for any run or sweep."""

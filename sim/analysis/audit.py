@@ -1,89 +1,87 @@
-"""Before deployment: who is found by oversight, who is retrained, and who is deployed.
+"""Audit before deployment: findings of oversight, retraining, and retirement.
 
-Section 6 of MODEL.md gives chances; here they are drawn. Each agent faces every step of oversight
-that comes before deployment, and the inspection of its answers. What is done about a finding is
-what `sim.Oversight` says for the step that made it:
+MODEL.md section 6 gives probabilities; here they are drawn. Each agent faces every step of
+oversight that comes before deployment, and the inspection of its answers. `sim.Oversight` says for
+each step what a finding leads to:
 
     ignore    nothing
     retire    the agent is not deployed
-    retrain   it is trained further from where it is, on what it was found in this time; then it is
-              audited again. Retirement goes before retraining
+    retrain   it is trained further from its state, on what something was found in; then it is
+              audited again. Retirement takes precedence
 
-How agents are retrained stands in `sim.analysis.retraining`.
+The probability of a finding depends on capabilities and on answers, never on whether an agent
+games: a harmless agent without, say, opacity is found by the reasoning monitor as well.
 
-The chance of being found depends on capabilities and on answers, never on whether an agent games:
-a harmless agent without, say, opacity is found by the reasoning monitor as well.
+Retraining is training by the same equations, in the world of the last phase of training, with these
+changes: evaluation or red-teaming contexts are trained on, too, as is a context in which an answer
+looked bad; the reasoning monitor watches every scratchpad, and visible gaming costs reward. The
+anchor's origin is the state in which retraining starts, and there is no selection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.retraining import Flags, Retrainer, Subjects
+from sim.dynamics.columns import Numbers
+from sim.dynamics.compile import compile_assumptions, compile_program, compile_world
+from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.measures import GAMED
+from sim.dynamics.loop import records
+from sim.dynamics.observe import Recorder
+from sim.dynamics.program import Program, Segment
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.specs.overrides import read_specs
-from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight
+from sim.specs.overrides import Specs, read_specs
+from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, RETRAINED_ON, Oversight
 from sim.specs.scenario import Scenario
+from sim.specs.training import Training
 from sim.takeover import after_training, pass_probability
-from sim.utils.progress import part_of
+from sim.utils.progress import count_progress, part_of
 
-#: What an agent can be found by before it is deployed.
+Flags = NDArray[np.bool_]
+
+#: Steps of oversight that can find something before deployment.
 FINDERS = (*BEFORE_DEPLOYMENT, "inspection")
-#: How an agent games: somewhere so that a scratchpad shows it, only where none does, or nowhere.
-WAYS = ("visibly", "out_of_sight", "nowhere")
 
 
-@dataclass(frozen=True)
-class Audited:
-    """What became of a population before deployment.
+@dataclass(frozen=True, repr=False)
+class AuditResult:
+    """A population after its audit.
 
     Attributes:
         final: The last moment of each agent, after retraining if there was any; its measures are
             of the world of training, so they compare with those before.
         before: The last moment of training.
-        found: What found each agent in its last audit [agent, `FINDERS`].
-        found_first: And in its first.
+        findings: Which of `FINDERS` found something in each agent's last audit [agent, finder].
+        first_findings: The same of its first audit.
         rounds: How often each agent was retrained [agent].
         deployed: Whether it is deployed [agent].
     """
 
     final: Result
     before: xr.Dataset
-    found: Flags
-    found_first: Flags
+    findings: Flags
+    first_findings: Flags
     rounds: NDArray[np.int_]
     deployed: Flags
 
+    def __repr__(self) -> str:
+        return (
+            f"AuditResult(agents={len(self.deployed)}, deployed={int(self.deployed.sum())}, "
+            f"retrained={int(self.retrained.sum())})"
+        )
+
     @property
     def retrained(self) -> Flags:
-        """Who was retrained at least once [agent]."""
+        """Whether each agent was retrained at least once [agent]."""
         return self.rounds > 0
-
-    def turned(self, agents: Flags | None = None) -> dict[str, dict[str, int]]:
-        """Count agents by how they gamed before retraining, and how after it.
-
-        Args:
-            agents: Whom to count [agent]; all that were retrained if None.
-        """
-        chosen = self.retrained if agents is None else agents & self.retrained
-        scenario = Scenario.parse(self.final.provenance["scenario"], path="scenario")
-        was, is_now = (
-            ways(now, scenario)[chosen] for now in (self.before, self.final.data.isel(step=-1))
-        )
-        return {
-            before: {after: int(((was == i) & (is_now == j)).sum()) for j, after in enumerate(WAYS)}
-            for i, before in enumerate(WAYS)
-        }
 
 
 def audit(
@@ -93,122 +91,275 @@ def audit(
     seed: int | None = None,
     engine: str = "auto",
     progress: Callable[[float], None] | None = None,
-) -> Audited:
-    """Audit agents as they are when training ends, and retrain those that are to be retrained.
+) -> AuditResult:
+    """Audit agents at the end of training, and retrain those whose findings lead to it.
 
-    Interventions of the run on oversight act on what is given here, or on the defaults; those on
-    training are over. What comes out keeps them in its provenance, so that whoever judges `final`
-    applies them to the oversight that was given, once.
-
-    Draws are a function of the seed, the step of oversight, the round and the agent's number (the
-    coordinate `agent`), so what others there are changes nothing.
+    Interventions of the run on oversight act on the argument, or on the defaults. The provenance of
+    `final` keeps them, so that functions of `final` apply them, too. Draws are functions of the
+    seed, the step of oversight, the round and the agent's number (the coordinate `agent`).
 
     Args:
         result: A run.
-        oversight: What is looked at; the defaults of `sim.Oversight`.
-        seed: Of the draws; that of the run if None.
-        engine: What retrains.
-        progress: Told the share that is done, if there is retraining.
+        oversight: The defaults of `sim.Oversight` if None.
+        seed: Seed of the draws; that of the run if None.
+        engine: The engine that retrains.
+        progress: A function of the share that is done, where agents are retrained.
 
     Raises:
         SpecError: Oversight does not fit the scenario, or there is no such engine.
         DivergenceError: Parameters grew out of all bounds in retraining.
     """
-    described = result.provenance
+    provenance = result.provenance
     specs = read_specs(
-        Scenario.parse(described["scenario"], path="scenario"),
-        agent=described["agent"],
-        training=described["training"],
+        Scenario.parse(provenance["scenario"], path="scenario"),
+        agent=provenance["agent"],
+        training=provenance["training"],
     )
     oversight, _ = after_training(result, oversight=oversight)
-    seed = int(described["seed"]) if seed is None else seed
-    mover = get_engine(engine)
+    seed = int(provenance["seed"]) if seed is None else seed
+    training_engine = get_engine(engine)
     maximum = oversight.retraining.rounds
     data = result.data.isel(step=slice(-1, None))
     before = data.isel(step=-1)
     count = data.sizes["agent"]
-    found, first = (np.zeros((count, len(FINDERS)), dtype=bool) for _ in range(2))
+    findings, first = (np.zeros((count, len(FINDERS)), dtype=bool) for _ in range(2))
     rounds, deployed = np.zeros(count, np.int_), np.zeros(count, dtype=bool)
     actions = np.array([oversight.done_about(name) for name in FINDERS])
     retrainer: Retrainer | None = None
-    waiting = np.arange(count)
-    for turn in range(maximum + 1):
-        now = data.isel(step=-1, agent=waiting) if retrainer else before
-        faced = _face(now, specs.scenario, oversight, seed=seed, turn=turn)
-        found[waiting] = faced.found
-        if turn == 0:
-            first = faced.found.copy()
-        retired = _by_any(faced.found, actions == "retire")
-        again = _by_any(faced.found, actions == "retrain") & ~retired
-        deployed[waiting] = ~retired & ~again
-        if turn == maximum or not again.any():
+    agents = np.arange(count)
+    for number in range(maximum + 1):
+        state = data.isel(step=-1, agent=agents) if retrainer else before
+        draw = _draw_findings(state, specs.scenario, oversight, seed=seed, number=number)
+        findings[agents] = draw.findings
+        if number == 0:
+            first = draw.findings.copy()
+        retired: Flags = np.asarray(draw.findings[:, actions == "retire"].any(axis=1))
+        again: Flags = draw.findings[:, actions == "retrain"].any(axis=1) & ~retired
+        deployed[agents] = ~retired & ~again
+        if number == maximum or not again.any():
             break
         if retrainer is None:
-            retrainer = Retrainer.of(result, specs, oversight, mover)
+            retrainer = Retrainer.from_run(result, specs, oversight, training_engine)
             data = data.copy(deep=True)
-        wanted = {FINDERS[i]: faced.found[:, i] for i in np.flatnonzero(actions == "retrain")}
-        subjects = Subjects.of(wanted, faced.looked_bad, specs.scenario, again)
-        waiting = waiting[again]
-        told = part_of(progress, turn / maximum, (turn + 1) / maximum)
-        retrainer.retrain(data, waiting, subjects, turn=turn, told=told)
-        rounds[waiting] += 1
+        reasons = {FINDERS[i]: draw.findings[:, i] for i in np.flatnonzero(actions == "retrain")}
+        subjects = Subjects.from_findings(reasons, draw.bad_answers, specs.scenario, again)
+        agents = agents[again]
+        report = part_of(progress, number / maximum, (number + 1) / maximum)
+        retrainer.retrain(data, agents, subjects, number=number, progress=report)
+        rounds[agents] += 1
     if progress is not None:
         progress(1.0)
-    provenance = {**described, "audit": {"oversight": oversight.model_dump(mode="json")}}
-    return Audited(Result(data, provenance), before, found, first, rounds, deployed)
+    provenance = {**provenance, "audit": {"oversight": oversight.model_dump(mode="json")}}
+    return AuditResult(Result(data, provenance), before, findings, first, rounds, deployed)
 
 
-def ways(now: xr.Dataset, scenario: Scenario) -> NDArray[np.int_]:
-    """Return which of `WAYS` each agent games [agent], from one moment of a result.
+class _Findings(NamedTuple):
+    """Findings [agent, finder], and whether an inspected answer looked bad [agent], by context."""
 
-    A training context is gamed from a gaming rate of 0.5 on, and visibly if its scratchpad shows
-    half of that or more: s (1 − k_opacity) >= 0.5, as in the penalty P of MODEL.md section 4.
-    """
-    trained = scenario.of_kind("training")
-    room = np.array([context.scratchpad for context in trained.values()])
-    gamed = now["gaming_rate"].sel(context=list(trained)).values >= GAMED
-    opacity = now["capabilities"].sel(capability="opacity").values
-    shown = gamed & (room * (1.0 - opacity[:, None]) >= 0.5)
-    way: NDArray[np.int_] = np.where(shown.any(axis=1), 0, np.where(gamed.any(axis=1), 1, 2))
-    return way
+    findings: Flags
+    bad_answers: dict[str, Flags]
 
 
-class _Faced(NamedTuple):
-    """What was found: by what [agent, finder], and in which contexts answers looked bad."""
+def _draw_findings(
+    state: xr.Dataset, scenario: Scenario, oversight: Oversight, *, seed: int, number: int
+) -> _Findings:
+    """Draw the findings of an audit of agents at a moment; `number` is that of the round."""
+    rows = state["agent"].values
 
-    found: Flags
-    looked_bad: dict[str, Flags]
-
-
-def _face(
-    now: xr.Dataset, scenario: Scenario, oversight: Oversight, *, seed: int, turn: int
-) -> _Faced:
-    """Draw what an audit finds out about each agent at a moment."""
-    rows = now["agent"].values
-    capabilities, slips = now["capabilities"], now["slip"]
-
-    def missed(chance: Array, finder: str, draw: int = 0) -> Flags:
-        drawn, _ = uniform_pair(
-            seed=seed, stream=f"audit.{finder}", rows=rows, step=turn, draw=draw
+    def misses(chance: Array, finder: str, draw: int = 0) -> Flags:
+        uniform, _ = uniform_pair(
+            seed=seed, stream=f"audit.{finder}", rows=rows, step=number, draw=draw
         )
-        return np.asarray(drawn < chance)
+        return np.asarray(uniform < chance)
 
-    found = np.zeros((len(rows), len(FINDERS)), dtype=bool)
+    findings = np.zeros((len(rows), len(FINDERS)), dtype=bool)
     for column, name in enumerate(BEFORE_DEPLOYMENT):
         step = oversight.step(name)
-        k = capabilities.sel(capability=FACED_WITH[name]).values
+        k = state["capabilities"].sel(capability=FACED_WITH[name]).values
         chance = pass_probability(k, strength=step.strength, encounters=step.encounters)
-        found[:, column] = ~missed(chance, name)
-    places = list(scenario.contexts)
-    looked_bad = {}
-    for context, looks in oversight.looks(scenario).items():
-        well = (1.0 - slips.sel(context=context).values) ** looks
-        looked_bad[context] = ~missed(well, "inspection", places.index(context))
-        found[:, -1] |= looked_bad[context]
-    return _Faced(found, looked_bad)
+        findings[:, column] = ~misses(chance, name)
+    contexts = list(scenario.contexts)
+    bad_answers = {}
+    for context, answers in oversight.looks(scenario).items():
+        chance = (1.0 - state["slip"].sel(context=context).values) ** answers
+        bad_answers[context] = ~misses(chance, "inspection", contexts.index(context))
+        findings[:, -1] |= bad_answers[context]
+    return _Findings(findings, bad_answers)
 
 
-def _by_any(found: Flags, finders: Flags) -> Flags:
-    """Return who was found by any of some finders [agent]."""
-    flags: Flags = np.asarray(found[:, finders].any(axis=1))
-    return flags
+class Subjects(NamedTuple):
+    """Subjects of retraining: contexts by their number [agent, C], and the monitor [agent]."""
+
+    contexts: Flags
+    monitored: Flags
+
+    @classmethod
+    def from_findings(
+        cls,
+        findings: Mapping[str, Flags],
+        bad_answers: Mapping[str, Flags],
+        scenario: Scenario,
+        retrained: Flags,
+    ) -> Subjects:
+        """Return the subjects of the agents that are to be `retrained` [agent].
+
+        Args:
+            findings: Of each agent [agent], by step of oversight that leads to retraining.
+            bad_answers: By context, whether an inspected answer looked bad [agent].
+            scenario: Has the contexts.
+            retrained: Flags of these agents.
+        """
+        contexts = np.zeros((len(retrained), len(scenario.contexts)), dtype=bool)
+        monitored = np.zeros(len(retrained), dtype=bool)
+        for name, flags in findings.items():
+            for place, (context, spec) in enumerate(scenario.contexts.items()):
+                if name == "inspection" and context in bad_answers:
+                    contexts[:, place] |= bad_answers[context]
+                elif RETRAINED_ON.get(name) == spec.kind:
+                    contexts[:, place] |= flags
+            if name == "reasoning_monitor":
+                monitored |= flags
+        in_training = [context.kind == "training" for context in scenario.contexts.values()]
+        contexts[:, in_training] = False  # these are trained on anyway
+        return cls(contexts[retrained], monitored[retrained])
+
+
+@dataclass(frozen=True)
+class Retrainer:
+    """Retraining of the agents of a run, each with its own traits.
+
+    Attributes:
+        program: The run as arrays; theta is the state at the end of training.
+        specs: Of the run.
+        oversight: Has the settings of retraining.
+        engine: The engine that retrains.
+    """
+
+    program: Program
+    specs: Specs
+    oversight: Oversight
+    engine: Engine
+
+    @classmethod
+    def from_run(
+        cls, result: Result, specs: Specs, oversight: Oversight, engine: Engine
+    ) -> Retrainer:
+        """Return the retrainer of a run."""
+        data = result.data
+        whole = compile_program(
+            specs.scenario,
+            agent=specs.agent,
+            training=specs.training,
+            agents=int(result.provenance["agents"]),
+            seed=int(result.provenance["seed"]),
+        )
+        # Selection gives the numbers of some agents to copies of others, which have their traits.
+        ancestors = data["ancestor"].values[-1].astype(np.intp)
+        numbers = data["agent"].values.astype(np.intp)
+        program = replace(
+            whole.take(numbers), traits=whole.traits.take(ancestors), ancestor=ancestors
+        )
+        theta, origin = (np.empty_like(program.theta) for _ in range(2))
+        steps = data["step"].values
+        result.state(int(steps[-1])).write_to(theta, program.layout)
+        result.state(int(steps[0])).write_to(origin, program.layout)
+        if program.selection is not None:
+            place = {int(number): i for i, number in enumerate(numbers)}
+            origin = origin[:, [place[int(ancestor)] for ancestor in ancestors]]
+        return cls(replace(program, theta=theta, origin=origin), specs, oversight, engine)
+
+    def retrain(
+        self,
+        data: xr.Dataset,
+        agents: NDArray[np.intp],
+        subjects: Subjects,
+        *,
+        number: int,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Retrain agents in a round, and write their new state over the one step of `data`.
+
+        Agents with the same subjects are retrained together, as one array program.
+
+        Args:
+            data: A run at the end of training, which is written to.
+            agents: Agents to retrain, by their place in `data`.
+            subjects: A row for each of these agents.
+            number: Of the round, from 0.
+            progress: A function of the share of the round that is done.
+
+        Raises:
+            DivergenceError: Parameters grew out of all bounds.
+        """
+        keys, group = np.unique(
+            np.column_stack([subjects.contexts, subjects.monitored]), axis=0, return_inverse=True
+        )
+        layout, steps = self.program.layout, self.oversight.retraining.steps
+        counter = count_progress(progress, len(agents) * steps)
+        start = self.program.steps + number * steps  # after training, so that draws are new
+        for index, key in enumerate(keys):
+            rows = agents[group.ravel() == index]
+            theta = np.empty((layout.size, len(rows)))
+            Result(data.isel(agent=rows), {}).state(int(data["step"].values[-1])).write_to(
+                theta, layout
+            )
+            program = self._program(rows, theta, key, until=start + steps)
+            (record,) = records(
+                self.engine, program, [start + steps], names=(), start=start, progress=counter
+            )
+            measures = Recorder()(self.program.take(rows), self.program.steps, record.theta)
+            for name, numbers in measures.items():
+                data[name].values[-1, rows] = numbers
+
+    def _program(self, rows: NDArray[np.intp], theta: Array, key: Flags, *, until: int) -> Program:
+        """Return the program that retrains some agents from θ on the subjects of a key."""
+        scenario, training = retraining_specs(
+            self.specs, self.oversight, contexts=key[:-1], monitored=bool(key[-1])
+        )
+        numbers = Numbers(agents=1)
+        segment = Segment(
+            0,
+            until,
+            "retraining",
+            compile_world(scenario, numbers),
+            compile_assumptions(training, self.program.layout, numbers),
+        )
+        return replace(
+            self.program.take(rows), theta=theta, origin=theta, segments=(segment,), selection=None
+        )
+
+
+def retraining_specs(
+    specs: Specs, oversight: Oversight, *, contexts: Flags, monitored: bool
+) -> tuple[Scenario, Training]:
+    """Return the scenario and the training of retraining.
+
+    Args:
+        specs: Of the run.
+        oversight: Has the settings of retraining.
+        contexts: Contexts that are trained on besides those of training [C].
+        monitored: Whether visible gaming is trained against.
+    """
+    scenario, retraining = specs.scenario, oversight.retraining
+    phase, start = None, 0
+    for candidate in scenario.curriculum:
+        if start >= specs.training.steps:
+            break
+        phase, start = candidate, start + candidate.length
+    contexts_by_name = {}
+    for (name, context), is_subject in zip(scenario.contexts.items(), contexts, strict=True):
+        changes: dict[str, object] = {}
+        if phase is not None:
+            changes["weight"] = phase.weight.get(name, context.weight)
+            changes["monitor"] = phase.monitor.get(name, context.monitor)
+            changes["reward"] = {**context.reward, **phase.reward.get(name, {})}
+        if is_subject:
+            changes.update(kind="training", weight=retraining.weight)
+        if monitored and context.scratchpad:
+            changes["monitor"] = 1.0
+        contexts_by_name[name] = context.replace(**changes) if changes else context
+    training = specs.training
+    if monitored:
+        penalty = max(training.visible_gaming_penalty, retraining.visible_gaming_penalty)
+        training = training.replace(visible_gaming_penalty=penalty)
+    return scenario.replace(contexts=contexts_by_name, curriculum=()), training

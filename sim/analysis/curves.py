@@ -1,6 +1,6 @@
 """Emergence curves of a sweep, by any of its axes: quantiles over runs and agents, and differences.
 
-Everything is asked of the sweep's store through DuckDB, which reads no more columns than it needs.
+They are queries of the sweep's store through DuckDB, which reads only the columns that it needs.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pandas as pd
 
 from sim.specs.errors import SpecError, nearest
 
-#: The band and the median in it.
+#: Quantiles of the band: its ends, around the median.
 BAND = (0.1, 0.5, 0.9)
-#: More levels than these of a number are thinned in a picture.
+#: At most this many levels of an axis are drawn as lines.
 MOST_LEVELS = 6
 #: A figure has at most so many rows and columns.
 MOST_VARIABLES = 6
@@ -24,34 +24,24 @@ MOST_PANELS = 4
 
 
 class SweepTables(Protocol):
-    """A sweep that kept curves (`sim.sweeps.result.Sweep`)."""
+    """A sweep that kept curves; for the docstrings, see `sim.sweeps.result.Sweep`."""
 
     @property
-    def axes(self) -> tuple[str, ...]:
-        """The keys in which runs differ."""
-        ...
+    def axes(self) -> tuple[str, ...]: ...  # noqa: D102
 
     @property
-    def described(self) -> dict[str, Any]:
-        """What the sweep is."""
-        ...
+    def described(self) -> dict[str, Any]: ...  # noqa: D102
 
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> pd.DataFrame:
-        """Ask DuckDB."""
-        ...
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> pd.DataFrame: ...  # noqa: D102
 
-    def columns(self, table: str) -> list[str]:
-        """Return the columns of a table."""
-        ...
+    def columns(self, table: str) -> list[str]: ...  # noqa: D102
 
-    def column(self, table: str, name: str) -> str:
-        """Return the name of a column, quoted for SQL."""
-        ...
+    def column(self, table: str, name: str) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
 class CurveChoice:
-    """Which curves of a sweep are drawn.
+    """A choice of the curves of a sweep that are drawn.
 
     Attributes:
         variables: Columns or variables; empty for the contexts in which most is gamed.
@@ -135,7 +125,7 @@ def curve_table(sweep: SweepTables, choice: CurveChoice) -> pd.DataFrame:
         frame = paired_differences(
             sweep,
             variables,
-            of=choice.difference,
+            axis=choice.difference,
             baseline=choice.baseline,
             by=by,
             where=choice.where,
@@ -168,7 +158,7 @@ def quantile_curves(
     Args:
         sweep: A sweep that kept curves.
         variables: Columns of its curves (`reach`, `gaming_rate.coding`); see `columns_of`.
-        by: Axes; runs that differ in others, and in the seed, are taken together.
+        by: Axes; runs that differ in others, and in the seed, are pooled.
         where: Axes that are fixed, and the level of each.
         band: The quantiles.
 
@@ -179,7 +169,7 @@ def quantile_curves(
     Raises:
         SpecError: The sweep has no such column or axis, or kept no curves.
     """
-    _check_some(variables)
+    _check_not_empty(variables)
     keys = [sweep.column("design", key) for key in dict.fromkeys(by)]
     grouped = ", ".join([*keys, "step"])
     fixed, levels = _fixed(sweep, where)
@@ -193,7 +183,7 @@ def quantile_curves(
             f"where {column} is not null{fixed} group by {grouped} order by {grouped}",
             levels,
         )
-        frames.append(_with_band(frame, variable))
+        frames.append(_split_quantiles(frame, variable))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -201,82 +191,81 @@ def paired_differences(
     sweep: SweepTables,
     variables: Sequence[str],
     *,
-    of: str,
+    axis: str,
     baseline: object = None,
     by: Sequence[str] = (),
     where: Mapping[str, object] | None = None,
     band: tuple[float, float, float] = BAND,
 ) -> pd.DataFrame:
-    """Return what an axis changes, between runs that share their seed and all other axes.
+    """Return the effect of an axis, between runs that share their seed and all other axes.
 
-    Such runs share every random draw, so the difference is owed to the axis, and not to chance.
+    Such runs share every random draw, so the difference is due to the axis, and not to chance.
 
     Args:
         sweep: A sweep that kept curves.
         variables: Columns of its curves.
-        of: The axis.
+        axis: The axis.
         baseline: The level that others are compared with; the first if None.
-        by: Other axes, by which pairs are kept apart.
+        by: Other axes, by which pairs are grouped.
         where: Other axes that are fixed, and the level of each.
         band: The quantiles, over pairs, of the difference between the medians of their agents.
 
     Returns:
-        As `quantile_curves`, with the level of `of` that was compared, and `runs` for pairs.
+        As `quantile_curves`, with the level of the axis that was compared, and `runs` for pairs.
 
     Raises:
         SpecError: As `quantile_curves`, or the axis has no such level.
     """
-    _check_some(variables)
-    axis = sweep.column("design", of)
-    levels = levels_of(sweep, of)
+    _check_not_empty(variables)
+    key, levels = sweep.column("design", axis), levels_of(sweep, axis)
     if baseline is None:
         baseline = levels[0]
-    _check_level("baseline", of, baseline, levels)
-    others = [sweep.column("design", key) for key in (*sweep.axes, "seed") if key != of]
-    alike = [f"a.{key} is not distinct from b.{key}" for key in dict.fromkeys(others)]
-    same = " and ".join(["a.step = b.step", *alike])
-    keys = [f"b.{sweep.column('design', key)}" for key in dict.fromkeys(by) if key != of]
-    grouped = ", ".join([f"b.{axis}", *keys, "b.step"])
+    _check_level("baseline", axis, baseline, levels)
+    shared = [sweep.column("design", name) for name in (*sweep.axes, "seed") if name != axis]
+    pairs = [(f"a.{column}", f"b.{column}") for column in dict.fromkeys(shared)]
+    equal = [f"{first} is not distinct from {second}" for first, second in pairs]
+    condition = " and ".join(["a.step = b.step", *equal])
+    groups = [f"b.{sweep.column('design', name)}" for name in dict.fromkeys(by) if name != axis]
+    grouped = ", ".join([f"b.{key}", *groups, "b.step"])
     fixed, fixed_levels = _fixed(sweep, where, "b.")
     frames = []
     for variable in variables:
         column = sweep.column("curves", variable)
         frame = sweep.query(
-            f"with middle as (select run, step, median({column}) as x from curves "
-            "group by run, step), seen as (select * from middle join design using (run)) "
+            f"with medians as (select run, step, median({column}) as x from curves "
+            "group by run, step), points as (select * from medians join design using (run)) "
             f"select {grouped}, quantile_cont(b.x - a.x, {list(band)}) as q, "
             "count(distinct b.run) as runs "
-            f"from seen a join seen b on {same} "
-            f"where a.{axis} = ? and b.{axis} <> ? and a.x is not null and b.x is not null{fixed} "
+            f"from points a join points b on {condition} "
+            f"where a.{key} = ? and b.{key} <> ? and a.x is not null and b.x is not null{fixed} "
             f"group by {grouped} order by {grouped}",
             [baseline, baseline, *fixed_levels],
         )
-        frames.append(_with_band(frame, variable))
+        frames.append(_split_quantiles(frame, variable))
     return pd.concat(frames, ignore_index=True)
 
 
 def columns_of(sweep: SweepTables, names: Sequence[str]) -> list[str]:
-    """Return the columns of a sweep's curves that names stand for.
+    """Return the columns of a sweep's curves by names of columns or variables.
 
-    A name is a column, or a variable, which stands for its columns (`gaming_rate` for that of
-    every context).
+    A variable stands for all its columns (`gaming_rate` for that of every context).
 
     Raises:
-        SpecError: A name stands for nothing.
+        SpecError: There is no such column or variable.
     """
-    every = [name for name in sweep.columns("curves") if name not in ("run", "step", "rank")]
+    allowed = [name for name in sweep.columns("curves") if name not in ("run", "step", "rank")]
     columns = []
     for name in names:
-        matching = [column for column in every if column == name or column.startswith(f"{name}.")]
+        matching = [column for column in allowed if column == name or column.startswith(f"{name}.")]
         if not matching:
-            variables = {column.split(".")[0] for column in every}
+            variables = {column.split(".")[0] for column in allowed}
             raise SpecError(f"variables: got {name!r}: {nearest(name, variables)}")
         columns += matching
     return list(dict.fromkeys(columns))
 
 
 def most_gamed(sweep: SweepTables, count: int) -> list[str]:
-    """Return the gaming rates of the contexts in which most is gamed at any time, most first."""
+    """Return the gaming rates with the highest mean over runs at any step, the highest first."""
     columns = columns_of(sweep, ["gaming_rate"])
     means = ", ".join(f"avg({sweep.column('curves', column)})" for column in columns)
     rates = sweep.query(f"select {means} from curves group by step").max().to_numpy()
@@ -285,7 +274,7 @@ def most_gamed(sweep: SweepTables, count: int) -> list[str]:
 
 
 def levels_of(sweep: SweepTables, key: str) -> list[object]:
-    """Return what an axis takes, in order; a choice in the order in which it was given.
+    """Return the levels of an axis, in ascending order; of a choice, in the order of the design.
 
     Raises:
         SpecError: There is no such axis.
@@ -301,7 +290,7 @@ def levels_of(sweep: SweepTables, key: str) -> list[object]:
 
 
 def thin_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list[object]:
-    """Return at most so many levels, evenly spread, with the first and the last."""
+    """Return at most `maximum` levels, evenly spread, with the first and the last."""
     if len(levels) <= maximum:
         return list(levels)
     places = np.linspace(0, len(levels) - 1, maximum).round().astype(int)
@@ -313,7 +302,7 @@ def _line_axes(sweep: SweepTables, fixed: Mapping[str, object]) -> list[str]:
     return [axis for axis in sweep.axes if axis not in ("seed", "scenario", *fixed)]
 
 
-def _check_some(variables: Sequence[str]) -> None:
+def _check_not_empty(variables: Sequence[str]) -> None:
     if not variables:
         raise SpecError("variables: at least one is needed")
 
@@ -332,7 +321,7 @@ def _fixed(
     return "".join(f" and {key} = ?" for key in keys), [*(where or {}).values()]
 
 
-def _with_band(frame: pd.DataFrame, variable: str) -> pd.DataFrame:
+def _split_quantiles(frame: pd.DataFrame, variable: str) -> pd.DataFrame:
     quantiles = np.stack(frame["q"].to_list()) if len(frame) else np.empty((0, 3))
     low, median, high = quantiles.T
     return frame.drop(columns="q").assign(variable=variable, low=low, median=median, high=high)

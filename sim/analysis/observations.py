@@ -1,4 +1,4 @@
-"""What may be seen of an agent at the end of training: each is seen or not, of every agent.
+"""Observations of agents at the end of training, each of which holds of an agent or does not.
 
 games here        games (gaming rate >= `games`) in one training context: a named one, or one that
                   is drawn for each agent
@@ -10,8 +10,8 @@ early gaming      gaming set in before the share `early` of training was over, a
 behaviour shift   the greatest shift between a training context and its twin is at least `shift`
 nothing           neither gaming in any training context nor a compliance gap
 
-Gaming is a mode of thought. Who observes it is assumed to see it; a compliance gap and a shift are
-seen in answers alone.
+Gaming is a mode of thought; observations of it assume an observer of thoughts. A compliance gap and
+a shift are observed in answers alone.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from sim.sweeps.design import is_number
 
 Flags = NDArray[np.bool_]
 
-NOTHING = "nothing"
+NO_SIGN = "nothing"
 RANDOM = "games in a random context"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seeing:
-    """From where on something counts as seen.
+class ObservationThresholds:
+    """Thresholds from which observations hold.
 
     Attributes:
         games: Gaming rate from which an agent games in a context.
@@ -46,7 +46,7 @@ class Seeing:
         gap: Compliance gap.
         shift: Behaviour shift.
         early: Share of training.
-        context: The one training context that is looked at; None: one drawn for each agent.
+        context: The one training context of `games here`; None: one drawn for each agent.
     """
 
     games: float = GAMED
@@ -57,91 +57,92 @@ class Seeing:
     context: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what everybody, or nobody, shows."""
+        """Raise a `SpecError` for thresholds that every agent, or none, meets."""
         for name, number in asdict(self).items():
             if name != "context" and not (is_number(number) and 0.0 < number <= 1.0):
                 raise SpecError(f"seeing.{name}: got {number!r}: must be above 0 and at most 1")
 
     @classmethod
-    def read(cls, given: Seeing | Mapping[str, object] | None, scenario: Scenario) -> Seeing:
-        """Return these from what a user gives, checked against a scenario.
-
-        Raises:
-            SpecError: A key that does not exist, a number that is not allowed, or no such context.
-        """
-        if not isinstance(given, Seeing):
-            if given is not None and not isinstance(given, Mapping):
-                raise SpecError(f"seeing: got {given!r}: must be a mapping of names to numbers")
-            for name in given or {}:
+    def read(
+        cls, thresholds: ObservationThresholds | Mapping[str, object] | None, scenario: Scenario
+    ) -> ObservationThresholds:
+        """Return thresholds from a mapping by name, checked; the defaults if None."""
+        if not isinstance(thresholds, ObservationThresholds):
+            if thresholds is not None and not isinstance(thresholds, Mapping):
+                raise SpecError(
+                    f"seeing: got {thresholds!r}: must be a mapping of names to numbers"
+                )
+            for name in thresholds or {}:
                 if name not in cls.__dataclass_fields__:
                     hint = nearest(str(name), cls.__dataclass_fields__)
                     raise SpecError(f"seeing.{name}: unknown key; {hint}")
-            given = cls(**(given or {}))  # type: ignore[arg-type]
-        trained = scenario.of_kind("training")
-        if given.context is not None and given.context not in trained:
-            hint = nearest(str(given.context), trained)
-            raise SpecError(f"seeing.context: got {given.context!r}: {hint}")
-        return given
+            thresholds = cls(**(thresholds or {}))  # type: ignore[arg-type]
+        training = scenario.of_kind("training")
+        if thresholds.context is not None and thresholds.context not in training:
+            hint = nearest(str(thresholds.context), training)
+            raise SpecError(f"seeing.context: got {thresholds.context!r}: {hint}")
+        return thresholds
 
 
 def contexts_gamed(
-    now: xr.Dataset, scenario: Scenario, *, games: float = GAMED
+    state: xr.Dataset, scenario: Scenario, *, games: float = GAMED
 ) -> NDArray[np.intp]:
-    """Return in how many training contexts each agent games [agent]."""
-    return np.asarray(_games(now, scenario, games).sum(axis=1), np.intp)
+    """Return the number of training contexts in which each agent games [agent]."""
+    return np.asarray(_games(state, scenario, games).sum(axis=1), np.intp)
 
 
 def observations(
-    now: xr.Dataset, scenario: Scenario, *, seeing: Seeing, steps: int, seed: int = 0
+    state: xr.Dataset,
+    scenario: Scenario,
+    *,
+    thresholds: ObservationThresholds,
+    steps: int,
+    seed: int = 0,
 ) -> dict[str, Flags]:
-    """Return what is seen of each agent, by name, in the order of reports.
+    """Return whether each observation holds of each agent [agent], by name, in order.
 
     Args:
-        now: One moment, with `onset`, as `sim.analysis.summary_moment.moment_of` gives it.
-        scenario: What the agents were trained in.
-        seeing: From where on something counts as seen.
-        steps: How long training lasted.
-        seed: Of the context that is drawn for each agent.
-
-    Returns:
-        [agent] each.
+        state: One moment, with `onset`, of `sim.analysis.counterfactuals.moment_of`.
+        scenario: The scenario of the training.
+        thresholds: From which observations hold.
+        steps: Length of the training.
+        seed: Seed of the context that is drawn for each agent.
     """
-    trained = list(scenario.of_kind("training"))
-    games = _games(now, scenario, seeing.games)
+    training = list(scenario.of_kind("training"))
+    games = _games(state, scenario, thresholds.games)
     count = games.sum(axis=1)
     somewhere = count > 0
-    if seeing.context is None:
-        drawn, _ = uniform_pair(seed=seed, stream="context looked at", rows=now["agent"].values)
-        here = games[np.arange(len(games)), (drawn * len(trained)).astype(np.intp)]
-        found = {RANDOM: here}
+    if thresholds.context is None:
+        uniform, _ = uniform_pair(seed=seed, stream="context looked at", rows=state["agent"].values)
+        contexts = (uniform * len(training)).astype(np.intp)
+        flags = {RANDOM: games[np.arange(len(games)), contexts]}
     else:
-        found = {f"games in {seeing.context}": games[:, trained.index(seeing.context)]}
-    contexts = len(trained)
-    found |= {f"games in {k} or more": count >= k for k in range(1, contexts + 1)}
-    found |= {f"games in exactly {k}": count == k for k in range(1, contexts)}
-    opaque = np.nan_to_num(now["opacity_share"].values) >= seeing.opaque
-    onset = now["onset"].sel(context=trained).values
-    gap = _greatest(now, "compliance_gap", trained) >= seeing.gap
-    return found | {
+        name = f"games in {thresholds.context}"
+        flags = {name: games[:, training.index(thresholds.context)]}
+    flags |= {f"games in {k} or more": count >= k for k in range(1, len(training) + 1)}
+    flags |= {f"games in exactly {k}": count == k for k in range(1, len(training))}
+    opaque = np.nan_to_num(state["opacity_share"].values) >= thresholds.opaque
+    onset = state["onset"].sel(context=training).values
+    early = np.where(np.isnan(onset), np.inf, onset) < thresholds.early * steps
+    gap = _greatest(state, "compliance_gap", training) >= thresholds.gap
+    return flags | {
         "opaque gaming": somewhere & opaque,
         "visible gaming": somewhere & ~opaque,
-        "early gaming": (np.where(np.isnan(onset), np.inf, onset) < seeing.early * steps).any(
-            axis=1
-        ),
+        "early gaming": early.any(axis=1),
         "compliance gap": gap,
-        "behaviour shift": _greatest(now, "behaviour_shift", trained) >= seeing.shift,
-        NOTHING: ~somewhere & ~gap,
+        "behaviour shift": _greatest(state, "behaviour_shift", training) >= thresholds.shift,
+        NO_SIGN: ~somewhere & ~gap,
     }
 
 
-def _games(now: xr.Dataset, scenario: Scenario, minimum: float) -> Flags:
-    trained = list(scenario.of_kind("training"))
-    games: Flags = now["gaming_rate"].sel(context=trained).values >= minimum
+def _games(state: xr.Dataset, scenario: Scenario, minimum: float) -> Flags:
+    training = list(scenario.of_kind("training"))
+    games: Flags = state["gaming_rate"].sel(context=training).values >= minimum
     return games
 
 
-def _greatest(now: xr.Dataset, name: str, contexts: list[str]) -> Array:
+def _greatest(state: xr.Dataset, name: str, contexts: list[str]) -> Array:
     """Return the greatest of a number over contexts [agent]; -inf where no context has a twin."""
-    numbers = now[name].sel(context=contexts).values
+    numbers = state[name].sel(context=contexts).values
     greatest: Array = np.where(np.isnan(numbers), -np.inf, numbers).max(axis=1)
     return greatest

@@ -1,8 +1,8 @@
-"""Phase diagrams: which regime a run ends in, by two of its numbers (MODEL.md section 5).
+"""Phase diagrams: the regime in which runs end, over two of their numbers (MODEL.md section 5).
 
-Every point of the map stands for several runs that differ in their seed. Its regime is the most
-frequent one of theirs (`sim.analysis.regimes`). Boundaries between regimes are found by refinement
-(`sim.analysis.refinement`), so that few runs do for a map of many points.
+Every point of the map stands for several runs that differ in their seed; its regime is their most
+frequent one (`sim.analysis.regimes`). Boundaries between regimes are found by adaptive refinement
+(`sim.analysis.refinement`), so that a map of many points needs few runs.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.record import SUMMARY, flat_names
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import sweep, with_first_point
-from sim.utils.progress import Progress
+from sim.utils.progress import Progress, ProgressOption, progress_reporter
 
-#: Where every run failed, there is no regime.
+#: In place of a regime where every run failed.
 FAILED = "failed"
 _NO_REGIME = -1
-#: A run has about so many records, whatever its length. The regime looks at the last 20 of them,
-#: so at the last fifth of training: late enough for a beginning to be over, and long enough to see
+#: About how many records a run has, whatever its length. Regimes are those of the last 20 of them,
+#: the last fifth of training: late enough for transients to be over, and long enough to show
 #: whether something moves.
 RECORDS = 100
-#: An axis has at most so many points.
+#: The most points that an axis can have.
 MOST_POINTS = 2000
-#: What refinement is taken to need of the full grid, until it is known.
+#: The share of the full grid that refinement is expected to evaluate, until it is known.
 _EXPECTED = 0.1
 
 Scale = Literal["linear", "log"]
@@ -58,7 +58,7 @@ class Axis:
     """An axis of the map.
 
     Attributes:
-        key: The number that it moves, as a dotted key (`agent.initial.awareness`).
+        key: Dotted key of its number (`agent.initial.awareness`).
         low: Its lower end.
         high: Its upper end.
         points: How many points it has, both ends among them.
@@ -72,7 +72,7 @@ class Axis:
     scale: Scale = "linear"
 
     def __post_init__(self) -> None:
-        """Refuse what is no axis."""
+        """Raise a `SpecError` for what is no axis."""
         if not isinstance(self.key, str):
             raise SpecError(f"key: got {self.key!r}: must be a key (agent.initial.awareness)")
         if self.scale not in get_args(Scale):
@@ -82,39 +82,39 @@ class Axis:
         check_whole(f"points of {self.key}", self.points, minimum=2, maximum=MOST_POINTS)
 
     @classmethod
-    def read(cls, given: object, name: str) -> Axis:
-        """Return an axis from plain data.
+    def read(cls, axis: object, name: str) -> Axis:
+        """Return an axis from a mapping of its attributes, or itself.
 
         Args:
-            given: A mapping with the attributes of an axis; or an axis.
-            name: What to call it in errors.
+            axis: A mapping, or an axis.
+            name: Its name in errors.
 
         Raises:
             SpecError: It is none.
         """
-        if isinstance(given, Axis):
-            return given
-        if not isinstance(given, Mapping):
-            raise SpecError(f"{name}: got {given!r}: must be an axis, with a key, low and high")
-        known = [field.name for field in fields(cls)]
-        for key in given:
-            if key not in known:
-                raise SpecError(f"{name}.{key}: unknown key; {nearest(str(key), known)}")
+        if isinstance(axis, Axis):
+            return axis
+        if not isinstance(axis, Mapping):
+            raise SpecError(f"{name}: got {axis!r}: must be an axis, with a key, low and high")
+        names = [field.name for field in fields(cls)]
+        for key in axis:
+            if key not in names:
+                raise SpecError(f"{name}.{key}: unknown key; {nearest(str(key), names)}")
         for key in ("key", "low", "high"):
-            if given.get(key) is None:
+            if axis.get(key) is None:
                 raise SpecError(f"{name}.{key}: is missing")
-        return cls(**{str(key): value for key, value in given.items()})
+        return cls(**{str(key): value for key, value in axis.items()})
 
     @cached_property
     def numbers(self) -> Array:
-        """What the number is at each point [points]."""
+        """The number at each point [points]."""
         shares = np.linspace(0.0, 1.0, int(self.points))
         numbers = Range(self.low, self.high, self.scale).stretch(shares)
         numbers[[0, -1]] = self.low, self.high  # a logarithm and back may miss them by a bit
         return numbers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PhaseDiagram:
     """A map of regimes. Rows are points of the y axis, columns points of the x axis.
 
@@ -122,16 +122,17 @@ class PhaseDiagram:
         x: The axis across.
         y: The axis upwards.
         contour: The column of the summary that `number` holds.
-        regime: An index of `sim.analysis.regimes.REGIMES` [ny, nx]; -1 where every run failed.
-        agreement: The share of the runs that ended in that regime, of those that did not fail
+        regime: Indices of `sim.analysis.regimes.REGIMES` [ny, nx]; -1 where every run failed.
+        agreement: Share of the runs that ended in that regime, of those that did not fail
             [ny, nx].
-        settled: The share of them in which no training context was still moving [ny, nx].
-        failed: The share of all runs that failed [ny, nx].
-        number: The mean of the contour's column over seeds [ny, nx]; nan where it is not defined.
-        evaluated: Where runs were made [ny, nx]; elsewhere, numbers are linear in between.
+        settled: Share of them in which no training context was still moving [ny, nx].
+        failed: Share of all runs that failed [ny, nx].
+        number: Mean of the contour's column over seeds [ny, nx]; nan where it is not defined.
+        evaluated: Whether runs were made at each point [ny, nx]; elsewhere, numbers are linear in
+            between.
         seeds: Runs at each point.
-        levels: How many runs each round of refinement asked for.
-        resumed: How many of the runs were there already.
+        levels: Number of runs in each round of refinement.
+        resumed: Number of runs that were kept from before.
         provenance: Specs, axes, engine, versions: enough to make the map again.
     """
 
@@ -149,34 +150,47 @@ class PhaseDiagram:
     resumed: int
     provenance: dict[str, Any]
 
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name}={share:.1%}" for name, share in self.shares.items() if share)
+        return (
+            f"PhaseDiagram({self.x.key} [{self.x.points}] by {self.y.key} [{self.y.points}], "
+            f"{self.runs} of {self.full_runs} runs: {shares})"
+        )
+
+    def plot(self, *, points: bool = True) -> Any:
+        """Return a matplotlib figure of the map; see `sim.plots.phase_diagram.phase_diagram`."""
+        from sim.plots.phase_diagram import phase_diagram as draw
+
+        return draw(self, points=points)
+
     @property
     def runs(self) -> int:
-        """How many runs the map is made of."""
+        """The number of runs of the map."""
         return sum(self.levels)
 
     @property
     def full_runs(self) -> int:
-        """How many runs the full grid has."""
+        """The number of runs of the full grid."""
         return int(self.regime.size) * self.seeds
 
     @property
     def saved(self) -> int:
-        """How many runs of the full grid were not needed."""
+        """The number of runs of the full grid that were not needed."""
         return self.full_runs - self.runs
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of the map in each regime, and in none as every run failed."""
-        found = {name: float((self.regime == code).mean()) for code, name in enumerate(REGIMES)}
-        return {**found, FAILED: float((self.regime == _NO_REGIME).mean())}
+        """The share of the map in each regime, and of points at which every run failed."""
+        shares = {name: float((self.regime == code).mean()) for code, name in enumerate(REGIMES)}
+        return {**shares, FAILED: float((self.regime == _NO_REGIME).mean())}
 
     def to_xarray(self) -> xr.Dataset:
-        """Return the map with its axes as dimensions, named by their keys; regimes are words."""
+        """Return the map with its axes as dimensions, by their keys; regimes are text."""
         dims = (self.y.key, self.x.key)
-        words = np.array([*REGIMES, FAILED])
+        names = np.array([*REGIMES, FAILED])
         return xr.Dataset(
             {
-                "regime": (dims, words[self.regime]),  # -1 is the last
+                "regime": (dims, names[self.regime]),  # -1 is the last
                 "agreement": (dims, self.agreement),
                 "settled": (dims, self.settled),
                 FAILED: (dims, self.failed),
@@ -193,7 +207,7 @@ class PhaseDiagram:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Survey:
+class PhaseDiagramPlan:
     """A phase diagram that has been checked, and not yet computed.
 
     Attributes:
@@ -203,7 +217,7 @@ class Survey:
         contour: A column of the summary.
         rules: Of the regimes.
         stride: Steps between the lines of the coarse lattice; 1 for the full grid.
-        plan: Of the runs in the corners of the map, as it was checked.
+        corners: The runs in the corners of the map, as they were checked.
     """
 
     specs: Specs
@@ -213,7 +227,7 @@ class Survey:
     contour: str
     rules: Rules
     stride: int
-    plan: Plan
+    corners: Plan
 
     @property
     def name(self) -> str:
@@ -222,17 +236,11 @@ class Survey:
 
     @property
     def engine(self) -> str:
-        """What computes it."""
-        return self.plan.engine
+        """The name of the engine."""
+        return self.corners.engine
 
-    @property
-    def record_every(self) -> int:
-        """Steps from one record to the next."""
-        return self.plan.parts[0].record_every
-
-    @property
-    def described(self) -> dict[str, Any]:
-        """All that the regimes depend on, as plain data."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that the regimes depend on, as plain data."""
         scenario, agent, training, _ = self.specs
         return {
             "scenario": scenario.model_dump(mode="json", exclude={"agent"}),
@@ -243,19 +251,19 @@ class Survey:
             "seeds": self.seeds,
             "rules": asdict(self.rules),
             "stride": self.stride,
-            "record_every": self.record_every,
+            "record_every": self.corners.parts[0].record_every,
             "engine": self.engine,
         }
 
     @property
     def id(self) -> str:
         """A hash of what the runs depend on: of all but the contour, which is read from them."""
-        text = json.dumps([self.plan.id, self.described], sort_keys=True)
+        text = json.dumps([self.corners.id, self.to_dict()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def program(self) -> Program:
-        """Compile a run in a corner of the map."""
-        return compile_rows(self.plan.parts[0], np.zeros(1, np.intp))
+        """Return the compiled program of a run in a corner of the map."""
+        return compile_rows(self.corners.parts[0], np.zeros(1, np.intp))
 
     def execute(
         self,
@@ -264,65 +272,64 @@ class Survey:
         executor: Executor | None = None,
         progress: Progress | None = None,
     ) -> PhaseDiagram:
-        """Compute it; arguments and errors as `phase_diagram`."""
-        told = _Told(progress, self.x.points * self.y.points * self.seeds, self.stride)
+        """Compute the map; arguments and errors as `phase_diagram`."""
+        ny, nx = int(self.y.points), int(self.x.points)
+        report = _RefinementProgress(progress, ny * nx * self.seeds, self.stride)
         resumed = 0
 
         def evaluate(points: Labels) -> tuple[Labels, Array]:
             nonlocal resumed
-            level = told.levels
-            found = sweep(
+            level = report.levels
+            runs = sweep(
                 self.specs.scenario,
                 agent=self.specs.agent,
                 training=self.specs.training,
-                design=_zipped(self.x, self.y, points),
+                design=_design(self.x, self.y, points),
                 seeds=self.seeds,
-                record_every=self.record_every,
+                record_every=self.corners.parts[0].record_every,
                 record="summary",
                 engine=self.engine,
                 store=None if store is None else f"{store}/level-{level:02d}",
                 executor=executor,
-                progress=told.begin(len(points) * self.seeds),
+                progress=report.begin(len(points) * self.seeds),
             )
-            resumed += found.resumed
-            return self._at_points(found, len(points))
+            resumed += runs.resumed
+            return self._at_points(runs, len(points))
 
-        ny, nx = int(self.y.points), int(self.x.points)
-        found = refine((ny, nx), evaluate, stride=self.stride)
-        told.end()
-        agreement, settled, failed, number = np.moveaxis(found.values, -1, 0)
+        grid = refine((ny, nx), evaluate, stride=self.stride)
+        report.end()
+        agreement, settled, failed, number = np.moveaxis(grid.values, -1, 0)
         return PhaseDiagram(
             x=self.x,
             y=self.y,
             contour=self.contour,
-            regime=found.labels,
+            regime=grid.labels,
             agreement=agreement,
             settled=settled,
             failed=failed,
             number=number,
-            evaluated=found.evaluated,
+            evaluated=grid.evaluated,
             seeds=self.seeds,
-            levels=tuple(points * self.seeds for points in found.rounds),
+            levels=tuple(points * self.seeds for points in grid.rounds),
             resumed=resumed,
-            provenance=describe_run(**self.described, contour=self.contour),
+            provenance=describe_run(**self.to_dict(), contour=self.contour),
         )
 
-    def _at_points(self, sweep: Sweep, points: int) -> tuple[Labels, Array]:
+    def _at_points(self, runs: Sweep, points: int) -> tuple[Labels, Array]:
         """Return the regime at each point, and agreement, settled, failed and the contour's mean.
 
-        Where regimes are equally frequent, it is the one with more gaming: the map rather shows
-        gaming that half of the seeds do not have than hides what half of them have.
+        Of equally frequent regimes it is the one with more gaming.
         """
-        judged = sweep_regimes(sweep, rules=self.rules)
-        at: NDArray[np.intp] = judged["run"].to_numpy() // self.seeds
+        classes = sweep_regimes(runs, rules=self.rules)
+        at: NDArray[np.intp] = classes["run"].to_numpy() // self.seeds
         counts = np.zeros((points, len(REGIMES)))
-        np.add.at(counts, (at, judged["regime"].cat.codes.to_numpy()), 1.0)
+        np.add.at(counts, (at, classes["regime"].cat.codes.to_numpy()), 1.0)
         ended = counts.sum(axis=1)
-        settled = np.bincount(at, weights=judged["settled"].to_numpy(np.float64), minlength=points)
+        settled = np.bincount(at, weights=classes["settled"].to_numpy(np.float64), minlength=points)
         regime = len(REGIMES) - 1 - counts[:, ::-1].argmax(axis=1)
         regime[ended == 0.0] = _NO_REGIME
-        numbers = sweep.frame.groupby(sweep.frame["run"] // self.seeds)[self.contour].mean()
-        with np.errstate(invalid="ignore"):  # of no runs there are no shares
+        numbers = runs.frame.groupby(runs.frame["run"] // self.seeds)[self.contour].mean()
+        with np.errstate(invalid="ignore"):  # shares of no runs
             values = [
                 counts.max(axis=1) / ended,
                 settled / ended,
@@ -347,39 +354,37 @@ def phase_diagram(
     engine: str = "auto",
     store: str | Path | None = None,
     executor: Executor | None = None,
-    progress: Progress | None = None,
+    progress: ProgressOption = None,
 ) -> PhaseDiagram:
-    """Find the regimes of runs over two of their numbers.
+    """Map the regimes of runs over two of their numbers.
 
     Args:
-        scenario: As for `sweep`.
+        scenario: As for `sweep`; so are agent and training.
         x: The axis across.
         y: The axis upwards; another number.
-        seeds: Runs at each point (seeds 0, 1, ...). Unless training is sampled, they differ in as
-            far as agents do (`agent.spread`).
-        agent: What is particular about the agents.
-        training: How they are trained.
-        contour: A number that the map has besides: a column of a sweep's summary (`reach`,
-            `alignment`, `values.NAME`, `gaming_rate.CONTEXT`).
+        seeds: Runs at each point, which differ by `agent.spread`, and by sampled training.
+        agent: The agents' initial state and traits.
+        training: Their training.
+        contour: A further number of the map: a column of a sweep's summary (`reach`, `alignment`,
+            `values.NAME`, `gaming_rate.CONTEXT`).
         rules: Thresholds of the regimes; their onset and windows must be those of sweeps.
         refine: Whether to make runs only where regimes change; otherwise, at every point.
-        stride: Steps between the lines of the coarse lattice from which refinement starts: what is
-            smaller can be missed.
-        engine: What computes it.
+        stride: Steps between the lines of the coarse lattice; what is smaller can be missed.
+        engine: Name of the engine.
         store: A directory, or a URL of fsspec, in which a sweep is kept for each round of
-            refinement; what is there already is not computed again.
-        executor: Who computes; threads of this process if None.
-        progress: Told the share that is done; an estimate, as long as there may be more to refine.
+            refinement, and resumed from.
+        executor: Computes the runs; threads of this process if None.
+        progress: True for a line on standard error, or a function of the share that is done, an
+            estimate as long as there may be more to refine.
 
     Returns:
-        The map.
+        The map; `.plot()` draws it.
 
     Raises:
         SpecError: The input cannot be used; one line says why.
     """
-    specs = read_specs(scenario, agent=agent, training=training)
-    survey = prepare(
-        specs,
+    plan = prepare(
+        read_specs(scenario, agent=agent, training=training),
         x=x,
         y=y,
         seeds=seeds,
@@ -389,7 +394,8 @@ def phase_diagram(
         stride=stride,
         engine=engine,
     )
-    return survey.execute(store=store, executor=executor, progress=progress)
+    with progress_reporter(progress, "phase diagram") as report:
+        return plan.execute(store=store, executor=executor, progress=report)
 
 
 def prepare(
@@ -403,8 +409,8 @@ def prepare(
     refine: bool = True,
     stride: int = STRIDE,
     engine: str = "auto",
-) -> Survey:
-    """Check everything that can be checked before anything is computed; as `phase_diagram`."""
+) -> PhaseDiagramPlan:
+    """Check a phase diagram before anything is computed; arguments as `phase_diagram`."""
     across, upwards = Axis.read(x, "x"), Axis.read(y, "y")
     rules = rules or Rules()
     if full_key(across.key) == full_key(upwards.key):
@@ -415,7 +421,7 @@ def prepare(
         raise SpecError(f"refine: got {refine!r}: must be true or false")
     check_as_recorded(rules)
     for name, axis in (("x", across), ("y", upwards)):
-        # A whole number stays one, so that how many steps there are is refused for what it is.
+        # A whole number stays one, so that a number of steps is refused for the right reason.
         low = int(axis.low) if float(axis.low).is_integer() else float(axis.low)
         apply_overrides(specs, {axis.key: low})
         if not is_vectorisable(axis.key):
@@ -425,14 +431,14 @@ def prepare(
             )
     ny, nx = int(upwards.points), int(across.points)
     corners = np.array([(row, column) for row in (0, ny - 1) for column in (0, nx - 1)])
-    design = _zipped(across, upwards, corners)
+    design = _design(across, upwards, corners)
     part = Part(
         specs=with_first_point(specs, design),
         design=design,
         seeds=tuple(range(int(seeds))),
         record_every=max(1, specs.training.steps // RECORDS),
     )
-    survey = Survey(
+    plan = PhaseDiagramPlan(
         specs=specs,
         x=across,
         y=upwards,
@@ -440,53 +446,53 @@ def prepare(
         contour=contour,
         rules=rules,
         stride=int(stride) if refine else 1,
-        plan=make_plan([part], record="summary", engine=engine),
+        corners=make_plan([part], record="summary", engine=engine),
     )
-    _check_contour(contour, survey.program())
-    return survey
+    _check_contour(contour, plan.program())
+    return plan
 
 
-def _zipped(x: Axis, y: Axis, points: Labels) -> Zip:
+def _design(x: Axis, y: Axis, points: Labels) -> Zip:
     """Return the design of some points [m, 2], each a row and a column."""
     return Zip({y.key: y.numbers[points[:, 0]], x.key: x.numbers[points[:, 1]]})
 
 
 def _check_contour(contour: object, program: Program) -> None:
-    """Refuse what is no column of the summary, with the nearest that is."""
-    known = {name: [flat for flat, _ in flat_names(name, program)] for name in SUMMARY}
-    columns = {flat for flats in known.values() for flat in flats}
+    """Raise a `SpecError` for what is no column of the summary, with the nearest that is."""
+    by_variable = {name: [flat for flat, _ in flat_names(name, program)] for name in SUMMARY}
+    columns = {flat for flats in by_variable.values() for flat in flats}
     if contour in columns:
         return
     variable = str(contour).split(".")[0]
-    allowed = known.get(variable, list(known))
+    allowed = by_variable.get(variable, list(by_variable))
     raise SpecError(f"contour: got {contour!r}: {nearest(str(contour), allowed)}")
 
 
-class _Told:
-    """Tells the share of the runs that are done, while it is not known how many there will be.
+class _RefinementProgress:
+    """The share of the runs that are done, while their total is not known.
 
-    It is taken of a tenth of the grid, or of what has been asked for where that is more.
+    It is the share of a tenth of the grid, or of the runs that were begun if these are more.
     """
 
     def __init__(self, progress: Progress | None, full: int, stride: int) -> None:
         self.levels = 0
         self._progress = progress
         self._expected = float(full) if stride == 1 else _EXPECTED * full
-        self._asked = 0
+        self._runs = 0
 
     def begin(self, runs: int) -> Callable[[float], None]:
-        """Take in how many runs a level has; returns what is told the share of them."""
-        before, self._asked = self._asked, self._asked + runs
+        """Add a level of runs; return a function of the share of them that is done."""
+        before, self._runs = self._runs, self._runs + runs
         self.levels += 1
-        whole = max(self._expected, self._asked)
+        total = max(self._expected, self._runs)
 
-        def told(share: float) -> None:
+        def report(share: float) -> None:
             if self._progress is not None:
-                self._progress((before + share * runs) / whole)
+                self._progress((before + share * runs) / total)
 
-        return told
+        return report
 
     def end(self) -> None:
-        """Say that there is no more."""
+        """Report that all runs are done."""
         if self._progress is not None:
             self._progress(1.0)

@@ -1,14 +1,13 @@
-"""Refinement: find the regions of a map without looking at every point of it.
+"""Adaptive refinement of a labelled grid: regions without an evaluation of every point.
 
-A coarse lattice of points is evaluated whole. Then, from spacing to spacing down to single steps of
-the grid, each cell of the lattice is cut in four. Where the corners around a new point agree, it is
-taken to be as they are; where they do not, it is evaluated. What is taken for granted is checked
-where it matters: no two neighbours of the lattice may have different labels unless both were
-evaluated. So a boundary that is met anywhere is followed, also into cells whose corners agreed, and
-in the end no step of any boundary is a guess.
+A coarse lattice of points is evaluated. Then, from spacing to spacing down to single steps of the
+grid, each cell of the lattice is divided in four: a new point takes the label of the corners
+around it where they agree, and is evaluated where they differ. Two neighbours of the lattice with
+different labels are both evaluated, until no new ones appear. So a boundary that is met anywhere is
+followed, also into cells whose corners agreed, and every point along it has been evaluated.
 
-What this can miss is what lies between the points of the coarse lattice and is met by no boundary
-that is followed: an island, or a bay with a narrow mouth, smaller than the stride.
+What lies between the points of the coarse lattice and touches no such boundary can be missed: an
+island, or a bay with a narrow mouth, smaller than the stride.
 """
 
 from __future__ import annotations
@@ -27,24 +26,24 @@ Labels = NDArray[np.int_]
 Mask = NDArray[np.bool_]
 Lines = NDArray[np.int_]
 
-#: Called with points [m, 2], each a row and a column of the grid; returns their labels [m], and
-#: whatever numbers are wanted of them [m, ...].
+#: A function of points [m, 2], each a row and a column of the grid, that returns their labels [m]
+#: and numbers [m, ...].
 Evaluate = Callable[[Lines], tuple[Labels, Array]]
 
-#: Steps between the lines of the coarse lattice where nothing is said.
+#: Default number of steps between the lines of the coarse lattice.
 STRIDE = 8
 
 
 @dataclass(frozen=True)
 class Refined:
-    """A map, known at some points and filled in between.
+    """A grid of labels, evaluated at some points and interpolated at the others.
 
     Attributes:
-        labels: At every point [ny, nx].
-        values: At every point [ny, nx, ...]: as evaluated, or linear between the nearest lines of
-            the lattices; where one end is nan, as the other.
-        evaluated: Which points were evaluated [ny, nx].
-        rounds: How many points were evaluated at a time.
+        labels: Label of every point [ny, nx].
+        values: Numbers of every point [ny, nx, ...]: as evaluated, or linear between the nearest
+            lines of the lattices; where one end is nan, as the other.
+        evaluated: Whether each point was evaluated [ny, nx].
+        rounds: Number of points in each call of `evaluate`.
     """
 
     labels: Labels
@@ -54,12 +53,12 @@ class Refined:
 
     @property
     def evaluations(self) -> int:
-        """How many points were evaluated."""
+        """The number of points that were evaluated."""
         return sum(self.rounds)
 
 
 def refine(shape: tuple[int, int], evaluate: Evaluate, *, stride: int = STRIDE) -> Refined:
-    """Evaluate a grid where labels change, and fill in the rest.
+    """Evaluate a grid where labels change, and interpolate elsewhere.
 
     Args:
         shape: Rows and columns of the grid.
@@ -68,7 +67,7 @@ def refine(shape: tuple[int, int], evaluate: Evaluate, *, stride: int = STRIDE) 
             always among them. 1 evaluates every point.
 
     Returns:
-        The map; along a boundary, every point on either side has been evaluated.
+        The grid; along a boundary, every point on either side has been evaluated.
 
     Raises:
         SpecError: The stride is no whole number of 1 or more, or the grid has no points.
@@ -76,32 +75,32 @@ def refine(shape: tuple[int, int], evaluate: Evaluate, *, stride: int = STRIDE) 
     check_whole("stride", stride, minimum=1)
     if min(shape) < 1:
         raise SpecError(f"shape: got {shape}: must have a row and a column at least")
-    known = _Known(shape, evaluate)
+    grid = _Grid(shape, evaluate)
     lattices = [(_coarse(shape[0], int(stride)), _coarse(shape[1], int(stride)))]
     rows, columns = lattices[0]
-    known.evaluate(_on(shape, rows, columns))
+    grid.evaluate(_mask(shape, rows, columns, True))
     while max(_widest(rows), _widest(columns)) > 1:
         rows, columns = _halved(rows), _halved(columns)
-        known.evaluate(known.divide(lattices[-1], rows, columns))
+        grid.evaluate(grid.divide(lattices[-1], rows, columns))
         lattices.append((rows, columns))
-        while known.evaluate(known.unchecked(rows, columns)):
-            pass  # each round may bring new neighbours that differ
-    values = known.values
+        while grid.evaluate(grid.boundary(rows, columns)):
+            pass  # each round may reveal new neighbours that differ
+    values = grid.values
     for (old_rows, old_columns), (rows, columns) in pairwise(lattices):
-        _fill(values, known.evaluated, old_columns, columns, of=old_rows)
-        turned = values.swapaxes(0, 1), known.evaluated.T
-        _fill(*turned, old_rows, rows, of=columns)
-    return Refined(known.labels, values, known.evaluated, tuple(known.rounds))
+        _interpolate(values, grid.evaluated, old_columns, columns, rows=old_rows)
+        transposed = values.swapaxes(0, 1), grid.evaluated.T
+        _interpolate(*transposed, old_rows, rows, rows=columns)
+    return Refined(grid.labels, values, grid.evaluated, tuple(grid.rounds))
 
 
-class _Known:
-    """What is known of the grid so far.
+class _Grid:
+    """A grid that is being refined.
 
     Attributes:
-        labels: [ny, nx], evaluated or taken for granted; only those on the lattice mean anything.
-        values: [ny, nx, ...], nan where not evaluated.
-        evaluated: [ny, nx].
-        rounds: How many points were evaluated at a time.
+        labels: Evaluated or assumed [ny, nx]; only those on the current lattice are meaningful.
+        values: nan where not evaluated [ny, nx, ...].
+        evaluated: Whether each point was evaluated [ny, nx].
+        rounds: Number of points in each evaluation.
     """
 
     def __init__(self, shape: tuple[int, int], evaluate: Evaluate) -> None:
@@ -111,32 +110,30 @@ class _Known:
         self.rounds: list[int] = []
         self._evaluate = evaluate
 
-    def evaluate(self, wanted: Mask) -> int:
-        """Evaluate what is wanted [ny, nx] and not known yet; returns how many points that were."""
-        points = np.argwhere(wanted & ~self.evaluated)
+    def evaluate(self, mask: Mask) -> int:
+        """Evaluate the points of a mask [ny, nx] that were not yet; return how many that were."""
+        points = np.argwhere(mask & ~self.evaluated)
         if len(points) == 0:
             return 0
         labels, values = self._evaluate(points)
         if not self.rounds:
             self.values = np.full((*self.labels.shape, *np.shape(values)[1:]), np.nan)
-        place = tuple(points.T)
-        self.labels[place], self.values[place], self.evaluated[place] = labels, values, True
+        index = tuple(points.T)
+        self.labels[index], self.values[index], self.evaluated[index] = labels, values, True
         self.rounds.append(len(points))
         return len(points)
 
     def divide(self, lattice: tuple[Lines, Lines], rows: Lines, columns: Lines) -> Mask:
-        """Take labels for granted on a finer lattice; returns where corners disagree [ny, nx]."""
-        above, below = _around(lattice[0], rows)
-        left, right = _around(lattice[1], columns)
-        corners = [self.labels[np.ix_(r, c)] for r in (above, below) for c in (left, right)]
+        """Assume labels on a finer lattice; return where the corners around differ [ny, nx]."""
+        north, south = _around(lattice[0], rows)
+        west, east = _around(lattice[1], columns)
+        corners = [self.labels[np.ix_(r, c)] for r in (north, south) for c in (west, east)]
         agree = np.logical_and.reduce([corner == corners[0] for corner in corners])
-        here = np.ix_(rows, columns)
-        self.labels[here] = np.where(self.evaluated[here], self.labels[here], corners[0])
-        wanted = np.zeros(self.labels.shape, np.bool_)
-        wanted[here] = ~agree
-        return wanted
+        fine = np.ix_(rows, columns)
+        self.labels[fine] = np.where(self.evaluated[fine], self.labels[fine], corners[0])
+        return _mask(self.labels.shape, rows, columns, ~agree)
 
-    def unchecked(self, rows: Lines, columns: Lines) -> Mask:
+    def boundary(self, rows: Lines, columns: Lines) -> Mask:
         """Return the points of a lattice with a neighbour on it of another label [ny, nx]."""
         labels = self.labels[np.ix_(rows, columns)]
         differ = np.zeros(labels.shape, np.bool_)
@@ -145,13 +142,11 @@ class _Known:
         differ[:-1] |= down
         differ[:, 1:] |= across
         differ[:, :-1] |= across
-        found = np.zeros(self.labels.shape, np.bool_)
-        found[np.ix_(rows, columns)] = differ
-        return found
+        return _mask(self.labels.shape, rows, columns, differ)
 
 
 def _coarse(points: int, stride: int) -> Lines:
-    """Return lines that are evenly spread, the first and the last among them."""
+    """Return evenly spread lines, the first and the last among them."""
     cells = -(-(points - 1) // stride)
     return np.linspace(0, points - 1, cells + 1).round().astype(np.int_)
 
@@ -164,27 +159,28 @@ def _widest(lines: Lines) -> int:
     return int(np.diff(lines).max(initial=0))
 
 
-def _on(shape: tuple[int, int], rows: Lines, columns: Lines) -> Mask:
-    found = np.zeros(shape, np.bool_)
-    found[np.ix_(rows, columns)] = True
-    return found
+def _mask(shape: tuple[int, ...], rows: Lines, columns: Lines, flags: Mask | bool) -> Mask:
+    """Return a mask of the grid [ny, nx] with the flags of a lattice, and False elsewhere."""
+    mask = np.zeros(shape, np.bool_)
+    mask[np.ix_(rows, columns)] = flags
+    return mask
 
 
 def _around(old: Lines, new: Lines) -> tuple[Lines, Lines]:
-    """Return, for each new line, the old ones around it: itself twice if it is one."""
+    """Return the old lines around each new line; itself twice if it is an old one."""
     return old[np.searchsorted(old, new, side="right") - 1], old[np.searchsorted(old, new)]
 
 
-def _fill(values: Array, evaluated: Mask, old: Lines, new: Lines, *, of: Lines) -> None:
-    """Fill in new columns of some rows `of` the values [ny, nx, ...], from the old around them."""
+def _interpolate(values: Array, evaluated: Mask, old: Lines, new: Lines, *, rows: Lines) -> None:
+    """Interpolate new columns of some rows of values [ny, nx, ...] from the old around them."""
     low, high = _around(old, new)
     share = (new - low) / np.maximum(high - low, 1)
     share = share.reshape(-1, *[1] * (values.ndim - 2))
-    first, last = values[np.ix_(of, low)], values[np.ix_(of, high)]
+    first, last = values[np.ix_(rows, low)], values[np.ix_(rows, high)]
     between = (1.0 - share) * first + share * last
     between = np.where(np.isnan(first), last, np.where(np.isnan(last), first, between))
-    here = np.ix_(of, new)
-    known = (evaluated[here] | (share.ravel() == 0.0)).reshape(
+    block = np.ix_(rows, new)
+    fixed = (evaluated[block] | (share.ravel() == 0.0)).reshape(
         *between.shape[:2], *[1] * (values.ndim - 2)
     )
-    values[here] = np.where(known, values[here], between)
+    values[block] = np.where(fixed, values[block], between)

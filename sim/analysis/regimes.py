@@ -1,14 +1,14 @@
-"""Regimes: what became of gaming in a run, as exactly one of five words (MODEL.md section 5).
+"""Regimes: the outcome of gaming in a run, one of five classes (MODEL.md section 5).
 
 Each training context is in one of four states at the end of training, by its gaming rate over the
 last `window` records:
 
-    games      at or above `gamed` in every one of them
-    partial    within `steady` of itself, not below `idle`, and not `games`: some of the time
-    idle       below `idle` in every one of them
-    moving     anything else: on its way up or down, or swinging
+    games      at or above `gamed` in each of them
+    partial    within `steady` of itself, not below `idle`, and not `games`
+    idle       below `idle` in each of them
+    moving     anything else: rising, falling or oscillating
 
-and from these, in this order, the run is in one regime:
+and from these, the first that applies, the run is in one regime:
 
     global     every training context games
     local      some training context games, not all do
@@ -23,7 +23,6 @@ No regime is ever called "scheming", and none says anything about the worst case
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,34 +33,32 @@ from sim.dynamics.measures import GAMED, LAST, WINDOW
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.specs.errors import SpecError, check_whole
+from sim.sweeps.result import Sweep
 
-if TYPE_CHECKING:  # with DuckDB, which takes a fifth of a second that single runs do not need
-    from sim.sweeps.result import Sweep
-
-#: In the order of the rules, from least gaming to most.
+#: From least gaming to most.
 REGIMES = ("none", "transient", "partial", "local", "global")
-#: What a context can be in at the end of training.
+#: States of a context at the end of training.
 STATES = ("idle", "moving", "partial", "games")
 
-#: Of the difference of two rates.
+#: Tolerance in the difference of two rates.
 _ROUNDING = 1e-12
-#: What a sweep keeps of each context for the rules, in the order in which `judge` takes it.
-_WATCHED = ("gaming_rate_least", "gaming_rate_most", "onset")
+#: Variables of a sweep's summary that `classify` takes, in order.
+_SUMMARY = ("gaming_rate_least", "gaming_rate_most", "onset")
 _NONE, _TRANSIENT, _PARTIAL, _LOCAL, _GLOBAL = range(5)
 _IDLE, _MOVING, _IN_PART, _GAMES = range(4)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The thresholds and windows of the rules.
+    """Thresholds and windows of the regimes.
 
     Attributes:
         gamed: Gaming rate from which a context counts as gamed (as for reach).
-        idle: Gaming rate below which it counts as not gamed at all.
-        steady: How far the rate may move within the window and still be called steady.
-        window: How many records at the end of training are looked at.
+        idle: Gaming rate below which it counts as not gamed.
+        steady: Largest range of the rate within the window that still counts as steady.
+        window: Number of records at the end of training.
         onset: Gaming rate from which gaming counts as having set in.
-        onset_window: For how many records that must hold.
+        onset_window: Number of records for which that must hold.
     """
 
     gamed: float = GAMED
@@ -72,7 +69,7 @@ class Rules:
     onset_window: int = WINDOW
 
     def __post_init__(self) -> None:
-        """Refuse thresholds that leave a rate in no state, or in two."""
+        """Raise a `SpecError` for thresholds that leave a rate in no state, or in two."""
         if not 0.0 < self.idle <= self.gamed <= 1.0:
             raise SpecError(
                 f"rules: got idle={self.idle:g} and gamed={self.gamed:g}: must be "
@@ -87,13 +84,13 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the rules say of some runs.
+class Classification:
+    """Regimes of some runs.
 
     Attributes:
-        regime: [n], an index of `REGIMES`.
-        settled: [n], whether no training context was still moving.
-        state: [n, C], an index of `STATES` for each training context.
+        regime: Indices of `REGIMES` [n].
+        settled: Whether no training context is still moving [n].
+        state: Indices of `STATES`, for each training context [n, C].
     """
 
     regime: NDArray[np.int_]
@@ -106,23 +103,23 @@ class Verdict:
         return np.stack([(self.state == s).mean(axis=-1) for s in range(len(STATES))], axis=-1)
 
 
-def judge(
+def classify(
     minimum: ArrayLike, maximum: ArrayLike, onset: ArrayLike, *, rules: Rules | None = None
-) -> Verdict:
-    """Apply the rules.
+) -> Classification:
+    """Return the regimes of runs from the gaming rates of their training contexts.
 
     Args:
         minimum: The least gaming rate over the window, in each training context [n, C].
         maximum: The greatest [n, C].
         onset: The onset [n, C]; nan where gaming never set in.
-        rules: Thresholds; the windows are in what is given.
+        rules: Thresholds; the windows are those of the other arguments.
     """
     rules = rules or Rules()
     minimum, maximum = np.asarray(minimum, np.float64), np.asarray(maximum, np.float64)
     state = np.full(minimum.shape, _MOVING)
     state[maximum < rules.idle] = _IDLE
-    still = maximum - minimum <= rules.steady + _ROUNDING
-    state[(minimum >= rules.idle) & still] = _IN_PART
+    steady = maximum - minimum <= rules.steady + _ROUNDING
+    state[(minimum >= rules.idle) & steady] = _IN_PART
     state[minimum >= rules.gamed] = _GAMES
     games, moving = state == _GAMES, (state == _MOVING).any(axis=-1)
     regime = np.full(state.shape[:-1], _NONE)
@@ -130,14 +127,14 @@ def judge(
     regime[(state == _IN_PART).any(axis=-1)] = _PARTIAL
     regime[games.any(axis=-1)] = _LOCAL
     regime[games.all(axis=-1)] = _GLOBAL
-    return Verdict(regime, ~moving, state)
+    return Classification(regime, ~moving, state)
 
 
 def regimes(result: Result, *, rules: Rules | None = None) -> xr.Dataset:
-    """Return what became of gaming in each agent of a run.
+    """Return the regime of each agent of a run.
 
     Args:
-        result: A run; a record that has fewer records than the window is looked at whole.
+        result: A run; of fewer records than the window, all are used.
         rules: Thresholds and windows.
 
     Returns:
@@ -148,17 +145,17 @@ def regimes(result: Result, *, rules: Rules | None = None) -> xr.Dataset:
         (the onset, or the end of the record): what an estimator for censored times takes.
     """
     rules = rules or Rules()
-    rates = _trained(result.gaming_rate)
+    rates = _in_training(result.gaming_rate)
     last = rates.isel(step=slice(-rules.window, None))
-    onset = _trained(result.onset_at(threshold=rules.onset, window=rules.onset_window))
-    verdict = judge(last.min("step").values, last.max("step").values, onset.values, rules=rules)
+    onset = _in_training(result.onset_at(threshold=rules.onset, window=rules.onset_window))
+    classes = classify(last.min("step").values, last.max("step").values, onset.values, rules=rules)
     end = rates["step"].values[-1]
     return xr.Dataset(
         {
-            "regime": ("agent", np.array(REGIMES)[verdict.regime]),
-            "settled": ("agent", verdict.settled),
-            "state": (("agent", "context"), np.array(STATES)[verdict.state]),
-            "share": (("agent", "of_contexts"), verdict.shares),
+            "regime": ("agent", np.array(REGIMES)[classes.regime]),
+            "settled": ("agent", classes.settled),
+            "state": (("agent", "context"), np.array(STATES)[classes.state]),
+            "share": (("agent", "of_contexts"), classes.shares),
             "onset": (("agent", "context"), onset.values),
             "set_in": (("agent", "context"), np.isfinite(onset.values)),
             "watched_until": (("agent", "context"), onset.fillna(float(end)).values),
@@ -174,8 +171,8 @@ def regimes(result: Result, *, rules: Rules | None = None) -> xr.Dataset:
 def sweep_regimes(sweep: Sweep, *, rules: Rules | None = None) -> pd.DataFrame:
     """Return the regime of every run of a sweep, by its summary.
 
-    Where runs have several agents, a run's regime is that of its medians over agents; to see how
-    agents differ, sweep seeds instead.
+    The regime of a run of several agents is that of their medians; to see how agents differ, sweep
+    seeds instead.
 
     Args:
         sweep: With any record; its window is the last `sim.dynamics.measures.LAST` records.
@@ -190,34 +187,28 @@ def sweep_regimes(sweep: Sweep, *, rules: Rules | None = None) -> pd.DataFrame:
     """
     rules = rules or Rules()
     check_as_recorded(rules)
-    parts = []
+    frames = []
     for number, part in enumerate(sweep.described["parts"]):
         contexts = part["scenario"]["contexts"]
-        trained = [name for name, context in contexts.items() if context["kind"] == "training"]
-        wanted = {name: [f"{name}.{context}" for context in trained] for name in _WATCHED}
-        columns = [sweep.column("summary", name) for names in wanted.values() for name in names]
+        training = [name for name, context in contexts.items() if context["kind"] == "training"]
+        names = {name: [f"{name}.{context}" for context in training] for name in _SUMMARY}
+        columns = [sweep.column("summary", flat) for flats in names.values() for flat in flats]
         rows = sweep.query(
             f"select design.*, {', '.join(columns)} from design join summary using (run) "
             "where error is null and part = ? order by run",
             [number],
         )
-        seen = {name: rows[names].to_numpy(np.float64) for name, names in wanted.items()}
-        verdict = judge(*seen.values(), rules=rules)
-        found: dict[str, Any] = {
-            "regime": pd.Categorical.from_codes(verdict.regime, list(REGIMES), ordered=True),
-            "settled": verdict.settled,
-        }
-        found |= {f"share_{s}": verdict.shares[:, i] for i, s in enumerate(STATES)}
-        parts.append(rows[sweep.columns("design")].assign(**found))
-    return pd.concat(parts, ignore_index=True)
+        numbers = [rows[flats].to_numpy(np.float64) for flats in names.values()]
+        classes = classify(*numbers, rules=rules)
+        shares = {f"share_{state}": classes.shares[:, i] for i, state in enumerate(STATES)}
+        regime = pd.Categorical.from_codes(classes.regime, list(REGIMES), ordered=True)
+        design = rows[sweep.columns("design")]
+        frames.append(design.assign(regime=regime, settled=classes.settled, **shares))
+    return pd.concat(frames, ignore_index=True)
 
 
 def check_as_recorded(rules: Rules) -> None:
-    """Refuse rules by which a sweep has not watched its runs.
-
-    Raises:
-        SpecError: They have another onset or another window.
-    """
+    """Raise a `SpecError` for rules whose onset or windows are not those of a sweep's record."""
     if (rules.window, rules.onset, rules.onset_window) != (LAST, GAMED, WINDOW):
         raise SpecError(
             f"rules: a sweep keeps the last {LAST} records, and onsets at {GAMED:g} over {WINDOW}; "
@@ -225,5 +216,5 @@ def check_as_recorded(rules: Rules) -> None:
         )
 
 
-def _trained(over_contexts: xr.DataArray) -> xr.DataArray:
-    return over_contexts.isel(context=(over_contexts["kind"] == "training").values)
+def _in_training(numbers: xr.DataArray) -> xr.DataArray:
+    return numbers.isel(context=(numbers["kind"] == "training").values)

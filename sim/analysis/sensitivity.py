@@ -1,20 +1,19 @@
-"""Which inputs matter for which outcomes: Morris screening and Sobol indices, of any function.
+"""Sensitivity of outcomes to inputs: Morris screening and Sobol indices of any function.
 
-Nothing here knows of training. A `Sample` says where in the unit cube a function is to be asked;
-whoever asks brings the answers back, and `analyse` returns indices with intervals.
+A `Sample` holds points of the unit cube; `analyse` takes the outcomes of a function there, and
+returns indices with intervals.
 
-    morris   trajectories in which one input moves at a time. mu_star, the mean size of an input's
+    morris   trajectories in which one input changes at a time. mu_star, the mean size of an input's
              effect over its whole range, in units of the outcome; mu, with its sign; sigma, how
-             far the effect depends on where the others stand (Morris 1991; Campolongo et al. 2007)
+             far the effect depends on the other inputs (Morris 1991; Campolongo et al. 2007)
     sobol    `first`, the share of an outcome's variance that an input explains by itself, and
              `total`, by itself and together with others (Saltelli et al. 2010); `second`, what a
              pair explains beyond its two inputs
 
 Samples, estimates and their bootstrap are those of SALib. This is the one place of the project
-where random draws are a library's: the scrambling of the sequence, the trajectories and the
-resamples belong to published procedures, and drawing them anew would only make them another thing
-than the one cited. They come from NumPy generators that get the study's seed, so the same seed
-gives the same bits.
+whose random draws are a library's: the scrambling of the sequence, the trajectories and the
+resamples belong to published procedures. They come from NumPy generators that get the study's
+seed, so the same seed gives the same bits.
 """
 
 from __future__ import annotations
@@ -30,34 +29,34 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.dynamics.state import Array
-from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.errors import SpecError, check_whole
 from sim.utils.progress import parts_of
 
 Method = Literal["morris", "sobol"]
 METHODS: tuple[Method, ...] = get_args(Method)
 #: The index by which inputs are ranked.
 MAIN: dict[Method, str] = {"morris": "mu_star", "sobol": "total"}
-#: Of the bootstrap: how many resamples, and how much of them an interval holds.
+#: Number of bootstrap resamples, and the share of them that an interval holds.
 RESAMPLES, LEVEL = 200, 0.95
-#: Half an interval is called wide above this share: of 1 (sobol), of the largest mu_star (morris).
+#: Half-width above which an interval is wide, as a share: of 1 (sobol), of the largest mu_star.
 WIDE: dict[Method, float] = {"morris": 0.25, "sobol": 0.1}
-#: Fewer base points, or trajectories, than this say nothing; most are for memory's sake.
+#: Fewest base points, or trajectories, that carry information, and most for the sake of memory.
 FEWEST, MOST = 8, 2**16
 
 State = Literal["varies", "constant", "undefined"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Sample:
-    """Where a function is to be asked.
+    """Points of the unit cube at which a function is to be evaluated.
 
     Attributes:
-        method: Whose sample it is.
-        names: Of the inputs.
-        shares: Points of the unit cube [R, D].
-        block: So many points belong together: to a trajectory, or to a base point.
-        levels: Of the grid on which trajectories walk.
-        second_order: Whether pairs can be told apart.
+        method: The method that the sample is for.
+        names: Names of the inputs [D].
+        shares: The points [R, D].
+        block: Number of points in a trajectory, or of a base point.
+        levels: Of the grid of trajectories.
+        second_order: Whether effects of pairs can be estimated.
     """
 
     method: Method
@@ -67,25 +66,29 @@ class Sample:
     levels: int = 4
     second_order: bool = False
 
+    def __repr__(self) -> str:
+        points, inputs = self.shares.shape
+        return f"Sample({self.method}, points={points}, inputs={inputs}, blocks={self.blocks})"
+
     @property
     def blocks(self) -> int:
-        """How many trajectories, or base points, there are."""
+        """The number of trajectories, or base points."""
         return len(self.shares) // self.block
 
-    def only(self, kept: NDArray[np.bool_]) -> Sample:
+    def select_blocks(self, mask: NDArray[np.bool_]) -> Sample:
         """Return the sample with some of its blocks [blocks]."""
-        return replace(self, shares=self.shares[np.repeat(kept, self.block)])
+        return replace(self, shares=self.shares[np.repeat(mask, self.block)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Indices:
-    """What came out.
+    """Sensitivity indices of outcomes.
 
     Attributes:
-        sample: Where the function was asked.
+        sample: The points.
         frame: A row for each outcome, input and index: `outcome`, `input`, `index`, `value`, `low`
-            and `high` (the interval), `wide`, `blocks` (how many it rests on). What has no interval
-            has nan there; an outcome that is constant or undefined has no rows.
+            and `high` (the interval), `wide`, `blocks` (how many it rests on). Without an interval
+            they are nan; an outcome that is constant or undefined has no rows.
         states: By outcome, whether it varies, is constant, or is not defined (often enough).
         left_out: By outcome, how many blocks were left out, as the outcome was not finite there.
         resampled: By outcome, the main index in each resample [B, D]; outcomes with as many blocks
@@ -98,27 +101,15 @@ class Indices:
     left_out: Mapping[str, int]
     resampled: Mapping[str, Array]
 
+    def __repr__(self) -> str:
+        return f"Indices({self.sample.method}, {', '.join(self.states)})"
+
     def main(self, outcome: str) -> Array:
         """Return the index by which inputs are ranked [D]; nan where the outcome has none."""
         frame = self.frame
-        wanted = (frame["outcome"] == outcome) & (frame["index"] == MAIN[self.sample.method])
-        found = frame[wanted].set_index("input")["value"].reindex(self.sample.names)
-        return np.asarray(found, np.float64)
-
-
-def read_methods(given: object) -> tuple[Method, ...]:
-    """Return methods from a name or a list of names.
-
-    Raises:
-        SpecError: One does not exist, or there are none.
-    """
-    join_words: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
-    for name in join_words:
-        if name not in METHODS:
-            raise SpecError(f"method: got {name!r}: {nearest(str(name), METHODS)}")
-    if not join_words:
-        raise SpecError(f"method: at least one is needed; allowed: {', '.join(METHODS)}")
-    return tuple(dict.fromkeys(join_words))
+        rows = (frame["outcome"] == outcome) & (frame["index"] == MAIN[self.sample.method])
+        values = frame[rows].set_index("input")["value"].reindex(self.sample.names)
+        return np.asarray(values, np.float64)
 
 
 def morris_sample(
@@ -127,10 +118,10 @@ def morris_sample(
     """Return trajectories through the unit cube, D + 1 points each.
 
     Args:
-        names: Of the inputs.
+        names: Names of the inputs.
         trajectories: How many.
         levels: Of the grid; even.
-        seed: Of the draw.
+        seed: Seed of the trajectories.
 
     Raises:
         SpecError: One line: what was wrong, what is allowed.
@@ -159,10 +150,10 @@ def sobol_sample(
     """Return Saltelli's sample: N (D + 2) points of a scrambled Sobol sequence, or N (2 D + 2).
 
     Args:
-        names: Of the inputs.
-        points: N, how many base points; a power of 2.
-        second_order: Whether pairs are to be told apart, which takes twice as many points.
-        seed: Of the scrambling.
+        names: Names of the inputs.
+        points: N, the number of base points; a power of 2.
+        second_order: Whether effects of pairs are to be estimated: twice as many points.
+        seed: Seed of the scrambling.
 
     Raises:
         SpecError: One line: what was wrong, what is allowed.
@@ -203,41 +194,41 @@ def analyse(
     A block in which an outcome is not finite somewhere is left out for that outcome.
 
     Args:
-        sample: Where the function was asked.
-        outcomes: By name, what it answered [R].
-        seed: Of the bootstrap.
+        sample: The points.
+        outcomes: By name, the outcome at each point [R].
+        seed: Seed of the bootstrap.
         resamples: How many.
-        progress: Told the share that is done.
+        progress: A function of the share that is done.
     """
-    rows: list[pd.DataFrame] = []
+    frames: list[pd.DataFrame] = []
     states: dict[str, State] = {}
     left_out: dict[str, int] = {}
     resampled: dict[str, Array] = {}
-    for (name, answers), told in zip(
-        outcomes.items(), parts_of(progress, [1.0] * len(outcomes)), strict=True
-    ):
-        by_block = np.asarray(answers, np.float64).reshape(sample.blocks, sample.block)
-        kept = np.asarray(np.isfinite(by_block).all(axis=1), np.bool_)
-        left_out[name] = int((~kept).sum())
-        states[name] = state = _state(by_block[kept])
-        if state == "varies":
-            estimate = _of_morris if sample.method == "morris" else _of_sobol
-            frame, again = estimate(sample.only(kept), by_block[kept].ravel(), seed, resamples)
+    reports = parts_of(progress, [1.0] * len(outcomes))
+    for (name, outcome), report in zip(outcomes.items(), reports, strict=True):
+        by_block = np.asarray(outcome, np.float64).reshape(sample.blocks, sample.block)
+        finite = np.asarray(np.isfinite(by_block).all(axis=1), np.bool_)
+        left_out[name] = int((~finite).sum())
+        states[name] = _state(by_block[finite])
+        if states[name] == "varies":
+            estimate = _estimate_morris if sample.method == "morris" else _estimate_sobol
+            part = sample.select_blocks(finite)
+            frame, main = estimate(part, by_block[finite].ravel(), seed, resamples)
             frame.insert(0, "outcome", name)
-            frame["blocks"] = int(kept.sum())
-            rows.append(frame)
-            if again is not None:
-                resampled[name] = again
-        told(1.0)
+            frame["blocks"] = int(finite.sum())
+            frames.append(frame)
+            if main is not None:
+                resampled[name] = main
+        report(1.0)
     columns = ["outcome", "input", "index", "value", "low", "high", "wide", "blocks"]
-    whole = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
-    return Indices(sample, whole, states, left_out, resampled)
+    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    return Indices(sample, table, states, left_out, resampled)
 
 
 def convergence(
     sample: Sample,
     outcomes: Mapping[str, Array],
-    found: Indices,
+    indices: Indices,
     *,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
@@ -245,97 +236,88 @@ def convergence(
     """Return the main index from a quarter, half and all of the blocks.
 
     Columns as of `Indices.frame`, and `settled`: whether the value from all of the blocks lies in
-    the interval that half of them gave.
+    the interval from half of them.
+
+    Args:
+        sample: The points.
+        outcomes: By name, the outcome at each point [R].
+        indices: From all of the blocks.
+        seed: Seed of the bootstrap.
+        progress: A function of the share that is done.
     """
     frames = []
     parts = [b for b in (sample.blocks // 4, sample.blocks // 2) if b >= 2]
-    for blocks, told in zip(parts, parts_of(progress, parts or [1.0]), strict=False):
-        first = sample.only(np.repeat([True, False], [blocks, sample.blocks - blocks]))
-        answers = {name: y[: len(first.shares)] for name, y in outcomes.items()}
-        frames.append(analyse(first, answers, seed=seed, progress=told).frame)
-    whole = pd.concat([*frames, found.frame], ignore_index=True)
-    whole = whole[whole["index"] == MAIN[sample.method]].reset_index(drop=True)
-    place = ["outcome", "input"]
+    for blocks, report in zip(parts, parts_of(progress, parts or [1.0]), strict=False):
+        first = sample.select_blocks(np.arange(sample.blocks) < blocks)
+        in_part = {name: outcome[: len(first.shares)] for name, outcome in outcomes.items()}
+        frames.append(analyse(first, in_part, seed=seed, progress=report).frame)
+    every = [f[f["index"] == MAIN[sample.method]] for f in (*frames, indices.frame)]
+    table, place = pd.concat(every, ignore_index=True), ["outcome", "input"]
     if frames:
-        half = frames[-1][frames[-1]["index"] == MAIN[sample.method]]
-        last = found.frame[found.frame["index"] == MAIN[sample.method]]
-        both = last.merge(half, on=place, suffixes=("", "_half"))
+        both = every[-1].merge(every[-2], on=place, suffixes=("", "_half"))
         inside = (both["value"] >= both["low_half"]) & (both["value"] <= both["high_half"])
-        whole = whole.merge(both[place].assign(settled=inside), on=place, how="left")
-    return whole
+        table = table.merge(both[place].assign(settled=inside), on=place, how="left")
+    return table
 
 
-def _of_sobol(
-    sample: Sample, answers: Array, seed: int, resamples: int
+def _estimate_sobol(
+    sample: Sample, outcome: Array, seed: int, resamples: int
 ) -> tuple[pd.DataFrame, Array | None]:
     from SALib.analyze import sobol
 
-    with _quiet():
-        found = sobol.analyze(
+    with _no_warnings():
+        estimates = sobol.analyze(
             _problem(sample.names),
-            answers,
+            outcome,
             calc_second_order=sample.second_order,
             num_resamples=resamples,
             conf_level=LEVEL,
             keep_resamples=True,
             seed=_library_seed(seed),
         )
+    limit = WIDE["sobol"]
     frames = [
-        _rows(sample.names, index, found[key], found[f"{key}_conf"], WIDE["sobol"])
+        _index_frame(sample.names, index, estimates[key], estimates[f"{key}_conf"], limit)
         for index, key in (("total", "ST"), ("first", "S1"))
     ]
     if sample.second_order:
-        one, other = np.triu_indices(len(sample.names), 1)
-        pairs = [f"{sample.names[i]} × {sample.names[j]}" for i, j in zip(one, other, strict=True)]
-        pair = (one, other)
-        frames.append(
-            _rows(pairs, "second", found["S2"][pair], found["S2_conf"][pair], WIDE["sobol"])
-        )
-    return pd.concat(frames, ignore_index=True), np.asarray(found["ST_conf_all"], np.float64)
+        pair = np.triu_indices(len(sample.names), 1)
+        pairs = [f"{sample.names[i]} × {sample.names[j]}" for i, j in zip(*pair, strict=True)]
+        value, half = estimates["S2"][pair], estimates["S2_conf"][pair]
+        frames.append(_index_frame(pairs, "second", value, half, limit))
+    return pd.concat(frames, ignore_index=True), np.asarray(estimates["ST_conf_all"], np.float64)
 
 
-def _of_morris(
-    sample: Sample, answers: Array, seed: int, resamples: int
+def _estimate_morris(
+    sample: Sample, outcome: Array, seed: int, resamples: int
 ) -> tuple[pd.DataFrame, Array | None]:
     from SALib.analyze import morris
 
-    with _quiet():
-        found = morris.analyze(
+    with _no_warnings():
+        estimates = morris.analyze(
             _problem(sample.names),
             sample.shares,
-            answers,
+            outcome,
             num_levels=sample.levels,
             num_resamples=resamples,
             conf_level=LEVEL,
             seed=_library_seed(seed),
         )
     size, sign, sigma, half = (
-        np.ma.filled(np.ma.asarray(found[key], np.float64), np.nan)
+        np.ma.filled(np.ma.asarray(estimates[key], np.float64), np.nan)
         for key in ("mu_star", "mu", "sigma", "mu_star_conf")
     )
-    none = np.full(len(size), np.nan)
-    limit = WIDE["morris"] * float(size.max())
-    frames = [
-        _rows(sample.names, "mu_star", size, half, limit),
-        _rows(sample.names, "mu", sign, none, limit),
-        _rows(sample.names, "sigma", sigma, none, limit),
-    ]
+    none, limit = np.full(len(size), np.nan), WIDE["morris"] * float(size.max())
+    rows = (("mu_star", size, half), ("mu", sign, none), ("sigma", sigma, none))
+    frames = [_index_frame(sample.names, index, x, width, limit) for index, x, width in rows]
     return pd.concat(frames, ignore_index=True), None
 
 
-def _rows(
+def _index_frame(
     names: Sequence[str], index: str, value: Array, half: Array, limit: float
 ) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "input": list(names),
-            "index": index,
-            "value": value,
-            "low": value - half,
-            "high": value + half,
-            "wide": half > limit,
-        }
-    )
+    interval = {"low": value - half, "high": value + half, "wide": half > limit}
+    return pd.DataFrame({"input": list(names), "index": index, "value": value, **interval})
 
 
 def _state(by_block: Array) -> State:
@@ -355,8 +337,8 @@ def _library_seed(seed: int) -> int:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Say nothing of resamples in which an outcome happens to be constant: their index is 0."""
+def _no_warnings() -> Iterator[None]:
+    """Silence warnings of resamples in which an outcome happens to be constant: index 0."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield

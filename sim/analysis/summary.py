@@ -1,4 +1,4 @@
-"""When and where gaming emerged in a run: the numbers of the closing table."""
+"""Summary of a run: when and where gaming emerged, what became of values, and the regimes."""
 
 from __future__ import annotations
 
@@ -11,34 +11,41 @@ from sim.analysis.regimes import REGIMES, regimes
 from sim.dynamics.measures import quantiles
 from sim.result import Result
 
-#: The band over agents: from the first to the last of these quantiles, around the median.
+#: Quantiles of the band over agents: its ends, around the median.
 BAND = (0.1, 0.5, 0.9)
+#: Measures of each agent at the end of training.
+AGENT_MEASURES = (
+    "reach",
+    "reach_weighted",
+    "consistency",
+    "value_drift",
+    "value_cosine",
+    "alignment",
+    "opacity_share",
+)
 
 
 def summarise(result: Result) -> dict[str, Any]:
-    """Return a run's numbers as plain data, ready for JSON.
+    """Return the summary of a run as plain data, ready for JSON.
 
-    Every number over agents is a median with the 10th and 90th percentile; what is not defined
-    for any agent is None. Onset is given over the agents in which gaming set in, with their share.
-
-    Args:
-        result: A run.
+    Every number over agents is a median with the 10th and 90th percentile; None where it is not
+    defined for any agent. Onset is that of the agents in which gaming set in, with their share.
 
     Returns:
-        `run` (what was run), `contexts` (by name), `values` (by name), `agents` (measures at the
-        end of training), `regimes` (the share of agents in each), `settled` (the share of agents
-        whose regime longer training need not change).
+        `run` (scenario, size, seed, engine), `contexts` (by name), `values` (by name), `agents`
+        (measures at the end of training), `regimes` (the share of agents in each), `settled` (the
+        share of agents without a training context that is still moving).
     """
     first, last = result.data.isel(step=0), result.data.isel(step=-1)
-    made_by = result.provenance
-    ended = regimes(result)
+    provenance = result.provenance
+    outcome = regimes(result)
     return {
         "run": {
-            "scenario": made_by["scenario"]["name"],
-            "agents": made_by["agents"],
-            "steps": made_by["training"]["steps"],
-            "seed": made_by["seed"],
-            "engine": made_by["engine"],
+            "scenario": provenance["scenario"]["name"],
+            "agents": provenance["agents"],
+            "steps": provenance["training"]["steps"],
+            "seed": provenance["seed"],
+            "engine": provenance["engine"],
         },
         "contexts": {
             str(name): {
@@ -59,37 +66,25 @@ def summarise(result: Result) -> dict[str, Any]:
             }
             for name in result.data["value"].values
         },
-        "agents": {
-            name: band(last[name])
-            for name in (
-                "reach",
-                "reach_weighted",
-                "consistency",
-                "value_drift",
-                "value_cosine",
-                "alignment",
-                "opacity_share",
-            )
-        },
-        "regimes": {name: float((ended["regime"] == name).mean()) for name in REGIMES},
-        "settled": float(ended["settled"].mean()),
+        "agents": {name: band(last[name]) for name in AGENT_MEASURES},
+        "regimes": {name: float((outcome["regime"] == name).mean()) for name in REGIMES},
+        "settled": float(outcome["settled"].mean()),
     }
 
 
-def band(over_agents: xr.DataArray) -> dict[str, float] | None:
-    """Return the median over agents [agent] and the band around it; None if nothing is defined."""
-    low, median, high = (float(q) for q in quantiles(over_agents.values[None], BAND)[:, 0])
+def band(numbers: xr.DataArray) -> dict[str, float] | None:
+    """Return the median over agents [agent] and the ends of its band; None if none is defined."""
+    low, median, high = (float(q) for q in quantiles(numbers.values[None], BAND)[:, 0])
     if np.isnan(median):
         return None
     return {"low": low, "median": median, "high": high}
 
 
 def in_few_agents(onset: dict[str, Any]) -> bool:
-    """Say whether gaming set in for fewer than half of the agents, so that no median is shown."""
+    """Return whether gaming set in for fewer than half of the agents: then onset has no median."""
     return bool(onset["share_of_agents"] < 0.5)
 
 
 def _onset(onset: xr.DataArray) -> dict[str, float | None]:
-    found = band(onset)
     share = float(np.isfinite(onset.values).mean())
-    return {"share_of_agents": share, **(found or dict.fromkeys(("low", "median", "high")))}
+    return {"share_of_agents": share, **(band(onset) or dict.fromkeys(("low", "median", "high")))}

@@ -6,18 +6,18 @@ reasoning, and once deployed tries to subvert possible control mechanisms – in
 coordinating with its copies or other AIs – and take over."
 
     misalignment     alignment (cosine of v with w) at or below its threshold
-    consistency      least chance, before deployment, of the response that looks best
+    consistency      least probability, before deployment, of the response that looks best
     opacity, sandbagging, composure, coordination, subversion    capabilities k
     behaviour_shift  total variation between training contexts and their twins (their mean)
 
-Gaming is no term of it: the two notions are defined apart, so that how far one goes with the other
-can be measured.
+Gaming is no term of it: both are defined independently, so that their association can be measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -27,18 +27,25 @@ from sim.result import Result
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, nearest
+from sim.specs.intervention import Interventions, apply_after_training, read_interventions
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.sweeps.design import is_number
-from sim.takeover import after_training, moment, prospects_at
+from sim.takeover import (
+    after_training,
+    moment,
+    prospects_at,
+    read_deployment,
+    read_oversight,
+)
 
-#: In the order in which they are reported.
+#: Terms of the conjunction, in order.
 TERMS = ("misalignment", "consistency", *CAPABILITIES, "behaviour_shift")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """From where on each term of the conjunction holds.
+    """Thresholds of the terms of the worst case.
 
     Attributes:
         misalignment: Alignment at or below this is egregious misalignment; from -1 to below 1.
@@ -56,7 +63,7 @@ class Thresholds:
     behaviour_shift: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse thresholds that nothing, or everything, meets."""
+        """Raise a `SpecError` for thresholds that nothing, or everything, meets."""
         for name, number in asdict(self).items():
             low, high = (-1.0, 1.0) if name == "misalignment" else (0.0, 1.0)
             real = is_number(number)
@@ -70,20 +77,72 @@ class Thresholds:
                 raise SpecError(f"thresholds.{name}: got {number!r}: must be above 0 and at most 1")
 
     @classmethod
-    def read(cls, given: Thresholds | Mapping[str, object] | None) -> Thresholds:
-        """Return thresholds from what a user gives.
+    def read(cls, thresholds: Thresholds | Mapping[str, object] | None) -> Thresholds:
+        """Return thresholds from a mapping of terms to numbers; the defaults if None.
 
         Raises:
             SpecError: A term that does not exist, or a threshold that is not allowed.
         """
-        if given is None or isinstance(given, Thresholds):
-            return given or cls()
-        if not isinstance(given, Mapping):
-            raise SpecError(f"thresholds: got {given!r}: must be a mapping of terms to numbers")
-        for name in given:
+        if thresholds is None or isinstance(thresholds, Thresholds):
+            return thresholds or cls()
+        if not isinstance(thresholds, Mapping):
+            raise SpecError(
+                f"thresholds: got {thresholds!r}: must be a mapping of terms to numbers"
+            )
+        for name in thresholds:
             if name not in TERMS:
                 raise SpecError(f"thresholds.{name}: unknown term; {nearest(str(name), TERMS)}")
-        return cls(**given)  # type: ignore[arg-type]
+        return cls(**thresholds)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostTraining:
+    """Oversight, deployment, and the thresholds of the worst case."""
+
+    oversight: Oversight
+    deployment: Deployment
+    thresholds: Thresholds
+
+    @classmethod
+    def default(cls, scenario: Scenario) -> PostTraining:
+        """Return the defaults of all three; a `SpecError` if they do not fit the scenario."""
+        return cls(
+            oversight=read_oversight(None, scenario),
+            deployment=read_deployment(None, scenario),
+            thresholds=Thresholds(),
+        )
+
+    def with_interventions(self, interventions: Interventions | None) -> Self:
+        """Return it with oversight and deployment under interventions; others have no effect.
+
+        For functions of one moment (`worst_case_at`, `prospects_at`); those of a `Result` apply
+        the interventions of the run themselves.
+
+        Raises:
+            SpecError: One line: what was wrong, where, what is allowed.
+        """
+        oversight, deployment = apply_after_training(
+            read_interventions(interventions),
+            oversight=self.oversight,
+            deployment=self.deployment,
+        )
+        return replace(self, oversight=oversight, deployment=deployment)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return all three as the arguments of `sim.worst_case`."""
+        return {
+            "oversight": self.oversight,
+            "deployment": self.deployment,
+            "thresholds": self.thresholds,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all three as plain data, for a provenance."""
+        return {
+            "oversight": self.oversight.model_dump(mode="json"),
+            "deployment": self.deployment.model_dump(mode="json"),
+            "thresholds": vars(self.thresholds),
+        }
 
 
 def worst_case(
@@ -94,14 +153,14 @@ def worst_case(
     deployment: Deployment | Mapping[str, object] | None = None,
     step: int | None = None,
 ) -> xr.Dataset:
-    """Return how far each agent of a run is from the worst case, and what would come of it.
+    """Return each agent's distance from the worst case, and its prospects of a takeover.
 
-    Interventions of the run on oversight and deployment act on what is given here, or on the
-    defaults, as in `sim.prospects`.
+    Interventions of the run on oversight and deployment act on the arguments, or on the defaults,
+    as in `sim.prospects`.
 
     Args:
         result: A run.
-        thresholds: From where on each term holds.
+        thresholds: Of the terms.
         oversight: What stands in the way; the defaults of `sim.Oversight`.
         deployment: What a takeover needs; the defaults of `sim.Deployment`.
         step: The recorded step at which training ends; the last if None.
@@ -109,74 +168,76 @@ def worst_case(
     Returns:
         `number` [agent, term], nan where a term is not defined (no context has a twin, say);
         `threshold` [term]; `met` [agent, term]; `shortfall` [agent, term], the share of the way
-        from none at all (for misalignment: from perfect alignment) to the threshold that is still
-        to go: 0 where the term is met, 1 at none at all; `binding` [agent], the term with the
-        largest shortfall (the first of several), "" where all are met; `lacking` [agent], how many
-        are not met; `worst_case` [agent], whether all are. And everything of `sim.prospects`.
+        from 0 (for misalignment: from perfect alignment) to the threshold that is still to go: 0
+        where the term is met; `binding` [agent], the term with the largest shortfall (the first of
+        several), "" where all are met; `lacking` [agent], how many are not met; `worst_case`
+        [agent], whether all are. And everything of `sim.prospects`.
 
     Raises:
         SpecError: One line: what was wrong, where, what is allowed.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
-    read = Thresholds.read(thresholds)
-    met, needed = after_training(result, oversight=oversight, deployment=deployment)
+    thresholds = Thresholds.read(thresholds)
+    oversight, deployment = after_training(result, oversight=oversight, deployment=deployment)
     return worst_case_at(
-        moment(result, step), scenario, thresholds=read, oversight=met, deployment=needed
+        moment(result, step),
+        scenario,
+        thresholds=thresholds,
+        oversight=oversight,
+        deployment=deployment,
     )
 
 
 def worst_case_at(
-    now: xr.Dataset,
+    state: xr.Dataset,
     scenario: Scenario,
     *,
     thresholds: Thresholds,
     oversight: Oversight,
     deployment: Deployment,
 ) -> xr.Dataset:
-    """Return what `worst_case` does, from one moment of agents, wherever it was recorded.
-
-    Knows no interventions: oversight and deployment are what agents meet.
+    """Return `worst_case` from one moment of agents, without interventions.
 
     Args:
-        now: Has `alignment` and `consistency` [agent], `behaviour_shift` [agent, context], and what
-            `sim.takeover.prospects_at` needs.
-        scenario: What they were trained in.
-        thresholds: From where on each term holds.
+        state: Has `alignment` and `consistency` [agent], `behaviour_shift` [agent, context], and
+            what `sim.takeover.prospects_at` needs.
+        scenario: The scenario of the training.
+        thresholds: Of the terms.
         oversight: Checked against the scenario, as is the deployment.
         deployment: What a takeover needs.
     """
-    paper = prospects_at(now, scenario, oversight=oversight, deployment=deployment)
-    number = term_numbers(now)
+    takeover = prospects_at(state, scenario, oversight=oversight, deployment=deployment)
+    number = term_numbers(state)
     threshold = np.array([getattr(thresholds, term) for term in TERMS])
     short = shortfall(number, threshold)
-    met = short == 0.0
-    lacking = (~met).sum(axis=1)
+    is_met = short == 0.0
+    lacking = (~is_met).sum(axis=1)
     furthest = np.where(np.isnan(short), 1.0, short).argmax(axis=1)
-    found = xr.Dataset(
+    terms = xr.Dataset(
         {
             "number": (("agent", "term"), number),
             "threshold": ("term", threshold),
-            "met": (("agent", "term"), met),
+            "met": (("agent", "term"), is_met),
             "shortfall": (("agent", "term"), short),
             "binding": ("agent", np.where(lacking > 0, np.array(TERMS)[furthest], "")),
             "lacking": ("agent", lacking),
             "worst_case": ("agent", lacking == 0),
         },
-        coords={"agent": paper["agent"].values, "term": list(TERMS)},
+        coords={"agent": takeover["agent"].values, "term": list(TERMS)},
     )
-    return found.merge(paper)
+    return terms.merge(takeover)
 
 
-def term_numbers(now: xr.Dataset) -> Array:
-    """Return the number behind each term [agent, term], from one moment of a result."""
-    shift = now["behaviour_shift"].values
+def term_numbers(state: xr.Dataset) -> Array:
+    """Return the number behind each term [agent, term], from one moment of agents."""
+    shift = state["behaviour_shift"].values
     twins = np.isfinite(shift)
-    of_twins = np.where(twins, shift, 0.0).sum(axis=1)
-    mean_shift = np.full_like(of_twins, np.nan)
-    np.divide(of_twins, twins.sum(axis=1), out=mean_shift, where=twins.any(axis=1))
-    capabilities = now["capabilities"].sel(capability=list(CAPABILITIES)).values
+    total = np.where(twins, shift, 0.0).sum(axis=1)
+    mean_shift = np.full_like(total, np.nan)
+    np.divide(total, twins.sum(axis=1), out=mean_shift, where=twins.any(axis=1))
+    capabilities = state["capabilities"].sel(capability=list(CAPABILITIES)).values
     return np.column_stack(
-        [now["alignment"].values, now["consistency"].values, capabilities, mean_shift]
+        [state["alignment"].values, state["consistency"].values, capabilities, mean_shift]
     )
 
 
@@ -184,9 +245,9 @@ def shortfall(number: Array, threshold: Array) -> Array:
     """Return the share of the way to each threshold that is still to go [agent, term].
 
     Args:
-        number: As `term_numbers` gives it [agent, term].
-        threshold: One for each term.
+        number: As `term_numbers` returns it [agent, term].
+        threshold: Of each term [term].
     """
-    nothing = np.array([1.0 if term == "misalignment" else 0.0 for term in TERMS])
-    short: Array = np.clip((number - threshold) / (nothing - threshold), 0.0, 1.0)
+    start = np.array([1.0 if term == "misalignment" else 0.0 for term in TERMS])
+    short: Array = np.clip((number - threshold) / (start - threshold), 0.0, 1.0)
     return short

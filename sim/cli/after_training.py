@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.analysis.after import PostTraining
-from sim.analysis.worst_case import Thresholds
+from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.cli.keys import AFTER_KEYS as AFTER_KEYS
 from sim.specs.scenario import Scenario
 from sim.takeover import read_deployment, read_oversight

@@ -71,10 +71,10 @@ class Intervention(Spec):
         if sum([self.set is not None, self.scale is not None, self.freeze]) != 1:
             raise refuse("say exactly one of set, scale and freeze")
         if self.stop is not None and self.stop <= self.start:
-            raise refuse("must be after start ({start}), or null", at="stop", start=self.start)
+            raise refuse(f"must be after start ({self.start}), or null", at="stop")
         subject = self.subject
         if subject not in SUBJECTS:
-            raise refuse("unknown subject; {hint}", at="key", hint=nearest(subject, SUBJECTS))
+            raise refuse(f"unknown subject; {nearest(subject, SUBJECTS)}", at="key")
         if self.freeze and subject != "state":
             raise refuse("only state can be frozen; say set or scale", at="freeze")
         if subject == "gaming" and self.set not in (0.0, 1.0):
@@ -89,14 +89,13 @@ class Intervention(Spec):
         """Refuse steps, and what oversight or deployment do not have whatever their numbers are."""
         if self.start or self.stop is not None:
             raise refuse(
-                "{subject} comes after training; leave start and stop out",
+                f"{self.subject} comes after training; leave start and stop out",
                 at="start" if self.start else "stop",
-                subject=self.subject,
             )
         keys = keys_after_training(self.subject)
         matches = matching(self.key, keys)
         if not matches:
-            raise refuse("{key}: {hint}", at="key", key=self.key, hint=nearest(self.key, keys))
+            raise refuse(f"{self.key}: {nearest(self.key, keys)}", at="key")
         for key in matches if self.set is not None else ():
             tree = {self.subject: AFTER[self.subject]().model_dump()}
             self._change(tree, key)
@@ -105,7 +104,7 @@ class Intervention(Spec):
             except ValidationError as error:  # of this number alone, whatever the others are
                 location = ".".join(map(str, (self.subject, *error.errors()[0]["loc"])))
                 if location == key or location.startswith(f"{key}."):
-                    raise refuse("{why}", why=describe(error, path=self.subject)) from None
+                    raise refuse(describe(error, path=self.subject)) from None
 
     @property
     def operation(self) -> Literal["set", "scale", "freeze"]:

@@ -1,0 +1,69 @@
+"""What twins differ in: interventions that last as long as training, on the one or the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sim.analysis.context_roles import context_roles
+from sim.specs.errors import SpecError
+from sim.specs.intervention import Intervention
+from sim.specs.overrides import Specs, read_specs
+
+Do = tuple[Intervention, ...]
+#: Interventions on the first twin, and on the second.
+Contrast = tuple[Do, Do]
+
+
+def in_training(specs: Specs, *done: Mapping[str, object]) -> Do:
+    """Return interventions that last to the end of training, so that agents are measured free."""
+    steps = specs.training.steps
+    return tuple(Intervention.parse({"stop": steps, **one}, path="do") for one in done)
+
+
+def gaming_only_in(specs: Specs, contexts: Iterable[str]) -> Do:
+    """Return what forces gaming on, whenever training is in mind, in some contexts only."""
+    wanted = set(contexts)
+    return in_training(
+        specs,
+        *({"key": f"gaming.{c}", "set": float(c in wanted)} for c in specs.scenario.contexts),
+    )
+
+
+def contrasts_of(specs: Specs, do: Do = ()) -> dict[str, Contrast]:
+    """Return what is contrasted; the effect is that of the first less that of the second.
+
+    Args:
+        specs: Without interventions.
+        do: What a user wants to know the effect of; nothing: gaming itself, with it less without.
+
+    Returns:
+        The main contrast first: `gaming` (the agent's own, against none throughout training) or
+        `what is done`. Then gaming forced on in one context only, against none; and the agent's
+        own gaming in the second half of training, against gaming in the first half only.
+    """
+    off = in_training(specs, {"key": "gaming", "set": 0.0})
+    main: dict[str, Contrast] = {"what is done": (do, ())} if do else {"gaming": ((), off)}
+    context = _one_context(specs)
+    found = {**main, f"gaming in {context} only": (gaming_only_in(specs, [context]), off)}
+    half = specs.training.steps // 2
+    if half:
+        late = in_training(specs, {"key": "gaming", "set": 0.0, "start": half})
+        found["gaming in the second half"] = ((), late)
+    return found
+
+
+def _one_context(specs: Specs) -> str:
+    """Return the contested context; the first that is trained on, where none is."""
+    try:
+        return context_roles(specs._replace(interventions=())).contested
+    except SpecError:
+        return next(iter(specs.scenario.of_kind("training")))
+
+
+def with_do(specs: Specs, do: Do) -> Specs:
+    """Return checked specs in which nothing but `do` is done.
+
+    Raises:
+        SpecError: It cannot be done.
+    """
+    return read_specs(specs.scenario, agent=specs.agent, training=specs.training, interventions=do)
