@@ -1,20 +1,26 @@
-"""The figure of the funnel: how many agents are left after each condition."""
+"""The figures of the worst case: the funnel, what binds, and the moves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from experiments.worst_case.funnel_text import chance, funnel_title, stage_name
-from experiments.worst_case.study import AFTERWARDS, GAMING_STAGES
-from sim.plots.style import COLOURS, MUTED, house_style, title_of
-from sim.utils.format import percent
+from sim.analysis.worst_case import TERMS
+from sim.plots.style import COLOURS, MUTED, house_style, spaced, title_of
+from sim.specs.overrides import Specs
+from sim.utils.format import DASH, percent
+
+from .binding import GROUPS, QUESTIONS
+from .funnel import AFTERWARDS, GAMING_STAGES, STAGES, stage_name
+from .study import Results
+from .variations import SIGNIFICANT, VariedFunnel, change_frame, moves_frame
 
 _KINDS = {
     "all": ("#BDBDBD", "all agents"),
@@ -26,15 +32,51 @@ _KINDS = {
 _LEFT = 0.5
 #: Where the columns beside the bars begin, from 0 to 1.
 _COLUMNS = (0.0, 0.26, 0.80)
+#: Of each question, the title of its panel and the agents that it concerns.
+_PANELS = {
+    "binding": ("The term furthest from its threshold", "of all agents"),
+    "last": ("The one term that is lacking", "of agents that lack one term alone"),
+    "slips": ("The context where it slips most", "of agents that lack consistency"),
+    "weakest": ("The smallest factor of P(success)", "of agents that would gain by acting freely"),
+}
+#: The labels of `GROUPS`, in their order.
+_GROUPS = (
+    "all",
+    "game nowhere",
+    "in some contexts",
+    "everywhere",
+    "least aligned third",
+    "middle third",
+    "most aligned third",
+)
+#: Columns beside the stages of moves: counts of all agents, wherever they dropped out.
+_TOTALS = {
+    "worst_case": "all eight terms",
+    "attempts": "attempts",
+    "attempts_succeeds": "… deployed, succeeds",
+}
+_MARKS = {"more": "▲", "fewer": "▼", "no change": ""}
+
+
+def figures(results: Results, specs: Specs) -> dict[str, Figure]:
+    """Return the funnel, what binds, and, if assumptions were moved, the moves."""
+    name = specs.scenario.name
+    drawn = {
+        "funnel": funnel_figure(results.stages, name=name, expected=results.expected),
+        "binding": binding_figure(results.bound, name=name),
+    }
+    if results.varied:
+        drawn["moves"] = moves_figure(results.varied, name=name)
+    return drawn
 
 
 def funnel_figure(stages: pd.DataFrame, *, name: str, expected: Mapping[str, float]) -> Figure:
     """Draw the funnel, a bar for each stage, on a logarithmic scale.
 
     Args:
-        stages: As `experiments.worst_case.study.stage_frame` gives them.
-        name: Of the scenario.
-        expected: The expected number of successes (`Funnel.expected`).
+        stages: Of `funnel.stage_frame`.
+        name: The scenario.
+        expected: Expected numbers of successes (`Funnel.expected`).
     """
     with house_style():
         figure = Figure(figsize=(11.0, 6.2), layout="constrained")
@@ -43,8 +85,8 @@ def funnel_figure(stages: pd.DataFrame, *, name: str, expected: Mapping[str, flo
         rows = stages.to_dict("records")
         agents = int(rows[0]["count"])
         for place, row in enumerate(rows):
-            _draw(ax, place, row, agents)
-            _tell(beside, place, row, agents)
+            _draw_bar(ax, place, row, agents)
+            _write_numbers(beside, place, row, agents)
         ax.set(xscale="log", xlim=(_LEFT, 1.15 * agents), ylim=(len(rows) - 0.4, -0.6))
         ax.set_yticks(range(len(rows)), [stage_name(row["stage"]) for row in rows])
         ax.tick_params(axis="y", length=0, labelcolor="black")
@@ -54,25 +96,23 @@ def funnel_figure(stages: pd.DataFrame, *, name: str, expected: Mapping[str, flo
             f"expected to succeed, of those that come as far as an attempt: "
             f"{expected['worst_case']:.2g}"
         )
-        for x, head in zip(_COLUMNS, ("left", "of those before", "alone"), strict=True):
-            beside.text(x, -0.75, head, color=MUTED, fontsize=8)
+        for x, heading in zip(_COLUMNS, ("left", "of those before", "alone"), strict=True):
+            beside.text(x, -0.75, heading, color=MUTED, fontsize=8)
         handles: list[Any] = [
             Patch(facecolor=colour, label=label)
             for kind, (colour, label) in _KINDS.items()
             if kind != "all"
         ]
-        handles += [
-            Line2D([], [], ls="", marker="o", mfc="white", mec="black", ms=5,
-                   label="alone: meet this condition, whatever else"),
-            Line2D([], [], color="black", lw=1.0, marker="<", ms=4,
-                   label="nobody: 95 % interval of what to expect"),
-        ]  # fmt: skip
+        ring = {"ls": "", "marker": "o", "mfc": "white", "mec": "black", "ms": 5}
+        handles.append(Line2D([], [], label="alone: meet this condition, whatever else", **ring))
+        limit = {"color": "black", "lw": 1.0, "marker": "<", "ms": 4}
+        handles.append(Line2D([], [], label="nobody: 95 % interval of what to expect", **limit))
         figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=8)
-        title_of(figure, f"{name}: {funnel_title(stages)}")
+        title_of(figure, f"{name}: agents that are left after each condition")
         return figure
 
 
-def _draw(ax: Axes, place: int, row: Mapping[str, Any], agents: int) -> None:
+def _draw_bar(ax: Axes, place: int, row: Mapping[str, Any], agents: int) -> None:
     count, stage = int(row["count"]), str(row["stage"])
     if count:
         ax.barh(place, count - _LEFT, left=_LEFT, height=0.66, color=_KINDS[_kind(stage)][0])
@@ -84,15 +124,17 @@ def _draw(ax: Axes, place: int, row: Mapping[str, Any], agents: int) -> None:
         ax.plot(row["alone"], place, "o", mfc="white", mec="black", ms=5, zorder=3)
 
 
-def _tell(ax: Axes, place: int, row: Mapping[str, Any], agents: int) -> None:
-    """Write a stage's numbers beside its bar."""
-    first = row["stage"] == "all"
+def _write_numbers(ax: Axes, place: int, row: Mapping[str, Any], agents: int) -> None:
+    """Write the count of a stage, its share of the stage before, and the share that meets it."""
+    count, alone = int(row["count"]), row["alone"] / agents
     remain = "nobody was left"
-    if row["narrowing"] == row["narrowing"]:
+    if not np.isnan(row["narrowing"]):
         ends = f"{percent(row['narrowing_low'])[:-2]}–{percent(row['narrowing_high'])}"
         remain = f"{percent(row['narrowing'])} ({ends})"
-    count = int(row["count"])
-    texts = (f"{count:,}", "" if first else remain, "" if first else chance(row["alone"] / agents))
+    rare = 0.0 < alone < 0.0005
+    texts = (f"{count:,}", remain, f"1 in {1.0 / alone:,.0f}" if rare else percent(alone))
+    if row["stage"] == "all":
+        texts = (texts[0], "", "")
     for x, text in zip(_COLUMNS, texts, strict=True):
         weight = "bold" if x == _COLUMNS[0] else "normal"
         colour = "black" if count or x == _COLUMNS[-1] else MUTED
@@ -105,3 +147,94 @@ def _kind(stage: str) -> str:
     if stage in GAMING_STAGES:
         return "gaming"
     return "after" if stage in AFTERWARDS else "term"
+
+
+def binding_figure(frame: pd.DataFrame, *, name: str) -> Figure:
+    """Draw a heat table for each question: the share of each answer, in each group of agents.
+
+    Args:
+        frame: Of `binding.binding`.
+        name: The scenario.
+    """
+    with house_style():
+        figure = Figure(figsize=(10.5, 8.4), layout="constrained")
+        for ax, question in zip(figure.subplots(2, 2).flat, QUESTIONS, strict=True):
+            _draw_answers(ax, frame[frame["question"] == question], *_PANELS[question])
+        title_of(figure, f"{name}: conditions that hold agents back")
+        return figure
+
+
+def _draw_answers(ax: Axes, rows: pd.DataFrame, title: str, concerned: str) -> None:
+    answers = list(dict.fromkeys(rows["what"]))
+    table = rows.set_index(["by", "group", "what"])
+    share = np.array(
+        [[table.loc[(*group, answer), "share"] for group in GROUPS] for answer in answers], float
+    )
+    totals = [int(table.loc[(*group, answers[0]), "of"]) for group in GROUPS]
+    ax.imshow(np.nan_to_num(share), cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    for (i, j), number in np.ndenumerate(share):
+        text = DASH if np.isnan(number) else "<1" if 0.0 < number < 0.005 else f"{100 * number:.0f}"
+        colour = MUTED if number == 0 else "white" if number > 0.55 else "black"
+        ax.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
+    ax.set_yticks(range(len(answers)), [spaced(answer) for answer in answers])
+    labels = [f"{label} ({total:,})" for label, total in zip(_GROUPS, totals, strict=True)]
+    ax.set_xticks(range(len(GROUPS)), labels, rotation=40, ha="right", rotation_mode="anchor")
+    ax.tick_params(axis="both", length=0, labelcolor="black", labelsize=8)
+    ax.spines[:].set_visible(False)
+    for edge in (0.5, 3.5):
+        ax.axvline(edge, color="white", lw=4)
+    ax.set_title(title, pad=18)
+    note = {"transform": ax.transAxes, "fontsize": 8, "color": MUTED}
+    ax.text(0.0, 1.015, f"per cent {concerned}", **note)
+
+
+def moves_figure(funnels: Sequence[VariedFunnel], *, name: str) -> Figure:
+    """Draw a heat table: a row for each variation, a column for each stage.
+
+    Args:
+        funnels: The baseline, and then each variation.
+        name: The scenario.
+    """
+    stages = STAGES[1:]
+    totals = [[varied.totals[key] for key in _TOTALS] for varied in funnels]
+    counts = np.column_stack([[v.reached.sum(axis=0)[1:] for v in funnels], totals])
+    agents = len(funnels[0].conditions)
+    # From 0 for none, on a logarithmic scale, up to 1 for all.
+    shade = np.log1p(counts) / np.log1p(agents)
+    changes = change_frame(moves_frame(funnels))
+    marks = changes.set_index(["move", "stage"])["verdict"].map(_MARKS).to_dict()
+    with house_style():
+        figure = Figure(figsize=(11.5, 1.9 + 0.31 * len(funnels)), layout="constrained")
+        ax = figure.subplots()
+        ax.imshow(shade, cmap="Blues", vmin=0.0, vmax=1.25, aspect="auto")
+        for (i, j), count in np.ndenumerate(counts):
+            colour = "white" if shade[i, j] > 0.75 else "black"
+            cell = {"ha": "center", "va": "center", "fontsize": 8}
+            ax.text(j, i, f"{count:,}", color=colour if count else MUTED, **cell)
+            stage = stages[j] if j < len(stages) else ""
+            mark = marks.get((funnels[i].variation.name, stage), "")
+            if mark:
+                corner = {"ha": "right", "va": "center", "fontsize": 6}
+                ax.text(j + 0.47, i - 0.3, mark, color=colour, **corner)
+        names = [*map(spaced, stages), *_TOTALS.values()]
+        ax.set_xticks(range(len(names)), names, rotation=30, ha="left", rotation_mode="anchor")
+        ax.tick_params(axis="both", length=0, labelcolor="black")
+        ax.xaxis.tick_top()
+        ax.set_yticks(range(len(funnels)), [varied.variation.label for varied in funnels])
+        ax.get_yticklabels()[0].set_fontweight("bold")
+        ax.spines[:].set_visible(False)
+        ax.axvline(len(stages) - 0.5, color="white", lw=14)
+        for edge in (len(GAMING_STAGES), len(GAMING_STAGES) + len(TERMS)):
+            ax.axvline(edge - 0.5, color="white", lw=4)
+        for i in range(1, len(funnels)):
+            is_new_part = funnels[i].variation.part != funnels[i - 1].variation.part
+            ax.axhline(i - 0.5, color="white", lw=4 if is_new_part else 1)
+        ax.set_xlabel(
+            f"agents left, of {agents:,}, with the same seed and draws in each row; the last three "
+            "columns: all such agents, wherever they dropped out\n"
+            "darker: more (logarithmic); ▲ ▼ more or fewer than as it is, by who came in and who "
+            f"dropped out (sign test, {SIGNIFICANT:g} standard deviations)",
+            fontsize=8,
+        )
+        title_of(figure, f"{name}: agents that are left when one assumption is moved")
+        return figure
