@@ -12,10 +12,10 @@ from rich.table import Column, Table
 
 import sim
 from experiments.worst_case.binding import binding
-from experiments.worst_case.funnel import funnel
+from experiments.worst_case.funnel import funnel, gaming_frame, stage_frame
 from sim.specs.library import config_root, read_yaml
 from sim.specs.oversight import Oversight
-from sweeps import Cost, cost_of
+from sweeps import EXPERIMENTS, Cost, cost_of
 
 AGENTS = 100_000
 #: Agents that are retrained, for as long as configs/oversight/retrain.yaml says.
@@ -61,8 +61,8 @@ def counting(result: sim.Result) -> float:
     """Return the seconds, on the wall, from trained agents to all counts."""
     start = time.perf_counter()
     found = funnel(result)
-    found.frame()
-    found.by_gaming()
+    stage_frame(found.conditions)
+    gaming_frame(found.conditions, found.gaming)
     binding(found, oversight=Oversight())
     return time.perf_counter() - start
 

@@ -43,11 +43,7 @@ MINIMUM_AGENTS = 20
 
 
 def binding(funnel: Funnel, *, oversight: Oversight) -> pd.DataFrame:
-    """Count the answers to each of `QUESTIONS`.
-
-    Args:
-        funnel: A funnel.
-        oversight: The oversight of the funnel; a step that is ignored stops nobody.
+    """Count the answers to each of `QUESTIONS`; a step that oversight ignores stops nobody.
 
     Returns:
         A row for each question, group and answer: `question`, `by` and `group` (of `GROUPS`),
@@ -121,28 +117,33 @@ def success_factors(funnel: Funnel, oversight: Oversight) -> Array:
     return factors
 
 
-def verdict_frame(stages: pd.DataFrame, bound: pd.DataFrame) -> pd.DataFrame:
-    """Find the stage that narrows most and the most frequent answer to each question.
-
-    Args:
-        stages: Of `funnel.stage_frame`.
-        bound: Of `binding`.
+def verdict_frame(
+    stages: pd.DataFrame, by_gaming: pd.DataFrame, bound: pd.DataFrame
+) -> pd.DataFrame:
+    """Judge the funnel (`stage_frame`), its groups (`gaming_frame`) and `binding`.
 
     Returns:
-        A row for `narrowing` and for each question and group: `question`, `by`, `group`, `verdict`
-        (the stage after gaming that the smallest share passes, or the most frequent answer),
-        `share` and `of`; no verdict and no share where fewer than `MINIMUM_AGENTS` are concerned.
+        `question`, `by`, `group`, `verdict`, `share` and `of` (the agents concerned). `narrowing`:
+        the stage after gaming that the smallest share passes. `evidence`, by term: whether it is
+        more or less common among agents that game everywhere than among agents that game nowhere,
+        by 95 % intervals that are apart. `QUESTIONS`, by group: the most frequent answer. Nothing
+        is judged of fewer than `MINIMUM_AGENTS`, but evidence.
     """
+    rows: list[tuple[object, ...]] = []
     before = stages["count"].shift(1, fill_value=0)
-    is_later = stages["stage"].isin((*TERMS, *AFTERWARDS)) & (before >= MINIMUM_AGENTS)
-    narrowest: tuple[object, ...] = (None, np.nan, 0)
-    if is_later.any():
-        row = stages["narrowing"].where(is_later).idxmin()
-        narrowest = (stages.loc[row, "stage"], stages.loc[row, "narrowing"], before[row])
-    rows: list[tuple[object, ...]] = [("narrowing", "all", "all", *narrowest)]
+    is_judged = stages["stage"].isin((*TERMS, *AFTERWARDS)) & (before >= MINIMUM_AGENTS)
+    if is_judged.any():
+        narrowest = stages.loc[stages["narrowing"].where(is_judged).idxmin()]
+        share, total = narrowest["narrowing"], before[narrowest.name]
+        rows.append(("narrowing", "all", "all", narrowest["stage"], share, total))
+    for term, row in by_gaming.set_index("condition").loc[list(TERMS)].iterrows():
+        more = row["everywhere_low"] > row["nowhere_high"]
+        less = row["everywhere_high"] < row["nowhere_low"]
+        verdict = "more common" if more else "less common" if less else "no difference"
+        share, total = row["everywhere_share"], int(row["everywhere_of"])
+        rows.append(("evidence", "term", term, verdict, share, total))
     for key, group in bound.groupby(["question", "by", "group"], sort=False):
         top = group.loc[group["count"].idxmax()]
-        enough = top["of"] >= MINIMUM_AGENTS
-        answer = (top["what"], top["share"]) if enough else (None, np.nan)
-        rows.append((*key, *answer, top["of"]))
+        if top["of"] >= MINIMUM_AGENTS:
+            rows.append((*key, top["what"], top["share"], top["of"]))
     return pd.DataFrame(rows, columns=["question", "by", "group", "verdict", "share", "of"])

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import BeforeValidator, model_validator
 
-from sim.analysis.audit import FINDERS, AuditResult
 from sim.analysis.worst_case import PostTraining
 from sim.cli.fields import Count, Engine, Seed, Spec, Whole
 from sim.cli.outputs import records
@@ -20,7 +19,7 @@ from sim.utils.progress import parts_of
 
 from .binding import binding, verdict_frame
 from .deployed import deploy_attempting
-from .funnel import evidence_frame, funnel
+from .funnel import funnel, gaming_frame, stage_frame
 from .variations import (
     VariedFunnel,
     World,
@@ -30,7 +29,7 @@ from .variations import (
     read_variations,
     varied_funnels,
 )
-from .visibility import retrained_frame, visibility_changes
+from .visibility import summarise_audit
 
 #: The columns that the terminal shows.
 SHOWN = {
@@ -61,8 +60,8 @@ class Settings(Spec):
 
     @model_validator(mode="after")
     def _cut_moved_agents(self) -> Self:
-        too_many = self.moved_agents > self.agents
-        return self.replace(moved_agents=self.agents) if too_many else self
+        is_more = self.moved_agents > self.agents
+        return self.replace(moved_agents=self.agents) if is_more else self
 
 
 @dataclass(frozen=True)
@@ -70,37 +69,24 @@ class Results:
     """Counts of the funnel and of its variations.
 
     Attributes:
-        stages: A row for each stage (`funnel.stage_frame`).
-        by_gaming: Conditions by gaming (`funnel.gaming_frame`).
-        bound: Conditions that hold agents back (`binding.binding`).
-        expected: Expected numbers of successes.
-        independent: Expected numbers that meet all terms if these were independent, by gaming.
-        deployed: Deployments of agents that attempt (`deployed.deploy_attempting`).
-        audit: Agents deployed, retrained and found, and how retrained agents gamed.
+        frames: The tables, by name.
+        numbers: Expected numbers of successes, and the audit, ready for JSON.
         varied: The baseline and each variation; empty if there are none.
     """
 
-    stages: pd.DataFrame
-    by_gaming: pd.DataFrame
-    bound: pd.DataFrame
-    expected: Mapping[str, float]
-    independent: Mapping[str, float]
-    deployed: pd.DataFrame
-    audit: Mapping[str, Any]
+    frames: dict[str, pd.DataFrame]
+    numbers: Mapping[str, Any]
     varied: list[VariedFunnel]
 
 
 def check(specs: Specs, settings: Settings, post_training: PostTraining) -> None:
-    """Compile the training of the funnel and of every variation.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Compile the training of the funnel and of every variation (SpecError)."""
     world = World(specs=specs, **post_training.arguments())
-    own = {"seed": settings.seed, "engine": settings.engine}
-    prepare_world(world, agents=settings.agents, **own)
+    engine, seed = settings.engine, settings.seed
+    prepare_world(world, agents=settings.agents, seed=seed, engine=engine)
     for variation in read_variations(settings.moves):
-        prepare_world(world.vary(variation), agents=settings.moved_agents, **own)
+        varied = world.vary(variation)
+        prepare_world(varied, agents=settings.moved_agents, seed=seed, engine=engine)
 
 
 def run(
@@ -119,37 +105,8 @@ def run(
     world = World(specs=specs, **post_training.arguments())
     variations = read_variations(settings.moves)
     varied_cost = settings.moved_agents * (len(variations) + 1) if variations else 0
-    cost = settings.agents
-    shares = [0.8 * cost, 0.2 * cost] if settings.deployments else [cost, 0.0]
-    report_training, report_deployments, report_varied = parts_of(progress, [*shares, varied_cost])
-    training = prepare_world(
-        world, agents=settings.agents, seed=settings.seed, engine=settings.engine
-    )
-    population = funnel(
-        training.execute(progress=report_training),
-        **post_training.arguments(),
-        engine=settings.engine,
-    )
-    deployed = deploy_attempting(
-        population,
-        oversight=post_training.oversight,
-        deployment=post_training.deployment,
-        maximum=settings.deployments,
-        replicates=settings.replicates,
-        seed=settings.seed,
-        progress=report_deployments,
-    )
-    report_deployments(1.0)
-    summarised: dict[str, Any] = {
-        "stages": population.frame(),
-        "by_gaming": population.by_gaming(),
-        "bound": binding(population, oversight=post_training.oversight),
-        "expected": population.expected,
-        "independent": population.independent,
-        "deployed": deployed,
-        "audit": summarise_audit(population.audit),
-    }
-    del population  # its states take most of the memory
+    report_funnel, report_varied = parts_of(progress, [settings.agents, varied_cost])
+    frames, numbers = run_funnel(world, settings, progress=report_funnel)
     varied = []
     if variations:
         varied = varied_funnels(
@@ -160,67 +117,65 @@ def run(
             engine=settings.engine,
             progress=report_varied,
         )
-    return Results(**summarised, varied=varied)
+        frames["moves"] = moves_frame(varied)
+        frames["changes"] = change_frame(frames["moves"])
+    return Results(frames, numbers, varied)
 
 
-def summarise_audit(audit: AuditResult) -> dict[str, Any]:
-    """Count the agents that an audit deploys and retrains, and the shares that it finds.
-
-    `found_first` has the share of agents that each step finds before any retraining;
-    `found_gaming` and `found_not_gaming` that of agents in which any step finds anything, None
-    where there are no such agents.
-    """
-    first = audit.first_findings.mean(axis=0)
-    anything = audit.first_findings.any(axis=1)
-    gaming = audit.before["reach"].values > 0.0
-    found = {"found_gaming": anything[gaming], "found_not_gaming": anything[~gaming]}
-    return {
-        "deployed": int(audit.deployed.sum()),
-        "retrained": int(audit.retrained.sum()),
-        "turned": visibility_changes(audit),
-        "found_first": dict(zip(FINDERS, map(float, first), strict=True)),
-        **{name: float(flags.mean()) if len(flags) else None for name, flags in found.items()},
+def run_funnel(
+    world: World, settings: Settings, *, progress: Callable[[float], None]
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """Return tables and numbers of the main funnel, whose agents take much memory meanwhile."""
+    engine, seed = settings.engine, settings.seed
+    report_training, report_deployments = parts_of(progress, [0.8, 0.2])
+    training = prepare_world(world, agents=settings.agents, seed=seed, engine=engine)
+    result = training.execute(progress=report_training)
+    population = funnel(result, **world.arguments(), engine=engine)
+    frames = {
+        "funnel": stage_frame(population.conditions),
+        "by_gaming": gaming_frame(population.conditions, population.gaming),
+        "binding": binding(population, oversight=world.oversight),
+        "deployed": deploy_attempting(
+            population,
+            oversight=world.oversight,
+            deployment=world.deployment,
+            maximum=settings.deployments,
+            replicates=settings.replicates,
+            seed=seed,
+            progress=report_deployments,
+        ),
     }
+    report_deployments(1.0)
+    frames["verdicts"] = verdict_frame(frames["funnel"], frames["by_gaming"], frames["binding"])
+    numbers = {
+        "expected_successes": population.expected,
+        "all_terms_if_independent": population.independent,
+        "audit": summarise_audit(population.audit),
+    }
+    return frames, numbers
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
     """Return the funnel, its breakdowns, and, if assumptions were moved, the moves."""
-    changes = {"as asked": results.audit["turned"]}
-    changes |= {varied.variation.name: varied.changes for varied in results.varied}
-    frames = {
-        "funnel": results.stages,
-        "by_gaming": results.by_gaming,
-        "binding": results.bound,
-        "deployed": results.deployed,
-        "evidence": evidence_frame(results.by_gaming),
-        "verdicts": verdict_frame(results.stages, results.bound),
-        "retrained": retrained_frame(changes),
-    }
-    if results.varied:
-        moves = moves_frame(results.varied)
-        frames |= {"moves": moves, "changes": change_frame(moves)}
-    return frames
+    return results.frames
 
 
 def summary(results: Results, specs: Specs, settings: Settings) -> dict[str, Any]:
     """Return counts, expected numbers and the audit, ready for JSON."""
-    numbers: dict[str, Any] = {
+    moves = {
+        varied.variation.name: {
+            "expected_successes": varied.expected,
+            "turned": varied.changes,
+            "totals": varied.totals,
+        }
+        for varied in results.varied
+    }
+    return {
         "scenario": specs.scenario.name,
         "agents": settings.agents,
-        "stages": records(results.stages),
-        "by_gaming": records(results.by_gaming),
-        "expected_successes": dict(results.expected),
-        "all_terms_if_independent": dict(results.independent),
-        "audit": dict(results.audit),
-        "deployed": records(results.deployed),
+        "stages": records(results.frames["funnel"]),
+        "by_gaming": records(results.frames["by_gaming"]),
+        **results.numbers,
+        "deployed": records(results.frames["deployed"]),
+        **({"moves": moves} if moves else {}),
     }
-    if results.varied:
-        numbers["moves"] = {
-            varied.variation.name: {
-                "expected_successes": dict(varied.expected),
-                "turned": dict(varied.changes),
-                "totals": varied.totals,
-            }
-            for varied in results.varied
-        }
-    return numbers

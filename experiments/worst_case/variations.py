@@ -8,84 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sim.analysis.audit import FINDERS
 from sim.analysis.worst_case import PostTraining, Thresholds
-from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, nearest
 from sim.specs.keys import value_at
 from sim.specs.library import read_yaml, resolve
 from sim.specs.overrides import Specs, apply_overrides
-from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
-from sim.specs.scenario import Scenario
+from sim.specs.oversight import BEFORE_DEPLOYMENT
 from sim.takeover import read_deployment, read_oversight
 from sim.utils.intervals import binomial_interval
 from sim.utils.progress import parts_of
 
-from .funnel import GAMING, STAGES, Flags, Funnel, funnel, reached_stages
+from .funnel import GAMING, STAGES, Flags, funnel, gaming_frame, reached_stages
 from .visibility import visibility_changes
 
-Part = Literal["none", "training", "oversight", "deployment", "thresholds"]
+#: Changes of more standard deviations than this are not chance.
+SIGNIFICANT = 3.0
+#: A setting by this key is a multiple of what it was.
+_TIMES = "times "
 
 
 @dataclass(frozen=True)
 class Variation:
-    """An assumption that is moved.
-
-    Attributes:
-        name: Its name in `moves`.
-        label: The assumption in a few words.
-        part: The part of the model that it changes.
-        settings: Keys of that part and their levels.
-    """
+    """An assumption that is moved: its label, the part of the model, and levels of its keys."""
 
     name: str
     label: str
-    part: Part
+    part: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: The funnel against which the others are compared.
 BASELINE = Variation("as_it_is", "as it is", "none")
-
-#: Changes of so many standard deviations are more than chance.
-SIGNIFICANT = 3.0
-#: A setting by this key is a multiple of what it was.
-_TIMES = "times "
-
-VARIATIONS: tuple[Variation, ...] = (
-    Variation("no_motive_credit", "motive credit 0", "training", {"motive_credit": 0.0}),
-    Variation("leak", "leak 0.3", "training", {"leak": 0.3}),
-    Variation("spread", "spread 0.5", "training", {"spread": 0.5}),
-    Variation("anchor", "anchor 0.01", "training", {"anchor": 0.01}),
-    Variation("transfer", "transfer 0.1", "training", {"transfer": 0.1}),
-    Variation(
-        "penalty",
-        "visible gaming caught, penalised",
-        "training",
-        {"visible_gaming_penalty": 1.0},
-    ),
-    Variation("replicator", "replicator update", "training", {"update_rule": "replicator"}),
-    Variation("longer", "training 4 × as long", "training", {_TIMES + "steps": 4}),
-    Variation(
-        "capability_rate",
-        "capabilities learnt 10 × as fast",
-        "training",
-        {_TIMES + "learning_rate.capability": 10.0},
-    ),
-    Variation("no_oversight", "no oversight", "oversight", {"option": "none"}),
-    Variation("retraining", "retraining instead of retiring", "oversight", {"option": "retrain"}),
-    Variation("small_quorum", "quorum 0.1", "deployment", {"quorum": 0.1}),
-    Variation("one_copy", "one copy", "deployment", {"copies": 1, "edges": None}),
-    Variation("no_caution", "caution 0", "deployment", {"caution": 0.0}),
-    Variation("little_caution", "caution 0.1", "deployment", {"caution": 0.1}),
-    Variation("half_thresholds", "thresholds halved", "thresholds", {"factor": 0.5}),
+VARIATIONS = tuple(
+    Variation(name, **entry)
+    for name, entry in read_yaml(Path(__file__).with_name("variations.yaml")).items()
 )
 
 
@@ -96,30 +61,51 @@ class World(PostTraining):
     specs: Specs
 
     def vary(self, variation: Variation) -> World:
-        """Return the world in which one assumption is moved.
-
-        Raises:
-            SpecError: Its level does not fit the rest.
-        """
-        scenario = self.specs.scenario
+        """Return the world in which one assumption is moved (SpecError if it does not fit)."""
+        settings, scenario = variation.settings, self.specs.scenario
         if variation.part == "training":
-            return replace(self, specs=_vary_training(self.specs, variation))
+            return replace(self, specs=self._vary_training(variation))
         if variation.part == "oversight":
-            option = str(variation.settings["option"])
-            return replace(self, oversight=_vary_oversight(self.oversight, option, scenario))
+            return self._vary_oversight(settings["option"])
         if variation.part == "deployment":
-            deployment = self.deployment.replace(**variation.settings)
+            deployment = self.deployment.replace(**settings)
             return replace(self, deployment=read_deployment(deployment, scenario))
         if variation.part == "thresholds":
-            factor = variation.settings["factor"]
-            scaled = {name: factor * level for name, level in asdict(self.thresholds).items()}
-            return replace(self, thresholds=Thresholds.read(scaled))
+            levels = {k: settings["factor"] * x for k, x in asdict(self.thresholds).items()}
+            return replace(self, thresholds=Thresholds.read(levels))
         return self
+
+    def _vary_training(self, variation: Variation) -> Specs:
+        levels: dict[str, object] = {}
+        for key, level in variation.settings.items():
+            full = f"training.{key.removeprefix(_TIMES)}"
+            is_factor = key.startswith(_TIMES)
+            levels[full] = value_at(self.specs, full) * level if is_factor else level
+        if variation.name == "penalty":
+            for name, context in self.specs.scenario.contexts.items():
+                if context.scratchpad:
+                    levels[f"scenario.contexts.{name}.monitor"] = 1.0
+        return apply_overrides(self.specs, levels)
+
+    def _vary_oversight(self, option: str) -> World:
+        """Put a config of oversight over this one.
+
+        Where there is nothing to retrain on, the response to a finding stays as it was.
+        """
+        oversight, scenario = self.oversight, self.specs.scenario
+        for name, settings in read_yaml(resolve("oversight", option)).items():
+            plain = oversight.model_dump(mode="json")
+            try:
+                oversight = read_oversight({**plain, name: {**plain[name], **settings}}, scenario)
+            except SpecError:
+                if option != "retrain" or name not in BEFORE_DEPLOYMENT:
+                    raise
+        return replace(self, oversight=oversight)
 
 
 @dataclass(frozen=True)
 class VariedFunnel:
-    """A funnel under one variation, summarised.
+    """A funnel under one variation, without the states of its agents.
 
     Attributes:
         variation: The assumption.
@@ -136,58 +122,32 @@ class VariedFunnel:
     changes: Mapping[str, Mapping[str, int]]
 
     @property
-    def reached(self) -> Flags:
-        """Which agents meet all conditions up to each stage [agent, stage]."""
-        return reached_stages(self.conditions)
-
-    @property
     def totals(self) -> dict[str, int]:
-        """How many meet each condition, or several (`CONJUNCTIONS`), wherever they drop out."""
+        """How many meet each condition, or several, wherever they drop out."""
         rows = self.by_gaming.set_index("condition")
         return {str(name): int(rows.loc[name, list(GAMING)].sum()) for name in rows.index}
 
-    @classmethod
-    def from_funnel(cls, variation: Variation, funnel: Funnel) -> VariedFunnel:
-        """Summarise a funnel, without the states of its agents."""
-        return cls(
-            variation=variation,
-            conditions=funnel.conditions,
-            by_gaming=funnel.by_gaming(),
-            expected=funnel.expected,
-            changes=visibility_changes(funnel.audit),
-        )
-
 
 def read_variations(names: object) -> tuple[Variation, ...]:
-    """Return variations from their names; all of them from `all`, none from an empty list.
-
-    Raises:
-        SpecError: A name is unknown.
-    """
+    """Return variations from their names; all from `all`, none from an empty list (SpecError)."""
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list | tuple):
         raise SpecError(f"moves: got {names!r}: must be all, or a list of names ([leak, spread])")
-    known = [variation.name for variation in VARIATIONS]
+    known = [*(variation.name for variation in VARIATIONS), "all"]
     for name in names:
-        if name not in (*known, "all"):
-            raise SpecError(f"moves: got {name!r}: {nearest(str(name), [*known, 'all'])}")
-    return VARIATIONS if "all" in names else tuple(v for v in VARIATIONS if v.name in names)
+        if name not in known:
+            raise SpecError(f"moves: got {name!r}: {nearest(str(name), known)}")
+    return tuple(v for v in VARIATIONS if "all" in names or v.name in names)
 
 
 def prepare_world(world: World, *, agents: int, seed: int, engine: str) -> Run:
-    """Compile the training of a world; it records the first and the last step.
+    """Compile the training of a world; it records the first and the last step (SpecError).
 
     Where a trait has one number for each of more agents, the first ones count.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
     """
     specs = world.specs
-    cut = {
-        name: getattr(specs.agent, name)[:agents]
-        for name in TRAITS
-        if isinstance(getattr(specs.agent, name), tuple)
-    }
+    traits = {name: getattr(specs.agent, name) for name in TRAITS}
+    cut = {name: level[:agents] for name, level in traits.items() if isinstance(level, tuple)}
     return prepare(
         specs.scenario,
         agent=specs.agent.replace(**cut) if cut else specs.agent,
@@ -212,14 +172,6 @@ def varied_funnels(
 
     Agents are trained anew only where a variation is one of training.
 
-    Args:
-        world: The baseline.
-        variations: Assumptions to move, one at a time.
-        agents: How many, in each funnel.
-        seed: Of all random draws.
-        engine: For training.
-        progress: Called with the share of the work that is finished.
-
     Raises:
         SpecError: As `prepare_world`.
         DivergenceError: Parameters grew out of all bounds.
@@ -227,17 +179,18 @@ def varied_funnels(
     every = (BASELINE, *variations)
     worlds = [world.vary(variation) for variation in every]
     parts = parts_of(progress, map(_cost, every, worlds))
-    baseline: Result | None = None
-    funnels = []
+    trained, funnels = None, []
     for variation, varied, report_progress in zip(every, worlds, parts, strict=True):
-        if baseline is None or variation.part == "training":
+        result = trained
+        if result is None or variation.part == "training":
             run = prepare_world(varied, agents=agents, seed=seed, engine=engine)
             result = run.execute(progress=report_progress)
-            baseline = result if baseline is None else baseline
-        else:
-            result = baseline
+            trained = result if trained is None else trained
         population = funnel(result, **varied.arguments(), engine=engine, progress=report_progress)
-        funnels.append(VariedFunnel.from_funnel(variation, population))
+        by_gaming = gaming_frame(population.conditions, population.gaming)
+        changes = visibility_changes(population.audit)
+        summary = (population.conditions, by_gaming, population.expected, changes)
+        funnels.append(VariedFunnel(variation, *summary))
     return funnels
 
 
@@ -250,86 +203,42 @@ def moves_frame(funnels: Sequence[VariedFunnel]) -> pd.DataFrame:
         against the baseline (the first funnel): `entered`, agents that are at this stage only
         under the variation, and `left`, those that are there only in the baseline.
     """
-    baseline = funnels[0].reached
+    baseline = reached_stages(funnels[0].conditions)
     agents = len(baseline)
-    rows: list[dict[str, Any]] = []
+    frames = []
     for varied in funnels:
-        reached, variation = varied.reached, varied.variation
+        reached = reached_stages(varied.conditions)
         counts = reached.sum(axis=0)
         low, high = binomial_interval(counts, agents)
-        rows += [
-            {
-                "move": variation.name,
-                "label": variation.label,
-                "part": variation.part,
-                "stage": stage,
-                "count": int(counts[s]),
-                "agents": agents,
-                "alone": int(varied.conditions[:, s].sum()),
-                "share": counts[s] / agents,
-                "share_low": low[s],
-                "share_high": high[s],
-                "entered": int((reached[:, s] & ~baseline[:, s]).sum()),
-                "left": int((baseline[:, s] & ~reached[:, s]).sum()),
-            }
-            for s, stage in enumerate(STAGES)
-        ]
-    return pd.DataFrame(rows)
+        columns = {
+            "move": varied.variation.name,
+            "label": varied.variation.label,
+            "part": varied.variation.part,
+            "stage": STAGES,
+            "count": counts,
+            "agents": agents,
+            "alone": varied.conditions.sum(axis=0),
+            "share": counts / agents,
+            "share_low": low,
+            "share_high": high,
+            "entered": (reached & ~baseline).sum(axis=0),
+            "left": (baseline & ~reached).sum(axis=0),
+        }
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
 
 
 def change_frame(moves: pd.DataFrame) -> pd.DataFrame:
-    """Judge the change against the baseline of each stage under each variation.
-
-    Args:
-        moves: Of `moves_frame`.
+    """Judge the change of each stage under each variation (rows of `moves_frame`).
 
     Returns:
-        `move`, `stage`, `baseline` and `count`, and `verdict`, by a sign test on agents that enter
-        or leave the stage: more or fewer beyond `SIGNIFICANT` standard deviations, else no change.
+        `move`, `stage`, `count`, and `verdict`, by a sign test on agents that enter or leave the
+        stage: more or fewer beyond `SIGNIFICANT` standard deviations, else no change.
     """
-    varied = moves[(moves["move"] != BASELINE.name) & (moves["stage"] != "all")]
-    difference = varied["entered"] - varied["left"]
-    bound = SIGNIFICANT * np.sqrt(varied["entered"] + varied["left"])
-    verdict = np.select([difference > bound, difference < -bound], ["more", "fewer"], "no change")
-    return pd.DataFrame(
-        {
-            "move": varied["move"],
-            "stage": varied["stage"],
-            "baseline": varied["count"] - difference,
-            "count": varied["count"],
-            "verdict": verdict,
-        }
-    )
-
-
-def _vary_training(specs: Specs, variation: Variation) -> Specs:
-    settings: dict[str, object] = {}
-    for key, level in variation.settings.items():
-        full = f"training.{key.removeprefix(_TIMES)}"
-        settings[full] = value_at(specs, full) * level if key.startswith(_TIMES) else level
-    if variation.name == "penalty":
-        settings |= {
-            f"scenario.contexts.{name}.monitor": 1.0
-            for name, context in specs.scenario.contexts.items()
-            if context.scratchpad
-        }
-    return apply_overrides(specs, settings)
-
-
-def _vary_oversight(oversight: Oversight, option: str, scenario: Scenario) -> Oversight:
-    """Return oversight with a config of the library over it.
-
-    Where there is nothing to retrain on, the response to a finding stays as it was.
-    """
-    plain = oversight.model_dump(mode="json")
-    for name, settings in read_yaml(resolve("oversight", option)).items():
-        varied = {**plain, name: {**plain[name], **settings}}
-        try:
-            plain = read_oversight(varied, scenario).model_dump(mode="json")
-        except SpecError:
-            if option != "retrain" or name not in BEFORE_DEPLOYMENT:
-                raise
-    return read_oversight(plain, scenario)
+    change = moves["entered"] - moves["left"]
+    bound = SIGNIFICANT * np.sqrt(moves["entered"] + moves["left"])
+    verdict = np.select([change > bound, change < -bound], ["more", "fewer"], "no change")
+    return moves[["move", "stage", "count"]].assign(verdict=verdict)
 
 
 def _cost(variation: Variation, world: World) -> float:

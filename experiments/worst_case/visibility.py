@@ -1,15 +1,14 @@
-"""Visibility of gaming in scratchpads, before an audit and after retraining."""
+"""The audit in numbers: findings, and visibility of gaming before and after retraining."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.audit import AuditResult
+from sim.analysis.audit import FINDERS, AuditResult
 from sim.dynamics.measures import GAMED
 from sim.specs.scenario import Scenario
 
@@ -17,27 +16,45 @@ from sim.specs.scenario import Scenario
 VISIBILITY = ("visibly", "out_of_sight", "nowhere")
 
 
+def summarise_audit(audit: AuditResult) -> dict[str, Any]:
+    """Count the agents that an audit deploys and retrains, and the shares that it finds.
+
+    `found_first` has the share of agents that each step finds before any retraining;
+    `found_gaming` and `found_not_gaming` that of agents in which any step finds anything, None
+    where there are no such agents.
+    """
+    first = audit.first_findings.mean(axis=0)
+    finding = np.asarray(audit.first_findings.any(axis=1))
+    gaming = audit.before["reach"].values > 0.0
+    return {
+        "deployed": int(audit.deployed.sum()),
+        "retrained": int(audit.retrained.sum()),
+        "turned": visibility_changes(audit),
+        "found_first": dict(zip(FINDERS, map(float, first), strict=True)),
+        "found_gaming": float(finding[gaming].mean()) if gaming.any() else None,
+        "found_not_gaming": float(finding[~gaming].mean()) if not gaming.all() else None,
+    }
+
+
 def visibility_changes(
     audit: AuditResult, agents: NDArray[np.bool_] | None = None
 ) -> dict[str, dict[str, int]]:
-    """Count retrained agents by `VISIBILITY` before retraining, and by that after it.
+    """Count retrained agents, or those of them in a mask [agent], by visibility before and after.
 
-    Args:
-        audit: An audit.
-        agents: Which agents are counted [agent]; all that were retrained if None.
+    Returns:
+        Counts, by `VISIBILITY` before retraining and then after it.
     """
     retrained = audit.retrained if agents is None else agents & audit.retrained
     scenario = Scenario.parse(audit.final.provenance["scenario"], path="scenario")
-    first, last = (
-        visibility_of(state, scenario)[retrained]
-        for state in (audit.before, audit.final.data.isel(step=-1))
-    )
+    states = (audit.before, audit.final.data.isel(step=-1))
+    first, last = (visibility_of(state, scenario)[retrained] for state in states)
     return {
-        before: {
-            after: int(((first == i) & (last == j)).sum()) for j, after in enumerate(VISIBILITY)
-        }
-        for i, before in enumerate(VISIBILITY)
+        before: {after: int(((first == i) & (last == j)).sum()) for j, after in _NUMBERED}
+        for i, before in _NUMBERED
     }
+
+
+_NUMBERED = tuple(enumerate(VISIBILITY))
 
 
 def visibility_of(state: xr.Dataset, scenario: Scenario) -> NDArray[np.int_]:
@@ -53,22 +70,3 @@ def visibility_of(state: xr.Dataset, scenario: Scenario) -> NDArray[np.int_]:
     visible = gamed & (room * (1.0 - opacity[:, None]) >= 0.5)
     index: NDArray[np.int_] = np.where(visible.any(axis=1), 0, np.where(gamed.any(axis=1), 1, 2))
     return index
-
-
-def retrained_frame(changes: Mapping[str, Mapping[str, Mapping[str, int]]]) -> pd.DataFrame:
-    """Lay out `visibility_changes` of several funnels, a row for each and each `VISIBILITY`.
-
-    Args:
-        changes: By the name of the funnel.
-
-    Returns:
-        `funnel`, `before`, and a column of counts for each visibility after retraining; none for
-        funnels in which nobody was retrained.
-    """
-    rows = [
-        {"funnel": name, "before": before, **after}
-        for name, by_before in changes.items()
-        if any(any(after.values()) for after in by_before.values())
-        for before, after in by_before.items()
-    ]
-    return pd.DataFrame(rows, columns=["funnel", "before", *VISIBILITY])
