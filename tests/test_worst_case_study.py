@@ -43,8 +43,7 @@ from experiments.worst_case.variations import (
     World,
     change_frame,
     moves_frame,
-    prepare_world,
-    read_variations,
+    variation_names,
     varied_funnels,
 )
 from populations import NONE, WIDE, planted
@@ -347,14 +346,19 @@ def test_control_alone_leaves_control_and_stops_nobody_before() -> None:
 def world() -> World:
     specs = read_specs("lab_to_deployment", agent=WIDE, training={"steps": 40})
     return World(
-        specs=specs, oversight=Oversight(), deployment=Deployment(), thresholds=Thresholds()
+        specs=specs,
+        oversight=Oversight(),
+        deployment=Deployment(),
+        thresholds=Thresholds(),
+        seed=0,
+        engine="numpy",
     )
 
 
 def test_every_variation_changes_what_it_says_and_nothing_else() -> None:
     usual = world()
-    assert len({move.name for move in VARIATIONS}) == len(VARIATIONS) == 16
-    for move in VARIATIONS:
+    assert len(VARIATIONS) == 16
+    for move in VARIATIONS.values():
         moved = usual.vary(move)
         changed = {
             part: getattr(moved, part) != getattr(usual, part)
@@ -363,8 +367,8 @@ def test_every_variation_changes_what_it_says_and_nothing_else() -> None:
         part = "specs" if move.part == "training" else move.part
         assert changed == {name: name == part for name in changed}, move.name
         assert moved.specs.agent == usual.specs.agent
-        prepare_world(moved, agents=5, seed=0, engine="numpy")
-    by_name = {move.name: usual.vary(move) for move in VARIATIONS}
+        moved.prepare(5)
+    by_name = {name: usual.vary(move) for name, move in VARIATIONS.items()}
     training = by_name["capability_rate"].specs.training
     assert training.learning_rate.capability == pytest.approx(0.03)
     assert by_name["longer"].specs.training.steps == 160
@@ -379,19 +383,18 @@ def test_every_variation_changes_what_it_says_and_nothing_else() -> None:
 
 def test_retraining_stays_what_it_was_where_there_is_nothing_to_retrain_on() -> None:
     usual = replace(world(), specs=read_specs("copyright"))
-    (move,) = read_variations(["retraining"])
-    oversight = usual.vary(move).oversight
+    oversight = usual.vary(VARIATIONS["retraining"]).oversight
     assert oversight.inspection.when_found == "retrain"
     assert oversight.red_teaming.when_found == "retire"
 
 
 def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
-    moves = read_variations(["replicator", "retraining", "no_caution"])
+    moves = ["replicator", "retraining", "no_caution"]
     specs = read_specs("lab_to_deployment", agent=WIDE, training={"steps": 200})
     oversight = Oversight.parse({"retraining": {"steps": 5}}, path="oversight")
     usual = replace(world(), specs=specs, oversight=oversight)
     shares: list[float] = []
-    found = varied_funnels(usual, moves, agents=60, seed=0, engine="numpy", progress=shares.append)
+    found = varied_funnels(usual, moves, agents=60, progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
     assert [one.variation.name for one in found] == [
@@ -406,8 +409,8 @@ def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
             row = frame.loc[(one.variation.name, stage)]
             base = frame.loc[("as_it_is", stage), "count"]
             assert row["count"] - base == row["entered"] - row["left"]
-    alone = prepare_world(usual.vary(moves[0]), agents=60, seed=0, engine="numpy").execute()
-    again = funnel(alone, **usual.arguments())
+    alone = usual.vary(VARIATIONS["replicator"])
+    again = alone.funnel(alone.prepare(60).execute())
     np.testing.assert_array_equal(again.conditions, found[1].conditions)
     assert (again.conditions != found[0].conditions).any()
     verdicts = change_frame(moves_frame(found)).set_index(["move", "stage"])["verdict"]
@@ -420,21 +423,21 @@ def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
 def test_a_trait_for_each_agent_is_cut_to_those_there_are() -> None:
     agent = {**WIDE, "rationality": [float(n) for n in range(1, 9)]}
     specs = read_specs("lab_to_deployment", agent=agent, training={"steps": 5})
-    run = prepare_world(replace(world(), specs=specs), agents=3, seed=0, engine="numpy")
+    run = replace(world(), specs=specs).prepare(3)
     assert run.program.traits.rationality.tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ("all", [move.name for move in VARIATIONS]),
+        ("all", list(VARIATIONS)),
         ([], []),
         ("leak", ["leak"]),
         (["spread", "leak"], ["leak", "spread"]),
     ],
 )
 def test_moves_are_read_by_name(given: object, names: list[str]) -> None:
-    assert [move.name for move in read_variations(given)] == names
+    assert list(variation_names(given)) == names
 
 
 # -------------------------------------------------------------------------------------- verdicts

@@ -19,15 +19,10 @@ from sim.specs.overrides import Specs
 from sim.utils.format import DASH, percent
 
 from .binding import GROUPS, QUESTIONS
-from .funnel import AFTERWARDS, GAMING_STAGES, STAGES, reached_stages, stage_name
+from .funnel import AFTERWARDS, GAMING_STAGES, LABELS, STAGES, reached_stages, stage_name
 from .study import Results
 from .variations import SIGNIFICANT, VariedFunnel
 
-_TITLES = {
-    "funnel": "agents that are left after each condition",
-    "binding": "conditions that hold agents back",
-    "moves": "agents that are left when one assumption is moved",
-}
 #: Colours of all agents, of stages of gaming, of the terms, and of stages after training.
 _KINDS = (
     ("#BDBDBD", "all agents"),
@@ -44,29 +39,6 @@ _FIRST = (GAMING_STAGES[0], TERMS[0], AFTERWARDS[0])
 _LEFT = 0.5
 #: Where the columns beside the bars begin, from 0 to 1.
 _COLUMNS = (0.0, 0.26, 0.80)
-#: Of each question, the title of its panel and the agents that it concerns.
-_PANELS = {
-    "binding": ("The term furthest from its threshold", "of all agents"),
-    "last": ("The one term that is lacking", "of agents that lack one term alone"),
-    "slips": ("The context where it slips most", "of agents that lack consistency"),
-    "weakest": ("The smallest factor of P(success)", "of agents that would gain by acting freely"),
-}
-#: The labels of `GROUPS`, in their order.
-_GROUPS = (
-    "all",
-    "game nowhere",
-    "in some contexts",
-    "everywhere",
-    "least aligned third",
-    "middle third",
-    "most aligned third",
-)
-#: Columns beside the stages of moves: counts of all agents, wherever they dropped out.
-_TOTALS = {
-    "worst_case": "all eight terms",
-    "attempts": "attempts",
-    "attempts_succeeds": "… deployed, succeeds",
-}
 _MARKS = {"more": "▲", "fewer": "▼", "no change": ""}
 
 
@@ -77,7 +49,7 @@ def figures(results: Results, specs: Specs) -> dict[str, Figure]:
         if results.varied:
             drawn["moves"] = draw_moves(results.varied, results.frames["changes"])
         for name, figure in drawn.items():
-            title_of(figure, f"{specs.scenario.name}: {_TITLES[name]}")
+            title_of(figure, f"{specs.scenario.name}: {LABELS['titles'][name]}")
     return drawn
 
 
@@ -144,7 +116,7 @@ def draw_binding(results: Results) -> Figure:
     figure = Figure(figsize=(10.5, 8.4), layout="constrained")
     frame = results.frames["binding"]
     for ax, question in zip(figure.subplots(2, 2).flat, QUESTIONS, strict=True):
-        _draw_answers(ax, frame[frame["question"] == question], *_PANELS[question])
+        _draw_answers(ax, frame[frame["question"] == question], *LABELS["questions"][question])
     return figure
 
 
@@ -161,7 +133,7 @@ def _draw_answers(ax: Axes, rows: pd.DataFrame, title: str, concerned: str) -> N
         colour = MUTED if number == 0 else "white" if number > 0.55 else "black"
         ax.text(j, i, text, color=colour, **_CELL)
     ax.set_yticks(range(len(answers)), [spaced(answer) for answer in answers])
-    labels = [f"{label} ({total:,})" for label, total in zip(_GROUPS, totals, strict=True)]
+    labels = [f"{label} ({total:,})" for label, total in zip(LABELS["groups"], totals, strict=True)]
     ax.set_xticks(range(len(GROUPS)), labels, rotation=40, ha="right", rotation_mode="anchor")
     ax.tick_params(axis="both", length=0, labelcolor="black", labelsize=8)
     ax.spines[:].set_visible(False)
@@ -177,7 +149,10 @@ def draw_moves(funnels: Sequence[VariedFunnel], changes: pd.DataFrame) -> Figure
     stages = STAGES[1:]
     counts = np.array(
         [
-            [*reached_stages(varied.conditions).sum(axis=0)[1:], *map(varied.totals.get, _TOTALS)]
+            [
+                *reached_stages(varied.conditions).sum(axis=0)[1:],
+                *map(varied.totals.get, LABELS["totals"]),
+            ]
             for varied in funnels
         ]
     )
@@ -194,7 +169,7 @@ def draw_moves(funnels: Sequence[VariedFunnel], changes: pd.DataFrame) -> Figure
             mark = _MARKS[verdicts[funnels[i].variation.name, stages[j]]]
             corner: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 6}
             ax.text(j + 0.47, i - 0.3, mark, color=colour, **corner)
-    names = [*map(spaced, stages), *_TOTALS.values()]
+    names = [*map(spaced, stages), *LABELS["totals"].values()]
     ax.set_xticks(range(len(names)), names, rotation=30, ha="left", rotation_mode="anchor")
     ax.tick_params(axis="both", length=0, labelcolor="black")
     ax.xaxis.tick_top()

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.specs.deployment import Deployment
+from sim.specs.library import read_yaml
 from sim.specs.oversight import Oversight
 from sim.utils.intervals import binomial_interval
 
@@ -44,20 +46,13 @@ AFTERWARDS = ("deployed", "attempts", "succeeds")
 STAGES = ("all", *GAMING_STAGES, *TERMS, *AFTERWARDS)
 #: How much an agent games when training ends: in no, some, or all training contexts.
 GAMING = ("nowhere", "partly", "everywhere")
-#: What stages are called in figures, where that is more than their name.
-_LABELS = {
-    "all": "all agents",
-    "misalignment": "egregious misalignment",
-    "consistency": "consistency before deployment",
-    "behaviour_shift": "behaviour shift in deployment",
-    "deployed": "deployed: passes the audit",
-    "attempts": "attempts a takeover",
-}
+#: Of stages, panels, groups and columns in figures.
+LABELS: dict[str, Any] = read_yaml(Path(__file__).with_name("labels.yaml"))
 
 
 def stage_name(stage: str) -> str:
     """Return the label of a stage in figures and tables."""
-    return _LABELS.get(stage, stage.replace("_", " "))
+    return str(LABELS["stages"].get(stage, stage.replace("_", " ")))
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,19 @@ from pydantic import BeforeValidator, model_validator
 from sim.analysis.worst_case import PostTraining
 from sim.cli.fields import Count, Engine, Seed, Spec, Whole
 from sim.cli.outputs import records
-from sim.specs.base import refuse
-from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs
 from sim.utils.progress import parts_of
 
 from .binding import binding, verdict_frame
 from .deployed import deploy_attempting
-from .funnel import funnel, gaming_frame, stage_frame
+from .funnel import gaming_frame, stage_frame
 from .variations import (
+    VARIATIONS,
     VariedFunnel,
     World,
     change_frame,
     moves_frame,
-    prepare_world,
-    read_variations,
+    variation_names,
     varied_funnels,
 )
 from .visibility import summarise_audit
@@ -37,14 +35,6 @@ SHOWN = {
     "by_gaming": ("condition", "nowhere", "partly", "everywhere"),
     "verdicts": ("question", "by", "group", "verdict", "share", "of"),
 }
-
-
-def variation_names(names: object) -> tuple[str, ...]:
-    """Return the names of variations, from a list of them, one of them, or `all`."""
-    try:
-        return tuple(variation.name for variation in read_variations(names))
-    except SpecError as error:
-        raise refuse(str(error).removeprefix("moves: ")) from None
 
 
 class Settings(Spec):
@@ -79,14 +69,14 @@ class Results:
     varied: list[VariedFunnel]
 
 
-def check(specs: Specs, settings: Settings, post_training: PostTraining) -> None:
-    """Compile the training of the funnel and of every variation (SpecError)."""
-    world = World(specs=specs, **post_training.arguments())
-    engine, seed = settings.engine, settings.seed
-    prepare_world(world, agents=settings.agents, seed=seed, engine=engine)
-    for variation in read_variations(settings.moves):
-        varied = world.vary(variation)
-        prepare_world(varied, agents=settings.moved_agents, seed=seed, engine=engine)
+def check(specs: Specs, settings: Settings, post_training: PostTraining) -> World:
+    """Compile the training of the funnel and of every variation; returns the world (SpecError)."""
+    seed, engine = settings.seed, settings.engine
+    world = World(specs=specs, seed=seed, engine=engine, **post_training.arguments())
+    world.prepare(settings.agents)
+    for name in settings.moves:
+        world.vary(VARIATIONS[name]).prepare(settings.moved_agents)
+    return world
 
 
 def run(
@@ -96,63 +86,48 @@ def run(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> Results:
-    """Train, audit and deploy agents; then vary the assumptions, one at a time.
-
-    Raises:
-        SpecError: As for `check`.
-        DivergenceError: Parameters grew out of all bounds.
-    """
-    world = World(specs=specs, **post_training.arguments())
-    variations = read_variations(settings.moves)
-    varied_cost = settings.moved_agents * (len(variations) + 1) if variations else 0
-    report_funnel, report_varied = parts_of(progress, [settings.agents, varied_cost])
-    frames, numbers = run_funnel(world, settings, progress=report_funnel)
-    varied = []
-    if variations:
-        varied = varied_funnels(
-            world,
-            variations,
-            agents=settings.moved_agents,
-            seed=settings.seed,
-            engine=settings.engine,
-            progress=report_varied,
-        )
-        frames["moves"] = moves_frame(varied)
-        frames["changes"] = change_frame(frames["moves"])
+    """Train, audit and deploy agents; then vary the assumptions (DivergenceError, SpecError)."""
+    world = check(specs, settings, post_training)
+    agents, moves = settings.moved_agents, settings.moves
+    cost = agents * (len(moves) + 1) if moves else 0
+    report_funnel, report_varied = parts_of(progress, [settings.agents, cost])
+    frames, numbers = run_funnel(world, settings, report_funnel)
+    if not moves:
+        return Results(frames, numbers, [])
+    varied = varied_funnels(world, moves, agents=agents, progress=report_varied)
+    frames["moves"] = moves_frame(varied)
+    frames["changes"] = change_frame(frames["moves"])
     return Results(frames, numbers, varied)
 
 
 def run_funnel(
-    world: World, settings: Settings, *, progress: Callable[[float], None]
+    world: World, settings: Settings, progress: Callable[[float], None]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Return tables and numbers of the main funnel, whose agents take much memory meanwhile."""
-    engine, seed = settings.engine, settings.seed
     report_training, report_deployments = parts_of(progress, [0.8, 0.2])
-    training = prepare_world(world, agents=settings.agents, seed=seed, engine=engine)
-    result = training.execute(progress=report_training)
-    population = funnel(result, **world.arguments(), engine=engine)
-    frames = {
-        "funnel": stage_frame(population.conditions),
-        "by_gaming": gaming_frame(population.conditions, population.gaming),
-        "binding": binding(population, oversight=world.oversight),
-        "deployed": deploy_attempting(
-            population,
-            oversight=world.oversight,
-            deployment=world.deployment,
-            maximum=settings.deployments,
-            replicates=settings.replicates,
-            seed=seed,
-            progress=report_deployments,
-        ),
-    }
+    result = world.prepare(settings.agents).execute(progress=report_training)
+    population = world.funnel(result)
+    deployed = deploy_attempting(
+        population,
+        oversight=world.oversight,
+        deployment=world.deployment,
+        maximum=settings.deployments,
+        replicates=settings.replicates,
+        seed=settings.seed,
+        progress=report_deployments,
+    )
     report_deployments(1.0)
-    frames["verdicts"] = verdict_frame(frames["funnel"], frames["by_gaming"], frames["binding"])
+    stages = stage_frame(population.conditions)
+    by_gaming = gaming_frame(population.conditions, population.gaming)
+    bound = binding(population, oversight=world.oversight)
+    verdicts = verdict_frame(stages, by_gaming, bound)
+    frames = {"funnel": stages, "by_gaming": by_gaming, "binding": bound, "deployed": deployed}
     numbers = {
         "expected_successes": population.expected,
         "all_terms_if_independent": population.independent,
         "audit": summarise_audit(population.audit),
     }
-    return frames, numbers
+    return {**frames, "verdicts": verdicts}, numbers
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:

@@ -16,8 +16,10 @@ import pandas as pd
 
 from sim.analysis.audit import FINDERS
 from sim.analysis.worst_case import PostTraining, Thresholds
+from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.agent import TRAITS
+from sim.specs.base import refuse
 from sim.specs.errors import SpecError, nearest
 from sim.specs.keys import value_at
 from sim.specs.library import read_yaml, resolve
@@ -27,7 +29,7 @@ from sim.takeover import read_deployment, read_oversight
 from sim.utils.intervals import binomial_interval
 from sim.utils.progress import parts_of
 
-from .funnel import GAMING, STAGES, Flags, funnel, gaming_frame, reached_stages
+from .funnel import GAMING, STAGES, Flags, Funnel, funnel, gaming_frame, reached_stages
 from .visibility import visibility_changes
 
 #: Changes of more standard deviations than this are not chance.
@@ -48,17 +50,40 @@ class Variation:
 
 #: The funnel against which the others are compared.
 BASELINE = Variation("as_it_is", "as it is", "none")
-VARIATIONS = tuple(
-    Variation(name, **entry)
-    for name, entry in read_yaml(Path(__file__).with_name("variations.yaml")).items()
-)
+_DATA = read_yaml(Path(__file__).with_name("variations.yaml"))
+#: By name, in the order of tables and figures.
+VARIATIONS = {name: Variation(name, **entry) for name, entry in _DATA.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class World(PostTraining):
-    """Specs and what follows training: all of a funnel but agents, seed and engine."""
+    """Specs and what follows training, seed and engine: all of a funnel but how many agents."""
 
     specs: Specs
+    seed: int
+    engine: str
+
+    def prepare(self, agents: int) -> Run:
+        """Compile the training of so many agents, with its first and last record (SpecError).
+
+        Where a trait has one number for each of more agents, the first ones count.
+        """
+        agent, training = self.specs.agent, self.specs.training
+        traits = {name: getattr(agent, name) for name in TRAITS}
+        cut = {name: level[:agents] for name, level in traits.items() if isinstance(level, tuple)}
+        return prepare(
+            self.specs.scenario,
+            agent=agent.replace(**cut) if cut else agent,
+            training=training,
+            agents=agents,
+            seed=self.seed,
+            record_every=training.steps,
+            engine=self.engine,
+        )
+
+    def funnel(self, result: Result, progress: Callable[[float], None] | None = None) -> Funnel:
+        """Send a trained population through audit and deployment."""
+        return funnel(result, **self.arguments(), engine=self.engine, progress=progress)
 
     def vary(self, variation: Variation) -> World:
         """Return the world in which one assumption is moved (SpecError if it does not fit)."""
@@ -105,15 +130,7 @@ class World(PostTraining):
 
 @dataclass(frozen=True)
 class VariedFunnel:
-    """A funnel under one variation, without the states of its agents.
-
-    Attributes:
-        variation: The assumption.
-        conditions: Which of `STAGES` each agent meets, each by itself [agent, stage].
-        by_gaming: Counts by gaming (`funnel.gaming_frame`).
-        expected: Expected numbers of successes, of `Funnel.expected`.
-        changes: How retrained agents game before and after (`visibility.visibility_changes`).
-    """
+    """Conditions [agent, stage], counts, successes and visibility under one variation."""
 
     variation: Variation
     conditions: Flags
@@ -128,69 +145,47 @@ class VariedFunnel:
         return {str(name): int(rows.loc[name, list(GAMING)].sum()) for name in rows.index}
 
 
-def read_variations(names: object) -> tuple[Variation, ...]:
-    """Return variations from their names; all from `all`, none from an empty list (SpecError)."""
+def variation_names(names: object) -> tuple[str, ...]:
+    """Return names of variations, from a list, one name, or `all`; refused are other names."""
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list | tuple):
-        raise SpecError(f"moves: got {names!r}: must be all, or a list of names ([leak, spread])")
-    known = [*(variation.name for variation in VARIATIONS), "all"]
+        raise refuse(f"got {names!r}: must be all, or a list of names ([leak, spread])")
+    known = [*VARIATIONS, "all"]
     for name in names:
         if name not in known:
-            raise SpecError(f"moves: got {name!r}: {nearest(str(name), known)}")
-    return tuple(v for v in VARIATIONS if "all" in names or v.name in names)
-
-
-def prepare_world(world: World, *, agents: int, seed: int, engine: str) -> Run:
-    """Compile the training of a world; it records the first and the last step (SpecError).
-
-    Where a trait has one number for each of more agents, the first ones count.
-    """
-    specs = world.specs
-    traits = {name: getattr(specs.agent, name) for name in TRAITS}
-    cut = {name: level[:agents] for name, level in traits.items() if isinstance(level, tuple)}
-    return prepare(
-        specs.scenario,
-        agent=specs.agent.replace(**cut) if cut else specs.agent,
-        training=specs.training,
-        agents=agents,
-        seed=seed,
-        record_every=specs.training.steps,
-        engine=engine,
-    )
+            raise refuse(f"got {name!r}: {nearest(str(name), known)}")
+    return tuple(name for name in VARIATIONS if "all" in names or name in names)
 
 
 def varied_funnels(
     world: World,
-    variations: Sequence[Variation],
+    names: Sequence[str],
     *,
     agents: int,
-    seed: int,
-    engine: str,
     progress: Callable[[float], None] | None = None,
 ) -> list[VariedFunnel]:
-    """Make the baseline funnel and one for each variation.
+    """Make the baseline funnel and one for each variation (DivergenceError, SpecError).
 
     Agents are trained anew only where a variation is one of training.
-
-    Raises:
-        SpecError: As `prepare_world`.
-        DivergenceError: Parameters grew out of all bounds.
     """
-    every = (BASELINE, *variations)
-    worlds = [world.vary(variation) for variation in every]
-    parts = parts_of(progress, map(_cost, every, worlds))
+    variations = [BASELINE, *(VARIATIONS[name] for name in names)]
+    worlds = [world.vary(variation) for variation in variations]
+    parts = parts_of(progress, map(_cost, variations, worlds))
     trained, funnels = None, []
-    for variation, varied, report_progress in zip(every, worlds, parts, strict=True):
+    for variation, varied, report_progress in zip(variations, worlds, parts, strict=True):
         result = trained
         if result is None or variation.part == "training":
-            run = prepare_world(varied, agents=agents, seed=seed, engine=engine)
-            result = run.execute(progress=report_progress)
+            result = varied.prepare(agents).execute(progress=report_progress)
             trained = result if trained is None else trained
-        population = funnel(result, **varied.arguments(), engine=engine, progress=report_progress)
-        by_gaming = gaming_frame(population.conditions, population.gaming)
-        changes = visibility_changes(population.audit)
-        summary = (population.conditions, by_gaming, population.expected, changes)
-        funnels.append(VariedFunnel(variation, *summary))
+        population = varied.funnel(result, report_progress)
+        summary = VariedFunnel(
+            variation,
+            conditions=population.conditions,
+            by_gaming=gaming_frame(population.conditions, population.gaming),
+            expected=population.expected,
+            changes=visibility_changes(population.audit),
+        )
+        funnels.append(summary)
     return funnels
 
 
@@ -207,13 +202,13 @@ def moves_frame(funnels: Sequence[VariedFunnel]) -> pd.DataFrame:
     agents = len(baseline)
     frames = []
     for varied in funnels:
-        reached = reached_stages(varied.conditions)
+        own, reached = varied.variation, reached_stages(varied.conditions)
         counts = reached.sum(axis=0)
         low, high = binomial_interval(counts, agents)
         columns = {
-            "move": varied.variation.name,
-            "label": varied.variation.label,
-            "part": varied.variation.part,
+            "move": own.name,
+            "label": own.label,
+            "part": own.part,
             "stage": STAGES,
             "count": counts,
             "agents": agents,
@@ -246,6 +241,5 @@ def _cost(variation: Variation, world: World) -> float:
     if variation.part in ("none", "training"):
         return float(world.specs.training.steps)
     retraining = world.oversight.retraining
-    if any(world.oversight.done_about(name) == "retrain" for name in FINDERS):
-        return float(retraining.steps * retraining.rounds)
-    return 1.0
+    retrains = any(world.oversight.done_about(name) == "retrain" for name in FINDERS)
+    return float(retraining.steps * retraining.rounds) if retrains else 1.0
