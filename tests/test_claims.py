@@ -49,7 +49,7 @@ from experiments.claims.study import (
 )
 from experiments.claims.verdicts import Judged, Rule, Split, find_rule, judge
 from experiments.footnote4.cases import CASES
-from experiments.worst_case.study import GAMING_STAGES
+from experiments.worst_case.funnel import GAMING_STAGES
 from sim.analysis.worst_case import TERMS
 from sim.specs.errors import SpecError
 from sim.specs.library import config_root, read_yaml

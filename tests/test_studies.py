@@ -30,6 +30,7 @@ SIZES = {
     "sensitivity": "points=8 trajectories=8 training.steps=10 engine=numpy store=null",
     "spread": "points=3 seeds=2 training.steps=40 engine=numpy awareness=[-8,0] store=null",
     "stability": "starts=4 training.steps=100 training.anchor=0.03 steps=1000",
+    "worst_case": "agents=40 moved_agents=20 moves=[no_oversight] training.steps=20 engine=numpy",
 }
 STUDIES = sorted(path.parent.name for path in EXPERIMENTS.glob("*/config.yaml"))
 MAIN = """

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from experiments.claims.populations import Population
 from experiments.claims.study import Answer
 from experiments.footnote4.figure import shares_figure
-from experiments.worst_case.funnel_text import stage_name
+from experiments.worst_case.funnel import stage_name
 from sim.analysis.worst_case import TERMS
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 from sim.utils.format import percent, span

@@ -12,7 +12,7 @@ from experiments.claims.populations import (
     Together,
 )
 from experiments.claims.study import share_text
-from experiments.worst_case.funnel_text import stage_name
+from experiments.worst_case.funnel import stage_name
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.scenario import Scenario
 from sim.utils.format import join_words

@@ -23,7 +23,7 @@ from experiments.claims.populations import NEAR, Population, counted
 from experiments.claims.spec import Claim
 from experiments.footnote4.cases import CASES, Case
 from experiments.footnote4.partial_gaming import try_cases as partial_gaming_study
-from experiments.worst_case.study import GAMING_STAGES
+from experiments.worst_case.funnel import GAMING_STAGES
 from sim.analysis.counterfactuals import moment_of
 from sim.analysis.likelihood_ratios import likelihood_table
 from sim.analysis.observations import RANDOM, ObservationThresholds, observations

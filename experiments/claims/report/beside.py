@@ -29,7 +29,7 @@ from experiments.claims.spec import Claim
 from experiments.claims.studies import funnel_point, populations_setting
 from experiments.claims.study import Answer, axis_text, number_text, share_text
 from experiments.footnote4.partial_gaming import PERTURBATION, Outcome
-from experiments.worst_case.funnel_text import stage_name
+from experiments.worst_case.funnel import stage_name
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.deployment import Deployment
 from sim.specs.prior import Prior

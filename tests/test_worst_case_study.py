@@ -1,4 +1,4 @@
-"""The funnel: counts by hand, monotone always, chances as on paper; what binds; moves; words.
+"""The study of the worst case: counts by hand, invariants, probabilities, bindings, variations.
 
 Tests with random draws have a fixed seed; their tolerance is 4.5 standard errors, which is a false
 alarm in 150,000 seeds for each number compared.
@@ -17,42 +17,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sim
-from experiments.worst_case.binding import ALIGNMENT, FACTORS, binding, groups_of, success_factors
+from commands import Call, assert_refused
+from experiments.worst_case.binding import (
+    ALIGNMENT,
+    FACTORS,
+    QUESTIONS,
+    binding,
+    groups_of,
+    success_factors,
+    verdict_frame,
+)
 from experiments.worst_case.deployed import deploy_attempting
-from experiments.worst_case.funnel_moves import (
-    MOVES,
-    World,
-    moved_funnels,
-    moves_frame,
-    prepare_world,
-    read_moves,
-)
-from experiments.worst_case.funnel_text import (
-    at_most,
-    beside_paragraph,
-    chance,
-    deployed_paragraph,
-    funnel_paragraph,
-    funnel_title,
-    moves_title,
-    said,
-    said_of_moves,
-)
-from experiments.worst_case.study import (
+from experiments.worst_case.funnel import (
     AFTERWARDS,
     GAMING,
-    GAMING_STAGES,
     STAGES,
     Funnel,
     funnel,
     gaming_frame,
+    reached_stages,
     stage_frame,
+)
+from experiments.worst_case.variations import (
+    VARIATIONS,
+    World,
+    change_frame,
+    moves_frame,
+    variation_names,
+    varied_funnels,
 )
 from populations import NONE, WIDE, planted
 from sim.analysis.audit import FINDERS
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.deployment import Deployment
-from sim.specs.errors import SpecError
 from sim.specs.overrides import read_specs
 from sim.specs.oversight import Oversight
 from sim.utils.intervals import binomial_interval
@@ -108,7 +105,7 @@ def test_a_planted_population_is_counted_by_hand() -> None:
     state["habit"][6, :] = -60.0  # games nowhere
     state["awareness"][7] = -60.0  # nor does this one
     found = funnel(planted(8, **state), oversight=NONE, deployment={"copies": 1, "caution": 0.0})
-    rows = found.frame().set_index("stage")
+    rows = stage_frame(found.conditions).set_index("stage")
     assert dict(rows["count"]) == {
         "all": 8,
         "games_somewhere": 6,
@@ -131,7 +128,7 @@ def test_a_planted_population_is_counted_by_hand() -> None:
     assert rows.loc["misalignment", "narrowing_low"] == pytest.approx(float(low))
     assert rows.loc["misalignment", "narrowing_high"] == pytest.approx(float(high))
     assert rows.loc["coordination", "lack_only"] == 1
-    by = found.by_gaming().set_index("condition")
+    by = gaming_frame(found.conditions, found.gaming).set_index("condition")
     assert [by.loc["attempts", how] for how in GAMING] == [2, 1, 4]
     assert [by.loc["worst_case", f"{how}_of"] for how in GAMING] == [2, 1, 5]
     assert by.loc["worst_case", "everywhere"] == 3
@@ -144,12 +141,12 @@ def test_who_attempts_without_gaming_is_counted_beside_the_funnel() -> None:
     state = worst(4)
     state["habit"][:] = -60.0
     found = funnel(planted(4, **state), oversight=NONE, deployment={"copies": 1})
-    assert list(found.frame()["count"])[1:] == [0] * (len(STAGES) - 1)
-    row = found.by_gaming().set_index("condition").loc["attempts_succeeds"]
+    assert list(stage_frame(found.conditions)["count"])[1:] == [0] * (len(STAGES) - 1)
+    row = (
+        gaming_frame(found.conditions, found.gaming).set_index("condition").loc["attempts_succeeds"]
+    )
     assert row["nowhere"] == 4
     assert np.isnan(row["everywhere_share"])
-    text = beside_paragraph(found.by_gaming(), found.expected, found.independent)
-    assert "attempted by 4 agents that game nowhere" in text
 
 
 # ------------------------------------------------------------------------------------- invariants
@@ -210,10 +207,11 @@ def test_the_funnel_of_any_population_is_monotone(oversight: dict[str, Any], see
         deployment={"caution": 0.0, "quorum": 0.1},
         thresholds={"consistency": 0.3},
     )
-    counts = found.frame()["count"]
+    counts = stage_frame(found.conditions)["count"]
     assert (counts.diff().dropna() <= 0).all()
     assert counts[0] == 80
-    assert (found.reached[:, 1:] <= found.reached[:, :-1]).all()
+    reached = reached_stages(found.conditions)
+    assert (reached[:, 1:] <= reached[:, :-1]).all()
     own = dict(zip(STAGES, found.conditions.T, strict=True))
     assert (own["games_everywhere"] <= own["games_somewhere"]).all()
 
@@ -223,7 +221,7 @@ def test_an_aligned_agent_never_attempts(caution: float) -> None:
     state = worst(20)
     state["values"] = np.linspace(0.1, 5.0, 20)[:, None] * HUMAN
     found = funnel(planted(20, **state), oversight=NONE, deployment={"caution": caution})
-    assert found.frame().set_index("stage").loc["attempts", "alone"] == 0
+    assert stage_frame(found.conditions).set_index("stage").loc["attempts", "alone"] == 0
 
 
 # ---------------------------------------------------------------------------------------- chances
@@ -243,7 +241,7 @@ def test_who_is_deployed_and_succeeds_is_as_often_as_on_paper() -> None:
     found = funnel(planted(agents, **state), oversight=oversight, deployment=deployment)
     paper = float(found.case["success"][0])
     assert 0.1 < paper < 0.5
-    ended = found.frame().set_index("stage").loc["succeeds", "count"] / agents
+    ended = stage_frame(found.conditions).set_index("stage").loc["succeeds", "count"] / agents
     assert abs(ended - paper) < 4.5 * np.sqrt(paper * (1.0 - paper) / agents)
     assert found.expected["on_paper"] == pytest.approx(agents * paper)
     error = np.sqrt(agents * paper * (1.0 - paper))
@@ -254,9 +252,13 @@ def test_control_that_is_ignored_stops_nobody() -> None:
     result = planted(5, **worst(5))
     blind = {**NONE, "control": {"strength": 1.0, "encounters": 3, "when_found": "ignore"}}
     result.data["capabilities"].loc[{"capability": "subversion"}] = 0.0
-    assert (funnel(result, oversight=blind, deployment={"copies": 1}).luck == 1.0).all()
+    assert (
+        funnel(result, oversight=blind, deployment={"copies": 1}).takeover_if_deployed == 1.0
+    ).all()
     strict = {**blind, "control": {"strength": 1.0, "encounters": 3}}
-    assert (funnel(result, oversight=strict, deployment={"copies": 1}).luck == 0.0).all()
+    assert (
+        funnel(result, oversight=strict, deployment={"copies": 1}).takeover_if_deployed == 0.0
+    ).all()
 
 
 def test_agents_are_the_same_however_many_others_there_are() -> None:
@@ -301,7 +303,7 @@ def test_what_binds_is_counted_agent_by_agent(wide: Funnel) -> None:
                 if case["lacking"].values[n] == 1 and not case["met"].sel(term=term).values[n]
             ]
             assert rows.loc[("last", by, group, term), "count"] == len(lacks)
-        slip = wide.audited.final.slip.isel(step=-1, context=slice(LAST_DEPLOYED))
+        slip = wide.audit.final.slip.isel(step=-1, context=slice(LAST_DEPLOYED))
         for context in range(LAST_DEPLOYED):
             count = sum(
                 slip.values[n].max() > 0.1 and slip.values[n].argmax() == context for n in here
@@ -338,20 +340,26 @@ def test_control_alone_leaves_control_and_stops_nobody_before() -> None:
     assert (sim.prospects(result, oversight=told)["success"] < alone["success"]).all()
 
 
-# ----------------------------------------------------------------------------------------- moves
+# ------------------------------------------------------------------------------------ variations
 
 
 def world() -> World:
     specs = read_specs("lab_to_deployment", agent=WIDE, training={"steps": 40})
     return World(
-        specs=specs, oversight=Oversight(), deployment=Deployment(), thresholds=Thresholds()
+        specs=specs,
+        oversight=Oversight(),
+        deployment=Deployment(),
+        thresholds=Thresholds(),
+        seed=0,
+        engine="numpy",
     )
 
 
-def test_every_move_moves_what_it_says_and_nothing_else() -> None:
+def test_every_variation_changes_what_it_says_and_nothing_else() -> None:
     usual = world()
-    for move in MOVES:
-        moved = usual.moved(move)
+    assert len(VARIATIONS) == 16
+    for move in VARIATIONS.values():
+        moved = usual.vary(move)
         changed = {
             part: getattr(moved, part) != getattr(usual, part)
             for part in ("specs", "oversight", "deployment", "thresholds")
@@ -359,8 +367,8 @@ def test_every_move_moves_what_it_says_and_nothing_else() -> None:
         part = "specs" if move.part == "training" else move.part
         assert changed == {name: name == part for name in changed}, move.name
         assert moved.specs.agent == usual.specs.agent
-        prepare_world(moved, agents=5, seed=0, engine="numpy")
-    by_name = {move.name: usual.moved(move) for move in MOVES}
+        moved.prepare(5)
+    by_name = {name: usual.vary(move) for name, move in VARIATIONS.items()}
     training = by_name["capability_rate"].specs.training
     assert training.learning_rate.capability == pytest.approx(0.03)
     assert by_name["longer"].specs.training.steps == 160
@@ -375,22 +383,21 @@ def test_every_move_moves_what_it_says_and_nothing_else() -> None:
 
 def test_retraining_stays_what_it_was_where_there_is_nothing_to_retrain_on() -> None:
     usual = replace(world(), specs=read_specs("copyright"))
-    (move,) = read_moves(["retraining"])
-    oversight = usual.moved(move).oversight
+    oversight = usual.vary(VARIATIONS["retraining"]).oversight
     assert oversight.inspection.when_found == "retrain"
     assert oversight.red_teaming.when_found == "retire"
 
 
 def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
-    moves = read_moves(["replicator", "retraining", "no_caution"])
+    moves = ["replicator", "retraining", "no_caution"]
     specs = read_specs("lab_to_deployment", agent=WIDE, training={"steps": 200})
     oversight = Oversight.parse({"retraining": {"steps": 5}}, path="oversight")
     usual = replace(world(), specs=specs, oversight=oversight)
     shares: list[float] = []
-    found = moved_funnels(usual, moves, agents=60, engine="numpy", progress=shares.append)
+    found = varied_funnels(usual, moves, agents=60, progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
-    assert [one.move.name for one in found] == [
+    assert [one.variation.name for one in found] == [
         "as_it_is",
         "replicator",
         "retraining",
@@ -399,47 +406,41 @@ def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
     frame = moves_frame(found).set_index(["move", "stage"])
     for one in found:
         for stage in STAGES:
-            row = frame.loc[(one.move.name, stage)]
+            row = frame.loc[(one.variation.name, stage)]
             base = frame.loc[("as_it_is", stage), "count"]
             assert row["count"] - base == row["entered"] - row["left"]
-    alone = prepare_world(usual.moved(moves[0]), agents=60, seed=0, engine="numpy").execute()
-    again = funnel(alone, **usual.arguments())
+    alone = usual.vary(VARIATIONS["replicator"])
+    again = alone.funnel(alone.prepare(60).execute())
     np.testing.assert_array_equal(again.conditions, found[1].conditions)
     assert (again.conditions != found[0].conditions).any()
-    assert "With retraining" in said_of_moves(found)["retraining"]
-    assert said_of_moves(found[:1]) == {}
-    assert moves_title(found[:1]).startswith("Of the moves")
+    verdicts = change_frame(moves_frame(found)).set_index(["move", "stage"])["verdict"]
+    assert (verdicts["as_it_is"] == "no change").all()
+    assert verdicts["no_caution", "games_everywhere"] == "no change"  # as agents are trained alike
+    assert sum(map(sum, (row.values() for row in found[2].changes.values()))) > 0
+    assert found[0].totals["attempts"] == found[0].conditions[:, STAGES.index("attempts")].sum()
 
 
 def test_a_trait_for_each_agent_is_cut_to_those_there_are() -> None:
     agent = {**WIDE, "rationality": [float(n) for n in range(1, 9)]}
     specs = read_specs("lab_to_deployment", agent=agent, training={"steps": 5})
-    run = prepare_world(replace(world(), specs=specs), agents=3, seed=0, engine="numpy")
+    run = replace(world(), specs=specs).prepare(3)
     assert run.program.traits.rationality.tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ("all", [move.name for move in MOVES]),
+        ("all", list(VARIATIONS)),
         ([], []),
         ("leak", ["leak"]),
         (["spread", "leak"], ["leak", "spread"]),
     ],
 )
 def test_moves_are_read_by_name(given: object, names: list[str]) -> None:
-    assert [move.name for move in read_moves(given)] == names
+    assert list(variation_names(given)) == names
 
 
-@pytest.mark.parametrize(
-    ("given", "line"), [("leek", "did you mean 'leak'"), (3, "must be all, or a list of names")]
-)
-def test_unknown_moves_are_refused(given: object, line: str) -> None:
-    with pytest.raises(SpecError, match=line):
-        read_moves(given)
-
-
-# ----------------------------------------------------------------------------------------- words
+# -------------------------------------------------------------------------------------- verdicts
 
 
 def rows_of(**counts: int) -> pd.DataFrame:
@@ -452,38 +453,44 @@ def rows_of(**counts: int) -> pd.DataFrame:
     return stage_frame(flags)
 
 
-def test_sentences_follow_the_numbers() -> None:
-    expected = {"worst_case": 1.25}
-    text = funnel_paragraph(rows_of(games_somewhere=60, games_everywhere=40, opacity=10), expected)
-    assert "60 (60 %) game somewhere" in text
-    assert "10 (25 %) meet all 8 terms" in text
-    assert "opacity narrows most: 25 %" in text
-    assert "10 of 100 come through" in text
-    assert "1.2 were expected" in text
-    none = funnel_paragraph(rows_of(games_everywhere=40, consistency=0), expected)
-    assert "none meet all 8 terms" in none
-    assert "consistency before deployment narrows most: 0 %" in none
-    assert "None of 100 come through" in none
-    one = rows_of(games_everywhere=40, consistency=1)
-    assert "1 of them meets all terms" in funnel_title(one)
-    assert "1 succeeds" in funnel_title(one)
-    nobody = funnel_paragraph(rows_of(games_somewhere=0), expected)
-    assert "narrows most" not in nobody
+@pytest.mark.parametrize(
+    ("counts", "verdict"),
+    [
+        ({"games_somewhere": 60, "games_everywhere": 40, "opacity": 10}, ["opacity", 0.25, 40]),
+        ({"games_everywhere": 40, "consistency": 20, "subversion": 0}, ["subversion", 0.0, 20]),
+        ({"games_everywhere": 40, "consistency": 19, "subversion": 0}, ["consistency", 0.475, 40]),
+        ({"games_everywhere": 19}, None),
+    ],
+)
+def test_the_narrowest_stage_is_one_after_gaming_of_enough_agents(
+    wide: Funnel, counts: dict[str, int], verdict: list[object] | None
+) -> None:
+    by_gaming = gaming_frame(wide.conditions, wide.gaming)
+    frame = verdict_frame(rows_of(**counts), by_gaming, binding(wide, oversight=Oversight()))
+    rows = frame[frame["question"] == "narrowing"][["verdict", "share", "of"]].values.tolist()
+    assert rows == ([verdict] if verdict else [])
 
 
-def test_shares_of_any_size_are_written() -> None:
-    assert chance(0.0) == "0 %"
-    assert chance(0.25) == "25 %"
-    assert chance(0.0004) == "1 in 2,500"
-    assert at_most(0.0004) == "at most 1 in 2,500"
-
-
-def test_a_funnel_says_something_about_everything(wide: Funnel) -> None:
-    says = said(wide, binding(wide, oversight=Oversight()))
-    assert set(says) == {"funnel", "beside", "audit", "binding"}
-    deployed = int(wide.audited.deployed.sum())
-    assert f"The audit lets {deployed:,} of 300 agents" in says["audit"]
-    assert GAMING_STAGES == ("games_somewhere", "games_everywhere")
+def test_verdicts_follow_the_intervals_and_the_counts(wide: Funnel) -> None:
+    """Of 40 agents each: opacity only with gaming, composure only without, subversion in both."""
+    flags = np.zeros((80, len(STAGES)), dtype=bool)
+    flags[:40, STAGES.index("opacity")] = flags[40:, STAGES.index("composure")] = True
+    flags[::2, STAGES.index("subversion")] = True
+    by_gaming = gaming_frame(flags, np.repeat([2, 0], 40))
+    bound = binding(wide, oversight=Oversight())
+    frame = verdict_frame(rows_of(), by_gaming, bound).set_index(["question", "group"])
+    verdicts = frame.loc["evidence", "verdict"]
+    assert dict(verdicts[["opacity", "composure", "subversion"]]) == {
+        "opacity": "more common",
+        "composure": "less common",
+        "subversion": "no difference",
+    }
+    for question in QUESTIONS:
+        rows = bound[(bound["question"] == question) & (bound["group"] == "all")]
+        if rows["of"].iloc[0] >= 20:
+            top = frame.loc[(question, "all")]
+            assert top["share"] == rows["share"].max()
+            assert top["verdict"] in set(rows["what"][rows["count"] == rows["count"].max()])
 
 
 # ------------------------------------------------------------------------------------- by agents
@@ -505,7 +512,6 @@ def test_deployed_copies_succeed_as_often_as_on_paper() -> None:
     low, high = binomial_interval(table["takeover"] * 150, 150, level=0.9999)
     assert table["on_paper"].between(low, high).all()
     assert table["on_paper"].min() < 0.4 < 0.7 < table["on_paper"].max()
-    assert "8 of those that attempt" in deployed_paragraph(table)
 
 
 def test_only_those_that_attempt_and_passed_the_audit_are_deployed() -> None:
@@ -524,4 +530,60 @@ def test_only_those_that_attempt_and_passed_the_audit_are_deployed() -> None:
         found, oversight=oversight, deployment=deployment, maximum=0, replicates=2, seed=0
     )
     assert nobody.empty
-    assert "no copies were deployed" in deployed_paragraph(nobody)
+
+
+# ------------------------------------------------------------------------------------ the command
+
+SMALL = ("agents=60", "moved_agents=30", "training.steps=30", "engine=numpy", "moves=[]")
+
+
+def test_it_writes_everything(call: Call) -> None:
+    left = call(*SMALL[:-1], "moves=[leak,no_oversight,retraining]", name="worst_case")
+    assert left.status == 0, left.stderr
+    stages = pd.read_csv(left.only("funnel.csv"))
+    assert list(stages["stage"]) == list(STAGES)
+    summary = left.json("summary.json")
+    assert [row["count"] for row in summary["stages"]] == list(stages["count"])
+    assert summary["moves"]["no_oversight"]["expected_successes"]["on_paper_anybody"] >= 0.0
+    moves = pd.read_csv(left.only("moves.csv"))
+    assert list(dict.fromkeys(moves["move"])) == ["as_it_is", "leak", "no_oversight", "retraining"]
+    assert set(moves["agents"]) == {30}
+    assert len(pd.read_csv(left.only("by_gaming.csv"))) == 14
+    for name in ("funnel", "moves", "binding"):
+        assert left.only(f"{name}.png").stat().st_size > 10_000
+    svg = left.only("moves.svg").read_text(encoding="utf-8")
+    assert all(f"<!-- {label} -->" in svg for label in ("as it is", "leak 0.3", "no oversight"))
+    report = left.only("report.md").read_text(encoding="utf-8")
+    assert "| retraining | 0 | no change |" in report
+    assert f"| games somewhere | {stages['count'][1]} |" in report
+
+
+def test_sections_after_training_take_effect(call: Call) -> None:
+    after = ("oversight=none", "deployment=single", "deployment.caution=0")
+    counts = ("deployments=3", "replicates=5", "moved_agents=99")
+    left = call(*SMALL, *after, *counts, "thresholds.consistency=0.1", name="worst_case")
+    assert left.status == 0, left.stderr
+    rows = pd.read_csv(left.only("funnel.csv")).set_index("stage")
+    assert (rows.loc[["deployed", "succeeds"], "alone"] == 60).all()
+    assert rows.loc["attempts", "alone"] > 0
+    provenance = left.json("provenance.json")
+    assert provenance["thresholds"]["consistency"] == 0.1
+    assert provenance["study"]["moved_agents"] == 60
+    deployed = pd.read_csv(left.only("deployed.csv"))
+    assert len(deployed) == 3  # one copy, and nobody looks: it always succeeds
+    assert (deployed[["on_paper", "takeover"]] == 1.0).all(axis=None)
+    assert not list(left.folder.rglob("moves.*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["moves=[leek]"], "moves: got 'leek': did you mean 'leak'? allowed: all, anchor"),
+        (["moves=3"], "moves: got 3: must be all, or a list of names"),
+        (["deployments=-1"], "deployments: got -1"),
+        (["thresholds.consistancy=1"], "did you mean 'consistency'"),
+        (["scenario=copyright", "oversight=retrain"], "no context of kind evaluation"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line: str) -> None:
+    assert_refused(call(*arguments, name="worst_case"), line)
