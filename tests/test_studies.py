@@ -20,6 +20,7 @@ from sim.specs.errors import SpecError
 #: A size at which a study takes a second or two: a line for each.
 SIZES = {
     "bifurcation": "places=1 starts=8 low=-7 high=-6",
+    "claims": "only=[example2] size=0.01 engine=numpy store=null",
     "footnote4": "cases=[a] agents=16 training.steps=100",
     "phase_diagram": "engine=numpy training.steps=100 seeds=2 x.points=9 y.points=9 store=null",
     "spread": "points=3 seeds=2 training.steps=40 engine=numpy awareness=[-8,0] store=null",
