@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 # A study is a folder of experiments/; its figures are those of docs/images that have their names.
 study = $(if $(wildcard experiments/$(1)/__main__.py),experiments/$(1),experiments/$(1).py)
-STUDIES := $(filter-out __init__ emergence curves report claims calibration spread phase_diagram,$(patsubst \
+STUDIES := $(filter-out __init__ emergence curves claims calibration spread phase_diagram,$(patsubst \
   experiments/%.py,%,$(wildcard experiments/*.py)) $(patsubst experiments/%/__main__.py,%,$(wildcard \
   experiments/*/__main__.py)))
 
@@ -39,7 +39,7 @@ bench: environment  ## how fast it is; writes docs/benchmarks.md and the README'
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench.py $(ARGS)
 
 report: environment  ## the post claim by claim, run and judged: outputs/report.html, two minutes
-	@$(BIN)/python $(call study,report) $(ARGS)
+	@$(BIN)/python $(call study,claims) page=outputs/report.html $(ARGS)
 
 docs: environment  ## the documentation as a site, site/index.html; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)

@@ -102,7 +102,7 @@ def test_links_commands_scenarios_and_claims_that_are_named_exist() -> None:
         named = set(re.findall(r"\bscenario=([a-z_]+)\b", text))
         assert named <= {*sim.scenarios(), "flattery", "glob"}, name
         for claim in re.findall(r"only=(\w+)", text):
-            assert (ROOT / "experiments" / "claims" / f"{claim}.yaml").is_file(), claim
+            assert (ROOT / "experiments/claims/claims" / f"{claim}.yaml").is_file(), claim
 
 
 # --------------------------------------------------------------------------------------- the site
