@@ -18,7 +18,7 @@ from experiments.evidence.scores import calibration, score_of
 from experiments.evidence.study import Settings, run, tables
 from experiments.evidence.verdicts import interval_verdict, peaks
 from sim.analysis.counterfactuals import MOMENT_VARIABLES, moment_of
-from sim.analysis.likelihood_ratios import likelihood_table
+from sim.analysis.likelihood_ratios import FEWEST, likelihood_table
 from sim.analysis.observations import contexts_gamed
 from sim.analysis.worst_case import PostTraining
 from sim.specs.overrides import read_specs
@@ -51,6 +51,7 @@ def test_predictions_of_a_known_population_are_calibrated() -> None:
     assert len(table) == 2
     error = np.sqrt(2 * table["share"] * (1 - table["share"]) / table["agents"])
     assert (np.abs(table["predicted"] - table["share"]) < 4.5 * error).all()
+    assert table["share"].between(table["low"], table["high"]).all()
     best = 0.38 * 0.3684 * 0.6316 + 0.62 * 0.0968 * 0.9032  # Brier's score of the true chances
     assert errors["score"] == pytest.approx(best, abs=0.005)
     assert errors["score"] < errors["score_prior"]
@@ -68,6 +69,9 @@ def test_what_cause_adds_is_the_difference_of_logarithms() -> None:
     assert row["adds_low"] < row["adds"] < row["adds_high"]
     same = cause_table({"O": seen}, {"H": true}, {"feedback": {"H": true}}).iloc[0]
     assert same["adds"] == same["adds_low"] == same["adds_high"] == 0.0  # draws are paired
+    few = np.arange(5000) < 2 * FEWEST - 2
+    row = cause_table({"O": seen | few}, {"H": few}, {"feedback": {"H": few}}).iloc[0]
+    assert row["few"] == likelihood_table({"O": seen | few}, {"H": few}).iloc[0]["few"] == -1
     contexts = np.array([0, 0, 2, 2, 2])
     table = by_contexts(contexts, {"H": np.array([True, False, True, True, False])}, maximum=2)
     assert table["agents"].tolist() == [2, 0, 3]
@@ -107,6 +111,8 @@ def test_cutting_changes_those_who_game_and_nobody_else() -> None:
     xr.testing.assert_identical(never, trained("feedback", games=False))
     xr.testing.assert_identical(never, trained("gaming"))
     assert not contexts_gamed(never, LAB).any()
+    assert (never["alignment"] >= 0.5).any()
+    assert not hypotheses(never, LAB, after=PostTraining.default(LAB))["aligned gamer"].any()
     full, cut = trained("full"), trained("feedback")
     games = contexts_gamed(full, LAB) > 0
     assert games.any()
