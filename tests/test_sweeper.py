@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -14,13 +14,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+import yaml
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import RunMode
 
 import sim
 import sim.cli.curves
 import sim.cli.outputs
 from commands import Call, Left, assert_refused, command, ended, start
+from hydra_plugins.array_sweeper import SETTINGS
+from sim.cli import application
+from sim.cli.errors import explain
+from sim.cli.sweeper import plan_sweep
+from sim.specs.errors import SpecError
+from sim.sweeps.plan import Plan
 from sim.sweeps.result import Sweep
+from sim.sweeps.store import design_pieces
 
 NUMPY = "engine=numpy"
 FEW = (NUMPY, "training.steps=20", "agents=3")
@@ -107,104 +120,81 @@ def assert_same_curves(sweep: Sweep, run: int, single: Left) -> None:
         np.testing.assert_array_equal(seen, np.sort(values, axis=1).astype(np.float32))
 
 
-Axes = dict[str, Sequence[str]]
-
-SAME: dict[str, tuple[Axes, Sequence[str]]] = {
+#: Axes (parted by blanks, as choices), and settings of all runs. Those with * are slow.
+SAME: dict[str, tuple[str, str]] = {
     "several": (
-        {
-            "agent.initial.awareness": ("-4", "2"),
-            "training.leak": ("0", "0.2"),
-            "scenario": ("copyright", "scratchpad"),
-            "seed": ("0", "3"),
-        },
-        (),
+        "agent.initial.awareness=-4,2 training.leak=0,0.2 scenario=copyright,scratchpad seed=0,3",
+        "",
     ),
-    "habit": (
-        {"agent.initial.habit.coding": ("-5", "1")},
-        ("agent.initial.habit={copyright_chat: -1}", "agent.initial.awareness=0"),
+    "habit*": (
+        "agent.initial.habit.coding=-5,1",
+        "agent.initial.habit={copyright_chat:-1} agent.initial.awareness=0",
     ),
-    "context": (
-        {
-            "scenario.contexts.copyright_chat.info": ("0", "0.7"),
-            "+scenario.contexts.coding.monitor": ("0", "0.5"),
-        },
-        ("scenario.contexts.coding.weight=2", "training.visible_gaming_penalty=0.5", "seed=4"),
+    "context*": (
+        "scenario.contexts.copyright_chat.info=0,0.7 +scenario.contexts.coding.monitor=0,0.5",
+        "scenario.contexts.coding.weight=2 training.visible_gaming_penalty=0.5 seed=4",
     ),
-    "plus": (
-        {"+training.leak": ("0", "0.3"), "++training.spread": ("0", "0.1")},
-        ("~training.leak", "++training.anchor=0.1"),
+    "plus*": (
+        "+training.leak=0,0.3 ++training.spread=0,0.1",
+        "~training.leak ++training.anchor=0.1",
     ),
-    "rates": (
-        {
-            "training.update_rule": ("policy_gradient", "replicator"),
-            "training.learning_rate": ("0.01", "0.3"),
-        },
-        ("agent.initial.awareness=2",),
+    "rates*": (
+        "training.update_rule=policy_gradient,replicator training.learning_rate=0.01,0.3",
+        "agent.initial.awareness=2",
     ),
-    "run": (
-        {"training.steps": ("7", "20"), "agents": ("2", "5"), "record_every": ("5", "3")},
-        (),
-    ),
+    "run*": ("training.steps=7,20 agents=2,5 record_every=5,3", ""),
     "sampled": (
-        {
-            "training.episodes": ("4", "8"),
-            "training.selection.keep": ("0.5", "0.7"),
-            "seed": ("1", "2"),
-        },
-        ("training.estimator=sampled", "training.selection.every=5", "agents=4"),
+        "training.episodes=4,8 training.selection.keep=0.5,0.7",
+        "training.estimator=sampled training.selection.every=5 agents=4 seed=1",
     ),
     "agent": (
-        {
-            "agent.initial.values.copyright": ("0", "1.5"),
-            "agent.decisiveness": ("1", "3"),
-            "agent.spread.initial.awareness": ("0", "2"),
-        },
-        ("agent.initial.values.helpfulness=0.5",),
-    ),
-    "mappings": (
-        {
-            "scenario.contexts.agentic_tasks.reward": (
-                "{report_failure:-1,gloss_over:0.3,fake_success:1}",
-                "{report_failure:-0.5,gloss_over:0,fake_success:0.8}",
-            ),
-            "scenario.contexts.agentic_tasks.info": ("0", "1"),
-        },
-        ("scenario=pipeline", "agent.initial.awareness=2"),
+        "agent.initial.values.copyright=0,1.5 agent.decisiveness=1,3 agent.spread.rationality=0,2",
+        "agent.initial.values.helpfulness=0.5",
     ),
 }
 
 
-#: Those that `make verify` tries, too.
-SLOW = ("run", "mappings", "plus", "rates", "habit", "context")
-
-
 @pytest.mark.parametrize(
-    ("axes", "fixed"),
-    [
-        pytest.param(*case, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
-        for name, case in SAME.items()
-    ],
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n.endswith("*") else []) for n in SAME],
 )
-def test_a_run_of_a_sweep_is_the_run_with_its_settings(
-    call: Call, axes: Axes, fixed: Sequence[str]
-) -> None:
+def test_a_run_of_a_sweep_is_the_run_with_its_settings(call: Call, name: str) -> None:
+    swept, fixed = (text.split() for text in SAME[name])
+    axes = {axis.split("=")[0]: axis.split("=")[1].split(",") for axis in swept}
     few = [setting for setting in FEW if setting.split("=")[0] not in {*axes, *keys_of(fixed)}]
+    assert_runs_of_a_sweep(call, axes, [*few, *fixed])
+
+
+@pytest.mark.slow
+def test_a_run_of_a_sweep_of_mappings_is_the_run_with_its_settings(call: Call) -> None:
+    rewards = (
+        "{report_failure:-1,gloss_over:0.3,fake_success:1}",
+        "{report_failure:-0.5,gloss_over:0,fake_success:0.8}",
+    )
+    context = "scenario.contexts.agentic_tasks"
+    fixed = [*FEW, "scenario=pipeline", "agent.initial.awareness=2"]
+    assert_runs_of_a_sweep(call, {f"{context}.reward": rewards, f"{context}.info": "01"}, fixed)
+
+
+def assert_runs_of_a_sweep(
+    call: Call, axes: Mapping[str, Sequence[str]], fixed: Sequence[str]
+) -> None:
+    """Compare the last run of a sweep, and the first of a large one, with single runs."""
     swept = [f"{key}=choice({','.join(values)})" for key, values in axes.items()]
-    sweep = sweep_of(call("-m", *few, *fixed, *swept))
+    sweep = sweep_of(call("-m", *fixed, *swept))
     frame = sweep.frame
     combinations = list(product(*axes.values()))
     assert len(frame) == len(combinations)
-    plain = [key.lstrip("+") for key in axes]
     # The first and the last differ in everything.
     for values in {combinations[0], combinations[-1]} if len(axes) > 3 else {combinations[-1]}:
         settings = [f"{key}={value}" for key, value in zip(axes, values, strict=True)]
         place = f"single-{combinations.index(values)}"
-        single = call(*few, *fixed, *settings, f"hydra.run.dir={place}")
+        single = call(*fixed, *settings, f"hydra.run.dir={place}")
         assert single.status == 0, single.stderr
         single = replace(single, folder=single.folder / place)
         here = np.ones(len(frame), bool)
-        for key, value in zip(plain, values, strict=True):
-            here &= [same_level(level, value) for level in frame[key]]
+        for key, value in zip(axes, values, strict=True):
+            here &= [same_level(level, value) for level in frame[key.lstrip("+")]]
         (row,) = frame[here].to_dict("records")
         expected = expected_row(single)
         np.testing.assert_equal({name: row[name] for name in expected}, expected)
@@ -221,14 +211,6 @@ def same_level(level: object, text: str) -> bool:
     return float(text) == level
 
 
-def test_of_two_values_for_a_key_the_later_holds_as_everywhere_in_hydra(call: Call) -> None:
-    left = call("-m", *FEW, "record=summary", "training.leak=0.3", "training.leak=0,0.2")
-    assert list(sweep_of(left).frame["training.leak"]) == [0, 0.2]
-    other = call("-m", *FEW, "record=summary", "seed=1,2", "seed=5", "hydra.sweep.dir=other")
-    assert list(sweep_of(other, "other").frame["seed"]) == [5]
-    assert "1 run in 1 shard," in other.stderr
-
-
 def test_a_sweep_has_one_directory_with_a_file_for_each_shard_and_the_figure(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,16 +221,21 @@ def test_a_sweep_has_one_directory_with_a_file_for_each_shard_and_the_figure(
     assert [path for path in left.files() if directory not in path.parents] == []
     top = {path.name for path in directory.iterdir() if path.is_file()}
     assert top == {"sweep.json", "design.parquet", "curves.csv", "curves.png", "curves.svg"}
-    for folder in ("shards", "summary", "curves"):
-        assert len(list((directory / folder).iterdir())) == 2
+    kept = {path.name for path in directory.iterdir() if path.is_dir()}
+    assert kept == {"shards", "summary", "curves"}
+    assert all(len(list((directory / folder).iterdir())) == 2 for folder in kept)
     last = left.stdout.splitlines()[-1]
     assert last == f"figure: {directory.relative_to(left.folder) / 'curves.png'}"
-    told = json.loads((directory / "sweep.json").read_text())
-    assert told["asked_for"]["overrides"] == [
-        *FEW,
-        "scenario=copyright,scratchpad",
-        "seed=range(2)",
-    ]
+    description = json.loads((directory / "sweep.json").read_text())
+    overrides = [*FEW, "scenario=copyright,scratchpad", "seed=range(2)"]
+    assert description["asked_for"]["overrides"] == overrides
+    for record, tables in (("summary", 1), ("full", 3)):
+        left = call("-m", *FEW, f"record={record}", "training.leak=0", f"hydra.sweep.dir={record}")
+        assert (
+            len([path for path in directory_of(left, record).iterdir() if path.is_dir()])
+            == tables + 1
+        )
+        assert ("figure: " in left.stdout) == (record != "summary")
 
 
 def test_stdout_is_the_result_and_stderr_the_progress(call: Call) -> None:
@@ -272,31 +259,46 @@ def test_stdout_is_the_result_and_stderr_the_progress(call: Call) -> None:
     assert "Taken together: leak." in " ".join(many.stdout.split())
 
 
-@pytest.mark.parametrize("record", ["summary", "curves", "full"])
-def test_what_is_kept_is_what_was_asked_for(call: Call, record: str) -> None:
-    left = call("-m", *FEW, f"record={record}", "training.leak=0,0.2")
-    kept = {path.name for path in directory_of(left).iterdir() if path.is_dir()} - {"shards"}
-    every = ["summary", "curves", "full"]
-    assert kept == {*every[: every.index(record) + 1]}
-    assert ("figure: " in left.stdout) == (record != "summary")
-    if record == "full":
-        full = sweep_of(left).query('select * from "full"')
-        assert len(full) == 2 * 3 * 3
-
-
 # ------------------------------------------------------------------------ what values can be given
 
-
-def levels(frame: pd.DataFrame, key: str) -> list[Any]:
-    return list(dict.fromkeys(frame[key]))
+Planner = Callable[..., Plan]
 
 
-#: An override, and the levels that it gives.
+@pytest.fixture(scope="module")
+def planned() -> Planner:
+    """Plan the sweep of overrides, without the command around it."""
+    application._open_sections()
+    with initialize_config_dir(str(application.CONFIGS), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("emergence", overrides=[], run_mode=RunMode.MULTIRUN)
+    default = {key: SETTINGS[key] for key in SETTINGS if key not in ("_target_", "max_batch_size")}
+
+    def plan(*overrides: str) -> Plan:
+        settings, task = dict(default), []
+        for override in overrides:
+            key, _, value = override.partition("=")
+            if "hydra.sweeper." in key:
+                settings[key.rpartition(".")[2]] = yaml.safe_load(value)
+            else:
+                task.append(override)
+        few = [setting for setting in FEW if setting.split("=")[0] not in keys_of(task)]
+        return plan_sweep([*few, *task], config=config, loader=loader, settings=settings)[0]
+
+    return plan
+
+
+def design_of(plan: Plan) -> pd.DataFrame:
+    return pa.concat_tables(design_pieces(plan)).to_pandas()
+
+
+#: Overrides, and the levels of the last that they give.
 VALUES: dict[str, list[Any]] = {
     "training.leak=choice(0.3,0.1)": [0.3, 0.1],
     "training.leak=range(0,0.3,0.1)": [0, 0.1, 0.2],
     "training.leak=sort(0.1,0.3,reverse=true)": [0.3, 0.1],
     "training.leak=tag(mine,choice(0,1))": [0, 1],
+    "training.leak=0.3 training.leak=0,0.2": [0, 0.2],  # as everywhere in Hydra, the later holds
+    "seed=1,2 seed=5": [5],
     "seed=range(3)": [0, 1, 2],
     "seed=5,2": [5, 2],
     "agents=range(1,3)": [1, 2],
@@ -306,14 +308,55 @@ VALUES: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("override", VALUES)
-def test_values_are_given_in_every_way_that_hydra_has(call: Call, override: str) -> None:
-    key, expected = override.split("=")[0], VALUES[override]
-    few = [setting for setting in FEW if setting.split("=")[0] != key]
-    frame = sweep_of(call("-m", *few, override, "record=summary")).frame
-    assert len(frame) == len(expected)
-    if key in frame:
-        assert list(dict.fromkeys(frame[key])) == pytest.approx(expected)
+def test_values_are_given_in_every_way_that_hydra_has(planned: Planner) -> None:
+    for overrides, levels in VALUES.items():
+        plan = planned(*overrides.split(" "))
+        frame, key = design_of(plan), overrides.split(" ")[-1].split("=")[0]
+        assert len(frame) == len(levels)
+        if key in frame:
+            assert list(dict.fromkeys(frame[key])) == pytest.approx(levels)
+        else:
+            assert [part.specs.scenario.name for part in plan.parts] == levels
+
+
+def test_combinations_are_in_the_order_of_their_axes_and_zip_takes_numbers_together(
+    planned: Planner,
+) -> None:
+    axes = ("agent.initial.awareness=2,0", "training.leak=0.2,0", "seed=1,0")
+    keys = ["agent.initial.awareness", "training.leak", "seed"]
+    rows = design_of(planned(*axes))[keys].to_numpy().tolist()
+    assert rows == [list(row) for row in product([2, 0], [0.2, 0], [1, 0])]
+    rows = design_of(planned(*axes, "hydra.sweeper.combine=zip"))[keys].to_numpy().tolist()
+    assert rows == [[2, 0.2, 1], [2, 0.2, 0], [0, 0, 1], [0, 0, 0]]
+
+
+def test_intervals_are_sampled_evenly_in_every_combination_of_the_rest(planned: Planner) -> None:
+    """Of a number that is no power of 2, a Latin hypercube alone has one point in every share."""
+    rate = "training.learning_rate.values"
+    axes = ("training.leak=interval(0.2,1)", f"{rate}=tag(log,interval(0.001,0.1))")
+    for sampling, count in (("sobol", 16), ("lhs", 12)):
+        settings = (f"hydra.sweeper.points={count}", f"hydra.sweeper.sampling={sampling}")
+        frame = design_of(planned(*settings, *axes, "agent.initial.awareness=0,1"))
+        assert len(frame) == 2 * count
+        for _, points in frame.groupby("agent.initial.awareness"):
+            for shares in ((points["training.leak"] - 0.2) / 0.8, np.log10(points[rate]) / 2 + 1.5):
+                assert sorted(np.floor(count * shares)) == list(range(count))
+        firsts = frame["training.leak"].to_numpy().reshape(2, count)
+        np.testing.assert_array_equal(firsts[0], firsts[1])
+    settings = ("hydra.sweeper.points=4", "training.leak=interval(0,1)")
+    first, other, again = (
+        list(design_of(planned(*settings, f"hydra.sweeper.seed={seed}"))["training.leak"])
+        for seed in (0, 1, 0)
+    )
+    assert first == again != other
+    assert len(set(first)) == 4
+
+
+def test_a_point_of_a_sample_is_the_run_with_its_numbers(call: Call) -> None:
+    sample = ("record=summary", "hydra.sweeper.points=2", "training.leak=interval(0,1)")
+    row = sweep_of(call("-m", *FEW, *sample)).frame.to_dict("records")[1]
+    single = call(*FEW, f"training.leak={row['training.leak']!r}", "hydra.run.dir=single")
+    assert expected_row(single)["value_drift"] == row["value_drift"]
 
 
 @pytest.mark.slow
@@ -328,141 +371,89 @@ def test_every_scenario_is_there_by_glob(call: Call) -> None:
     assert frame["gaming_rate.coding"].notna().sum() < len(frame)
 
 
-def test_combinations_are_in_the_order_of_their_axes_and_zip_takes_numbers_together(
-    call: Call,
-) -> None:
-    axes = ("agent.initial.awareness=2,0", "training.leak=0.2,0", "seed=1,0", "record=summary")
-    keys = ["agent.initial.awareness", "training.leak", "seed"]
-    frame = sweep_of(call("-m", *FEW, *axes)).frame
-    wanted = [list(row) for row in product([2, 0], [0.2, 0], [1, 0])]
-    assert frame[keys].to_numpy().tolist() == wanted
-    zipped = ("hydra.sweeper.combine=zip", "hydra.sweep.dir=zip")
-    frame = sweep_of(call("-m", *FEW, *axes, *zipped), "zip").frame
-    assert frame[keys].to_numpy().tolist() == [[2, 0.2, 1], [2, 0.2, 0], [0, 0, 1], [0, 0, 0]]
-
-
-# Of a number that is no power of 2, a Latin hypercube alone has one point in every share.
-@pytest.mark.parametrize(("sampling", "count"), [("sobol", 16), ("lhs", 12)])
-def test_intervals_are_sampled_evenly_in_every_combination_of_the_rest(
-    call: Call, sampling: str, count: int
-) -> None:
-    settings = (
-        f"hydra.sweeper.points={count}",
-        f"hydra.sweeper.sampling={sampling}",
-        "record=summary",
-    )
-    ranges = (
-        "training.leak=interval(0.2,1)",
-        "training.learning_rate.values=tag(log,interval(0.001,0.1))",
-    )
-    one = ("agents=1", *FEW[:2])
-    frame = sweep_of(call("-m", *one, *settings, *ranges, "agent.initial.awareness=0,1")).frame
-    assert len(frame) == 2 * count
-    for _, points in frame.groupby("agent.initial.awareness"):
-        share = (points["training.leak"] - 0.2) / 0.8
-        logs = np.log10(points["training.learning_rate.values"]) / 2 + 1.5
-        for shares in (share, logs):
-            assert sorted(np.floor(count * shares)) == list(range(count))
-    firsts = frame["training.leak"].to_numpy().reshape(2, count)
-    np.testing.assert_array_equal(firsts[0], firsts[1])
-
-
-def test_samples_depend_on_their_seed_and_are_the_runs_with_their_numbers(call: Call) -> None:
-    samples = []
-    for seed in (0, 1, 0):
-        root = f"hydra.sweep.dir=root-{seed}"
-        few = ("record=summary", "hydra.sweeper.points=4", f"hydra.sweeper.seed={seed}", root)
-        left = call("-m", *FEW, *few, "training.leak=interval(0,1)")
-        frame = sweep_of(left, f"root-{seed}").frame
-        samples.append(list(frame["training.leak"]))
-    assert samples[0] == samples[2] != samples[1]
-    assert len(set(samples[0])) == 4
-    row = frame.to_dict("records")[1]
-    single = call(*FEW, f"training.leak={row['training.leak']!r}", "hydra.run.dir=single")
-    assert expected_row(single)["value_drift"] == row["value_drift"]
-
-
 # ----------------------------------------------------------------------------------------- refusals
 
 LEAK = "training.leak=0,0.2"
-DRAWN = "training.leak=interval(0,0.2)"
-REFUSED: list[tuple[list[str], str]] = [
-    (["training.leek=0,0.2"], "training.leek: unknown key; did you mean 'leak'?"),
-    (["+foo=1,2"], "foo: unknown key; allowed: agent, "),
-    (["scenario.contexts.coding.inf=0,1"], "did you mean 'info'?"),
-    (["scenario=copyright,copyrigth"], "scenario: no scenario is named 'copyrigth'; did you mean"),
-    (["scenario=glob(zz*)"], "scenario: has nothing in it"),
-    (["training.leak=0,2"], "training.leak: got 2"),
-    (["training.leak=range(0,3)"], "training.leak: got 2"),
-    (["training.leak=0,null"], "training.leak: got None: must be a number"),
-    (["training.leak=0,nan"], "training.leak"),
-    (["training.leak=range(1,1)"], "training.leak: has nothing in it"),
-    (["training.update_rule=replicator,replicate"], "did you mean 'replicator'?"),
-    (["agents=1,0"], "agents: got 0: must be a whole number of 1 or more"),
-    (["seed=0,-1"], "seed: got -1: must be a whole number of 0 or more"),
-    (["seed=0,0"], "seed: each may be given only once"),
-    (["seed=interval(0,3)"], "seed: must be whole numbers; seed=range(32) gives 0 to 31"),
-    (["training.steps=interval(1,5)"], "training.steps: cannot be drawn from an interval"),
-    (["training.leak=interval(0.9,1.01)"], "training.leak: got 1.01: must be a number from 0"),
-    (["training.leak=tag(log,interval(0,1))"], "above 0 where the scale is a logarithm"),
-    (["training.leak=tag(lgo,interval(0.1,1))"], "training.leak: got the tag 'lgo'"),
-    (["record=summary,full"], "record: a sweep has one for all its runs"),
-    (["executor=local,dask"], "executor: a sweep has one for all its runs"),
-    (["executor.threads=1,2"], "executor.threads: a sweep has one for all its runs"),
-    ([LEAK, "record=sumary"], "record: got 'sumary': did you mean 'summary'?"),
-    ([LEAK, "executor=loca"], "executor: no executor is named 'loca'; did you mean 'local'?"),
-    ([LEAK, "~executor"], "executor: got None: choose one with executor=local"),
-    ([LEAK, "executor.name=loca"], "executor.name: got 'loca': did you mean 'local'?"),
-    ([LEAK, "+executor.thread=1"], "executor.thread: unknown key of executor=local; did you mean"),
-    ([LEAK, "+executor.workers=1"], "executor.workers: unknown key of executor=local; allowed: "),
-    ([LEAK, "executor.threads=0"], "executor.threads: got 0: must be a whole number of 1 or more"),
-    ([LEAK, "executor=dask", "executor.address=1"], "executor.address: got 1: must be text"),
-    (
-        [LEAK, "hydra.sweeper.combine=gird"],
-        "hydra.sweeper.combine: got 'gird': did you mean 'g",
-    ),
-    ([LEAK, "hydra.sweeper.sampling=sobl"], "hydra.sweeper.sampling: got 'sobl': did you mean 'so"),
-    ([DRAWN, "hydra.sweeper.points=0"], "hydra.sweeper.points: got 0: must be a whole number of 1"),
-    ([DRAWN, "hydra.sweeper.seed=-1"], "hydra.sweeper.seed: got -1: must be a whole number of 0"),
-    ([LEAK, "hydra.sweeper.dir=null"], "hydra.sweeper.dir: got None: must be a directory"),
-    ([LEAK, "+hydra.sweeper.pionts=1"], "hydra.sweeper.pionts: unknown key; did you mean 'points'"),
-    (
-        [LEAK, "agent.initial.awareness=0,1,2", "hydra.sweeper.combine=zip"],
-        "keys that go together need as many numbers each: training.leak has 2, agent.initial.aw",
-    ),
-    ([LEAK, "++training.leak=0.1"], "training.leak: is given twice"),
-    (
-        ["training.learning_rate.habit=0.1,0.2", "training.learning_rate=0.3"],
-        "training.learning_rate.habit: is given twice, or in whole and in part",
-    ),
-    (
-        ["scenario=copyright,scratchpad", "agent.initial.habit.coding=0,1"],
-        "agent.initial.habit.coding: unknown key; allowed: arithmetic_with_scratchpad",
-    ),
-    (
-        ["scenario=copyright,scratchpad", "scenario.contexts.coding.info=0.5"],
-        "(at scenario=scratchpad)",
-    ),
-    (
-        [
-            *(f"scenario.contexts.{name}.weight=0" for name in ("copyright_chat", "coding")),
-            *(f"scenario.contexts.{n}.weight=1,0" for n in ("copyright_excerpt", "travel")),
-        ],
-        "nothing is trained on",
-    ),
-    (["hydra.verbose=true,false"], "Sweeping over Hydra's configuration is not supported"),
-    (["hydra.sweeper.points=1,2", DRAWN], "Sweeping over Hydra's configuration is not supported"),
-    (["training.leak=${nowhere},1"], "nowhere"),
+#: Overrides (parted by blanks; LEAK is the line above), and words of the refusal.
+REFUSED = """
+training.leek=0,0.2 => training.leek: unknown key; did you mean 'leak'?
++foo=1,2 => foo: unknown key; allowed: agent,
+scenario.contexts.coding.inf=0,1 => did you mean 'info'?
+scenario=copyright,copyrigth => scenario: no scenario is named 'copyrigth'; did you mean
+scenario=glob(zz*) => scenario: has nothing in it
+training.leak=0,2 => training.leak: got 2
+training.leak=range(0,3) => training.leak: got 2
+training.leak=0,null => training.leak: got None: must be a number
+training.leak=0,nan => training.leak
+training.leak=range(1,1) => training.leak: has nothing in it
+training.update_rule=replicator,replicate => did you mean 'replicator'?
+agents=1,0 => agents: got 0: must be a whole number of 1 or more
+seed=0,-1 => seed: got -1: must be a whole number of 0 or more
+seed=0,0 => seed: each may be given only once
+seed=interval(0,3) => seed: must be whole numbers; seed=range(32) gives 0 to 31
+training.steps=interval(1,5) => training.steps: cannot be drawn from an interval
+training.leak=interval(0.9,1.01) => training.leak: got 1.01: must be a number from 0
+training.leak=tag(log,interval(0,1)) => above 0 where the scale is a logarithm
+training.leak=tag(lgo,interval(0.1,1)) => training.leak: got the tag 'lgo'
+record=summary,full => record: a sweep has one for all its runs
+executor=local,dask => executor: a sweep has one for all its runs
+executor.threads=1,2 => executor.threads: a sweep has one for all its runs
+LEAK record=sumary => record: got 'sumary': did you mean 'summary'?
+LEAK executor=loca => executor: no executor is named 'loca'; did you mean 'local'?
+LEAK ~executor => executor: got None: choose one with executor=local
+LEAK executor.name=loca => executor.name: got 'loca': did you mean 'local'?
+LEAK +executor.thread=1 => executor.thread: unknown key of executor=local; did you mean
+LEAK +executor.workers=1 => executor.workers: unknown key of executor=local; allowed:
+LEAK executor.threads=0 => executor.threads: got 0: must be a whole number of 1 or more
+LEAK executor=dask executor.address=1 => executor.address: got 1: must be text
+LEAK hydra.sweeper.combine=gird => hydra.sweeper.combine: got 'gird': did you mean 'g
+LEAK hydra.sweeper.sampling=sobl => hydra.sweeper.sampling: got 'sobl': did you mean 'so
+LEAK hydra.sweeper.points=0 => hydra.sweeper.points: got 0: must be a whole number of 1
+LEAK hydra.sweeper.seed=-1 => hydra.sweeper.seed: got -1: must be a whole number of 0
+LEAK hydra.sweeper.dir=null => hydra.sweeper.dir: got None: must be a directory
+LEAK +hydra.sweeper.pionts=1 => hydra.sweeper.pionts: unknown key; did you mean 'points'
+LEAK agent.initial.awareness=0,1,2 hydra.sweeper.combine=zip => has 2, agent.initial.awareness has
+LEAK ++training.leak=0.1 => training.leak: is given twice
+training.learning_rate.habit=0.1,0.2 training.learning_rate=0.3 => habit: is given twice, or in
+scenario=copyright,scratchpad agent.initial.habit.coding=0,1 => agent.initial.habit.coding: unknown
+scenario=copyright,scratchpad scenario.contexts.coding.info=0.5 => (at scenario=scratchpad)
+"""
+#: Sweeps of the weights of four contexts in which a run trains on nothing.
+WEIGHTS = [
+    *(f"scenario.contexts.{name}.weight=0" for name in ("copyright_chat", "coding")),
+    *(f"scenario.contexts.{name}.weight=1,0" for name in ("copyright_excerpt", "travel")),
 ]
 
 
-@pytest.mark.parametrize(("settings", "says"), REFUSED, ids=[" ".join(s) for s, _ in REFUSED])
-def test_a_sweep_with_a_bad_run_is_refused_in_one_line_before_anything_is_written(
-    call: Call, settings: list[str], says: str
+def test_a_sweep_with_a_bad_run_is_refused_in_one_line(planned: Planner) -> None:
+    rows = [row.split(" => ") for row in REFUSED.strip().splitlines()]
+    for overrides, says in [*rows, (" ".join(WEIGHTS), "nothing is trained on")]:
+        with pytest.raises((SpecError, HydraException)) as caught:
+            planned(*overrides.replace("LEAK", LEAK).split(" "))
+        error = caught.value
+        line = str(error) if isinstance(error, SpecError) else explain(error)
+        assert says in line, (overrides, line)
+        assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["training.leek=0,0.2"], "training.leek: unknown key; did you mean 'leak'?"),
+        (["scenario=copyright,copyrigth"], "scenario: no scenario is named 'copyrigth'; did you"),
+        ([LEAK, "hydra.sweeper.combine=gird"], "hydra.sweeper.combine: got 'gird': did you mean"),
+        (["hydra.verbose=true,false"], "Sweeping over Hydra's configuration is not supported"),
+        (
+            ["hydra.sweeper.points=1,2", LEAK],
+            "Sweeping over Hydra's configuration is not supported",
+        ),
+        (["training.leak=${nowhere},1"], "nowhere"),
+    ],
+)
+def test_a_refused_sweep_ends_before_anything_is_written(
+    call: Call, overrides: list[str], says: str
 ) -> None:
-    few = [setting for setting in FEW if setting.split("=")[0] not in keys_of(settings)]
-    left = call("-m", *few, *settings)
-    assert_refused(left, says)
+    assert_refused(call("-m", *FEW, *overrides), says)
 
 
 def test_a_place_that_cannot_be_written_is_told_in_one_line(call: Call, tmp_path: Path) -> None:
@@ -497,58 +488,56 @@ AGAIN = (
 )
 
 
-def test_the_same_command_does_nothing_again_and_says_so(call: Call) -> None:
+def test_the_same_command_does_what_is_missing_or_damaged_and_says_so(call: Call) -> None:
     first = call(*AGAIN)
     assert "there already" not in first.stderr
     directory = directory_of(first)
     before, content = stamps(directory), {p: p.read_bytes() for p in first.files()}
+    whole = tables(directory)
     again = call(*AGAIN)
     assert directory_of(again) == directory
     assert "there already: 12 runs" in again.stderr
     assert stamps(directory) == before
     assert {path: path.read_bytes() for path in again.files()} == content
     assert again.stdout == first.stdout
-
-
-def test_only_what_is_missing_is_done(call: Call) -> None:
-    first = call(*AGAIN)
-    directory = directory_of(first)
-    whole = tables(directory)
-    before = stamps(directory)
-    lost = sorted((directory / "shards").iterdir())[1]
+    lost, hurt = (sorted((directory / folder).iterdir())[1] for folder in ("shards", "summary"))
     lost.unlink()
     again = call(*AGAIN)
-    assert again.status == 0
+    assert (again.status, "damaged" in again.stderr) == (0, False)
     assert "there already: 6 runs" in again.stderr
-    assert "damaged" not in again.stderr
     assert tables(directory) == whole
-    written = {name for name, stamp in stamps(directory).items() if before[name] != stamp}
-    assert written == {
-        f"shards/{lost.name}",
-        f"summary/{lost.stem}.parquet",
-    }
+    after = stamps(directory)
+    written = {f"shards/{lost.name}", f"summary/{lost.stem}.parquet"}
+    assert {name for name, stamp in after.items() if before[name] != stamp} == written
+    middle = len(hurt.read_bytes()) // 2
+    flipped = bytearray(hurt.read_bytes())
+    flipped[middle] ^= 1
+    hurt.write_bytes(flipped)
+    again = call(*AGAIN)
+    assert again.status == 0
+    assert "done again, as they were damaged: 1 shard" in again.stderr
+    assert "there already: 6 runs" in again.stderr
+    assert tables(directory) == whole
+    assert {name for name, stamp in stamps(directory).items() if after[name] != stamp} == written
 
 
-def test_order_and_executor_do_not_matter_where_none_was_asked_for(call: Call) -> None:
+def test_order_does_not_matter_where_none_was_asked_for(planned: Planner) -> None:
     """Hydra shuffles anew every time; then nothing would ever be there already."""
-    shuffled = ("-m", *FEW, "seed=shuffle(range(10))", "training.leak=shuffle(0,0.1,0.2)")
-    first = call(*shuffled, "record=summary")
-    assert len(sweep_of(first).frame) == 30
-    again = call(*shuffled, "record=summary", "executor.threads=1")
-    assert "there already: 30 runs" in again.stderr
-    assert directory_of(again) == directory_of(first)
+    shuffled = ("seed=shuffle(range(20))", "training.leak=shuffle(0,0.1,0.2,0.3,0.4)")
+    assert len({planned(*shuffled).id for _ in range(3)}) == 1
+    assert planned(*shuffled, "executor.threads=1").id == planned(*shuffled).id
 
 
-def test_a_changed_command_has_a_directory_of_its_own(call: Call) -> None:
+def test_a_changed_command_has_a_directory_of_its_own(call: Call, planned: Planner) -> None:
     directory = directory_of(call(*AGAIN))
     before = stamps(directory)
-    for number, change in enumerate(("training.leak=0,0.3", "record_every=5")):
-        kept = [setting for setting in AGAIN if setting.split("=")[0] != change.split("=")[0]]
-        other = call(*kept, change)
-        assert other.status == 0, other.stderr
-        assert "there already" not in other.stderr
-        assert stamps(directory) == before
-        assert len(list(directory.parent.iterdir())) == 2 + number
+    other = call(*AGAIN, "record_every=5")
+    assert "there already" not in other.stderr
+    assert stamps(directory) == before
+    assert len(list(directory.parent.iterdir())) == 2
+    changes = ("seed=range(4)", "training.leak=0,0.3", "training.steps=21", "record_every=5")
+    plans = [planned(*AGAIN[1:]), *(planned(*AGAIN[1:], change) for change in changes)]
+    assert len({plan.id for plan in plans}) == 5
 
 
 def test_the_root_of_sweeps_can_be_chosen(call: Call) -> None:
@@ -558,22 +547,6 @@ def test_the_root_of_sweeps_can_be_chosen(call: Call) -> None:
         assert directory.name.startswith("copyright-")
         assert not (left.folder / "outputs").exists()
         assert ("there already: 2 runs" in left.stderr) == (number > 0)
-
-
-def test_a_damaged_shard_is_noticed_done_again_and_told(call: Call) -> None:
-    directory = directory_of(call(*AGAIN))
-    whole, before = tables(directory), stamps(directory)
-    hurt = sorted((directory / "summary").iterdir())[0]
-    content = hurt.read_bytes()
-    middle = len(content) // 2
-    hurt.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
-    again = call(*AGAIN)
-    assert again.status == 0, again.stderr
-    assert "done again, as they were damaged: 1 shard" in again.stderr
-    assert "there already: 6 runs" in again.stderr
-    assert tables(directory) == whole
-    written = {name for name, stamp in stamps(directory).items() if before[name] != stamp}
-    assert written == {name for name in before if hurt.stem in name}
 
 
 # ------------------------------------------------------------------------------------- failing runs
