@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from experiments.causation.self_modification import AS_IT_IS
-from experiments.causation.text import outcome_label, route_label, signed
 from sim.dynamics.state import Array
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
+
+from .verdicts import outcome_label, route_label, signed
 
 #: From lowered (orange) over nothing to raised (blue).
 _MAP = LinearSegmentedColormap.from_list("effect", [COLOURS[1], "#FFFFFF", COLOURS[0]])
@@ -34,7 +32,7 @@ _OUTCOMES = (
     "met.behaviour_shift",
     "terms_met",
 )
-#: Totals below this are not worth a colour, or words.
+#: Totals below this are not worth a colour.
 _LESS_THAN = 0.02
 _NOTE = (
     "Each number: mean over agents of the\ndifference between twins, with gaming less\n"
@@ -76,7 +74,7 @@ def mediation_figure(table: pd.DataFrame, *, name: str, cause: str) -> Figure:
     """Draw the total effect, and of it the part that each route takes, against outcomes.
 
     Args:
-        table: As `experiments.causation.mediation.mediation` returns it.
+        table: As `mediation` returns it.
         name: Of the scenario.
         cause: What twins differ in.
     """
@@ -107,7 +105,7 @@ def mediation_figure(table: pd.DataFrame, *, name: str, cause: str) -> Figure:
         for label in ax.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
         ax.set_yticks(range(len(routes) + 1), ["total effect", *map(route_label, routes)])
-        title_of(figure, f"{name}: {mediation_title(table, cause)}")
+        title_of(figure, f"{name}: routes of the effects of {cause}")
         figure.supxlabel(
             "Below the line: total less what is left with the route closed (of leak: opened). "
             "Colours by column; grey italics: the 95 % interval has 0 in it; ·: the mediator "
@@ -118,30 +116,13 @@ def mediation_figure(table: pd.DataFrame, *, name: str, cause: str) -> Figure:
     return figure
 
 
-def mediation_title(table: pd.DataFrame, cause: str) -> str:
-    """Say which route takes most of the effect on what is kept, and on behaviour."""
-    parts = []
-    for outcome in ("kept", "behaviour_shift"):
-        rows = table[(table["outcome"] == outcome) & table["mediated"].notna()]
-        total = np.nan if rows.empty else rows["total"].iat[0]
-        if not np.isfinite(total) or abs(total) < _LESS_THAN:
-            continue
-        row = rows.loc[rows["mediated"].abs().idxmax()]
-        parts.append(
-            f"{outcome_label(outcome)} {signed(total)}, of which {signed(row['mediated'])} by "
-            f"{route_label(str(row['route']))}"
-        )
-    return f"the largest route of what {cause} causes: {'; '.join(parts)}" if parts else cause
-
-
-def scenarios_figure(table: pd.DataFrame, *, outcomes: Sequence[str] = ()) -> Figure:
+def scenarios_figure(table: pd.DataFrame) -> Figure:
     """Draw the effect of gaming by scenario and assumption, a panel for each outcome.
 
     Args:
-        table: As `experiments.causation.scenario_effects.scenario_effects` returns it.
-        outcomes: Which; some telling ones if none are named.
+        table: As `scenario_effects` returns it.
     """
-    shown = list(outcomes or ("kept", "alignment", "awareness", "log_horizon", "terms_met"))
+    outcomes = ("kept", "alignment", "awareness", "log_horizon", "terms_met")
     scenarios = list(dict.fromkeys(table["scenario"]))
     assumptions = list(dict.fromkeys(table["assumption"]))
     with house_style():
@@ -150,9 +131,7 @@ def scenarios_figure(table: pd.DataFrame, *, outcomes: Sequence[str] = ()) -> Fi
         note = grid.pop(2)
         note.set_axis_off()
         note.text(0.0, 0.9, _NOTE, transform=note.transAxes, va="top", color=MUTED)
-        for ax in grid[len(shown) :]:
-            ax.set_axis_off()
-        for index, (ax, outcome) in enumerate(zip(grid, shown, strict=False)):
+        for index, (ax, outcome) in enumerate(zip(grid, outcomes, strict=True)):
             rows = table[table["outcome"] == outcome].set_index(["scenario", "assumption"])
             cells = [[rows.loc[(s, a)] for a in assumptions] for s in scenarios]
             numbers = np.array([[cell["effect"] for cell in row] for row in cells])
@@ -165,21 +144,8 @@ def scenarios_figure(table: pd.DataFrame, *, outcomes: Sequence[str] = ()) -> Fi
             ax.set_xticks(range(len(assumptions)), assumptions if below else [])
             for label in ax.get_xticklabels():
                 label.set(rotation=35, ha="right", rotation_mode="anchor")
-        title_of(figure, scenarios_title(table))
+        title_of(figure, "Effects of gaming by scenario and assumption")
     return figure
-
-
-def scenarios_title(table: pd.DataFrame) -> str:
-    """Say in how many scenarios gaming protects the goal, and what it does to alignment there."""
-    asis = table[table["assumption"] == AS_IT_IS]
-    rows = {o: asis[asis["outcome"] == o] for o in ("kept", "alignment")}
-    protects = int((rows["kept"]["low"] > 0.0).sum())
-    up = int((rows["alignment"]["low"] > 0.0).sum())
-    down = int((rows["alignment"]["high"] < 0.0).sum())
-    return (
-        f"As it is, gaming keeps more of the goal in {protects} of {len(rows['kept'])} scenarios; "
-        f"it raises alignment in {up} of them and lowers it in {down}"
-    )
 
 
 def _defined(table: pd.DataFrame, outcome: str) -> bool:
