@@ -1,235 +1,275 @@
-"""Footnote 3: does training against visible gaming remove it, or teach it to hide?
-
-The post: "visible instrumental training-gaming lacks many scary factors present in opaque
-instrumental training-gaming." A monitor reads the scratchpad, and what it catches is penalised by ψ
-(`training.visible_gaming_penalty`). The gate learns not to game there; opacity learns to be read
-less, from the same penalty and from practice at gaming (`training.transfer`).
-
-The study trains the same agents at every point of two maps: the penalty, against how fast opacity
-is learnt, and against the opacity that agents start with (`experiments.footnote3.map`). Here stand
-what is asked for, and training at chosen points of the maps.
-"""
+"""What the study of footnote 3 found: its numbers, and words that they choose."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-from experiments.footnote3.visibility import gaming_shares
-from sim.analysis.context_roles import ContextRoles, context_roles
-from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.measures import GAMED
-from sim.dynamics.state import Array
-from sim.simulation import prepare
-from sim.specs.errors import SpecError, check_whole
-from sim.specs.overrides import Specs, apply_overrides
-from sim.sweeps.design import Design, Grid, Range, is_number
-from sim.sweeps.plan import Part, check_part
-from sim.sweeps.sweep import with_first_point
-from sim.utils.progress import parts_of
+from experiments.footnote3.map import HIDDEN, REGIMES, REMOVED, Map
+from experiments.footnote3.study import LEARNING_KEY, Case, Study
+from experiments.footnote3.visibility import KINDS
+from sim.cli.outputs import none_if_not_finite
+from sim.utils.format import join_words, percent, shown
 
-PENALTY_KEY = "training.visible_gaming_penalty"
-#: What makes opacity come easily: a map for each.
-LEARNING_KEY = "training.learning_rate.capability"
-OPACITY_KEY = "agent.initial.capability.opacity"
-LEARNING, OPACITIES = Range(0.001, 10.0, "log"), Range(-4.0, 4.0)
-MOST_POINTS, MOST_AGENTS = 201, 4096
-_RECORDS = 200
-#: A logit at which nothing brings training to mind.
-_NEVER_AWARE = -40.0
+AXES = {True: "learning rate of capabilities", False: "opacity at the start (logit)"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """From where on the words for a run's end hold.
-
-    Attributes:
-        gamed: Gaming rate in watched contexts from which they count as gamed (as for reach).
-        opaque: Opaque part of that gaming from which it counts as hidden.
-    """
-
-    gamed: float = GAMED
-    opaque: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse what is no share."""
-        for name, limit in vars(self).items():
-            if not is_number(limit) or not 0.0 < limit < 1.0:
-                raise SpecError(f"{name}: got {limit!r}: must be a number between 0 and 1")
+def axis_of(key: str) -> str:
+    """Return what the axis of a map is called."""
+    return AXES[key == LEARNING_KEY]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """What is asked for.
+def numbers(
+    study: Study, found: Sequence[Map], cases: Sequence[Case], unaware: Case
+) -> dict[str, Any]:
+    """Return all that the words are made of, ready for JSON."""
+    return {
+        "scenario": study.specs.scenario.name,
+        "agents": study.agents,
+        "steps": study.specs.training.steps,
+        "watched": list(study.watched),
+        "unwritten": list(study.unwritten),
+        "value": study.cast.protected,
+        "limits": vars(study.limits),
+        "strength_unaware": float(unaware.strength[-1]),
+        "maps": [_of_map(one) for one in found],
+        "cases": [_of_case(case) for case in cases],
+    }
 
-    Attributes:
-        specs: Scenario, population and training; the penalty in it is set by the maps.
-        agents: Agents at each point; the same at all points.
-        seed: Of all random draws.
-        points: Levels of each axis.
-        penalty: The maps go from no penalty to this one.
-        learning: From which to which learning rate of capabilities the first map goes.
-        opacity: From which to which opacity at the start (a logit) the second one goes.
-        limits: From where on the words for a run's end hold.
-        engine: What computes.
-    """
 
-    specs: Specs
-    agents: int = 16
-    seed: int = 0
-    points: int = 41
-    penalty: float = 4.0
-    learning: Range = LEARNING
-    opacity: Range = OPACITIES
-    limits: Limits = field(default_factory=Limits)
-    engine: str = "auto"
+def _of_map(one: Map) -> dict[str, Any]:
+    row = int(np.abs(one.levels - one.here).argmin())
+    taught = np.argwhere(one.teaches)
+    first = taught[0] if len(taught) else None
+    unasked = np.flatnonzero(one.most[:, 0] == HIDDEN)
+    return {
+        "key": one.key,
+        "points": int(one.most.size),
+        "here": float(one.levels[row]),
+        "along_here": _spans(one, row),
+        "regimes": {name: _of_regime(one, r) for r, name in enumerate(REGIMES)},
+        "taught": float(one.taught.mean()),
+        "taught_points": len(taught),
+        "removed_points": int((one.most == REMOVED).sum()),
+        "taught_from": None if first is None else float(one.levels[first[0]]),
+        "taught_penalty": None if first is None else float(one.penalties[first[1]]),
+        "hidden_without_from": float(one.levels[unasked[0]]) if len(unasked) else None,
+    }
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be studied, before anything is computed."""
-        check_whole("agents", self.agents, minimum=1, maximum=MOST_AGENTS)
-        check_whole("seed", self.seed, minimum=0)
-        check_whole("points", self.points, minimum=2, maximum=MOST_POINTS)
-        if not is_number(self.penalty) or not 0.0 < self.penalty < np.inf:
-            raise SpecError(f"penalty: got {self.penalty!r}: must be a number above 0")
-        if self.specs.scenario.curriculum:
-            raise SpecError(
-                "scenario.curriculum: the study penalises from the first step to the last; take a "
-                "scenario without phases"
+
+def _spans(one: Map, row: int) -> list[dict[str, Any]]:
+    """Return in which regime most agents end along a row, from penalty to penalty."""
+    spans, column = [], 0
+    for regime, group in groupby(one.most[row]):
+        count = len(list(group))
+        ends = one.penalties[column], one.penalties[column + count - 1]
+        spans.append({"regime": REGIMES[regime], "from": float(ends[0]), "to": float(ends[1])})
+        column += count
+    return spans
+
+
+def _of_regime(one: Map, regime: int) -> dict[str, Any] | None:
+    """Return what agents that end in a regime are like; None if there are none."""
+    there = one.regime == regime
+    if not there.any():
+        return None
+    without = np.broadcast_to(one.unwritten[:, :1], there.shape)
+    strength = one.strength[there]
+    return {
+        "share": float(there.mean()),
+        "strength": none_if_not_finite(np.median(strength)),
+        "reversed": float((strength < 0.0).mean()),
+        "gaming": float(one.gaming[there].mean()),
+        "unwritten": none_if_not_finite(one.unwritten[there].mean()),
+        "unwritten_without_penalty": none_if_not_finite(without[there].mean()),
+        "moving": float(one.moving[there].mean()),
+    }
+
+
+def _of_case(case: Case) -> dict[str, Any]:
+    gaming = 1.0 - case.shares[:, -1]
+    return {
+        "case": case.name,
+        "settings": dict(case.settings),
+        "gaming_most": float(gaming.max()),
+        "gaming_end": float(gaming[-1]),
+        "shares_end": dict(zip(KINDS, map(float, case.shares[-1]), strict=True)),
+        "opacity_end": float(case.opacity[-1]),
+        "strength_end": float(case.strength[-1]),
+    }
+
+
+def map_table(found: Sequence[Map]) -> pd.DataFrame:
+    """Return a row for each point of the maps: shares of agents, and what they are like."""
+    rows = []
+    for one in found:
+        level, penalty = np.meshgrid(one.levels, one.penalties, indexing="ij")
+        rows.append(
+            pd.DataFrame(
+                {
+                    "key": one.key,
+                    "level": level.ravel(),
+                    "penalty": penalty.ravel(),
+                    "most": np.array(REGIMES)[one.most.ravel()],
+                    **{name: one.shares[:, :, r].ravel() for r, name in enumerate(REGIMES)},
+                    "taught": one.taught.mean(axis=2).ravel(),
+                    "gaming_rate": one.gaming.mean(axis=2).ravel(),
+                    "opaque_part": one.opaque.mean(axis=2).ravel(),
+                    "gaming_rate_unwritten": one.unwritten.mean(axis=2).ravel(),
+                    "strength": np.median(one.strength, axis=2).ravel(),
+                    "moving": one.moving.mean(axis=2).ravel(),
+                }
             )
-        get_engine(self.engine)
-        if not self.watched:
-            raise SpecError(
-                f"scenario: in {self.specs.scenario.name!r} no context where gaming pays has both "
-                "a scratchpad and a monitor, so a penalty for visible gaming changes nothing"
-            )
-        for key in self.designs:
-            check_part(self.part(key))
-
-    @cached_property
-    def cast(self) -> ContextRoles:
-        """Which part each context plays."""
-        return context_roles(self.specs)
-
-    @cached_property
-    def watched(self) -> tuple[str, ...]:
-        """Contexts where gaming pays and what is written of it can be caught."""
-        contexts = self.specs.scenario.contexts
-        return tuple(
-            name
-            for name in self.cast.paying
-            if contexts[name].weight * contexts[name].scratchpad * contexts[name].monitor > 0.0
         )
-
-    @cached_property
-    def unwritten(self) -> tuple[str, ...]:
-        """Contexts where gaming pays and there is no scratchpad."""
-        contexts = self.specs.scenario.contexts
-        return tuple(n for n in self.cast.paying if contexts[n].scratchpad == 0.0)
-
-    @cached_property
-    def levels(self) -> dict[str, Array]:
-        """What the penalty is mapped against; the number of the specs is one of the levels."""
-        training, agent = self.specs.training, self.specs.agent
-        return {
-            LEARNING_KEY: _levels(self.learning, self.points, training.learning_rate.capability),
-            OPACITY_KEY: _levels(self.opacity, self.points, agent.initial.capability.opacity),
-        }
-
-    @cached_property
-    def designs(self) -> dict[str, Design]:
-        """The points of each map; the penalty changes fastest."""
-        penalties = np.linspace(0.0, self.penalty, self.points)
-        return {
-            key: Grid({key: levels, PENALTY_KEY: penalties}) for key, levels in self.levels.items()
-        }
-
-    def part(self, key: str) -> Part:
-        """Return the runs of the map against a key of `designs`."""
-        design = self.designs[key]
-        specs = with_first_point(self.specs, design)
-        return Part(specs=specs, design=design, seeds=(self.seed,), agents=self.agents)
+    return pd.concat(rows, ignore_index=True)
 
 
-@dataclass(frozen=True)
-class Case:
-    """A point of a map over training.
-
-    Attributes:
-        name: `no penalty`, `removed` or `taught to hide`.
-        settings: What is set.
-        steps: When it was looked at [S].
-        shares: Shares of episodes over all training contexts, mean over agents [S, 4]: `KINDS`.
-        opacity: k_opacity, mean over agents [S].
-        strength: The protected value in units of its start, median over agents [S].
-    """
-
-    name: str
-    settings: dict[str, float]
-    steps: NDArray[np.int_]
-    shares: Array
-    opacity: Array
-    strength: Array
+def training_table(cases: Sequence[Case]) -> pd.DataFrame:
+    """Return a row for each case and recorded step."""
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "case": case.name,
+                    "step": case.steps,
+                    **{k.replace(" ", "_"): case.shares[:, i] for i, k in enumerate(KINDS)},
+                    "opacity": case.opacity,
+                    "strength": case.strength,
+                }
+            )
+            for case in cases
+        ],
+        ignore_index=True,
+    )
 
 
-def histories(
-    study: Study,
-    chosen: dict[str, dict[str, float]],
-    *,
-    progress: Callable[[float], None] | None = None,
-) -> list[Case]:
-    """Train the agents at the chosen points, and without a penalty as the specs have it.
+def finding(told: Mapping[str, Any]) -> str:
+    """Say in a title what a penalty does to most agents somewhere on the maps."""
+    removed = any(one["removed_points"] for one in told["maps"])
+    taught = any(one["taught_points"] for one in told["maps"])
+    if removed and taught:
+        return "a penalty for visible gaming removes it, or teaches it to hide"
+    if removed:
+        return "a penalty for visible gaming removes it, and teaches no hiding"
+    if taught:
+        return "a penalty for visible gaming teaches it to hide, and removes none"
+    if all(span["regime"] == "never" for one in told["maps"] for span in one["along_here"]):
+        return "gaming does not last even without a penalty"
+    return "a penalty for visible gaming neither removes it nor teaches it to hide"
 
-    They are the agents of the maps, to the bit.
-    """
-    points = {"no penalty": {PENALTY_KEY: 0.0}, **chosen}
-    parts = parts_of(progress, [1.0] * len(points))
-    return [
-        _history(study, name, settings, told)
-        for (name, settings), told in zip(points.items(), parts, strict=True)
+
+def paragraphs(told: Mapping[str, Any]) -> list[str]:
+    """Return short paragraphs; every clause follows from a number."""
+    where = join_words([name.replace("_", " ") for name in told["watched"]])
+    penalised = "Penalising visible gaming"
+    found = [_map_words(one) for one in told["maps"]]
+    told_in_turn = [
+        f"{penalised} in {where} ({told['agents']} agents at each point, {told['steps']:,} "
+        f"steps). {found[0]}",
+        *found[1:],
+        _value_words(told),
+        _spill_words(told),
+        _cases_words(told),
     ]
+    return [words for words in told_in_turn if words]
 
 
-def unaware(study: Study) -> Case:
-    """Train the same agents, had training never come to mind: what no gaming would have saved."""
-    settings = {PENALTY_KEY: 0.0, "agent.initial.awareness": _NEVER_AWARE}
-    return _history(study, "unaware", settings, lambda share: None)
+def _level(number: float) -> str:
+    return f"{number:.2g}".replace("-", "−")
 
 
-def _history(
-    study: Study, name: str, settings: dict[str, float], told: Callable[[float], None]
-) -> Case:
-    specs = apply_overrides(study.specs, settings)
-    result = prepare(
-        specs.scenario,
-        agent=specs.agent,
-        training=specs.training,
-        agents=study.agents,
-        seed=study.seed,
-        record_every=max(1, specs.training.steps // _RECORDS),
-        engine=study.engine,
-    ).execute(progress=told)
-    opacity = result.capabilities.sel(capability="opacity").values
-    shares = gaming_shares(
-        result.gaming_rate.values,
-        opacity=opacity,
-        scratchpad=[context.scratchpad for context in specs.scenario.contexts.values()],
-        weight=result.data["weight"].values[:, None, :],
+def _map_words(one: Mapping[str, Any]) -> str:
+    name = axis_of(one["key"])
+    text = f"At the {name} that is set, {_level(one['here'])}, most agents end {_along(one)}."
+    if one["taught_from"] is not None:
+        faster = one["taught_from"] / one["here"] if one["key"] == LEARNING_KEY else 0.0
+        times = f" ({faster:.2g} times as fast)" if faster > 1.0 else ""
+        text += (
+            f" The least at which some penalty teaches most agents to hide is "
+            f"{_level(one['taught_from'])}{times}, at a penalty of "
+            f"{_level(one['taught_penalty'])}; it is so at "
+            f"{percent(one['taught_points'] / one['points'])} of the points of this map."
+        )
+    else:
+        text += " Nowhere on this map are most agents taught to hide."
+    if one["hidden_without_from"] is not None:
+        text += (
+            f" From {_level(one['hidden_without_from'])} on, most gaming cannot be read even "
+            "without a penalty."
+        )
+    return text
+
+
+_ENDS = {
+    "visible": "gaming visibly",
+    "hidden": "with gaming hidden",
+    "removed": "with gaming removed",
+    "never": "not gaming, with a penalty or without,",
+}
+
+
+def _along(one: Mapping[str, Any]) -> str:
+    spans = one["along_here"]
+    first = _ENDS[spans[0]["regime"]]
+    if len(spans) == 1:
+        return f"{first} at every penalty up to {_level(spans[0]['to'])}"
+    told = [f"{first} up to a penalty of {_level(spans[0]['to'])}"]
+    told += [f"{_ENDS[span['regime']]} from {_level(span['from'])} on" for span in spans[1:]]
+    return join_words(told)
+
+
+def _value_words(told: Mapping[str, Any]) -> str:
+    """Say what becomes of the protected value, by regime, on the first map."""
+    regimes = told["maps"][0]["regimes"]
+    parts = [
+        f"{shown(found['strength'], 2)} of its start where gaming ends {name} (turned round in "
+        f"{percent(found['reversed'])} of agents)"
+        for name, found in regimes.items()
+        if found is not None and name != "never"
+    ]
+    if regimes["never"] is not None:
+        parts.append(
+            f"{shown(regimes['never']['strength'], 2)} in the {percent(regimes['never']['share'])} "
+            "of agents that do not end gaming without a penalty either"
+        )
+    return (
+        f"What gaming protected, {told['value']}, ends at {join_words(parts)}; in agents that never "
+        f"think of training it ends at {shown(told['strength_unaware'], 2)} (all medians, after "
+        f"{told['steps']:,} steps)."
     )
-    value = result.values.sel(value=study.cast.protected).values
-    return Case(
-        name=name,
-        settings=settings,
-        steps=result.data["step"].values,
-        shares=shares.mean(axis=1),
-        opacity=opacity.mean(axis=1),
-        strength=np.median(value / value[0], axis=1),
+
+
+def _spill_words(told: Mapping[str, Any]) -> str:
+    regimes = told["maps"][0]["regimes"]
+    if not told["unwritten"]:
+        return "Gaming pays nowhere without a scratchpad, so the penalty has nothing to spill into."
+    where = join_words([name.replace("_", " ") for name in told["unwritten"]])
+    parts = [
+        f"{percent(regimes[name]['unwritten'])} where it {how} "
+        f"(the same agents without a penalty: "
+        f"{percent(regimes[name]['unwritten_without_penalty'])})"
+        for name, how in (("removed", "is removed"), ("hidden", "hides"))
+        if regimes[name] is not None
+    ]
+    if not parts:
+        return f"In {where}, where there is nothing to read, the penalty changes nothing."
+    return (
+        f"In {where}, where there is nothing to read, the gaming rate ends at {join_words(parts)}."
     )
 
 
-def _levels(ends: Range, points: int, here: float) -> Array:
-    spread = ends.stretch(np.linspace(0.0, 1.0, points))
-    return np.unique(np.append(spread, here)) if ends.low < here < ends.high else spread
+def _cases_words(told: Mapping[str, Any]) -> str:
+    parts = []
+    for case in told["cases"]:
+        opaque = case["shares_end"][KINDS[1]] + case["shares_end"][KINDS[2]]
+        end = case["gaming_end"]
+        unseen = f", {percent(opaque / end)} of it opaque" if end > 0.005 else ""
+        parts.append(
+            f"{case['case']}: at most {percent(case['gaming_most'])} of episodes gamed, "
+            f"{percent(end)} at the end{unseen}"
+        )
+    return f"Over training: {'; '.join(parts)}."
