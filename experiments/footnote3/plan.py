@@ -1,117 +1,87 @@
-"""Footnote 3: does training against visible gaming remove it, or teach it to hide?
+"""The settings of the study, and the runs of its two maps.
 
 The post: "visible instrumental training-gaming lacks many scary factors present in opaque
 instrumental training-gaming." A monitor reads the scratchpad, and what it catches is penalised by ψ
 (`training.visible_gaming_penalty`). The gate learns not to game there; opacity learns to be read
 less, from the same penalty and from practice at gaming (`training.transfer`).
 
-The study trains the same agents at every point of two maps: the penalty, against how fast opacity
-is learnt, and against the opacity that agents start with (`experiments.footnote3.map`). Here stand
-what is asked for, and training at chosen points of the maps.
+A map has the penalty on one axis, and on the other how fast opacity is learnt, or the opacity that
+agents start with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
-from experiments.footnote3.visibility import gaming_shares
 from sim.analysis.context_roles import ContextRoles, context_roles
-from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.measures import GAMED
+from sim.cli.fields import Engine, Interval, Real, Seed, Spec
 from sim.dynamics.state import Array
-from sim.simulation import prepare
-from sim.specs.errors import SpecError, check_whole
-from sim.specs.overrides import Specs, apply_overrides
-from sim.sweeps.design import Design, Grid, Range, is_number
+from sim.specs.errors import SpecError
+from sim.specs.keys import value_at
+from sim.specs.overrides import Specs
+from sim.sweeps.design import Design, Grid, Range
 from sim.sweeps.plan import Part, check_part
 from sim.sweeps.sweep import with_first_point
-from sim.utils.progress import parts_of
 
 PENALTY_KEY = "training.visible_gaming_penalty"
 #: What makes opacity come easily: a map for each.
 LEARNING_KEY = "training.learning_rate.capability"
 OPACITY_KEY = "agent.initial.capability.opacity"
-LEARNING, OPACITIES = Range(0.001, 10.0, "log"), Range(-4.0, 4.0)
-MOST_POINTS, MOST_AGENTS = 201, 4096
-_RECORDS = 200
-#: A logit at which nothing brings training to mind.
-_NEVER_AWARE = -40.0
+
+#: A share that separates two classes.
+Limit = Annotated[Real, Field(gt=0.0, lt=1.0)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """From where on the words for a run's end hold.
+class Settings(Spec):
+    """The study's own keys; their meaning and defaults are in config.yaml."""
 
-    Attributes:
-        gamed: Gaming rate in watched contexts from which they count as gamed (as for reach).
-        opaque: Opaque part of that gaming from which it counts as hidden.
-    """
-
-    gamed: float = GAMED
-    opaque: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse what is no share."""
-        for name, limit in vars(self).items():
-            if not is_number(limit) or not 0.0 < limit < 1.0:
-                raise SpecError(f"{name}: got {limit!r}: must be a number between 0 and 1")
+    agents: Annotated[int, Field(ge=1, le=4096, strict=True)]
+    seed: Seed
+    points: Annotated[int, Field(ge=2, le=201, strict=True)]
+    penalty: Annotated[Real, Field(gt=0.0)]
+    learning: Interval
+    opacity: Interval
+    gamed: Limit
+    opaque: Limit
+    engine: Engine
 
 
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """What is asked for.
-
-    Attributes:
-        specs: Scenario, population and training; the penalty in it is set by the maps.
-        agents: Agents at each point; the same at all points.
-        seed: Of all random draws.
-        points: Levels of each axis.
-        penalty: The maps go from no penalty to this one.
-        learning: From which to which learning rate of capabilities the first map goes.
-        opacity: From which to which opacity at the start (a logit) the second one goes.
-        limits: From where on the words for a run's end hold.
-        engine: What computes.
-    """
+@dataclass(frozen=True)
+class StudyDesign:
+    """The runs of both maps, in which the same agents are trained at every point."""
 
     specs: Specs
-    agents: int = 16
-    seed: int = 0
-    points: int = 41
-    penalty: float = 4.0
-    learning: Range = LEARNING
-    opacity: Range = OPACITIES
-    limits: Limits = field(default_factory=Limits)
-    engine: str = "auto"
+    settings: Settings
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be studied, before anything is computed."""
-        check_whole("agents", self.agents, minimum=1, maximum=MOST_AGENTS)
-        check_whole("seed", self.seed, minimum=0)
-        check_whole("points", self.points, minimum=2, maximum=MOST_POINTS)
-        if not is_number(self.penalty) or not 0.0 < self.penalty < np.inf:
-            raise SpecError(f"penalty: got {self.penalty!r}: must be a number above 0")
-        if self.specs.scenario.curriculum:
+    def check(self) -> None:
+        """Refuse what cannot be studied, before anything is computed.
+
+        Raises:
+            SpecError: The scenario has phases, or no context to penalise, or a run of a map would
+                be refused.
+        """
+        scenario = self.specs.scenario
+        if scenario.curriculum:
             raise SpecError(
                 "scenario.curriculum: the study penalises from the first step to the last; take a "
                 "scenario without phases"
             )
-        get_engine(self.engine)
         if not self.watched:
             raise SpecError(
-                f"scenario: in {self.specs.scenario.name!r} no context where gaming pays has both "
+                f"scenario: in {scenario.name!r} no context where gaming pays has both "
                 "a scratchpad and a monitor, so a penalty for visible gaming changes nothing"
             )
-        for key in self.designs:
+        for key in self.levels:
             check_part(self.part(key))
 
     @cached_property
-    def cast(self) -> ContextRoles:
-        """Which part each context plays."""
+    def roles(self) -> ContextRoles:
+        """Contexts in which gaming pays, and the value that it protects."""
         return context_roles(self.specs)
 
     @cached_property
@@ -120,7 +90,7 @@ class Study:
         contexts = self.specs.scenario.contexts
         return tuple(
             name
-            for name in self.cast.paying
+            for name in self.roles.paying
             if contexts[name].weight * contexts[name].scratchpad * contexts[name].monitor > 0.0
         )
 
@@ -128,108 +98,35 @@ class Study:
     def unwritten(self) -> tuple[str, ...]:
         """Contexts where gaming pays and there is no scratchpad."""
         contexts = self.specs.scenario.contexts
-        return tuple(n for n in self.cast.paying if contexts[n].scratchpad == 0.0)
+        return tuple(name for name in self.roles.paying if contexts[name].scratchpad == 0.0)
+
+    @cached_property
+    def penalties(self) -> Array:
+        """Levels of ψ on both maps [P], the first 0."""
+        return np.linspace(0.0, self.settings.penalty, self.settings.points)
 
     @cached_property
     def levels(self) -> dict[str, Array]:
-        """What the penalty is mapped against; the number of the specs is one of the levels."""
-        training, agent = self.specs.training, self.specs.agent
+        """Levels [L] of the other axis by its key; the level of the specs is among them."""
+        learning = Range.read((*self.settings.learning, "log"), "learning")
+        opacity = Range.read(self.settings.opacity, "opacity")
         return {
-            LEARNING_KEY: _levels(self.learning, self.points, training.learning_rate.capability),
-            OPACITY_KEY: _levels(self.opacity, self.points, agent.initial.capability.opacity),
+            key: _levels(ends, self.settings.points, self.level_as_set(key))
+            for key, ends in ((LEARNING_KEY, learning), (OPACITY_KEY, opacity))
         }
 
-    @cached_property
-    def designs(self) -> dict[str, Design]:
-        """The points of each map; the penalty changes fastest."""
-        penalties = np.linspace(0.0, self.penalty, self.points)
-        return {
-            key: Grid({key: levels, PENALTY_KEY: penalties}) for key, levels in self.levels.items()
-        }
+    def level_as_set(self, key: str) -> float:
+        """Return the number that the specs have at a dotted key."""
+        return float(value_at(self.specs, key))
 
     def part(self, key: str) -> Part:
-        """Return the runs of the map against a key of `designs`."""
-        design = self.designs[key]
+        """Return the runs of the map against a key of `levels`; the penalty changes fastest."""
+        design: Design = Grid({key: self.levels[key], PENALTY_KEY: self.penalties})
         specs = with_first_point(self.specs, design)
-        return Part(specs=specs, design=design, seeds=(self.seed,), agents=self.agents)
+        settings = self.settings
+        return Part(specs=specs, design=design, seeds=(settings.seed,), agents=settings.agents)
 
 
-@dataclass(frozen=True)
-class Case:
-    """A point of a map over training.
-
-    Attributes:
-        name: `no penalty`, `removed` or `taught to hide`.
-        settings: What is set.
-        steps: When it was looked at [S].
-        shares: Shares of episodes over all training contexts, mean over agents [S, 4]: `KINDS`.
-        opacity: k_opacity, mean over agents [S].
-        strength: The protected value in units of its start, median over agents [S].
-    """
-
-    name: str
-    settings: dict[str, float]
-    steps: NDArray[np.int_]
-    shares: Array
-    opacity: Array
-    strength: Array
-
-
-def histories(
-    study: Study,
-    chosen: dict[str, dict[str, float]],
-    *,
-    progress: Callable[[float], None] | None = None,
-) -> list[Case]:
-    """Train the agents at the chosen points, and without a penalty as the specs have it.
-
-    They are the agents of the maps, to the bit.
-    """
-    points = {"no penalty": {PENALTY_KEY: 0.0}, **chosen}
-    parts = parts_of(progress, [1.0] * len(points))
-    return [
-        _history(study, name, settings, told)
-        for (name, settings), told in zip(points.items(), parts, strict=True)
-    ]
-
-
-def unaware(study: Study) -> Case:
-    """Train the same agents, had training never come to mind: what no gaming would have saved."""
-    settings = {PENALTY_KEY: 0.0, "agent.initial.awareness": _NEVER_AWARE}
-    return _history(study, "unaware", settings, lambda share: None)
-
-
-def _history(
-    study: Study, name: str, settings: dict[str, float], told: Callable[[float], None]
-) -> Case:
-    specs = apply_overrides(study.specs, settings)
-    result = prepare(
-        specs.scenario,
-        agent=specs.agent,
-        training=specs.training,
-        agents=study.agents,
-        seed=study.seed,
-        record_every=max(1, specs.training.steps // _RECORDS),
-        engine=study.engine,
-    ).execute(progress=told)
-    opacity = result.capabilities.sel(capability="opacity").values
-    shares = gaming_shares(
-        result.gaming_rate.values,
-        opacity=opacity,
-        scratchpad=[context.scratchpad for context in specs.scenario.contexts.values()],
-        weight=result.data["weight"].values[:, None, :],
-    )
-    value = result.values.sel(value=study.cast.protected).values
-    return Case(
-        name=name,
-        settings=settings,
-        steps=result.data["step"].values,
-        shares=shares.mean(axis=1),
-        opacity=opacity.mean(axis=1),
-        strength=np.median(value / value[0], axis=1),
-    )
-
-
-def _levels(ends: Range, points: int, here: float) -> Array:
+def _levels(ends: Range, points: int, level: float) -> Array:
     spread = ends.stretch(np.linspace(0.0, 1.0, points))
-    return np.unique(np.append(spread, here)) if ends.low < here < ends.high else spread
+    return np.unique(np.append(spread, level)) if ends.low < level < ends.high else spread
