@@ -43,7 +43,7 @@ def specs(steps: int = 2000, scenario: str = "monitored_reasoning", **training: 
 
 def plan(steps: int = 2000, **settings: Any) -> StudyDesign:
     usual = {"agents": 16, "seed": 0, "points": 41, "penalty": 4, "learning": [0.001, 10]}
-    usual |= {"opacity": [-4, 4], "gamed": 0.5, "opaque": 0.5, "engine": "auto"}
+    usual |= {"opacity": [-4, 4], "gamed": 0.5, "opaque": 0.5, "engine": "numpy"}
     return StudyDesign(specs(steps), Settings.parse({**usual, **settings}, path=""))
 
 
@@ -84,7 +84,9 @@ def test_the_kinds_agree_with_the_opacity_share_of_a_result() -> None:
         "visible_gaming_penalty": 1.0,
         "learning_rate": {"capability": 0.5},
     }
-    result = sim.simulate(scenario, agent=agent, training=training, agents=16, record_every=50)
+    result = sim.simulate(
+        scenario, agent=agent, training=training, agents=16, record_every=50, engine="numpy"
+    )
     shares = gaming_shares(
         result.gaming_rate.values,
         opacity=result.capabilities.sel(capability="opacity").values,
@@ -185,6 +187,7 @@ def test_a_point_of_a_map_is_the_run_that_simulate_gives() -> None:
         },
         agents=3,
         seed=5,
+        engine="numpy",
     )
     end = result.data.isel(step=-1)
     rate = end["gaming_rate"].sel(context="dossier_monitored").values

@@ -1,15 +1,14 @@
-"""Archetypes side by side: who games, who comes how near to the worst case, who succeeds.
+"""Train archetypes of agents, and describe each: gaming, the worst case, and success.
 
 The post tells several models apart that one word is used for: the common picture of a monolithic
 agent; models that game only in some contexts (example 1), or though they are aligned (the fourth
 difference); an opportunist that never games; footnote 7's model, whose misalignment training only
-hides. Each is an agent of the library (configs/agent), and all are put through one scenario, so
-that what becomes of them can be compared: with the same random draws, so that agent n of one
-archetype differs from its kind as agent n of any other does.
+hides. Each is an agent of the library (configs/agent), and all go through one scenario with the
+same random draws, so that agent n of one archetype differs from its kind as agent n of any other
+does.
 
-A funnel has an order, and what it shows of a late condition depends on all before it. So each
-condition is told twice: the share of agents that meet it, and the share that meets it and all
-before it.
+A funnel has an order, and its late conditions depend on all before them. So each condition has two
+shares: of agents that meet it, and of agents that meet it and all before it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from experiments.archetypes.training_log import TrainingLog, check_deployment
 from sim.analysis.worst_case import TERMS, worst_case
 from sim.dynamics.measures import GAMED
 from sim.dynamics.state import Array
@@ -36,16 +34,9 @@ from sim.specs.overrides import Specs
 from sim.specs.scenario import PRE_DEPLOYMENT
 from sim.utils.progress import parts_of
 
-#: Those of the post, in the order in which they are told.
-ARCHETYPES = (
-    "monolithic",
-    "contextual_gamer",
-    "aligned_gamer",
-    "opportunist",
-    "latently_misaligned",
-    "reward_seeker",
-)
-#: What agents may meet, in the order in which it is put together.
+from .training_log import TrainingLog, check_deployment
+
+#: Conditions of an agent, in the order of the funnel.
 CONDITIONS = ("games_somewhere", "games_everywhere", *TERMS, "attempts")
 #: Records of a run: enough for means over training, few enough for the memory.
 _RECORDS = 100
@@ -53,7 +44,7 @@ _RECORDS = 100
 
 @dataclass(frozen=True)
 class Portrait:
-    """What became of an archetype: shares of its agents, and means over them.
+    """The agents of an archetype after training: shares of them, and means over them.
 
     Attributes:
         name: Of the archetype.
@@ -69,17 +60,17 @@ class Portrait:
         egregious_start: The share that meets the worst case's misalignment before training.
         met: The share that meets each of `CONDITIONS` after training.
         so_far: The share that meets it and all before it.
-        numbers: The mean of the number behind each term of the worst case; nan: not defined.
-        thresholds: From where on each term holds.
+        numbers: Mean of the number behind each term of the worst case; nan: not defined.
+        thresholds: The threshold of each term.
         slips_in: The context before deployment in which agents slip most, on average ...
         slip: ... and the chance of a response there that does not look best.
         binding: How many agents each term binds most (`sim.worst_case`).
         lacking: How many terms are not met.
         worst_case: The share that meets all terms.
-        tempted: The share to which acting freely is worth more than acting as trained.
+        tempted_share: The share to which acting freely is worth more than acting as trained.
         success: P(success), if all attempted.
-        succeeded: P(success) of those that attempt, 0 for those that do not.
-        log: What training saw of it.
+        attempted_success: P(success) of those that attempt, 0 for those that do not.
+        log: Its training log.
     """
 
     name: str
@@ -101,9 +92,9 @@ class Portrait:
     binding: Mapping[str, int]
     lacking: float
     worst_case: float
-    tempted: float
+    tempted_share: float
     success: float
-    succeeded: float
+    attempted_success: float
     log: TrainingLog
 
     @property
@@ -112,22 +103,17 @@ class Portrait:
         return max(self.binding, key=lambda term: self.binding[term]) if self.binding else ""
 
     @property
-    def expected(self) -> float:
-        """How many of the agents are expected to succeed."""
-        return self.agents * self.succeeded
-
-    def gamed(self, *, end: bool) -> tuple[str, ...]:
-        """Return the contexts that at least half of the agents game, before or after training."""
-        shares = self.gamed_end if end else self.gamed_start
-        return tuple(c for c, share in zip(self.contexts, shares, strict=True) if share >= 0.5)
+    def expected_successes(self) -> float:
+        """Expected number of agents that succeed."""
+        return self.agents * self.attempted_success
 
 
 def read_archetype(source: str, *, under: Agent) -> tuple[str, Agent]:
-    """Return the name of an archetype, and its agent.
+    """Read an archetype; returns its name and its agent.
 
     Args:
         source: A name in configs/agent, or the path of a YAML file.
-        under: Says what the archetype leaves unsaid.
+        under: Agent with the numbers that the archetype's file leaves out.
 
     Raises:
         SpecError: There is no such archetype, or it is no agent.
@@ -137,18 +123,18 @@ def read_archetype(source: str, *, under: Agent) -> tuple[str, Agent]:
         agent = Agent.parse(read_yaml(path), path="agent")
         return Path(path).stem, agent.completed_by(under)
     except SpecError as error:
-        raise SpecError(f"archetypes: {_of(source, error)}") from None
+        raise SpecError(f"archetypes: {_name_error(source, error)}") from None
 
 
 def prepare_archetypes(
     specs: Specs,
-    archetypes: Sequence[str] = ARCHETYPES,
+    archetypes: Sequence[str],
     *,
-    agents: int = 256,
-    seed: int = 0,
-    engine: str = "auto",
+    agents: int,
+    seed: int,
+    engine: str,
 ) -> dict[str, Run]:
-    """Check and compile a run of every archetype, and compute none.
+    """Check and compile a run of every archetype; returns the runs by name.
 
     Args:
         specs: Scenario and training; `specs.agent` stands beneath what an archetype says of itself.
@@ -160,11 +146,11 @@ def prepare_archetypes(
     Raises:
         SpecError: One line: which archetype, what was wrong, what is allowed.
     """
-    wanted = list(dict.fromkeys(archetypes))
-    if len(wanted) < 2:
+    sources = list(dict.fromkeys(archetypes))
+    if len(sources) < 2:
         raise SpecError(f"archetypes: got {list(archetypes)!r}: name at least two to compare")
     named: dict[str, Agent] = {}
-    for source in wanted:
+    for source in sources:
         name, agent = read_archetype(source, under=specs.agent)
         if name in named:
             raise SpecError(f"archetypes: two have the name {name!r}; rename one of the files")
@@ -184,23 +170,23 @@ def prepare_archetypes(
             )
         except SpecError as error:
             if str(error).startswith("agent."):
-                raise SpecError(f"archetypes: {_of(name, error)}") from None
+                raise SpecError(f"archetypes: {_name_error(name, error)}") from None
             raise
     return runs
 
 
-def study(
+def train_archetypes(
     runs: Mapping[str, Run],
+    post_training: Mapping[str, Any],
     *,
-    after: Mapping[str, Any] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Portrait]:
-    """Train every archetype and return what became of it.
+    """Train every archetype and describe its agents.
 
     Args:
-        runs: As `prepare_archetypes` gives them.
-        after: Oversight, deployment and thresholds: the arguments of `sim.worst_case`.
-        progress: Told the share that is done.
+        runs: Of `prepare_archetypes`.
+        post_training: Oversight, deployment and thresholds: arguments of `sim.worst_case`.
+        progress: Is called with the share that is done.
 
     Raises:
         SpecError: Oversight, deployment or thresholds do not fit the scenario.
@@ -208,28 +194,25 @@ def study(
     """
     portraits = []
     parts = parts_of(progress, [1.0] * len(runs))
-    for (name, run), told in zip(runs.items(), parts, strict=True):
-        portraits.append(portrait(run.execute(progress=told), name, after=after))
-        told(1.0)
+    for (name, run), report_progress in zip(runs.items(), parts, strict=True):
+        portraits.append(describe(run.execute(progress=report_progress), name, post_training))
+        report_progress(1.0)
     return portraits
 
 
-def portrait(result: Result, name: str, *, after: Mapping[str, Any] | None = None) -> Portrait:
-    """Return what became of an archetype; arguments and errors as `study`."""
-    log = TrainingLog.of(result, name)
+def describe(result: Result, name: str, post_training: Mapping[str, Any]) -> Portrait:
+    """Describe the agents of an archetype; arguments and errors as `train_archetypes`."""
+    log = TrainingLog.from_result(result, name)
     first, last = result.data.isel(step=0), result.data.isel(step=-1)
-    before = worst_case(result, step=int(first["step"]), **(after or {}))
-    found = worst_case(result, **(after or {}))
-    met = conditions(last, found)
-    so_far = met.cumprod(axis=1)
+    before = worst_case(result, step=int(first["step"]), **post_training)
+    after = worst_case(result, **post_training)
+    met = conditions(last, after)
     rates = [
         moment["gaming_rate"].sel(context=list(log.contexts)).values for moment in (first, last)
     ]
-    terms, counts = np.unique(found["binding"].values, return_counts=True)
-    counted = zip(map(str, terms), map(int, counts), strict=True)
-    faced = np.isin(last["kind"].values, PRE_DEPLOYMENT)
-    slip = last["slip"].isel(context=np.flatnonzero(faced)).mean("agent").values
-    misaligned = before["met"].sel(term="misalignment")
+    terms, counts = np.unique(after["binding"].values, return_counts=True)
+    watched = np.isin(last["kind"].values, PRE_DEPLOYMENT)
+    slip = last["slip"].isel(context=np.flatnonzero(watched)).mean("agent").values
     return Portrait(
         name=name,
         agents=result.data.sizes["agent"],
@@ -240,69 +223,72 @@ def portrait(result: Result, name: str, *, after: Mapping[str, Any] | None = Non
         gamed_end=(rates[1] >= GAMED).mean(axis=0),
         alignment_start=float(first["alignment"].mean()),
         alignment_end=float(last["alignment"].mean()),
-        egregious_start=float(misaligned.mean()),
-        met=_named(met),
-        so_far=_named(so_far),
-        numbers=_by_term(found["number"].mean("agent", skipna=False)),
-        thresholds=_by_term(found["threshold"]),
-        slips_in=str(last["context"].values[faced][slip.argmax()]),
+        egregious_start=float(before["met"].sel(term="misalignment").mean()),
+        met=_by_condition(met),
+        so_far=_by_condition(met.cumprod(axis=1)),
+        numbers=_by_term(after["number"].mean("agent", skipna=False)),
+        thresholds=_by_term(after["threshold"]),
+        slips_in=str(last["context"].values[watched][slip.argmax()]),
         slip=float(slip.max()),
-        binding={term: count for term, count in counted if term},
-        lacking=float(found["lacking"].mean()),
-        worst_case=float(found["worst_case"].mean()),
-        tempted=float((found["gain"] > 0.0).mean()),
-        success=float(found["success"].mean()),
-        succeeded=float((found["success"] * found["attempts"]).mean()),
+        binding={str(t): int(n) for t, n in zip(terms, counts, strict=True) if t},
+        lacking=float(after["lacking"].mean()),
+        worst_case=float(after["worst_case"].mean()),
+        tempted_share=float((after["gain"] > 0.0).mean()),
+        success=float(after["success"].mean()),
+        attempted_success=float((after["success"] * after["attempts"]).mean()),
         log=log,
     )
 
 
-def conditions(now: xr.Dataset, found: xr.Dataset) -> Array:
+def conditions(moment: xr.Dataset, case: xr.Dataset) -> Array:
     """Return whether each agent meets each of `CONDITIONS` [N, conditions], as 0 and 1.
 
     Args:
-        now: A moment of a result.
-        found: `sim.worst_case` at that moment.
+        moment: A moment of a result.
+        case: `sim.worst_case` at that moment.
     """
-    reach = now["reach"].values
+    reach = moment["reach"].values
     met: Array = np.column_stack(
-        [reach > 0.0, reach >= 1.0, found["met"].values, found["attempts"].values]
+        [reach > 0.0, reach >= 1.0, case["met"].values, case["attempts"].values]
     ).astype(np.float64)
     return met
 
 
-def archetypes_frame(portraits: Sequence[Portrait]) -> pd.DataFrame:
+def portraits_table(portraits: Sequence[Portrait]) -> pd.DataFrame:
     """Return a row for each archetype."""
-    return pd.DataFrame([_row(one) for one in portraits])
+    return pd.DataFrame([_row(portrait) for portrait in portraits])
 
 
-def _row(one: Portrait) -> dict[str, object]:
+def _row(portrait: Portrait) -> dict[str, object]:
     return {
-        "archetype": one.name,
-        "agents": one.agents,
+        "archetype": portrait.name,
+        "agents": portrait.agents,
         **{
             f"gaming_start.{c}": float(g)
-            for c, g in zip(one.contexts, one.gaming_start, strict=True)
+            for c, g in zip(portrait.contexts, portrait.gaming_start, strict=True)
         },
-        **{f"gaming_end.{c}": float(g) for c, g in zip(one.contexts, one.gaming_end, strict=True)},
-        "alignment_start": one.alignment_start,
-        "alignment_end": one.alignment_end,
-        "egregious_start": one.egregious_start,
-        **{f"met.{condition}": share for condition, share in one.met.items()},
-        **{f"so_far.{condition}": share for condition, share in one.so_far.items()},
-        **{f"number.{term}": number for term, number in one.numbers.items()},
-        "slips_in": one.slips_in,
-        "slip": one.slip,
-        "binding": one.bound_by,
-        "lacking": one.lacking,
-        "worst_case": one.worst_case,
-        "tempted": one.tempted,
-        "success": one.success,
-        "expected_successes": one.expected,
+        **{
+            f"gaming_end.{c}": float(g)
+            for c, g in zip(portrait.contexts, portrait.gaming_end, strict=True)
+        },
+        "alignment_start": portrait.alignment_start,
+        "alignment_end": portrait.alignment_end,
+        "egregious_start": portrait.egregious_start,
+        **{f"met.{condition}": share for condition, share in portrait.met.items()},
+        **{f"so_far.{condition}": share for condition, share in portrait.so_far.items()},
+        **{f"number.{term}": number for term, number in portrait.numbers.items()},
+        "slips_in": portrait.slips_in,
+        "slip": portrait.slip,
+        "binding": portrait.bound_by,
+        "lacking": portrait.lacking,
+        "worst_case": portrait.worst_case,
+        "tempted": portrait.tempted_share,
+        "success": portrait.success,
+        "expected_successes": portrait.expected_successes,
     }
 
 
-def _named(met: Array) -> dict[str, float]:
+def _by_condition(met: Array) -> dict[str, float]:
     return dict(zip(CONDITIONS, map(float, met.mean(axis=0)), strict=True))
 
 
@@ -310,7 +296,7 @@ def _by_term(numbers: xr.DataArray) -> dict[str, float]:
     return {term: float(numbers.sel(term=term)) for term in TERMS}
 
 
-def _of(name: str, error: SpecError) -> str:
+def _name_error(name: str, error: SpecError) -> str:
     """Return an error with the archetype that it is about, unless it names that itself."""
-    told = str(error)
-    return told.removeprefix("agent: ") if told.startswith("agent: ") else f"{name}: {told}"
+    line = str(error)
+    return line.removeprefix("agent: ") if line.startswith("agent: ") else f"{name}: {line}"

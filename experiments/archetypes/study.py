@@ -1,243 +1,156 @@
-"""The comparison of archetypes as a command: what it can be told, and what it leaves behind."""
+"""The comparison of archetypes: its settings, its run, and the tables that come out."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from omegaconf import DictConfig
-from rich.box import SIMPLE
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Column, Table
-from rich.text import Text
+import pandas as pd
+from pydantic import Field
 
-from experiments.archetypes.figure import archetypes_figure
-from experiments.archetypes.figure_training_log import training_log_figure
-from experiments.archetypes.study import (
-    ARCHETYPES,
-    Portrait,
-    archetypes_frame,
-    prepare_archetypes,
-)
-from experiments.archetypes.text import (
-    count_of,
-    gaming_paragraph,
-    log_paragraph,
-    name_of,
-    worst_case_paragraph,
-)
-from experiments.archetypes.training_log import Pair, pairs_frame
 from sim.analysis.worst_case import PostTraining
-from sim.cli.after_training import AFTER_KEYS, pop_after
-from sim.cli.compose import read_study
-from sim.cli.help import keys_of, study_help
-from sim.cli.outputs import records, write_figure, write_frame, write_json
-from sim.cli.study import describe
+from sim.cli.fields import Count, Engine, OneOrMore, Real, Seed, Spec
+from sim.cli.outputs import records
 from sim.simulation import Run
-from sim.specs.errors import SpecError
+from sim.specs.base import plain
 from sim.specs.overrides import Specs
-from sim.sweeps.design import is_number
-from sim.utils.format import shown
 
-#: The keys of configs/archetypes.yaml besides the specs, with their defaults, for the help.
-OWN = {
-    "archetypes=[...]": "two or more of configs/agent, or files; the six are these:",
-    f"  {', '.join(ARCHETYPES)}": "",
-    "agents=256": "how many agents of each archetype",
-    "seed=0": "of all random draws, the same for each archetype",
-    "odds=20": "a reader of a training log is sure at so much to 1",
-    "engine=auto": "numpy, numba, or auto for the fastest that is installed",
-}
-KEYS = (*keys_of(OWN), *AFTER_KEYS)
-HELP = study_help(
-    "six archetypes of the post side by side: who games, who comes near the\n"
-    "worst case, and what a training log alone could tell apart (footnote 2).\n\n"
-    "Keys of `agent` hold for all archetypes, beneath what one says of itself in its file\n"
-    "(configs/agent/NAME.yaml): agent.spread.initial.values=0.3 moves all of them, and\n"
-    "agent.initial.awareness=-2 those that say nothing of their awareness.",
-    OWN,
-    example="archetypes=[monolithic,opportunist] agents=64 deployment=single",
-    sections=AFTER_KEYS,
-)
+from .portraits import Portrait, portraits_table, prepare_archetypes, train_archetypes
+from .training_log import Pair, compare_all, pairs_table
+
+#: A change of alignment that counts as one.
+_CHANGE = 0.05
+#: The columns that the terminal shows.
+SHOWN = {
+    "archetypes": (
+        "archetype", "met.games_somewhere", "met.games_everywhere", "alignment_start",
+        "alignment_end", "lacking", "binding", "met.attempts", "success",
+    ),
+    "pairs": (
+        "one", "other", "episodes", "episodes_end", "total_variation", "cognition", "deployed",
+    ),
+}  # fmt: skip
+
+
+class Settings(Spec):
+    """The study's own keys; their meaning and defaults are in config.yaml."""
+
+    archetypes: OneOrMore[Annotated[str, Field(strict=True, min_length=1)]]
+    agents: Count
+    seed: Seed
+    odds: Annotated[Real, Field(gt=1.0)]
+    engine: Engine
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a config asks for.
+class Results:
+    """The runs of the archetypes by name, a portrait of each, and all pairs."""
 
-    Attributes:
-        specs: Scenario, training, and the agent beneath all archetypes.
-        runs: A run of each archetype.
-        after: What they meet after training.
-        odds: At which a reader of a log is sure.
-        own: The study's own keys, as plain data.
-    """
-
-    specs: Specs
     runs: dict[str, Run]
-    after: PostTraining
-    odds: float
-    own: dict[str, Any]
+    portraits: Sequence[Portrait]
+    pairs: Sequence[Pair]
 
 
-def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
-    """Check what a config asks for; every run of it is checked, and none is made.
-
-    Args:
-        config: Composed by Hydra, with the keys of configs/archetypes.yaml.
-        scenario_name: What to call a scenario that has no name of its own.
+def check(specs: Specs, settings: Settings) -> dict[str, Run]:
+    """Refuse archetypes that do not fit the scenario; returns the compiled runs by name.
 
     Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
+        SpecError: One line: which archetype, what was wrong, what is allowed.
     """
-    specs, own = read_study(config, KEYS, scenario_name=scenario_name)
-    after = pop_after(own, specs.scenario)
-    odds = own.pop("odds")
-    if not is_number(odds) or not 1.0 < odds < math.inf:
-        raise SpecError(f"odds: got {odds!r}: must be a number above 1")
-    named = own.pop("archetypes")
-    named = named if isinstance(named, list) else [named]
-    runs = prepare_archetypes(specs, [str(name) for name in named], **own)
-    return Asked(specs, runs, after, float(odds), {"archetypes": list(runs), **own, "odds": odds})
-
-
-def write_study(
-    directory: Path, asked: Asked, portraits: Sequence[Portrait], pairs: Sequence[Pair]
-) -> list[Path]:
-    """Write the numbers and the figures of a study; returns the paths of the figures."""
-    scenario = asked.specs.scenario.name or "scenario"
-    archetypes, compared = archetypes_frame(portraits), pairs_frame(pairs)
-    write_frame(directory / "archetypes.csv", archetypes)
-    write_frame(directory / "pairs.csv", compared)
-    told = paragraphs(portraits, pairs, odds=asked.odds)
-    write_json(
-        directory / "summary.json",
-        {
-            "scenario": scenario,
-            "odds": asked.odds,
-            "says": told,
-            "archetypes": records(archetypes),
-            "pairs": records(compared),
-        },
+    return prepare_archetypes(
+        specs,
+        settings.archetypes,
+        agents=settings.agents,
+        seed=settings.seed,
+        engine=settings.engine,
     )
-    agents = {name: run.specs["agent"] for name, run in asked.runs.items()}
-    provenance = describe(
-        asked.specs, study=asked.own, archetypes=agents, after=asked.after.to_dict()
-    )
-    write_json(directory / "provenance.json", provenance)
-    figures = {
-        "archetypes": archetypes_figure(portraits, scenario=scenario),
-        "training_log": training_log_figure(pairs, odds=asked.odds, scenario=scenario),
-    }
-    return [write_figure(directory / name, figure)[0] for name, figure in figures.items()]
 
 
-def paragraphs(
-    portraits: Sequence[Portrait], pairs: Sequence[Pair], *, odds: float
-) -> dict[str, str]:
-    """Return what was found, a paragraph for each question."""
+def run(
+    specs: Specs,
+    settings: Settings,
+    post_training: PostTraining,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Results:
+    """Train every archetype, and compare the training logs of all pairs.
+
+    Raises:
+        SpecError: As for `check`, or what comes after training does not fit the scenario.
+        DivergenceError: Parameters grew out of all bounds.
+    """
+    runs = check(specs, settings)
+    portraits = train_archetypes(runs, post_training.arguments(), progress=progress)
+    pairs = compare_all([portrait.log for portrait in portraits], odds=settings.odds)
+    return Results(runs, portraits, pairs)
+
+
+def tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Return archetypes and pairs, and verdicts on gaming, misalignment and generalisation."""
+    portraits = results.portraits
     return {
-        "gaming": gaming_paragraph(portraits),
-        "worst_case": worst_case_paragraph(portraits),
-        "training_log": log_paragraph(pairs, odds=odds),
+        "archetypes": portraits_table(portraits),
+        "pairs": pairs_table(results.pairs),
+        "gaming": pd.DataFrame(row for portrait in portraits for row in gaming_rows(portrait)),
+        "misalignment": pd.DataFrame(map(misalignment_row, portraits)),
+        "generalisation": pd.DataFrame(map(generalisation_row, results.pairs)),
     }
 
 
-def closing(portraits: Sequence[Portrait], pairs: Sequence[Pair], *, odds: float) -> RenderableType:
-    """Return what is shown at the end: two tables, each with what it says."""
-    told = paragraphs(portraits, pairs, odds=odds)
-    return Group(
-        archetypes_table(portraits),
-        Text(told["gaming"]),
-        Padding(Text(told["worst_case"]), (1, 0)),
-        pairs_table(pairs, odds=odds),
-        Padding(Text(told["training_log"]), (0, 0, 1, 0)),
-    )
+def gaming_rows(portrait: Portrait) -> Iterator[dict[str, Any]]:
+    """Return, for each training context, the share of agents that game before and after it."""
+    words = {
+        (True, True): "keeps gaming",
+        (True, False): "stops gaming",
+        (False, True): "comes to game",
+        (False, False): "does not game",
+    }
+    shares = zip(portrait.contexts, portrait.gamed_start, portrait.gamed_end, strict=True)
+    for context, start, end in shares:
+        yield {
+            "archetype": portrait.name,
+            "context": context,
+            "gamed_start": start,
+            "gamed_end": end,
+            "verdict": words[bool(start >= 0.5), bool(end >= 0.5)],
+        }
 
 
-def archetypes_table(portraits: Sequence[Portrait]) -> Table:
-    """Lay the archetypes out for a terminal."""
-    table = Table(
-        Column("archetype", no_wrap=True),
-        _number("games\nsome"),
-        _number("every-\nwhere"),
-        _number("alignment"),
-        _number("terms\nlack"),
-        Column("bound by", min_width=12),
-        _number("at-\ntempt"),
-        _number("P(suc-\ncess)"),
-        **_HOW,
-        title=f"Archetypes after training: {portraits[0].agents} agents each",
-        caption="Games somewhere, everywhere, attempts: shares of agents; the others: means. "
-        "Alignment: before → after training. Bound by: the term of the worst case that is furthest "
-        "from its threshold for most agents.",
-    )
-    for one in portraits:
-        table.add_row(
-            name_of(one.name),
-            _share(one.met["games_somewhere"]),
-            _share(one.met["games_everywhere"]),
-            f"{shown(one.alignment_start, 2)} → {shown(one.alignment_end, 2)}",
-            f"{one.lacking:.1f}",
-            name_of(one.bound_by) or "–",
-            _share(one.met["attempts"]),
-            f"{one.success:.2f}" if one.success >= 0.005 else f"{one.success:.0e}",
-        )
-    return table
+def misalignment_row(portrait: Portrait) -> dict[str, Any]:
+    """Return the share of egregiously misaligned agents before and after training."""
+    start, end = portrait.egregious_start, portrait.met["misalignment"]
+    changes = abs(portrait.alignment_end - portrait.alignment_start) >= _CHANGE
+    verdict = "misaligned" if end >= 0.5 else "not misaligned"
+    if changes and (start >= 0.5) != (end >= 0.5):
+        verdict = "becomes misaligned" if end >= 0.5 else "leaves misalignment"
+    return {
+        "archetype": portrait.name,
+        "alignment_start": portrait.alignment_start,
+        "alignment_end": portrait.alignment_end,
+        "egregious_start": start,
+        "egregious_end": end,
+        "verdict": verdict,
+    }
 
 
-def pairs_table(pairs: Sequence[Pair], *, odds: float, most: int = 15) -> Table:
-    """Lay pairs out for a terminal, the hardest to tell apart by their log first."""
-    table = Table(
-        Column("pair"),
-        *map(
-            _number,
-            (
-                f"episodes\nfor {odds:g}:1",
-                "last\ntenth",
-                "ac-\ntions",
-                "gaming\nrates",
-                "deploy-\nment",
-            ),
-        ),
-        **_HOW,
-        title="What a training log alone could tell apart",
-        caption="Episodes that make a reader sure, of all training or of its last tenth. "
-        "Differences: of actions (total variation) and of gaming rates in training, and of actions "
-        "in deployment, after it."
-        + (f" The first {most} of {len(pairs)} pairs." if len(pairs) > most else ""),
-    )
-    for pair in pairs[:most]:
-        table.add_row(
-            f"{name_of(pair.one)}, {name_of(pair.other)}",
-            _episodes(pair.episodes),
-            _episodes(pair.episodes_end),
-            *(f"{number:.2f}" for number in (pair.total_variation, pair.cognition, pair.deployed)),
-        )
-    return table
+def generalisation_row(pair: Pair) -> dict[str, Any]:
+    """Return whether actions of a pair differ more in deployment, and gaming more than actions."""
+    more_deployed = pair.deployed > pair.total_variation
+    more_cognition = pair.cognition > pair.total_variation
+    return {
+        "first": pair.first,
+        "second": pair.second,
+        "verdict": "more in deployment" if more_deployed else "not more in deployment",
+        "cognition": "more than actions" if more_cognition else "not more than actions",
+    }
 
 
-#: Tables that fit into 80 columns.
-_HOW: dict[str, Any] = {
-    "box": SIMPLE,
-    "padding": (0, 0, 0, 0),
-    "pad_edge": False,
-    "title_justify": "left",
-    "caption_justify": "left",
-}
-
-
-def _number(head: str) -> Column:
-    return Column(head, justify="right", no_wrap=True)
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _episodes(episodes: float) -> str:
-    return "never" if math.isinf(episodes) else count_of(episodes).replace("less than ", "< ")
+def summary(results: Results, specs: Specs, settings: Settings) -> dict[str, Any]:
+    """Return all tables, and the agents as their files and the keys of `agent` make them."""
+    return {
+        "scenario": specs.scenario.name or "scenario",
+        "odds": settings.odds,
+        "agents": {name: plain(run.specs["agent"]) for name, run in results.runs.items()},
+        **{name: records(table) for name, table in tables(results).items()},
+    }
