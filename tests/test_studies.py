@@ -22,6 +22,7 @@ from sim.utils.format import join_words
 SIZES = {
     "animation": "agents=4 training.steps=100 seconds=5",
     "bifurcation": "places=1 starts=4 low=-7 high=-6.5 training.anchor=0.03 free=[habit]",
+    "calibration": "data=tests/few_prompts.csv parts=[fit] intervals=false",
     "deploy": "agents=4 training.steps=20 replicates=5 points=2 samples=2 deployment.copies=10 "
     "deployment.ticks=2 workers=1",
     "footnote4": "cases=[a] agents=16 training.steps=100",
