@@ -55,8 +55,8 @@ figures: environment  ## the figures of README and docs, each from a run
 
 validation: environment  ## docs/validation.md with its figures, and the calibrated agent
 	@$(BIN)/python $(call study,calibration) hydra.run.dir=outputs/validation
-	@cd outputs/validation && cp validation.md ../../docs/validation.md \
-	  && cp summary.json ../../docs/validation.json \
+	@cd outputs/validation && sed 's|](\([a-z_]*\.png\))|](images/\1)|' report.md \
+	  > ../../docs/validation.md && cp summary.json ../../docs/validation.json \
 	  && cp calibration.png mechanisms.png cross_validation.png reinforced.png facts.png \
 	  ../../docs/images && cp calibrated.yaml ../../configs/agent/calibrated.yaml
 
