@@ -52,21 +52,21 @@ def binding(funnel: Funnel, *, oversight: Oversight) -> pd.DataFrame:
         nobody.
     """
     case = funnel.case
-    met = case["met"].values
+    holds = case["met"].values
     final = funnel.audit.final
     scenario = Scenario.parse(final.provenance["scenario"], path="scenario")
     contexts = list(scenario.of_kind(*PRE_DEPLOYMENT))
     slip = final.data["slip"].isel(step=-1).sel(context=contexts).values
     factors = success_factors(funnel, oversight)
     terms = (*TERMS, NO_TERM)
-    bound = np.full(len(met), len(TERMS))
+    bound = np.full(len(holds), len(TERMS))
     for index, term in enumerate(TERMS):
         bound[case["binding"].values == term] = index
     # For each question its answers, that of each agent, and the agents that it concerns.
     answers: dict[str, tuple[Sequence[str], NDArray[np.int_], Flags]] = {
-        "binding": (terms, bound, np.ones(len(met), dtype=bool)),
-        "last": (TERMS, (~met).argmax(axis=1), case["lacking"].values == 1),
-        "slips": (contexts, slip.argmax(axis=1), ~met[:, TERMS.index("consistency")]),
+        "binding": (terms, bound, np.ones(len(holds), dtype=bool)),
+        "last": (TERMS, (~holds).argmax(axis=1), case["lacking"].values == 1),
+        "slips": (contexts, slip.argmax(axis=1), ~holds[:, TERMS.index("consistency")]),
         "weakest": (FACTORS, factors.argmin(axis=1), case["gain"].values > 0.0),
     }
     groups = groups_of(funnel)
@@ -94,8 +94,8 @@ def groups_of(funnel: Funnel) -> dict[tuple[str, str], Flags]:
     Agents without an alignment (whose values are all zero) are in none of its thirds.
     """
     alignment = funnel.case["number"].sel(term="misalignment").values
-    known = np.flatnonzero(~np.isnan(alignment))
-    order = known[np.argsort(alignment[known], kind="stable")]
+    defined = np.flatnonzero(~np.isnan(alignment))
+    order = defined[np.argsort(alignment[defined], kind="stable")]
     groups: dict[tuple[str, str], Flags] = {("all", "all"): np.ones(len(alignment), dtype=bool)}
     for index, name in enumerate(GAMING):
         groups["gaming", name] = funnel.gaming == index

@@ -58,9 +58,9 @@ def deploy_attempting(
     ready = np.flatnonzero(conditions["deployed"] & conditions["attempts"])
     ranked = ready[np.argsort(-probability[ready], kind="stable")]
     places = np.linspace(0, len(ranked) - 1, min(maximum, len(ranked))).round().astype(np.intp)
-    chosen = ranked[places]
+    agents = ranked[places]
     rows: list[tuple[object, ...]] = []
-    if len(chosen):
+    if len(agents):
         # Mesa changes how multiprocessing starts processes: imported only when it is needed.
         from sim.abm.batch import Case, deploy_all
         from sim.abm.profiles import profiles
@@ -68,15 +68,15 @@ def deploy_attempting(
         result = funnel.audit.final
         scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
         control = read_oversight(oversight, scenario).control_alone()
-        kinds = profiles(result, agents=chosen.tolist(), oversight=control, deployment=deployment)
+        kinds = profiles(result, agents=agents.tolist(), oversight=control, deployment=deployment)
         control, deployment = after_training(result, oversight=control, deployment=deployment)
         world = {"scenario": scenario, "oversight": control, "deployment": deployment}
         cases = [Case(profiles=k.willing(), replicates=replicates, **world) for k in kinds]
         for n, outcomes in zip(
-            chosen, deploy_all(cases, seed=seed, progress=progress), strict=True
+            agents, deploy_all(cases, seed=seed, progress=progress), strict=True
         ):
             identity = (int(n), GAMING[funnel.gaming[n]], bool(funnel.case["worst_case"][n]))
             takeover = (outcomes.share("takeover"), *outcomes.interval("takeover"))
-            others = (outcomes.share("caught"), outcomes.share("dormant"), outcomes.replicates)
-            rows.append((*identity, float(probability[n]), *takeover, *others))
+            ends = (outcomes.share("caught"), outcomes.share("dormant"), outcomes.replicates)
+            rows.append((*identity, float(probability[n]), *takeover, *ends))
     return pd.DataFrame(rows, columns=COLUMNS.split())

@@ -36,7 +36,7 @@ _CELL: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
 #: The stages at which the second to the fourth of them begin.
 _FIRST = (GAMING_STAGES[0], TERMS[0], AFTERWARDS[0])
 #: Where bars begin: a count of 1 must have a length.
-_LEFT = 0.5
+_BAR_START = 0.5
 #: Where the columns beside the bars begin, from 0 to 1.
 _COLUMNS = (0.0, 0.26, 0.80)
 _MARKS = {"more": "▲", "fewer": "▼", "no change": ""}
@@ -45,12 +45,12 @@ _MARKS = {"more": "▲", "fewer": "▼", "no change": ""}
 def figures(results: Results, specs: Specs) -> dict[str, Figure]:
     """Return the funnel, what binds, and, if assumptions were moved, the moves."""
     with house_style():
-        drawn = {"funnel": draw_funnel(results), "binding": draw_binding(results)}
+        pictures = {"funnel": draw_funnel(results), "binding": draw_binding(results)}
         if results.varied:
-            drawn["moves"] = draw_moves(results.varied, results.frames["changes"])
-        for name, figure in drawn.items():
+            pictures["moves"] = draw_moves(results.varied, results.frames["changes"])
+        for name, figure in pictures.items():
             title_of(figure, f"{specs.scenario.name}: {LABELS['titles'][name]}")
-    return drawn
+    return pictures
 
 
 def draw_funnel(results: Results) -> Figure:
@@ -63,7 +63,7 @@ def draw_funnel(results: Results) -> Figure:
     for place, row in enumerate(rows):
         _draw_bar(ax, place, row, agents)
         _write_numbers(beside, place, row, agents)
-    ax.set(xscale="log", xlim=(_LEFT, 1.15 * agents), ylim=(len(rows) - 0.4, -0.6))
+    ax.set(xscale="log", xlim=(_BAR_START, 1.15 * agents), ylim=(len(rows) - 0.4, -0.6))
     ax.set_yticks(range(len(rows)), [stage_name(row["stage"]) for row in rows])
     ax.tick_params(axis="y", length=0, labelcolor="black")
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
@@ -85,10 +85,10 @@ def _draw_bar(ax: Axes, place: int, row: Mapping[str, Any], agents: int) -> None
     count, stage = int(row["count"]), str(row["stage"])
     kind = sum(STAGES.index(stage) >= STAGES.index(first) for first in _FIRST)
     if count:
-        ax.barh(place, count - _LEFT, left=_LEFT, height=0.66, color=_KINDS[kind][0])
+        ax.barh(place, count - _BAR_START, left=_BAR_START, height=0.66, color=_KINDS[kind][0])
     else:
-        high = max(float(row["share_high"]) * agents, 1.05 * _LEFT)
-        ax.plot([_LEFT, high], [place, place], color="black", lw=1.0)
+        high = max(float(row["share_high"]) * agents, 1.05 * _BAR_START)
+        ax.plot([_BAR_START, high], [place, place], color="black", lw=1.0)
         ax.plot([high], [place], **_LIMIT)
     if stage != "all" and row["alone"]:
         ax.plot(row["alone"], place, **_RING, zorder=3)

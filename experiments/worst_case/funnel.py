@@ -203,7 +203,7 @@ def gaming_frame(conditions: Flags, gaming: NDArray[np.int_]) -> pd.DataFrame:
     frame = pd.DataFrame({"condition": list(columns)})
     for index, group in enumerate(GAMING):
         total = int((gaming == index).sum())
-        count = np.array([int(met[gaming == index].sum()) for met in columns.values()])
+        count = np.array([int(flags[gaming == index].sum()) for flags in columns.values()])
         frame[group], frame[f"{group}_of"] = count, total
         frame[f"{group}_share"] = count / total if total else np.nan
         for end, bound in zip(("low", "high"), binomial_interval(count, total), strict=True):

@@ -140,7 +140,7 @@ class VariedFunnel:
 
     @property
     def totals(self) -> dict[str, int]:
-        """How many meet each condition, or several, wherever they drop out."""
+        """Counts of agents that meet each condition, or several, wherever they drop out."""
         rows = self.by_gaming.set_index("condition")
         return {str(name): int(rows.loc[name, list(GAMING)].sum()) for name in rows.index}
 
@@ -150,10 +150,10 @@ def variation_names(names: object) -> tuple[str, ...]:
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list | tuple):
         raise refuse(f"got {names!r}: must be all, or a list of names ([leak, spread])")
-    known = [*VARIATIONS, "all"]
+    allowed = [*VARIATIONS, "all"]
     for name in names:
-        if name not in known:
-            raise refuse(f"got {name!r}: {nearest(str(name), known)}")
+        if name not in allowed:
+            raise refuse(f"got {name!r}: {nearest(str(name), allowed)}")
     return tuple(name for name in VARIATIONS if "all" in names or name in names)
 
 
