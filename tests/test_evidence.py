@@ -112,7 +112,10 @@ def test_cutting_changes_those_who_game_and_nobody_else() -> None:
     xr.testing.assert_identical(never, trained("gaming"))
     assert not contexts_gamed(never, LAB).any()
     assert (never["alignment"] >= 0.5).any()
-    assert not hypotheses(never, LAB, after=PostTraining.default(LAB))["aligned gamer"].any()
+    true = hypotheses(
+        never, LAB, post_training=PostTraining.default(LAB), lacking=2, aligned=0.5, games=0.5
+    )
+    assert not true["aligned gamer"].any()
     full, cut = trained("full"), trained("feedback")
     games = contexts_gamed(full, LAB) > 0
     assert games.any()

@@ -238,6 +238,10 @@ def _message(problem: ErrorDetails) -> str:
             return "must be text (in YAML, words such as yes, no, on and off need quotes)"
         case "greater_than_equal":
             return f"must be {context['ge']} or more"
+        case "greater_than":
+            return f"must be above {context['gt']}"
+        case "less_than":
+            return f"must be below {context['lt']}"
         case "less_than_equal":
             return f"must be {context['le']} or less"
         case "int_type" | "int_from_float" | "int_parsing":
