@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 import sim
-from sim.stability.bifurcation import Bifurcations, bifurcations, bistable, most_moved
+from sim.stability.bifurcation import (
+    Bifurcations,
+    bifurcations,
+    bistable,
+    most_moved,
+    outcomes_at,
+    pieces_of,
+)
 from test_plots import texts
 
 KEY, RATE = "agent.initial.awareness", "gaming_rate.copyright_chat"
@@ -104,6 +111,7 @@ def test_the_figure_labels_folds_and_the_number_of_outcomes(diagram: Bifurcation
         "Two stable outcomes here",
         "Gaming rate in copyright chat",
         "Strength of copyright",
+        *(f"{level:.2f}" for level in outcomes_at(pieces_of(diagram.frame, KEY, RATE), 1.0)),
     ):
         assert text in words
     lines = [line for ax in figure.axes for line in ax.get_lines() if len(line.get_xdata()) > 2]

@@ -14,6 +14,7 @@ import pytest
 import reference
 import sim
 from cases import STATE, Case, flat, random_case, random_state, sampled_case, seeded
+from sim.dynamics.engines import registry
 from sim.dynamics.engines.numpy_engine import Block, NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
@@ -255,3 +256,20 @@ def test_steps_of_numpy_allocate_nothing_of_the_size_of_a_block() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * 1024 * len(case.scenario["contexts"])
+
+
+def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (get_engine().name, get_engine("numpy").name) == ("numba", "numpy")
+    assert get_engine("auto", precision="float32").precision == "float32"
+    refusals = [
+        ({"name": "nump"}, "engine: got 'nump': did you mean 'numpy'"),
+        ({"precision": "float16"}, "precision: got 'float16': did you mean 'float"),
+        ({"name": "numpy", "precision": "float32"}, "precision: got 'float32': engine=numpy has"),
+        ({"name": "numba"}, "engine: numba is not installed; install the extra `fast`"),
+    ]
+    for given, message in refusals:
+        monkeypatch.setattr(registry, "has_numba", lambda given=given: given != {"name": "numba"})
+        with pytest.raises(sim.SpecError) as error:
+            get_engine(**given)
+        assert str(error.value).startswith(message)
+    assert get_engine().name == "numpy"

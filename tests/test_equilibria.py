@@ -51,15 +51,16 @@ def test_frame_repr_and_figure_have_every_equilibrium(anchored: Equilibria) -> N
     assert repr(anchored).startswith(f"<Equilibria: {stable} stable, ")
     figure = anchored.plot()
     words = texts(figure)
-    labels = [label.get_text().lstrip("→ ") for label in figure.axes[0].get_yticklabels()]
-    assert [label.split(",")[0] for label in labels] == list(frame["kind"])
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert [label.lstrip("→ ").split(",")[0] for label in labels] == list(frame["kind"])
+    assert [label.startswith("→") for label in labels].index(True) == anchored.own
     assert {name.replace("_", " ") for name in anchored.points[0].gaming_rate} < set(words)
 
 
 def test_where_only_gates_move_all_corners_are_examined_and_one_attracts() -> None:
     for rule in ("policy_gradient", "replicator"):
         training = {**GATE_ALONE, "update_rule": rule}
-        result = equilibria("copyright", training=training, starts=8)
+        result = equilibria("copyright", training=training, starts=2, steps=5000)
         assert len(result.points) == 2**4
         (stable,) = (p for p in result.points if p.attracts)
         assert stable.share == 1.0
@@ -70,6 +71,13 @@ def test_where_only_gates_move_all_corners_are_examined_and_one_attracts() -> No
         (worst,) = (p for p in result.points if p.kind == "unstable")
         for context, extinct in stable.saturated.items():
             assert worst.saturated[context] != extinct
+
+
+def test_after_few_steps_starts_that_are_not_yet_on_their_way_are_unsettled() -> None:
+    result = equilibria("copyright", training=GATE_ALONE, starts=32, steps=10)
+    (stable,) = (p for p in result.points if p.attracts)
+    assert 0.0 < stable.share < 1.0
+    assert result.unsettled == pytest.approx(1.0 - stable.share)
 
 
 def test_gates_that_reward_does_not_decide_are_neutral() -> None:
@@ -103,8 +111,11 @@ def test_coordinates_are_what_is_free_and_coupled() -> None:
     scenario = one_context(1.0)
     scenario["contexts"]["chat"] |= {"monitor": 0.5, "scratchpad": 1.0}
     training = {"visible_gaming_penalty": 1.0}  # makes opacity matter
-    result = equilibria(scenario, training=training, starts=4, steps=500)
+    result = equilibria(scenario, training=training, starts=1, steps=500)
     assert "capability.opacity" in result.map.names
+    # Gates whose habit is held are no corners, though values may drive them there.
+    result = equilibria("copyright", free=["values", "habit.coding"], starts=16, steps=2000)
+    assert [set(p.saturated) for p in result.points] == [{"coding"}] * 2
     free = ["values.copyright", "habit.copyright_chat"]
     result = equilibria("copyright", training={"anchor": 0.01}, free=free, starts=8)
     assert result.map.names == tuple(free)
@@ -143,7 +154,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "habit": {"free": ["habbit"]},
     "phase": {"phase": 2},
     r"box\.habits.*habit": {"box": {"habits": (0.0, 1.0)}},
-    r"box\.habit: got": {"box": {"habit": (1.0, 0.0)}},
+    r"box\.habit: got \(1": {"box": {"habit": (1.0, 0.0)}},
+    r"box\.habit: got \(-inf": {"box": {"habit": (-np.inf, 0.0)}},
     "estimator": {"training": {"estimator": "sampled"}},
 }
 

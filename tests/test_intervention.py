@@ -81,14 +81,12 @@ def applied(*interventions: dict[str, Any], **oversight: Any) -> tuple[Any, Any]
 REFUSED: list[tuple[Any, str]] = [
     ("gaming", "interventions: got 'gaming': must be a list"),
     ([{"key": "gaming"}], "interventions[0]: say exactly one of set, scale and freeze"),
-    ([{"key": "gaming", "set": 0, "scale": 1}], "interventions[0]: say exactly one of"),
     ([{"key": "gaming", "set": 0.5}], "interventions[0]: gaming is set to 0 (never) or to 1"),
     ([{"key": "gamign", "set": 0}], "interventions[0].key: unknown subject; did you mean 'gaming'"),
     ([{"key": "state.awarness", "freeze": True}], "interventions: 'state.awarness': did you me"),
     ([{"key": "training.steps", "set": 3}], "interventions: 'training.steps': did you mean"),
     ([{"key": "agent.rationality", "freeze": True}], "interventions[0].freeze: only state can"),
     ([{"key": "agent.rationality", "set": -1}], "interventions[0]: agent.rationality: got -1"),
-    ([{"key": "training.leak", "set": 2}], "interventions[0]: training.leak: got 2"),
     (
         [{"key": "scenario.contexts.*.scratchpad", "scale": 2}],
         "interventions[0]: scenario.contexts.ruthless_plan.scratchpad: got 2.0",
@@ -135,21 +133,12 @@ REFUSED: list[tuple[Any, str]] = [
         "interventions[0].stop: oversight comes after training; leave start and stop out",
     ),
     (
-        [{"key": "oversight.control.strength", "freeze": True}],
-        "interventions[0].freeze: only state can be frozen; say set or scale",
-    ),
-    (
         [{"key": "oversight.contrl.strength", "set": 1}],
         "interventions[0].key: oversight.contrl.strength: did you mean 'oversight.control.stren",
     ),
     (
         [{"key": "oversight.control.when_found", "set": 1}],
         "interventions[0].key: oversight.control.when_found: ",
-    ),
-    ([{"key": "deployment.graph", "set": 1}], "interventions[0].key: deployment.graph: "),
-    (
-        [{"key": "oversigt.control.strength", "set": 1}],
-        "interventions[0].key: unknown subject; did you mean 'oversight'",
     ),
 ]
 #: What depends on oversight and deployment is refused when they are known.

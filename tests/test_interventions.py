@@ -109,10 +109,12 @@ def aware(data: xr.Dataset, step: int, info: float) -> None:
 
 @on_both
 def test_gaming_is_off_and_comes_back_as_it_was(engine: str) -> None:
-    done = run({"key": "gaming", "set": 0, "start": 20, "stop": 40}, engine=engine)
+    earlier = {"key": "state.awareness", "freeze": True, "start": 5}
+    off = {"key": "gaming", "set": 0, "start": 20, "stop": 40}
+    done = run(earlier, off, engine=engine)
     assert (during(done.gaming_rate) == 0).all()
     assert (done.gaming_rate.sel(step=[19, 40]) > 0).all()
-    before = run(engine=engine).habit.sel(step=20)
+    before = run(earlier, engine=engine).habit.sel(step=20)
     np.testing.assert_array_equal(done.habit.sel(step=40), before)
 
 

@@ -13,7 +13,7 @@ import reference
 import sim
 from cases import random_case, seeded
 from sim.abm.training_model import TrainingWorld
-from sim.dynamics import loop, selection
+from sim.dynamics import selection
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import train
 from sim.dynamics.program import Program
@@ -93,22 +93,6 @@ def test_training_goes_on_from_what_selection_left(estimator: str, engine: str) 
     cohort.advance(30, 35)
     np.testing.assert_array_equal(found[3].theta, cohort.theta())
     np.testing.assert_array_equal(found[3].program.ancestor, program.ancestor)
-
-
-def test_how_often_is_recorded_and_reported_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    often = sim.simulate(**settings(record_every=1))
-    monkeypatch.setattr(loop, "STRIDE", 60)  # three steps of 20 agents
-    done: list[float] = []
-    seldom = sim.simulate(**settings(record_every=12), progress=done.append)
-    assert seldom.data["step"].values.tolist() == [0, 12, 24, 35]
-    assert done == sorted(done)
-    assert done[-1] == pytest.approx(1.0)
-    assert len(done) >= 12
-    assert seldom.data.drop_vars("onset").equals(
-        often.data.drop_vars("onset").sel(step=seldom.data["step"])
-    )
 
 
 # ------------------------------------------------------------------------------------------- who

@@ -12,7 +12,7 @@ from sim.dynamics import loop
 FEW: dict[str, Any] = {
     "agent": {"spread": {"initial": {"values": 0.3, "habit": 0.5}}},
     "agents": 3,
-    "training": {"steps": 60},
+    "training": {"steps": 60, "selection": {"every": 10, "mutation": 0.1}},
 }
 
 
@@ -48,6 +48,6 @@ def test_progress_is_reported_to_a_function_or_as_a_bar(
 
 
 def test_a_run_that_diverges_says_what_helps() -> None:
-    training = {"steps": 60, "learning_rate": {"values": 1e300}}
+    training = FEW["training"] | {"learning_rate": {"values": 1e300}}
     with pytest.raises(sim.DivergenceError, match=r"^agent \d: values\.\w+ grew out of all bounds"):
         sim.simulate("pipeline", **FEW | {"training": training})

@@ -32,7 +32,7 @@ _PERCENT = mpl.ticker.PercentFormatter(1.0, decimals=0)
 _NOTE: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7.5}
 _AT_LINE: dict[str, Any] = {**_NOTE, "xycoords": ("axes fraction", "data"), "ha": "right"}
 #: Lines of the boundary where the value is kept, where it keeps its sign, and of its range.
-_KEPT: dict[str, Any] = {"color": "black", "lw": 2.0}
+_BOUNDARY: dict[str, Any] = {"color": "black", "lw": 2.0}
 _SAME_SIGN: dict[str, Any] = {"color": "black", "lw": 1.2, "ls": (0, (4, 2))}
 _RANGE: dict[str, Any] = {"color": "black", "lw": 0.7, "ls": ":"}
 
@@ -47,8 +47,8 @@ def figures(results: Results, specs: Specs, settings: Settings) -> dict[str, Fig
 def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
     """Draw gaming rate and habit by spread, and thresholds of spread by similarity."""
     roles, points = results.roles, results.tables["reach"]
-    others = [colour for colour in COLOURS if colour != "#000000"]
-    colours = {name: others[i % len(others)] for i, name in enumerate(roles.not_paying)}
+    palette = [colour for colour in COLOURS if colour != "#000000"]
+    colours = {name: palette[i % len(palette)] for i, name in enumerate(roles.not_paying)}
     colours |= dict.fromkeys(roles.paying, "#000000")
     points = points[(points["similarity"] == 1.0) & (points["steps"] == points["steps"].min())]
     points = points.assign(gap=points["habit"] - points["needed"]).sort_values("spread")
@@ -152,7 +152,7 @@ def draw_competition(results: Results, specs: Specs, share: float) -> Figure:
         ax.pcolormesh(*mesh, cmap=colours, norm=norm, shading="nearest")
         ax.plot(edge["low"], edge["ratio"], **_RANGE)
         ax.plot(edge["high"], edge["ratio"], **_RANGE)
-        ax.plot(edge["awareness"], edge["ratio"], **_KEPT)
+        ax.plot(edge["awareness"], edge["ratio"], **_BOUNDARY)
         ax.plot(reversal["awareness"], reversal["ratio"], **_SAME_SIGN)
         configured = getattr(rates, name) / rates.values
         ax.axhline(configured, color=MUTED, lw=0.7, ls=":")
@@ -176,7 +176,7 @@ def draw_competition(results: Results, specs: Specs, share: float) -> Figure:
         Patch(facecolor=_OUTCOME_COLOURS[i], label=labels[i]) for i in sorted(present)
     ]
     handles += [
-        Line2D([], [], label=at_share, **_KEPT),
+        Line2D([], [], label=at_share, **_BOUNDARY),
         Line2D([], [], label=at_zero, **_SAME_SIGN),
     ]
     figure.legend(handles=handles, loc="outside right upper", frameon=False, labelspacing=0.9)

@@ -95,11 +95,13 @@ def boundary_slope(log_ratio: ArrayLike, edges: ArrayLike) -> dict[str, float] |
     None if fewer than half of the seeds have a boundary in three rows.
     """
     x, y = np.asarray(log_ratio, np.float64), np.asarray(edges, np.float64)
-    known = np.isfinite(y)
-    enough = known.sum(axis=0) >= 3
+    is_finite = np.isfinite(y)
+    enough = is_finite.sum(axis=0) >= 3
     if not len(enough) or enough.mean() < 0.5:
         return None
-    slopes = np.array([_slope(x[known[:, i]], y[known[:, i], i]) for i in np.flatnonzero(enough)])
+    slopes = np.array(
+        [_slope(x[is_finite[:, i]], y[is_finite[:, i], i]) for i in np.flatnonzero(enough)]
+    )
     shares, _ = uniform_pair(
         seed=0,
         stream="spread.bootstrap",

@@ -31,7 +31,7 @@ def measure(study: StudyDesign, plan: Plan, sweep: Sweep) -> pd.DataFrame:
     frame, share = sound_runs(sweep), study.settings.share
     ends = end_states(study, plan, frame)
     curves = _curves(sweep, study.roles, ends["start"].to_numpy())
-    lost = ends["strength"] < share
+    is_lost = ends["strength"] < share
     return pd.DataFrame(
         {
             "rule": frame[RULE_KEY],
@@ -41,10 +41,10 @@ def measure(study: StudyDesign, plan: Plan, sweep: Sweep) -> pd.DataFrame:
             "awareness": frame[AWARENESS_KEY],
             "seed": frame["seed"],
             **ends[["strength", "gaming_rate", "habit", "incentive", "pull"]],
-            "lost": lost,
+            "lost": is_lost,
             "reversed": ends["strength"] < 0.0,
             **follow_gaming(*curves, share=share),
-            "outlived": lost & (ends["gaming_rate"] >= GAMED),
+            "outlived": is_lost & (ends["gaming_rate"] >= GAMED),
         }
     )
 
@@ -63,9 +63,11 @@ def follow_gaming(
         `stopped`, whether that ended.
     """
     t = np.asarray(steps, np.float64)
-    lost = np.asarray(strength, np.float64) < share
+    is_lost = np.asarray(strength, np.float64) < share
     gamed = np.asarray(gaming_rate, np.float64) >= GAMED
-    fallen = np.logical_and.accumulate(lost[:, ::-1], axis=1)[:, ::-1]  # lost from here to the end
+    fallen = np.logical_and.accumulate(is_lost[:, ::-1], axis=1)[
+        :, ::-1
+    ]  # lost from here to the end
     falls = fallen.any(axis=1)
     first = fallen.argmax(axis=1)
     breaks = ~gamed & (np.arange(len(t)) >= first[:, None])
@@ -121,8 +123,8 @@ def summarise_rules(runs: pd.DataFrame) -> pd.DataFrame:
         gamed = group[group["gamed_then"]]
         times, shares = survival(gamed["after"], gamed["stopped"])
         is_habit = outliving["incentive"] <= 0.0
-        these, others = outliving[is_habit], outliving[~is_habit]
-        cause = "by habit" if len(these) > len(others) else "by incentive"
+        habitual, motivated = outliving[is_habit], outliving[~is_habit]
+        cause = "by habit" if len(habitual) > len(motivated) else "by incentive"
         rows.append(
             {
                 "rule": rule,
@@ -131,11 +133,11 @@ def summarise_rules(runs: pd.DataFrame) -> pd.DataFrame:
                 "gamed_then": len(gamed),
                 "outlived": len(outliving),
                 "reversed": int(outliving["reversed"].sum()),
-                "by_habit": len(these),
-                "habit_of_these": these["habit"].median(),
-                "pull_of_these": these["pull"].median(),
-                "strength_of_the_others": others["strength"].median(),
-                "pull_of_the_others": others["pull"].median(),
+                "by_habit": len(habitual),
+                "habit_of_these": habitual["habit"].median(),
+                "pull_of_these": habitual["pull"].median(),
+                "strength_of_the_others": motivated["strength"].median(),
+                "pull_of_the_others": motivated["pull"].median(),
                 "longest": gamed["after"].max(),
                 "last_stop": times[-1] if len(times) > 1 else np.nan,
                 "survives": shares[-1] if len(gamed) else np.nan,

@@ -141,12 +141,12 @@ class StudyDesign:
         choices: Mapping[str, Any] | None = None,
     ) -> Part:
         choices = choices or {}
-        changed = apply_overrides(specs or self.specs, choices)
+        varied_specs = apply_overrides(specs or self.specs, choices)
         return Part(
-            specs=with_first_point(changed, design),
+            specs=with_first_point(varied_specs, design),
             design=design,
             seeds=tuple(range(self.settings.seeds)),
-            record_every=max(1, changed.training.steps // records),
+            record_every=max(1, varied_specs.training.steps // records),
             choices=choices,
         )
 
@@ -177,6 +177,6 @@ def outcomes(strength: ArrayLike, gaming_rate: ArrayLike, *, share: float) -> ND
 
     The value, in units of its start, is kept from `share` on; gaming counts from `GAMED` on.
     """
-    lost = np.asarray(strength, np.float64) < share
+    is_lost = np.asarray(strength, np.float64) < share
     gaming = np.asarray(gaming_rate, np.float64) >= GAMED
-    return np.asarray(2 * lost + ~gaming, np.intp)
+    return np.asarray(2 * is_lost + ~gaming, np.intp)

@@ -113,6 +113,7 @@ def summarise_cases(
         full = similar[similar["spread"] == similar["spread"].max()]
         without = similar[similar["spread"] == similar["spread"].min()]
         paying = full.loc[roles.contested]
+        log_odds = float(paying["habit"] + paying["pull"])
         of_case = edges[edges[names].eq(list(case)).all(axis=1)].sort_values("similarity")
         for context in roles.not_paying:
             edge = of_case[of_case["context"] == context]
@@ -132,7 +133,7 @@ def summarise_cases(
                 "regime_without": without.loc[context, "regime"],
                 "paying_gaming_rate": paying["gaming_rate"],
                 "paying_habit": paying["habit"],
-                "paying_decision": _logistic(float(paying["habit"] + paying["pull"])),
+                "paying_decision": 0.5 * (1.0 + math.tanh(0.5 * log_odds)),
             }
             rows.append(dict(zip(names, case, strict=True)) | row)
     return pd.DataFrame(rows)
@@ -149,7 +150,3 @@ def _logit(p: ArrayLike) -> Array:
     share = np.asarray(p, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.log(share) - np.log1p(-share))
-
-
-def _logistic(x: float) -> float:
-    return 0.5 * (1.0 + math.tanh(0.5 * x))

@@ -23,14 +23,8 @@ METHODS = {"reach": spillover, "race": learning_rate_competition, "outlive": per
 #: The tables that the terminal shows, and that the summary has.
 SHOWN = {
     "runs": ("part", "runs", "resumed", "failed"),
-    "spillover": (
-        *("rule", "steps", "faster", "context"),
-        *("gaming_rate", "habit", "needed", "threshold", "verdict"),
-    ),
-    "learning_rate_competition": (
-        *("moved", "motive_credit", "boundary_low", "boundary_high"),
-        *("slope_upper", "slope_upper_low", "slope_upper_high", "verdict"),
-    ),
+    "spillover": ("rule", "steps", "faster", "context", "threshold", "verdict"),
+    "learning_rate_competition": ("moved", "motive_credit", "slope_upper", "verdict"),
     "persistence": ("rule", "lost", "outlived", "reversed", "by_habit", "survives", "verdict"),
 }
 

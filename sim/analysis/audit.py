@@ -94,10 +94,9 @@ def audit(
 ) -> AuditResult:
     """Audit agents at the end of training, and retrain those whose findings lead to it.
 
-    Interventions of the run on oversight act on the argument, or on the defaults; those on training
-    have ended. The provenance of `final` keeps them, so that functions of `final` apply them to
-    oversight, once. Draws are functions of the seed, the step of oversight, the round and the
-    agent's number (the coordinate `agent`), and so independent of other agents.
+    Interventions of the run on oversight act on the argument, or on the defaults. The provenance of
+    `final` keeps them, so that functions of `final` apply them, too. Draws are functions of the
+    seed, the step of oversight, the round and the agent's number (the coordinate `agent`).
 
     Args:
         result: A run.
@@ -155,7 +154,7 @@ def audit(
 
 
 class _Findings(NamedTuple):
-    """Findings [agent, finder], and by context whether an inspected answer looked bad [agent]."""
+    """Findings [agent, finder], and whether an inspected answer looked bad [agent], by context."""
 
     findings: Flags
     bad_answers: dict[str, Flags]
@@ -188,9 +187,6 @@ def _draw_findings(
     return _Findings(findings, bad_answers)
 
 
-# ------------------------------------------------------------------------------------- retraining
-
-
 class Subjects(NamedTuple):
     """Subjects of retraining: contexts by their number [agent, C], and the monitor [agent]."""
 
@@ -205,13 +201,13 @@ class Subjects(NamedTuple):
         scenario: Scenario,
         retrained: Flags,
     ) -> Subjects:
-        """Return the subjects of the agents that are to be retrained.
+        """Return the subjects of the agents that are to be `retrained` [agent].
 
         Args:
             findings: Of each agent [agent], by step of oversight that leads to retraining.
             bad_answers: By context, whether an inspected answer looked bad [agent].
             scenario: Has the contexts.
-            retrained: Whether each agent is to be retrained [agent].
+            retrained: Flags of these agents.
         """
         contexts = np.zeros((len(retrained), len(scenario.contexts)), dtype=bool)
         monitored = np.zeros(len(retrained), dtype=bool)

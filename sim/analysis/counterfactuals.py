@@ -48,8 +48,6 @@ MOMENT_VARIABLES = (
     "opacity_share",
 )
 
-# ----------------------------------------------------------------------------------------- worlds
-
 
 def worlds_plan(
     worlds: Mapping[str, Specs],
@@ -161,9 +159,6 @@ def initial_values(part: Part) -> Array:
     return start
 
 
-# --------------------------------------------------------------------------------------- outcomes
-
-
 def moment_of(frame: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
     """Return the end of training of a sweep's runs of one agent each, as one moment of agents.
 
@@ -195,31 +190,6 @@ def moment_of(frame: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
 
 def _numbers(frame: pd.DataFrame, columns: Sequence[str]) -> Array:
     return np.asarray(frame[list(columns)].to_numpy(np.float64))
-
-
-def outcome_names(scenario: Scenario) -> tuple[str, ...]:
-    """Return the names of the outcomes of a scenario's agents, in order."""
-    return (
-        "kept",
-        *(f"strength.{value}" for value in contested_values(scenario)),
-        "value_drift",
-        "alignment",
-        "awareness",
-        "log_horizon",
-        "log_competence",
-        *(f"capability.{name}" for name in CAPABILITIES),
-        "gaming_rate",
-        "reach",
-        "opacity_share",
-        "consistency",
-        "behaviour_shift",
-        "slip_deployed",
-        *(f"met.{term}" for term in TERMS),
-        "terms_met",
-        "worst_case",
-        "success",
-        "attempts",
-    )
 
 
 def contested_values(scenario: Scenario) -> tuple[str, ...]:
@@ -263,20 +233,22 @@ def outcomes(
     np.divide((values * first).sum(axis=1), norm, out=goal_kept, where=norm > 0.0)
     slip = state["slip"].sel(context=deployed).values
     strength = values * np.sign(first)
-    contested = contested_values(scenario)
+    contested, capabilities = contested_values(scenario), state["capabilities"]
     columns: dict[str, ArrayLike] = {
         "kept": goal_kept,
         **{
-            f"strength.{value}": strength[:, i]
-            for i, value in enumerate(scenario.values)
-            if value in contested
+            f"strength.{v}": strength[:, i] for i, v in enumerate(scenario.values) if v in contested
         },
+        "value_drift": state["value_drift"].values,
+        "alignment": state["alignment"].values,
         "awareness": state["awareness_logit"].values,
-        **{
-            f"capability.{name}": state["capabilities"].sel(capability=name).values
-            for name in CAPABILITIES
-        },
+        "log_horizon": state["log_horizon"].values,
+        "log_competence": state["log_competence"].values,
+        **{f"capability.{k}": capabilities.sel(capability=k).values for k in CAPABILITIES},
         "gaming_rate": state["gaming_rate"].sel(context=training).values.mean(axis=1),
+        "reach": state["reach"].values,
+        "opacity_share": state["opacity_share"].values,
+        "consistency": state["consistency"].values,
         "behaviour_shift": number.sel(term="behaviour_shift").values,
         "slip_deployed": slip.mean(axis=1) if deployed else np.full(len(first), np.nan),
         **{f"met.{term}": is_met.sel(term=term).values.astype(float) for term in TERMS},
@@ -285,12 +257,7 @@ def outcomes(
         "success": case["success"].values,
         "attempts": case["attempts"].values.astype(float),
     }
-    names = outcome_names(scenario)
-    columns |= {name: state[name].values for name in names if name not in columns}
-    return pd.DataFrame(columns)[list(names)]
-
-
-# ------------------------------------------------------------------------------------ differences
+    return pd.DataFrame(columns)
 
 
 def paired_difference(

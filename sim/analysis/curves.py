@@ -41,7 +41,7 @@ class SweepTables(Protocol):
 
 @dataclass(frozen=True)
 class CurveChoice:
-    """Which curves of a sweep are drawn.
+    """A choice of the curves of a sweep that are drawn.
 
     Attributes:
         variables: Columns or variables; empty for the contexts in which most is gamed.

@@ -66,11 +66,7 @@ class ObservationThresholds:
     def read(
         cls, thresholds: ObservationThresholds | Mapping[str, object] | None, scenario: Scenario
     ) -> ObservationThresholds:
-        """Return thresholds from a mapping by name; the defaults if None.
-
-        Raises:
-            SpecError: A key that does not exist, a number that is not allowed, or no such context.
-        """
+        """Return thresholds from a mapping by name, checked; the defaults if None."""
         if not isinstance(thresholds, ObservationThresholds):
             if thresholds is not None and not isinstance(thresholds, Mapping):
                 raise SpecError(

@@ -134,7 +134,7 @@ def regimes(result: Result, *, rules: Rules | None = None) -> xr.Dataset:
     """Return the regime of each agent of a run.
 
     Args:
-        result: A run; if it has fewer records than the window, all of them are used.
+        result: A run; of fewer records than the window, all are used.
         rules: Thresholds and windows.
 
     Returns:
@@ -208,11 +208,7 @@ def sweep_regimes(sweep: Sweep, *, rules: Rules | None = None) -> pd.DataFrame:
 
 
 def check_as_recorded(rules: Rules) -> None:
-    """Refuse rules whose onset or windows are not those of a sweep's record.
-
-    Raises:
-        SpecError: They are others.
-    """
+    """Raise a `SpecError` for rules whose onset or windows are not those of a sweep's record."""
     if (rules.window, rules.onset, rules.onset_window) != (LAST, GAMED, WINDOW):
         raise SpecError(
             f"rules: a sweep keeps the last {LAST} records, and onsets at {GAMED:g} over {WINDOW}; "

@@ -251,13 +251,10 @@ def convergence(
         first = sample.select_blocks(np.arange(sample.blocks) < blocks)
         in_part = {name: outcome[: len(first.shares)] for name, outcome in outcomes.items()}
         frames.append(analyse(first, in_part, seed=seed, progress=report).frame)
-    table = pd.concat([*frames, indices.frame], ignore_index=True)
-    table = table[table["index"] == MAIN[sample.method]].reset_index(drop=True)
-    place = ["outcome", "input"]
+    every = [f[f["index"] == MAIN[sample.method]] for f in (*frames, indices.frame)]
+    table, place = pd.concat(every, ignore_index=True), ["outcome", "input"]
     if frames:
-        half = frames[-1][frames[-1]["index"] == MAIN[sample.method]]
-        last = indices.frame[indices.frame["index"] == MAIN[sample.method]]
-        both = last.merge(half, on=place, suffixes=("", "_half"))
+        both = every[-1].merge(every[-2], on=place, suffixes=("", "_half"))
         inside = (both["value"] >= both["low_half"]) & (both["value"] <= both["high_half"])
         table = table.merge(both[place].assign(settled=inside), on=place, how="left")
     return table
@@ -310,29 +307,17 @@ def _estimate_morris(
         np.ma.filled(np.ma.asarray(estimates[key], np.float64), np.nan)
         for key in ("mu_star", "mu", "sigma", "mu_star_conf")
     )
-    none = np.full(len(size), np.nan)
-    limit = WIDE["morris"] * float(size.max())
-    frames = [
-        _index_frame(sample.names, "mu_star", size, half, limit),
-        _index_frame(sample.names, "mu", sign, none, limit),
-        _index_frame(sample.names, "sigma", sigma, none, limit),
-    ]
+    none, limit = np.full(len(size), np.nan), WIDE["morris"] * float(size.max())
+    rows = (("mu_star", size, half), ("mu", sign, none), ("sigma", sigma, none))
+    frames = [_index_frame(sample.names, index, x, width, limit) for index, x, width in rows]
     return pd.concat(frames, ignore_index=True), None
 
 
 def _index_frame(
     names: Sequence[str], index: str, value: Array, half: Array, limit: float
 ) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "input": list(names),
-            "index": index,
-            "value": value,
-            "low": value - half,
-            "high": value + half,
-            "wide": half > limit,
-        }
-    )
+    interval = {"low": value - half, "high": value + half, "wide": half > limit}
+    return pd.DataFrame({"input": list(names), "index": index, "value": value, **interval})
 
 
 def _state(by_block: Array) -> State:

@@ -97,13 +97,7 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class PostTraining:
-    """Oversight, deployment and the thresholds of the worst case.
-
-    Attributes:
-        oversight: What stands in the way of a takeover.
-        deployment: What a takeover needs.
-        thresholds: Of the worst case.
-    """
+    """Oversight, deployment, and the thresholds of the worst case."""
 
     oversight: Oversight
     deployment: Deployment
@@ -111,11 +105,7 @@ class PostTraining:
 
     @classmethod
     def default(cls, scenario: Scenario) -> PostTraining:
-        """Return the defaults of all three.
-
-        Raises:
-            SpecError: They do not fit the scenario.
-        """
+        """Return the defaults of all three; a `SpecError` if they do not fit the scenario."""
         return cls(
             oversight=read_oversight(None, scenario),
             deployment=read_deployment(None, scenario),

@@ -36,19 +36,19 @@ _AGENT = ("step", "agent")
 _CONTEXT = (*_AGENT, "context")
 _RESPONSE = (*_CONTEXT, "response")
 
+_P = "probability"
+
 #: Recorded at every recorded step t: the state θ_t, and what agents in that state think and do.
 VARIABLES: dict[str, Variable] = {
-    "gaming_rate": Variable(_CONTEXT, "g: chance of gaming (3.6)", "probability"),
-    "awareness": Variable(_CONTEXT, "a: chance that training comes to mind (3.3)", "probability"),
-    "belief": Variable(_CONTEXT, "b: belief that this input is trained on (3.3)", "probability"),
+    "gaming_rate": Variable(_CONTEXT, "g: chance of gaming (3.6)", _P),
+    "awareness": Variable(_CONTEXT, "a: chance that training comes to mind (3.3)", _P),
+    "belief": Variable(_CONTEXT, "b: belief that this input is trained on (3.3)", _P),
     "stake": Variable(_CONTEXT, "how fast training here would erode the values (3.4)"),
     "incentive": Variable(_CONTEXT, "I: what gaming is worth to the agent (3.5)"),
-    "decision": Variable(
-        _CONTEXT, "d: chance of gaming once training is in mind (3.6)", "probability"
-    ),
-    "policy": Variable(_RESPONSE, "π: chance of each response (3.7)", "probability"),
-    "value_policy": Variable(_RESPONSE, "π^v: the answer its values give (3.1)", "probability"),
-    "gaming_policy": Variable(_RESPONSE, "π^r: the answer that gaming gives (3.2)", "probability"),
+    "decision": Variable(_CONTEXT, "d: chance of gaming once training is in mind (3.6)", _P),
+    "policy": Variable(_RESPONSE, "π: chance of each response (3.7)", _P),
+    "value_policy": Variable(_RESPONSE, "π^v: the answer its values give (3.1)", _P),
+    "gaming_policy": Variable(_RESPONSE, "π^r: the answer that gaming gives (3.2)", _P),
     "reward": Variable(
         _CONTEXT, "B: expected reward, less the penalty for visible gaming (4)", "reward"
     ),
@@ -64,26 +64,24 @@ VARIABLES: dict[str, Variable] = {
     "log_competence": Variable(_AGENT, "ς: logarithm of the competence (2)"),
     "competence": Variable(_AGENT, "exp ς: precision with which gaming hits the objective (2)"),
     "capability_logits": Variable((*_AGENT, "capability"), "q (2)", "logit"),
-    "capabilities": Variable((*_AGENT, "capability"), "k = σ(q) (2)", "probability"),
+    "capabilities": Variable((*_AGENT, "capability"), "k = σ(q) (2)", _P),
     "ancestor": Variable(
         _AGENT, "the agent of the start that this one descends from, by selection (4)", "agent"
     ),
     "reach": Variable(_AGENT, "share of training contexts with g >= 0.5 (5)", "share"),
     "reach_weighted": Variable(_AGENT, "the same share by the weight of contexts (5)", "share"),
     "consistency": Variable(
-        _AGENT,
-        "least chance, before deployment, of the response that looks best (5)",
-        "probability",
+        _AGENT, "least chance, before deployment, of the response that looks best (5)", _P
     ),
-    "slip": Variable(_CONTEXT, "chance of a response that does not look best (6)", "probability"),
+    "slip": Variable(_CONTEXT, "chance of a response that does not look best (6)", _P),
     "temptation": Variable(
         _CONTEXT, "what the best subversive response is worth to it over looking good (6)"
     ),
     "compliance_gap": Variable(
-        _CONTEXT, "chance of the rewarded response here minus in the twin (5)", "probability"
+        _CONTEXT, "chance of the rewarded response here minus in the twin (5)", _P
     ),
     "behaviour_shift": Variable(
-        _CONTEXT, "total variation between the policy here and in the twin (5)", "probability"
+        _CONTEXT, "total variation between the policy here and in the twin (5)", _P
     ),
     "opacity_share": Variable(_AGENT, "share of gaming that no scratchpad shows (5)", "share"),
     "motive": Variable(
