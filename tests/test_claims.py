@@ -35,7 +35,7 @@ from experiments.footnote4.cases import CASES
 from experiments.footnote4.partial_gaming import try_cases
 from sim.analysis.worst_case import TERMS
 from sim.specs.errors import SpecError
-from sim.specs.library import config_root, read_yaml
+from sim.specs.library import read_yaml
 from test_configs import POST, unquoted
 
 FOLDER = claims_folder()
@@ -80,7 +80,7 @@ def test_in_our_own_words_nothing_is_called_by_the_word_with_two_senses(name: st
 
 
 def test_a_range_is_that_of_the_sensitivity_study_and_the_same_in_every_claim() -> None:
-    wide = read_yaml(config_root() / "sensitivity.yaml")["assumptions"]
+    wide = read_yaml(FOLDER.parents[1] / "sensitivity" / "config.yaml")["assumptions"]
     seen: dict[str, tuple[object, ...]] = {}
     for claim in CLAIMS.values():
         for key, ends in claim.region.ranges.items():
