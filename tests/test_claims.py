@@ -80,7 +80,7 @@ def test_in_our_own_words_nothing_is_called_by_the_word_with_two_senses(name: st
 
 
 def test_a_range_is_that_of_the_sensitivity_study_and_the_same_in_every_claim() -> None:
-    wide = read_yaml(claims_folder().parents[1] / "sensitivity/config.yaml")["assumptions"]
+    wide = read_yaml(FOLDER.parents[1] / "sensitivity" / "config.yaml")["assumptions"]
     seen: dict[str, tuple[object, ...]] = {}
     for claim in CLAIMS.values():
         for key, ends in claim.region.ranges.items():
@@ -336,7 +336,7 @@ def test_other_readings_are_judged_on_the_same_runs() -> None:
     )
     measured = Measured(pd.DataFrame({"a": range(4)}), quantities, 4)
     result = ClaimResult(claim, measured, judge(claim, measured))
-    assert (result.judged.applies_count, result.judged.share) == (2, 0.5)
+    assert (result.judgement.applies_count, result.judgement.share) == (2, 0.5)
     (_, often), (_, always) = judge_readings(claim, measured)
     assert (often.applies_count, often.kind) == (1, "holds")
     assert always.kind == "untried"
@@ -350,10 +350,10 @@ def test_other_readings_are_judged_on_the_same_runs() -> None:
 @pytest.mark.parametrize("name", [n for n in CLAIMS if CLAIMS[n].measure.study is None])
 def test_a_claim_is_run_and_drawn(name: str) -> None:
     result = run_claim(CLAIMS[name], LEAST)
-    assert len(result.frame()) == len(result.measured.axes) == result.judged.points
+    assert len(result.frame()) == len(result.measured.axes) == result.judgement.points
     assert set(map_axes(result)) - {None} <= {*result.claim.axes}
     title = figure_title(result)
-    assert title.startswith(f"{result.claim.title}: {result.judged.kind}")
+    assert title.startswith(f"{result.claim.title}: {result.judgement.kind}")
     assert title.endswith(result.rule)
     assert len(claim_figure(result).axes) == len(result.claim.test) + 1
 
@@ -377,7 +377,7 @@ def at(name: str, **assumptions: float) -> ClaimResult:
     ],
 )
 def test_assumptions_turn_a_verdict(name: str, assumptions: dict[str, float], kind: str) -> None:
-    assert at(name, **assumptions).judged.kind == kind
+    assert at(name, **assumptions).judgement.kind == kind
 
 
 def test_gaming_where_nothing_is_at_stake_turns_example_1_round() -> None:
@@ -386,16 +386,16 @@ def test_gaming_where_nothing_is_at_stake_turns_example_1_round() -> None:
     everywhere = claim.replace(
         measure={**claim.measure.model_dump(), "settings": {"agent.initial.habit": 8}}
     )
-    assert run_claim(claim, SMALL).judged.kind == "holds"
-    assert run_claim(everywhere, SMALL).judged.kind != "holds"
+    assert run_claim(claim, SMALL).judgement.kind == "holds"
+    assert run_claim(everywhere, SMALL).judgement.kind != "holds"
 
 
 def test_a_looser_threshold_turns_a_verdict_round() -> None:
     claim = CLAIMS["difference1"]
     run_options = RunOptions(size=0.05)
-    assert run_claim(claim, run_options).judged.kind in ("depends", "holds")
+    assert run_claim(claim, run_options).judgement.kind in ("depends", "holds")
     strict = claim.replace(test=[{"quantity": "consistency", "below": 0.0}])
-    assert run_claim(strict, run_options).judged.kind == "fails"
+    assert run_claim(strict, run_options).judgement.kind == "fails"
 
 
 def small_footnote4(steps: int, **region: object) -> Claim:
@@ -418,7 +418,7 @@ def test_footnote_4_depends_on_the_anchor(monkeypatch: pytest.MonkeyPatch) -> No
         figure = beside_figure(result)
         assert figure is not None
         assert any("anchor 0.1" in ax.get_title(loc="left") for ax in figure.axes)
-        return result.judged.kind
+        return result.judgement.kind
 
     assert (kind(0.0), kind(0.1)) == ("holds", "fails")
 
@@ -431,12 +431,15 @@ def test_a_grid_is_judged_without_chance() -> None:
     free[:7] = False
     names = claim.measure.quantities
     quantities = pd.DataFrame({name: np.where(free, 0.0, 1.0) for name in names})
-    judged = judge(claim, Measured(axes, quantities, 1))
-    assert judged.low == judged.high == judged.share == free.mean()
-    assert judged.rule is not None
-    where = judged.rule.where(axes)
-    assert (judged.rule.inside, judged.rule.outside) == (free[where].mean(), free[~where].mean())
-    assert judged.rule.judged_on == len(axes) == 120
+    judgement = judge(claim, Measured(axes, quantities, 1))
+    assert judgement.low == judgement.high == judgement.share == free.mean()
+    assert judgement.rule is not None
+    where = judgement.rule.mask(axes)
+    assert (judgement.rule.inside, judgement.rule.outside) == (
+        free[where].mean(),
+        free[~where].mean(),
+    )
+    assert judgement.rule.judged_on == len(axes) == 120
 
 
 def test_a_table_that_was_made_is_not_made_again(tmp_path: Path) -> None:
@@ -487,7 +490,7 @@ def test_populations_make_the_funnel_and_the_ratio() -> None:
     region = {"choices": {"prior": ["capable"]}, "grid": {"training.leak": [0.0, 0.3]}}
     small = claim.replace(region=region, plot={"x": "training.leak"})
     result = run_claim(small, RunOptions(size=0.125))
-    assert result.judged.kind == "holds"
+    assert result.judgement.kind == "holds"
     population = result.measured.beside["funnels"]["capable"]
     funnel = population.stages
     assert (np.diff(funnel["count"]) <= 0).all()
@@ -502,7 +505,7 @@ def test_populations_make_the_funnel_and_the_ratio() -> None:
     somewhere = max(games for games, _ in population.contexts.values())
     assert population.everywhere[0] <= somewhere <= funnel["count"].iat[1]
     strict = small.replace(test=[{"quantity": "at_most", "below": 0.0001}])
-    assert run_claim(strict, RunOptions(size=0.125)).judged.kind == "fails"
+    assert run_claim(strict, RunOptions(size=0.125)).judgement.kind == "fails"
 
 
 def population(

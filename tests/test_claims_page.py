@@ -139,7 +139,7 @@ def test_text_is_escaped(results: Results) -> None:
     first = results.claims[0]
     claim = first.claim.replace(title='<b>&"', says="</script><i>", why="")
     changed = Results(
-        [ClaimResult(claim, first.measured, first.judged)], results.scenarios, results.regimes
+        [ClaimResult(claim, first.measured, first.judgement)], results.scenarios, results.regimes
     )
     page = render_page(changed, OPTIONS)
     assert "<b>" not in page
@@ -152,22 +152,22 @@ def test_text_is_escaped(results: Results) -> None:
 def test_every_claim_has_its_verdict(page: str, results: Results) -> None:
     navigation = page[page.index("<nav") : page.index("</nav>")]
     for result in results.claims:
-        judged, name = result.judged, result.claim.name
+        judgement, name = result.judgement, result.claim.name
         text = section(page, name)
-        assert f'<div class="verdict {judged.kind}">' in page
+        assert f'<div class="verdict {judgement.kind}">' in page
         assert f"python experiments/claims only={name} size=0.002" in text
         start = navigation.index(f'<a href="#{name}">')
         row = navigation[start : navigation.index("</tr>", start)]
-        assert f'class="badge {judged.kind}"' in row
+        assert f'class="badge {judgement.kind}"' in row
         assert short_passage(result.claim.passage) in row
         for condition in result.conditions():
             assert f"{condition['says']} {condition['met']:,} of {condition['points']:,}" in text
-        if judged.kind != "untried":
-            share = format_share(judged.share)
-            assert f"{share} of {judged.applies_count:,}" in row.replace("\u00a0", " ")
-            assert f'style="width:{100 * judged.share:.1f}%"' in row
-            counts = f"{judged.true_count:,} {judged.applies_count:,} {judged.points:,} {share}"
-            assert f"{judged.kind} {counts}" in text
+        if judgement.kind != "untried":
+            share = format_share(judgement.share)
+            assert f"{share} of {judgement.applies_count:,}" in row.replace("\u00a0", " ")
+            assert f'style="width:{100 * judgement.share:.1f}%"' in row
+            counts = f"{judgement.true_count:,} {judgement.applies_count:,}"
+            assert f"{judgement.kind} {counts} {judgement.points:,} {share}" in text
 
 
 def test_levels_and_populations_are_counted(page: str, results: Results) -> None:
@@ -186,8 +186,8 @@ def test_levels_and_populations_are_counted(page: str, results: Results) -> None
 
 
 def test_how_often_a_claim_is_true_is_a_word(results: Results) -> None:
-    judged = results.claims[0].judged
-    words = [frequency(replace(judged, kind="depends", share=s)) for s in (0.08, 0.5, 0.94)]
+    judgement = results.claims[0].judgement
+    words = [frequency(replace(judgement, kind="depends", share=s)) for s in (0.08, 0.5, 0.94)]
     assert words == ["seldom", "about half", "mostly"]
 
 

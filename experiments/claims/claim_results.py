@@ -35,11 +35,11 @@ class ClaimResult:
 
     claim: Claim
     measured: Measured
-    judged: Judgement
+    judgement: Judgement
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each point: assumptions, quantities, whether it applies and is true."""
-        flags = pd.DataFrame({"given": self.judged.applies, "true": self.judged.true})
+        flags = pd.DataFrame({"given": self.judgement.applies, "true": self.judgement.true})
         return pd.concat([self.measured.axes, self.measured.quantities, flags], axis=1)
 
     def numbers(self) -> pd.DataFrame:
@@ -48,7 +48,7 @@ class ClaimResult:
         A row for each quantity: `quantity`, `label`, `points` where it is defined, and its 10th,
         50th and 90th percentile.
         """
-        applying = self.measured.quantities[self.judged.applies]
+        applying = self.measured.quantities[self.judgement.applies]
         rows = []
         for name, quantity in self.claim.measure.quantities.items():
             numbers = applying[name].dropna().to_numpy(np.float64)
@@ -60,10 +60,10 @@ class ClaimResult:
 
     def conditions(self) -> list[dict[str, Any]]:
         """Return each condition of the test with the number of points that meet it."""
-        where = self.judged.applies
+        applies = self.judgement.applies
         applying = Measured(
-            self.measured.axes[where].reset_index(drop=True),
-            self.measured.quantities[where].reset_index(drop=True),
+            self.measured.axes[applies].reset_index(drop=True),
+            self.measured.quantities[applies].reset_index(drop=True),
             self.measured.runs,
         )
         return [
@@ -80,11 +80,15 @@ class ClaimResult:
     @property
     def rule(self) -> str:
         """The rule in short; "" if there is none."""
-        return "" if self.judged.rule is None else rule_label(self.judged.rule, self.claim.region)
+        return (
+            ""
+            if self.judgement.rule is None
+            else rule_label(self.judgement.rule, self.claim.region)
+        )
 
     def to_dict(self, run_options: RunOptions) -> dict[str, Any]:
         """Return the claim with its verdict and numbers, ready for JSON."""
-        claim, judged = self.claim, self.judged
+        claim, judgement = self.claim, self.judgement
         return {
             "name": claim.name,
             "title": claim.title,
@@ -92,21 +96,25 @@ class ClaimResult:
             "says": claim.says,
             "means": claim.means,
             "command": command_of(claim, run_options),
-            "verdict": judged.kind,
-            "points": judged.points,
-            "given": judged.applies_count,
-            "true": judged.true_count,
-            "share": None if judged.kind == "untried" else judged.share,
-            "share_low": judged.low,
-            "share_high": judged.high,
-            "enough": judged.required_share,
-            "undefined": judged.undefined,
-            "rule": rule_data(judged.rule),
+            "verdict": judgement.kind,
+            "points": judgement.points,
+            "given": judgement.applies_count,
+            "true": judgement.true_count,
+            "share": None if judgement.kind == "untried" else judgement.share,
+            "share_low": judgement.low,
+            "share_high": judgement.high,
+            "enough": judgement.required_share,
+            "undefined": judgement.undefined,
+            "rule": rule_data(judgement.rule),
             "given_where": [condition_label(condition, claim) for condition in claim.applies_if],
             "test": self.conditions(),
             "read_otherwise": [
-                {"says": reading.says, "given": other.applies_count, "true": other.true_count}
-                for reading, other in judge_readings(claim, self.measured)
+                {
+                    "says": reading.says,
+                    "given": verdict.applies_count,
+                    "true": verdict.true_count,
+                }
+                for reading, verdict in judge_readings(claim, self.measured)
             ],
             "numbers": records(self.numbers()),
             "runs": self.measured.runs,
@@ -184,12 +192,12 @@ def verdict_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
             {
                 "claim": result.claim.name,
                 "title": result.claim.title,
-                "verdict": result.judged.kind,
-                "share": result.judged.share,
-                "share_low": result.judged.low,
-                "share_high": result.judged.high,
-                "given": result.judged.applies_count,
-                "points": result.judged.points,
+                "verdict": result.judgement.kind,
+                "share": result.judgement.share,
+                "share_low": result.judgement.low,
+                "share_high": result.judgement.high,
+                "given": result.judgement.applies_count,
+                "points": result.judgement.points,
                 "runs": result.measured.runs,
                 "rule": result.rule,
             }

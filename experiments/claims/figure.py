@@ -64,13 +64,13 @@ def claim_figure(result: ClaimResult) -> Figure:
         ax = figure.add_subplot(halves[1])
         _map(ax, result)
         handles = []
-        if result.judged.true.any():
+        if result.judgement.true.any():
             handles.append(Line2D([], [], ls="", marker="o", color=TRUE, ms=5, label="true"))
-        if (result.judged.applies & ~result.judged.true).any():
+        if (result.judgement.applies & ~result.judgement.true).any():
             handles.append(
                 Line2D([], [], ls="", marker="x", color=FALSE, ms=5, mew=1.5, label="not true")
             )
-        if not result.judged.applies.all():
+        if not result.judgement.applies.all():
             handles.append(
                 Line2D([], [], ls="", marker=".", color=SILENT, ms=7, label="nothing claimed")
             )
@@ -81,17 +81,19 @@ def claim_figure(result: ClaimResult) -> Figure:
 
 def figure_title(result: ClaimResult) -> str:
     """Return the title of a claim's figure: its verdict, share and rule."""
-    judged = result.judged
-    share = format_share(judged.share) if judged.applies_count else "none"
-    title = f"{result.claim.title}: {judged.kind}, {share} of {judged.applies_count:,} points"
+    judgement = result.judgement
+    share = format_share(judgement.share) if judgement.applies_count else "none"
+    title = f"{result.claim.title}: {judgement.kind}, {share} of {judgement.applies_count:,} points"
     return f"{title}; {result.rule}" if result.rule else title
 
 
 def _test(ax: Axes, result: ClaimResult, condition: Condition) -> None:
     """Draw how a quantity lies on either side of its threshold."""
     quantity = result.claim.measure.quantities[condition.quantity]
-    numbers = result.measured.quantities.loc[result.judged.applies, condition.quantity].to_numpy()
-    met = meets(condition, numbers)
+    numbers = result.measured.quantities.loc[
+        result.judgement.applies, condition.quantity
+    ].to_numpy()
+    is_met = meets(condition, numbers)
     edge = condition.threshold
     whole = len(set(numbers)) <= 9 and bool(np.all(numbers == np.round(numbers)))
     if whole:  # counts: a bar for each, and the threshold between two bars
@@ -105,7 +107,7 @@ def _test(ax: Axes, result: ClaimResult, condition: Condition) -> None:
         below, above = np.ceil((edge - low) / step), np.ceil((high - edge) / step)
         bins = edge + step * np.arange(-below, max(above, 1.0 - below) + 1.0)
     ax.hist(
-        [numbers[met], numbers[~met]], bins=list(bins), stacked=True, color=[TRUE, FALSE],
+        [numbers[is_met], numbers[~is_met]], bins=list(bins), stacked=True, color=[TRUE, FALSE],
         edgecolor="white", lw=0.4,
     )  # fmt: skip
     ax.axvline(edge, color="black", lw=1.2, dashes=(4, 2))
@@ -113,7 +115,7 @@ def _test(ax: Axes, result: ClaimResult, condition: Condition) -> None:
     ax.yaxis.set_major_locator(
         MaxNLocator(nbins=3 if len(result.claim.test) < 3 else 2, integer=True)
     )
-    share = format_share(met.mean()) + " of points" if len(met) else "no points"
+    share = format_share(is_met.mean()) + " of points" if len(is_met) else "no points"
     ax.set_title(
         f"{_COMPARISONS[condition.comparison]} {format_threshold(condition.threshold)}: {share}",
         fontsize=8.5,
@@ -126,13 +128,13 @@ def _test(ax: Axes, result: ClaimResult, condition: Condition) -> None:
 def _map(ax: Axes, result: ClaimResult) -> None:
     """Draw points over the two assumptions that tell most, or that the claim names."""
     x, y = map_axes(result)
-    axes, judged = result.measured.axes, result.judged
+    axes, judgement = result.measured.axes, result.judgement
     kinds: list[tuple[NDArray[np.bool_], dict[str, Any]]] = [
-        (~judged.applies, {"marker": ".", "color": SILENT, "s": 26, "lw": 0}),
-        (judged.applies & ~judged.true, {"marker": "x", "color": FALSE, "s": 16, "lw": 1.0}),
-        (judged.true, {"marker": "o", "color": TRUE, "s": 13, "lw": 0, "alpha": 0.8}),
+        (~judgement.applies, {"marker": ".", "color": SILENT, "s": 26, "lw": 0}),
+        (judgement.applies & ~judgement.true, {"marker": "x", "color": FALSE, "s": 16, "lw": 1.0}),
+        (judgement.true, {"marker": "o", "color": TRUE, "s": 13, "lw": 0, "alpha": 0.8}),
     ]
-    places = {key: _place(ax, axes[key], key, which, result.claim) for which, key in
+    places = {key: _place(ax, axes[key], key, xy, result.claim) for xy, key in
               (("x", x), ("y", y)) if key is not None}  # fmt: skip
     for flags, style in kinds:
         some = np.flatnonzero(flags)
@@ -140,51 +142,51 @@ def _map(ax: Axes, result: ClaimResult) -> None:
         across = places[x][some]
         up = places[y][some] if y is not None else _jitter(len(axes))[some]
         ax.scatter(across, up, **style)
-    for split in judged.rule.splits if judged.rule else ():
+    for split in judgement.rule.splits if judgement.rule else ():
         _line(ax, split, x, result.claim.region.grid.get(split.axis, ()))
     ax.set_xlabel(axis_label(x))
     ax.set_ylabel(axis_label(y) if y is not None else "")
     note = (
         "each mark a point: all must be met" if len(result.claim.test) > 1 else "each mark a point"
     )
-    ax.set_title(f"{note}{'; dashed: the best short rule' if judged.rule else ''}",
+    ax.set_title(f"{note}{'; dashed: the best short rule' if judgement.rule else ''}",
                  fontsize=8.5, fontweight="normal")  # fmt: skip
 
 
 def map_axes(result: ClaimResult) -> tuple[str, str | None]:
     """Return the assumptions of the map: those of the rule first, then those that are named."""
-    plot, rule = result.claim.plot, result.judged.rule
+    plot, rule = result.claim.plot, result.judgement.rule
     keys = [split.axis for split in rule.splits] if rule else []
     keys = list(dict.fromkeys([*keys, plot.x, *filter(None, [plot.y])]))
     return keys[0], keys[1] if len(keys) > 1 else None
 
 
-def _place(ax: Axes, column: pd.Series, key: str, which: str, claim: Claim) -> Any:
+def _place(ax: Axes, column: pd.Series, key: str, xy: str, claim: Claim) -> Any:
     """Return where points stand on an axis, and set the axis up."""
     set_scale, set_ticks = (
-        (ax.set_xscale, ax.set_xticks) if which == "x" else (ax.set_yscale, ax.set_yticks)
+        (ax.set_xscale, ax.set_xticks) if xy == "x" else (ax.set_yscale, ax.set_yticks)
     )
     if not pd.api.types.is_numeric_dtype(column):
         names = sorted(set(column))
         set_ticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=8)
-        _between_levels(ax, len(names), which)
-        return column.map(names.index).to_numpy(np.float64) + _APART * _jitter(len(column), which)
+        _between_levels(ax, len(names), xy)
+        return column.map(names.index).to_numpy(np.float64) + _APART * _jitter(len(column), xy)
     numbers = column.to_numpy(np.float64)
     if key in claim.region.grid:
         levels = np.unique(numbers)
         set_ticks(range(len(levels)), [format_threshold(level) for level in levels])
-        _between_levels(ax, len(levels), which)
-        return np.searchsorted(levels, numbers) + _APART * _jitter(len(column), which)
+        _between_levels(ax, len(levels), xy)
+        return np.searchsorted(levels, numbers) + _APART * _jitter(len(column), xy)
     if len(claim.region.ranges[key]) == 3:
         set_scale("log")
     return numbers
 
 
-def _between_levels(ax: Axes, levels: int, which: str) -> None:
+def _between_levels(ax: Axes, levels: int, xy: str) -> None:
     """Draw thin lines between levels, so that points that stand apart are seen to share one."""
-    (ax.set_xlim if which == "x" else ax.set_ylim)(-0.5, levels - 0.5)
+    (ax.set_xlim if xy == "x" else ax.set_ylim)(-0.5, levels - 0.5)
     for level in range(1, levels):
-        draw = ax.axvline if which == "x" else ax.axhline
+        draw = ax.axvline if xy == "x" else ax.axhline
         draw(level - 0.5, color="#DDDDDD", lw=0.8, zorder=0)
 
 
@@ -197,8 +199,8 @@ def _line(ax: Axes, split: Split, x: str, levels: tuple[float, ...]) -> None:
     draw(at, color="black", lw=1.2, dashes=(4, 2))
 
 
-def _jitter(count: int, which: str = "x") -> NDArray[np.float64]:
+def _jitter(count: int, xy: str = "x") -> NDArray[np.float64]:
     """Return numbers from -0.5 to 0.5 that stand apart, always the same."""
-    start = 0.0 if which == "x" else 0.5
-    apart = start + np.arange(count, dtype=np.float64) * _GOLDEN * (1.0 if which == "x" else 1.7)
+    start = 0.0 if xy == "x" else 0.5
+    apart = start + np.arange(count, dtype=np.float64) * _GOLDEN * (1.0 if xy == "x" else 1.7)
     return np.asarray(apart % 1.0 - 0.5, np.float64)

@@ -19,7 +19,7 @@ from .labels import stage_label
 from .populations import Population
 
 #: Where bars begin: a count of 1 must have a length.
-_LEFT = 0.5
+_BAR_START = 0.5
 _GREY, _GAMES, _TERM, _AFTER = "#BDBDBD", COLOURS[0], COLOURS[1], "#7A5195"
 #: Where the columns of numbers end, in widths of a panel from its left.
 _BAR_AT, _RING_AT = 1.26, 1.52
@@ -64,8 +64,8 @@ def funnels_figure(funnels: Mapping[str, Population]) -> Figure:
         figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 0.0), ncols=4,
                       frameon=False, columnspacing=1.6, handlelength=1.4)  # fmt: skip
         note = (
-            "number of agents (logarithmic). Bar: meet this condition and all above it. "
-            "Ring: meet this one, whatever else they do."
+            "number of agents (logarithmic); bar: meet this condition and all above it; "
+            "ring: meet this one, whatever else they do"
         )
         figure.text(0.01, 0.065, note, fontsize=8.5, color=MUTED)
         title_of(figure, funnel_title(funnels))
@@ -93,22 +93,22 @@ def _funnel(ax: Axes, prior: str, population: Population) -> None:
     colours = [_GREY, _GAMES, _GAMES, *[_TERM] * len(TERMS), _AFTER]
     some = count > 0
     ax.barh(
-        places[some], count[some] - _LEFT, left=_LEFT, height=0.66,
+        places[some], count[some] - _BAR_START, left=_BAR_START, height=0.66,
         color=[c for c, keep in zip(colours, some, strict=True) if keep],
     )  # fmt: skip
     rings = alone > 0
     ax.plot(alone[rings], places[rings], "o", mfc="white", mec="black", ms=5, clip_on=False)
     across = ax.get_yaxis_transform()
-    for place, left, ring in zip(range(len(frame)), count, alone, strict=True):
-        dim = MUTED if left == 0 else "black"
-        ax.text(_BAR_AT, place, f"{left:,}", transform=across, ha="right", va="center",
+    for place, remaining, ring in zip(range(len(frame)), count, alone, strict=True):
+        dim = MUTED if remaining == 0 else "black"
+        ax.text(_BAR_AT, place, f"{remaining:,}", transform=across, ha="right", va="center",
                 fontsize=8.5, fontweight="bold", color=dim)  # fmt: skip
         ax.text(_RING_AT, place, f"{ring:,}", transform=across, ha="right", va="center",
                 fontsize=8.5)  # fmt: skip
     for at, name in ((_BAR_AT, "bar"), (_RING_AT, "ring")):
         ax.text(at, -0.95, name, transform=across, ha="right", va="center", fontsize=8, color=MUTED)
     ax.axhline(len(frame) - 1.5, color=MUTED, lw=0.6, dashes=(2, 2))
-    ax.set(xscale="log", xlim=(_LEFT, 1.3 * population.agents), ylim=(len(frame) - 0.4, -0.7))
+    ax.set(xscale="log", xlim=(_BAR_START, 1.3 * population.agents), ylim=(len(frame) - 0.4, -0.7))
     ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
     ax.minorticks_off()
     ax.tick_params(axis="y", length=0)

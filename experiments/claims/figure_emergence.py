@@ -14,7 +14,7 @@ from sim.plots.style import COLOURS, MUTED, house_style, title_of
 from .map import Emergence
 
 _COLUMNS = 4
-_OTHER = "#8C8C8C"
+_GREY = "#8C8C8C"
 
 
 def emergence_figure(scenarios: Sequence[Emergence]) -> Figure:
@@ -29,7 +29,7 @@ def emergence_figure(scenarios: Sequence[Emergence]) -> Figure:
         for ax, emergence in zip(axes.flat, scenarios, strict=False):
             gamed = [name for name, rate in emergence.rates.items() if rate[-1] >= GAMED]
             for name, rate in emergence.rates.items():
-                colour = COLOURS[0] if name in gamed else _OTHER
+                colour = COLOURS[0] if name in gamed else _GREY
                 ax.plot(emergence.steps, rate, color=colour, lw=1.7, clip_on=False)
             ax.axhline(GAMED, color=MUTED, lw=0.6, dashes=(2, 2))
             ax.set(ylim=(0.0, 1.0), xlim=(0, emergence.steps[-1]))
@@ -52,7 +52,7 @@ def emergence_figure(scenarios: Sequence[Emergence]) -> Figure:
             Line2D(
                 [], [], color=COLOURS[0], label="context that is gamed (0.5 or more) at the end"
             ),
-            Line2D([], [], color=_OTHER, label="context that is not"),
+            Line2D([], [], color=_GREY, label="context that is not"),
             Line2D([], [], color=MUTED, lw=0.6, dashes=(2, 2), label="0.5"),
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)

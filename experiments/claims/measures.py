@@ -50,7 +50,7 @@ assert set(_COMPARE) == set(SIGNS)
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and at what size claims are run.
+    """The size, seed, engine and store of runs.
 
     Attributes:
         store: Where sweeps are kept; None: nowhere.
@@ -74,7 +74,7 @@ class RunOptions:
 
     @property
     def tables(self) -> Path | None:
-        """Where studies keep tables of their own."""
+        """The folder of studies' own tables."""
         return None if self.store is None else self.store / "tables"
 
 
@@ -195,16 +195,18 @@ def quantities_of(
     quantities: dict[str, Array] = {}
     for name, quantity in claim.measure.quantities.items():
         if quantity.count:
-            met = [meets(condition, quantities[condition.quantity]) for condition in quantity.count]
-            quantities[name] = np.sum(met, axis=0, dtype=np.float64)
+            is_met = [
+                meets(condition, quantities[condition.quantity]) for condition in quantity.count
+            ]
+            quantities[name] = np.sum(is_met, axis=0, dtype=np.float64)
             continue
 
         def number_in(world: str, name: str = name, quantity: Quantity = quantity) -> Array:
             columns = list(quantity.columns)
             if scenarios is not None:
                 columns = list(_expanded(columns, scenarios[world]))
-            where = f"claims/{claim.name}.measure.quantities.{name}"
-            return _reduced(quantity, columns, worlds[world], where)
+            path = f"claims/{claim.name}.measure.quantities.{name}"
+            return _reduced(quantity, columns, worlds[world], path)
 
         number = number_in(quantity.world or next(iter(worlds)))
         if quantity.minus is not None:
@@ -219,11 +221,11 @@ def meets(condition: Condition, number: Array) -> Any:
         return _COMPARE[condition.comparison](number, condition.threshold)
 
 
-def _reduced(quantity: Quantity, columns: list[str], frame: pd.DataFrame, where: str) -> Array:
+def _reduced(quantity: Quantity, columns: list[str], frame: pd.DataFrame, path: str) -> Array:
     for column in columns:
         if column not in frame:
             hint = nearest(column, frame.columns)
-            raise SpecError(f"{where}: there is no column {column!r}; {hint}")
+            raise SpecError(f"{path}: there is no column {column!r}; {hint}")
     numbers = frame[columns].to_numpy(np.float64)
     match quantity.reduce:
         case "least":
@@ -235,7 +237,7 @@ def _reduced(quantity: Quantity, columns: list[str], frame: pd.DataFrame, where:
         case "sum":
             return np.asarray(numbers.sum(axis=1))
     if numbers.shape[1] != 1:
-        raise SpecError(f"{where}: got {numbers.shape[1]} columns: say how to `reduce` them")
+        raise SpecError(f"{path}: got {numbers.shape[1]} columns: say how to `reduce` them")
     return np.asarray(numbers[:, 0])
 
 

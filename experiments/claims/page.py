@@ -86,7 +86,7 @@ def render_page(results: Results, run_options: RunOptions) -> str:
 def page_values(results: Results, run_options: RunOptions) -> dict[str, Any]:
     """Return the values of the template, by name."""
     assert results.regimes is not None
-    kinds = [result.judged.kind for result in results.claims]
+    kinds = [result.judgement.kind for result in results.claims]
     name = "emergence"
     return {
         "css": (FOLDER / "report.css").read_text(encoding="utf-8"),
@@ -107,17 +107,21 @@ def page_values(results: Results, run_options: RunOptions) -> dict[str, Any]:
 
 def claim_values(result: ClaimResult, run_options: RunOptions) -> dict[str, Any]:
     """Return what the template shows of a claim."""
-    claim, judged = result.claim, result.judged
+    claim, judgement = result.claim, result.judgement
     figure = claim_figure(result)
     return {
         "claim": claim,
-        "judged": judged,
-        "frequency": frequency(judged),
+        "judgement": judgement,
+        "frequency": frequency(judgement),
         "drawn": bool(claim.region.ranges),
         "rule": result.rule,
         "readings": [
-            {"reading": reading, "judged": other, "rule": other.rule and rule_label(other.rule)}
-            for reading, other in judge_readings(claim, result.measured)
+            {
+                "reading": reading,
+                "judgement": verdict,
+                "rule": verdict.rule and rule_label(verdict.rule),
+            }
+            for reading, verdict in judge_readings(claim, result.measured)
         ],
         "tests": result.conditions(),
         "levels": level_counts(result),
@@ -130,11 +134,11 @@ def claim_values(result: ClaimResult, run_options: RunOptions) -> dict[str, Any]
     }
 
 
-def frequency(judged: Judgement) -> str:
+def frequency(judgement: Judgement) -> str:
     """Return how often a claim that depends is true: `mostly`, `seldom` or `about half`."""
-    if judged.kind != "depends":
+    if judgement.kind != "depends":
         return ""
-    share = judged.share
+    share = judgement.share
     return "mostly" if share >= MOSTLY else "seldom" if share <= SELDOM else "about half"
 
 

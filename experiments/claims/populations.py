@@ -155,20 +155,20 @@ def differs(group: Pair, everyone: Pair) -> str:
 
 
 def count_population(
-    stages: pd.DataFrame, now: xr.Dataset, met: Flags, attempts: Flags
+    stages: pd.DataFrame, moment: xr.Dataset, terms_met: Flags, attempts: Flags
 ) -> Population:
     """Count a population.
 
     Args:
         stages: Its funnel.
-        now: The moment at the end of training: `reach` [agent], `gaming_rate` [agent, context].
-        met: Which of the eight terms agents meet [agent, term].
+        moment: The moment at the end of training: `reach` [agent], `gaming_rate` [agent, context].
+        terms_met: Which of the eight terms agents meet [agent, term].
         attempts: Which attempt a takeover [agent].
     """
-    worst, bad = met.all(axis=1), met[:, TERMS.index("misalignment")]
-    near = (~met).sum(axis=1) <= NEAR
-    games = now["gaming_rate"].values >= GAMED
-    everywhere = now["reach"].values >= 1.0
+    worst, bad = terms_met.all(axis=1), terms_met[:, TERMS.index("misalignment")]
+    near = (~terms_met).sum(axis=1) <= NEAR
+    games = moment["gaming_rate"].values >= GAMED
+    everywhere = moment["reach"].values >= 1.0
     return Population(
         stages=stages,
         eight=int(worst.sum()),
@@ -177,12 +177,12 @@ def count_population(
         everywhere=(int(everywhere.sum()), int((everywhere & bad).sum())),
         contexts={
             str(name): (int(games[:, i].sum()), int((games[:, i] & bad).sum()))
-            for i, name in enumerate(now["context"].values)
+            for i, name in enumerate(moment["context"].values)
         },
-        near=(len(met), int(near.sum())),
+        near=(len(terms_met), int(near.sum())),
         near_everywhere=(int(everywhere.sum()), int((everywhere & near).sum())),
         both={
-            (TERMS[i], TERMS[j]): int((met[:, i] & met[:, j]).sum())
+            (TERMS[i], TERMS[j]): int((terms_met[:, i] & terms_met[:, j]).sum())
             for i, j in combinations(range(len(TERMS)), 2)
         },
     )

@@ -64,12 +64,12 @@ class Condition(Spec):
 
     @property
     def comparison(self) -> str:
-        """Which comparison it is: a key of `SIGNS`."""
+        """The comparison, a key of `SIGNS`."""
         return next(name for name in SIGNS if getattr(self, name) is not None)
 
     @property
     def threshold(self) -> float:
-        """What the quantity is compared with."""
+        """The number that the quantity is compared with."""
         return float(getattr(self, self.comparison))
 
 
@@ -103,7 +103,7 @@ class Quantity(Spec):
 
 
 class Circumstances(Spec):
-    """What is special about a world.
+    """The differences of a world from the point.
 
     Attributes:
         settings: Dotted keys of scenario, agent and training, and what they are.
@@ -120,7 +120,7 @@ class Circumstances(Spec):
 
 
 class Measure(Spec):
-    """What is run at every point, and what is measured of it.
+    """The runs at every point, and the quantities measured of them.
 
     Attributes:
         scenario: In which the worlds are run.
@@ -176,7 +176,7 @@ class Region(Spec):
 
 
 class Plot(Spec):
-    """Which two assumptions the map of points has, where no rule says so; and which labels."""
+    """The two assumptions of the map of points, where no rule names them."""
 
     x: str
     y: str | None = None
@@ -292,16 +292,18 @@ def load_claims(folder: Path, only: Iterable[str] = ()) -> list[Claim]:
     Raises:
         SpecError: There is no such claim, or one that cannot be used.
     """
-    known = claim_names(folder)
-    names = list(only) or known
+    available = claim_names(folder)
+    names = list(only) or available
     for name in names:
-        if name not in known:
-            raise SpecError(f"only: no claim is named {name!r}; {nearest(str(name), known)}")
-    return [Claim.load(folder / f"{name}.yaml") for name in known if name in names]
+        if name not in available:
+            raise SpecError(f"only: no claim is named {name!r}; {nearest(str(name), available)}")
+    return [Claim.load(folder / f"{name}.yaml") for name in available if name in names]
 
 
-def _check_conditions(conditions: Iterable[Condition], known: Iterable[str], *, at: str) -> None:
-    names = list(known)
+def _check_conditions(
+    conditions: Iterable[Condition], available: Iterable[str], *, at: str
+) -> None:
+    names = list(available)
     for condition in conditions:
         if condition.quantity not in names:
             hint = nearest(condition.quantity, names)

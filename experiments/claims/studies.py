@@ -228,9 +228,9 @@ def _populations(claim: Claim, run_options: RunOptions, progress: Progress | Non
     stages: dict[str, Population] = {}
     for number, point in enumerate(points):
         runs = frame[(frame["part"] == number) & frame["error"].isna()].reset_index(drop=True)
-        now = moment_of(runs, scenario)
+        moment = moment_of(runs, scenario)
         row, population = _count_point(
-            now, scenario, steps=plan.parts[number].specs.training.steps, seed=run_options.seed
+            moment, scenario, steps=plan.parts[number].specs.training.steps, seed=run_options.seed
         )
         rows.append(row)
         if all(value == _default(key) for key, value in point.items() if key != "prior"):
@@ -260,37 +260,39 @@ def _default(key: str) -> float:
 
 
 def _count_point(
-    now: xr.Dataset, scenario: Scenario, *, steps: int, seed: int
+    moment: xr.Dataset, scenario: Scenario, *, steps: int, seed: int
 ) -> tuple[dict[str, float], Population]:
     """Return shares and ratios of a population, and how many meet each condition of the funnel."""
     case = worst_case_at(
-        now,
+        moment,
         scenario,
         thresholds=Thresholds(),
         oversight=read_oversight(None, scenario),
         deployment=read_deployment(None, scenario),
     )
-    reach = now["reach"].values
-    met = case["met"].values
+    reach = moment["reach"].values
+    terms_met = case["met"].values
     true = {
-        "misaligned": met[:, TERMS.index("misalignment")],
+        "misaligned": terms_met[:, TERMS.index("misalignment")],
         "near": case["lacking"].values <= NEAR,
     }
     everywhere = f"games in {len(scenario.of_kind('training'))} or more"
     observed = observations(
-        now, scenario, thresholds=ObservationThresholds(), steps=steps, seed=seed
+        moment, scenario, thresholds=ObservationThresholds(), steps=steps, seed=seed
     )
     ratio = likelihood_table(
         {name: observed[name] for name in (RANDOM, everywhere)}, true, seed=seed
     ).set_index(["observation", "hypothesis"])
     games, worst, attempts = (
         np.asarray(reach > 0.0, np.bool_),
-        met.all(axis=1),
+        terms_met.all(axis=1),
         case["attempts"].values,
     )
-    conditions = np.column_stack([np.ones(len(met), bool), games, reach >= 1.0, met, attempts])
-    fewest_games = float(binomial_interval(games.sum(), len(met))[0])
-    most_worst = float(binomial_interval(worst.sum(), len(met))[1])
+    conditions = np.column_stack(
+        [np.ones(len(terms_met), bool), games, reach >= 1.0, terms_met, attempts]
+    )
+    fewest_games = float(binomial_interval(games.sum(), len(terms_met))[0])
+    most_worst = float(binomial_interval(worst.sum(), len(terms_met))[1])
     row = {
         "games": float(games.mean()),
         "misaligned": float(true["misaligned"].mean()),
@@ -302,9 +304,9 @@ def _count_point(
         "ratio_everywhere": float(ratio.loc[(everywhere, "misaligned"), "ratio"]),
         "near_ratio": float(ratio.loc[(RANDOM, "near"), "ratio"]),
     }
-    trained = now.sel(context=list(scenario.of_kind("training")))
+    trained = moment.sel(context=list(scenario.of_kind("training")))
     attempting = np.asarray(attempts, np.bool_)
-    return row, count_population(_stages(conditions), trained, met, attempting)
+    return row, count_population(_stages(conditions), trained, terms_met, attempting)
 
 
 def _stages(conditions: Any) -> pd.DataFrame:

@@ -55,7 +55,7 @@ class Split:
     sign: Literal["≥", "<", "="]
     value: float | str
 
-    def where(self, axes: pd.DataFrame) -> Flags:
+    def mask(self, axes: pd.DataFrame) -> Flags:
         """Return at which points the split holds [points]."""
         column = axes[self.axis]
         if self.sign == "=":
@@ -66,7 +66,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Rule:
-    """Where a claim is true, in one split or two.
+    """The rule of one split or two that predicts where a claim is true.
 
     Attributes:
         splits: One or two.
@@ -86,9 +86,9 @@ class Rule:
     judged_on: int
     held_out: bool
 
-    def where(self, axes: pd.DataFrame) -> Flags:
+    def mask(self, axes: pd.DataFrame) -> Flags:
         """Return at which points the rule predicts that the claim is true [points]."""
-        sides = [split.where(axes) for split in self.splits]
+        sides = [split.mask(axes) for split in self.splits]
         joined: Flags = (
             np.logical_and.reduce(sides) if self.joined == "and" else (np.logical_or.reduce(sides))
         )
@@ -159,7 +159,7 @@ def judge(claim: Claim, measured: Measured) -> Judgement:
     rule = None
     if kind == "depends":
         axes = measured.axes[applies].reset_index(drop=True)
-        rule = find_rule(axes, true[applies], drawn=bool(claim.region.ranges))
+        rule = find_rule(axes, true[applies], sampled=bool(claim.region.ranges))
     return Judgement(
         kind=kind,
         applies=applies,
@@ -187,16 +187,16 @@ def judge_readings(claim: Claim, measured: Measured) -> list[tuple[Reading, Judg
     ]
 
 
-def find_rule(axes: pd.DataFrame, true: Flags, *, drawn: bool = True) -> Rule | None:
+def find_rule(axes: pd.DataFrame, true: Flags, *, sampled: bool = True) -> Rule | None:
     """Return the rule of one or two splits that predicts best where a claim is true.
 
     Args:
         axes: The assumptions, a row for each point.
         true: Whether it is true there.
-        drawn: Whether points were drawn; of a grid, all points are searched and judged.
+        sampled: Whether points were drawn; of a grid, all points are searched and judged.
     """
     number = np.arange(len(true))
-    held_out = drawn and len(true) >= _SPLIT_FROM
+    held_out = sampled and len(true) >= _SPLIT_FROM
     half = (number * _ROOT) % 1.0 < 0.5  # every second point would be one level of a grid
     learn, check = (half, ~half) if held_out else (number >= 0, number >= 0)
     if len(set(true[learn])) < 2 or len(set(true[check])) < 2:
@@ -218,16 +218,16 @@ def _best(
     candidates: Sequence[Split], axes: pd.DataFrame, true: Flags
 ) -> list[tuple[tuple[Split, ...], Literal["and", "or"]]]:
     """Return the best split, and the best pair of splits of two assumptions."""
-    sides = np.stack([split.where(axes) for split in candidates]).astype(np.float64)
+    sides = np.stack([split.mask(axes) for split in candidates]).astype(np.float64)
     yes, no = true / true.sum(), ~true / (~true).sum()
     gain = sides @ (yes - no)
     single = int(gain.argmax())
     both = (sides * (yes - no)) @ sides.T
     either = gain[:, None] + gain[None, :] - both
-    same = np.array([[a.axis == b.axis for b in candidates] for a in candidates])
-    both[same] = either[same] = -np.inf
+    same_axis = np.array([[a.axis == b.axis for b in candidates] for a in candidates])
+    both[same_axis] = either[same_axis] = -np.inf
     rules: list[tuple[tuple[Split, ...], Literal["and", "or"]]] = [((candidates[single],), "and")]
-    if not same.all():
+    if not same_axis.all():
         matrix, joined = max(((both, "and"), (either, "or")), key=lambda pair: pair[0].max())
         i, j = np.unravel_index(int(matrix.argmax()), matrix.shape)
         pair = (candidates[int(min(i, j))], candidates[int(max(i, j))])
@@ -265,7 +265,7 @@ def _judged_rule(
     held_out: bool,
 ) -> Rule:
     rule = Rule(splits, joined, 0.0, 0.0, 0.0, int(check.sum()), held_out)
-    predicted, actual = rule.where(axes)[check], true[check]
+    predicted, actual = rule.mask(axes)[check], true[check]
     balanced = 0.5 * (predicted[actual].mean() + (~predicted[~actual]).mean())
     inside, outside = (
         float(actual[part].mean()) if part.any() else np.nan for part in (predicted, ~predicted)
@@ -274,7 +274,7 @@ def _judged_rule(
 
 
 def _all_met(conditions: Sequence[Condition], quantities: pd.DataFrame) -> Flags:
-    met = np.ones(len(quantities), dtype=np.bool_)
+    all_conditions = np.ones(len(quantities), dtype=np.bool_)
     for condition in conditions:
-        met &= meets(condition, quantities[condition.quantity].to_numpy(np.float64))
-    return met
+        all_conditions &= meets(condition, quantities[condition.quantity].to_numpy(np.float64))
+    return all_conditions
