@@ -331,7 +331,7 @@ def test_the_picture_of_pairs_names_all_of_them(six: list[Portrait]) -> None:
     figure = training_log_figure(pairs, odds=20.0, scenario="lab")
     told = {text.get_text() for text in figure.axes[1].texts}
     for pair in pairs:
-        assert f"{pair.one}, {pair.other}".replace("_", " ") in told
+        assert f"{pair.first}, {pair.second}".replace("_", " ") in told
     same = compare(six[0].log, replace(six[0].log, name="same"), odds=20.0)
     training_log_figure([same], odds=20.0, scenario="lab")
 
@@ -394,7 +394,7 @@ def test_keys_of_the_agent_hold_beneath_every_archetype(call: Call) -> None:
         (["archetypes=[opportunist,opportunist]"], "name at least two"),
         (["archetypes=[]"], "name at least two"),
         (["archetypes=[opportunist,no/such.yaml]"], "archetypes: there is no file 'no/such.yaml'"),
-        (["odds=1"], "odds: got 1: must be"),
+        (["odds=1"], "odds: got 1: must be a number above 1"),
         (["odds=inf"], "odds: got inf"),
         (["thresholds.consistensy=1"], "did you mean 'consistency'"),
         (["deployment.copies=0"], "deployment.copies"),
