@@ -394,7 +394,7 @@ def test_keys_of_the_agent_hold_beneath_every_archetype(call: Call) -> None:
         (["archetypes=[opportunist,opportunist]"], "name at least two"),
         (["archetypes=[]"], "name at least two"),
         (["archetypes=[opportunist,no/such.yaml]"], "archetypes: there is no file 'no/such.yaml'"),
-        (["odds=1"], "odds: got 1: must be above 1"),
+        (["odds=1"], "odds: got 1: must be a number above 1"),
         (["odds=inf"], "odds: got inf"),
         (["thresholds.consistensy=1"], "did you mean 'consistency'"),
         (["deployment.copies=0"], "deployment.copies"),

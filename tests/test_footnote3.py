@@ -314,11 +314,11 @@ def test_command_writes_everything(call: Call) -> None:
     [
         (["agents=0"], "agents"),
         (["points=1"], "points"),
-        (["penalty=0"], "penalty: got 0"),
+        (["penalty=0"], "penalty: got 0: must be a number above 0"),
         (["penalty=high"], "penalty: got 'high'"),
         (["learning=[0,1]"], "learning"),
         (["opacity=3"], "opacity"),
-        (["gamed=1"], "gamed: got 1"),
+        (["gamed=1"], "gamed: got 1: must be a number between 0 and 1"),
         (["opaque=no"], "opaque"),
         (["engine=gpu"], "engine"),
         (["scenario=pipeline"], "scenario.curriculum"),

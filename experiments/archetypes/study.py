@@ -14,6 +14,7 @@ from sim.cli.fields import Count, Engine, OneOrMore, Real, Seed, Spec
 from sim.cli.outputs import records
 from sim.simulation import Run
 from sim.specs.base import plain
+from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs
 
 from .portraits import Portrait, portraits_table, prepare_archetypes, train_archetypes
@@ -39,7 +40,7 @@ class Settings(Spec):
     archetypes: OneOrMore[Annotated[str, Field(strict=True, min_length=1)]]
     agents: Count
     seed: Seed
-    odds: Annotated[Real, Field(gt=1.0)]
+    odds: Real
     engine: Engine
 
 
@@ -58,6 +59,8 @@ def check(specs: Specs, settings: Settings) -> dict[str, Run]:
     Raises:
         SpecError: One line: which archetype, what was wrong, what is allowed.
     """
+    if not settings.odds > 1.0:
+        raise SpecError(f"odds: got {settings.odds:g}: must be a number above 1")
     return prepare_archetypes(
         specs,
         settings.archetypes,

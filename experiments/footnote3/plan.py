@@ -16,7 +16,8 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from sim.analysis.context_roles import ContextRoles, context_roles
 from sim.cli.fields import Engine, Interval, Real, Seed, Spec
@@ -33,8 +34,23 @@ PENALTY_KEY = "training.visible_gaming_penalty"
 LEARNING_KEY = "training.learning_rate.capability"
 OPACITY_KEY = "agent.initial.capability.opacity"
 
+
+def check_above_0(number: float) -> float:
+    """Refuse a number that is 0 or less."""
+    if not number > 0.0:
+        raise PydanticCustomError("above", "must be a number above 0")
+    return number
+
+
+def check_inside(share: float) -> float:
+    """Refuse a number that does not lie between 0 and 1, or is one of them."""
+    if not 0.0 < share < 1.0:
+        raise PydanticCustomError("inside", "must be a number between 0 and 1")
+    return share
+
+
 #: A share that separates two classes.
-Limit = Annotated[Real, Field(gt=0.0, lt=1.0)]
+Limit = Annotated[Real, AfterValidator(check_inside)]
 
 
 class Settings(Spec):
@@ -43,7 +59,7 @@ class Settings(Spec):
     agents: Annotated[int, Field(ge=1, le=4096, strict=True)]
     seed: Seed
     points: Annotated[int, Field(ge=2, le=201, strict=True)]
-    penalty: Annotated[Real, Field(gt=0.0)]
+    penalty: Annotated[Real, AfterValidator(check_above_0)]
     learning: Interval
     opacity: Interval
     gamed: Limit
