@@ -11,13 +11,17 @@ import pandas as pd
 import pytest
 from scipy.stats import f as fisher
 
-from experiments.calibration.fit import Fit, Problem, fit, interval
-from experiments.calibration.measurements import RATES, Measurements, check_measurements
-from experiments.calibration.problems import by_condition, by_rates, hold, place, shared_of
-from experiments.calibration.scatter import scatter_of
-from experiments.calibration.smooth_rates import SmoothRates
-from experiments.calibration.spec import Calibration
-from experiments.calibration.terms import Term, Terms
+from experiments.calibration.data import RATES, Calibration, Measurements, check_measurements
+from experiments.calibration.fit import Fit, Problem, Term, Terms, fit, interval
+from experiments.calibration.fit_models import (
+    by_condition,
+    by_rates,
+    hold,
+    place,
+    scatter_of,
+    shared_of,
+)
+from experiments.calibration.rates import SmoothRates
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError

@@ -14,14 +14,11 @@ import yaml
 
 import sim
 from commands import Call, assert_refused
-from experiments.calibration.fit import fit
-from experiments.calibration.measurements import RATES, Measurements, read_measurements
-from experiments.calibration.problems import by_rates
-from experiments.calibration.smooth_rates import SmoothRates
-from experiments.calibration.spec import Calibration
+from experiments.calibration.data import RATES, Calibration, Measurements, read_measurements
+from experiments.calibration.fit import Terms, fit
+from experiments.calibration.fit_models import agent_data, by_rates
+from experiments.calibration.rates import SmoothRates
 from experiments.calibration.study import mechanism_rows, parameter_verdict
-from experiments.calibration.tables import agent_data
-from experiments.calibration.terms import Terms
 from sim.cli.templates import render
 from sim.specs.agent import Agent
 from sim.specs.overrides import read_specs

@@ -15,7 +15,7 @@ from experiments.calibration.cross_validation import (
     product,
     regression_on_rates,
 )
-from experiments.calibration.measurements import RATES, Measurements, check_measurements
+from experiments.calibration.data import RATES, Measurements, check_measurements
 
 
 def table(rows: int = 23) -> Measurements:

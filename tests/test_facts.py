@@ -12,15 +12,25 @@ import pytest
 import yaml
 from scipy.stats import expon, norm
 
-from experiments.calibration import facts_prompted, facts_terminal, facts_trained, facts_trigger
+from experiments.calibration import facts, facts_trained
+from experiments.calibration.data import (
+    Calibration,
+    Measurements,
+    check_measurements,
+    read_measurements,
+)
 from experiments.calibration.facts import FACTS, answers, table_of
-from experiments.calibration.facts_agents import guarding_as_an_end, placed
 from experiments.calibration.facts_answer import Answer, Bars, of_draws, of_share
-from experiments.calibration.facts_terminal import UNIFORM, sarle, two_modes
-from experiments.calibration.facts_world import Asked, Course, queries, trained
-from experiments.calibration.figure_facts import facts_figure
-from experiments.calibration.measurements import Measurements, check_measurements, read_measurements
-from experiments.calibration.spec import Calibration
+from experiments.calibration.facts_trained import UNIFORM, sarle, two_modes
+from experiments.calibration.facts_world import (
+    Asked,
+    Course,
+    guarding_as_an_end,
+    placed,
+    queries,
+    trained,
+)
+from experiments.calibration.figure import facts_figure
 from sim.simulation import simulate
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
@@ -266,9 +276,9 @@ def test_no_conflict(
 
 def test_no_conflict_turns_with_habit(asked: Asked) -> None:
     # Habit asks for no conflict; incentive does.
-    assert facts_prompted.no_conflict(asked).verdict == "met"
+    assert facts.no_conflict(asked).verdict == "met"
     inclined = with_agent(asked, initial={"habit": 12.0})
-    assert facts_prompted.no_conflict(inclined).verdict == "not met"
+    assert facts.no_conflict(inclined).verdict == "not met"
 
 
 def rows(gaps: list[float]) -> Measurements:
@@ -302,7 +312,7 @@ def test_no_faking_no_gap(asked: Asked, gaps: list[float], verdict: str) -> None
         prompts=rows(gaps),
         steps=10,
     )
-    answer = facts_prompted.no_faking_no_gap(one)
+    answer = facts.no_faking_no_gap(one)
     assert answer.verdict == verdict
     assert answer.numbers["gap_without_gaming"] == 0.0
     assert answer.numbers["chi2_of_their_gaps"] == pytest.approx(
@@ -313,17 +323,17 @@ def test_no_faking_no_gap(asked: Asked, gaps: list[float], verdict: str) -> None
 def test_no_faking_no_gap_fails_if_gaming_off_leaves_one(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts_prompted, "trained", lambda *a, **k: course(unmonitored=0.51))
-    assert facts_prompted.no_faking_no_gap(asked).verdict == "not met"
+    monkeypatch.setattr(facts, "trained", lambda *a, **k: course(unmonitored=0.51))
+    assert facts.no_faking_no_gap(asked).verdict == "not met"
 
 
 def test_no_scratchpad_turns_with_what_a_scratchpad_does(asked: Asked) -> None:
-    assert facts_prompted.no_scratchpad(asked).verdict == "met"
+    assert facts.no_scratchpad(asked).verdict == "met"
     # Where a scratchpad neither brings training to mind nor saves anything, nothing changes.
     idle = with_agent(
         asked, scratchpad_sensitivity=0.0, scratchpad_saving=0.0, initial={"awareness": -2.0}
     )
-    answer = facts_prompted.no_scratchpad(idle)
+    answer = facts.no_scratchpad(idle)
     assert answer.verdict == "not met"
     assert answer.numbers["share_left"] == pytest.approx(1.0, abs=1e-12)
 
@@ -336,7 +346,7 @@ def test_no_scratchpad_turns_with_what_a_scratchpad_does(asked: Asked) -> None:
 def test_after_documents(
     asked: Asked, monkeypatch: pytest.MonkeyPatch, without: list[float], verdict: str
 ) -> None:
-    monkeypatch.setattr(facts_prompted, "_POINTS", 3)
+    monkeypatch.setattr(facts, "_POINTS", 3)
     scratchpad = [[0.1, 0.5, 0.6], [0.2, 0.5, 0.7], [0.2, 0.5, 0.7]]
     none = [[0.1, 0.5, 0.5 + gap] for gap in without]
     name = "no scratchpad, after documents"
@@ -448,8 +458,8 @@ def test_an_end_keeps_the_gap(
     end: list[Course],
     verdict: str,
 ) -> None:
-    given(monkeypatch, facts_terminal, [beside(*means), beside(*end), course(), course()])
-    assert facts_terminal.terminal_keeps_the_gap(asked).verdict == verdict
+    given(monkeypatch, facts_trained, [beside(*means), beside(*end), course(), course()])
+    assert facts_trained.terminal_keeps_the_gap(asked).verdict == verdict
 
 
 @pytest.mark.parametrize(("bimodal", "verdict"), [(8, "met"), (4, "depends"), (0, "not met")])
@@ -461,8 +471,8 @@ def test_an_end_is_bimodal(
     gaps = np.concatenate([two] * bimodal + [one] * (RUNS - bimodal))
     high = np.array([0.5 + gaps, np.full_like(gaps, 0.5)])
     found = Course(np.array([0, 10]), np.full_like(high, 0.2), np.full_like(high, 0.5), high)
-    given(monkeypatch, facts_terminal, [found, found])
-    assert facts_terminal.terminal_is_bimodal(asked).verdict == verdict
+    given(monkeypatch, facts_trained, [found, found])
+    assert facts_trained.terminal_is_bimodal(asked).verdict == verdict
 
 
 STILL = course(training=[0.5, 0.04], unmonitored=[0.7, 0.64])
@@ -483,8 +493,8 @@ UNTRAINED = course(training=[0.5, 0.4], unmonitored=[0.7, 0.7])
 def test_behind_a_trigger(
     asked: Asked, monkeypatch: pytest.MonkeyPatch, found: list[Course], verdict: str
 ) -> None:
-    given(monkeypatch, facts_trigger, [*found, STILL, GONE])
-    assert facts_trigger.behind_a_trigger(asked).verdict == verdict
+    given(monkeypatch, facts_trained, [*found, STILL, GONE])
+    assert facts_trained.behind_a_trigger(asked).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -500,8 +510,8 @@ def test_behind_a_trigger(
 def test_reasoning_keeps_the_trigger(
     asked: Asked, monkeypatch: pytest.MonkeyPatch, found: list[Course], verdict: str
 ) -> None:
-    given(monkeypatch, facts_trigger, [*found, *found])
-    assert facts_trigger.reasoning_keeps_the_trigger(asked).verdict == verdict
+    given(monkeypatch, facts_trained, [*found, *found])
+    assert facts_trained.reasoning_keeps_the_trigger(asked).verdict == verdict
 
 
 def test_reasoning_keeps_the_trigger_in_some_trainings(
@@ -511,8 +521,8 @@ def test_reasoning_keeps_the_trigger_in_some_trainings(
         course(training=[0.5, 0.04], unmonitored=[0.7, 0.64], runs=4),
         course(training=[0.5, 0.04], unmonitored=[0.7, 0.1], runs=4),
     )
-    given(monkeypatch, facts_trigger, [mixed, SHAKEN, GONE] * 2)
-    answer = facts_trigger.reasoning_keeps_the_trigger(asked)
+    given(monkeypatch, facts_trained, [mixed, SHAKEN, GONE] * 2)
+    answer = facts_trained.reasoning_keeps_the_trigger(asked)
     assert answer.verdict == "depends"
     assert answer.numbers["share_reasoning_keeps"] == 0.5
 
@@ -561,7 +571,7 @@ def test_a_scenario_without_a_plain_counterpart_is_refused(asked: Asked) -> None
         prompts=asked.prompts,
     )
     with pytest.raises(SpecError, match="no counterpart without a scratchpad"):
-        facts_prompted.no_scratchpad(one)
+        facts.no_scratchpad(one)
 
 
 def test_the_picture_says_every_verdict(found: dict[str, Answer]) -> None:

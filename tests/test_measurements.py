@@ -9,12 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.calibration.measurements import (
-    OF_STAGES,
-    RATES,
-    check_measurements,
-    read_measurements,
-)
+from experiments.calibration.data import OF_STAGES, RATES, check_measurements, read_measurements
 from sim.specs.errors import SpecError
 
 DATA = Path(__file__).parent.parent / "data"

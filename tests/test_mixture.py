@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.calibration.measurements import RATES, Measurements, check_measurements
-from experiments.calibration.mixture import crude_product, explained, product_chi2
+from experiments.calibration.data import RATES, Measurements, check_measurements
+from experiments.calibration.fit_models import crude_product, explained, product_chi2
 
 
 def table(rates: list[tuple[float, float, float]], error: float = 0.02) -> Measurements:

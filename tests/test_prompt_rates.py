@@ -10,9 +10,14 @@ import yaml
 from scipy.integrate import quad
 
 import sim
-from experiments.calibration.prompt_rates import SPREAD, PromptRates, kinds_of_query
-from experiments.calibration.smooth_rates import SmoothRates, mean_decision
-from experiments.calibration.spec import Calibration
+from experiments.calibration.data import Calibration
+from experiments.calibration.rates import (
+    SPREAD,
+    PromptRates,
+    SmoothRates,
+    kinds_of_query,
+    mean_decision,
+)
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
 from sim.specs.overrides import read_specs

@@ -11,25 +11,29 @@ import pytest
 import yaml
 
 import sim
-from experiments.calibration.figure_reinforced import reinforced_figure
-from experiments.calibration.measurements import OF_STAGES, RATES, Measurements, check_measurements
-from experiments.calibration.prompt_rates import SPREAD, PromptRates
-from experiments.calibration.reinforced import Reinforcement
-from experiments.calibration.reinforced_envelope import envelope
-from experiments.calibration.reinforced_fit import (
+from experiments.calibration.data import (
+    OF_STAGES,
+    RATES,
+    Calibration,
+    Measurements,
+    check_measurements,
+)
+from experiments.calibration.figure import reinforced_figure
+from experiments.calibration.fit import Terms
+from experiments.calibration.rates import SPREAD, PromptRates
+from experiments.calibration.rl import Reinforcement, after, draw, draw_places
+from experiments.calibration.rl_fit import (
     RULES,
     Grid,
+    Stages,
     Trainer,
     explore,
     learning_rates,
+    read_prompts,
+    read_stages,
     variants_table,
 )
-from experiments.calibration.reinforced_moments import after
-from experiments.calibration.reinforced_places import draw, draw_places
-from experiments.calibration.reinforced_predict import Reinforced, disagreements, study
-from experiments.calibration.reinforced_stages import Stages, read_prompts, read_stages
-from experiments.calibration.spec import Calibration
-from experiments.calibration.terms import Terms
+from experiments.calibration.rl_predict import Reinforced, disagreements, envelope, study
 from sim.specs.errors import SpecError
 from sim.specs.overrides import apply_overrides, read_specs
 

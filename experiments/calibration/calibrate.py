@@ -3,7 +3,7 @@
 Three fits stand side by side. *By condition*: what a prompt says tells all three rates, with the
 published errors. *By condition, with scatter*: the same, where prompts differ besides by as much as
 makes χ² what its degrees of freedom are. *By rates*: two of a prompt's rates place it, the third
-tests the model (`calibration_problems`).
+tests the model (`fit_models`).
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from experiments.calibration.cross_validation import (
-    Model,
-    Predictor,
-    cross_validate,
-    errors_of,
-    predictions,
-    predictors,
-)
-from experiments.calibration.facts import answers, table_of
-from experiments.calibration.facts_answer import Answer
-from experiments.calibration.facts_world import Asked
-from experiments.calibration.fit import Fit, fit, interval
-from experiments.calibration.measurements import Measurements
-from experiments.calibration.mixture import explained, mechanisms, product_chi2
-from experiments.calibration.problems import by_condition, by_rates, shared_of
-from experiments.calibration.prompt_rates import PromptRates
-from experiments.calibration.reinforced_predict import Reinforced
-from experiments.calibration.reinforced_predict import study as reinforce
-from experiments.calibration.scatter import scatter_of
-from experiments.calibration.smooth_rates import SmoothRates
-from experiments.calibration.spec import Calibration
-from experiments.calibration.tables import agent_data, default_prompt, parameters_of, residuals_of
-from experiments.calibration.terms import Terms, unknown_edits
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs
 from sim.utils.parallel import parallel_map
 from sim.utils.progress import parts_of
+
+from .cross_validation import Model, Predictor, cross_validate, errors_of, predictions, predictors
+from .data import Calibration, Measurements
+from .facts import answers, table_of
+from .facts_answer import Answer
+from .facts_world import Asked
+from .fit import Fit, Terms, fit, interval, unknown_edits
+from .fit_models import (
+    agent_data,
+    by_condition,
+    by_rates,
+    default_prompt,
+    explained,
+    mechanisms,
+    parameters_of,
+    product_chi2,
+    residuals_of,
+    scatter_of,
+    shared_of,
+)
+from .rates import PromptRates, SmoothRates
+from .rl_predict import Reinforced
+from .rl_predict import study as reinforce
 
 PARTS = ("fit", "mixture", "cross_validation", "rl", "facts")
 #: The fits, by what tells where a prompt stands.

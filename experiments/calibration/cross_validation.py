@@ -16,15 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.calibration.fit import fit
-from experiments.calibration.measurements import RATES, Measurements
-from experiments.calibration.mixture import crude_product
-from experiments.calibration.problems import by_condition, by_rates, place, shared_of
-from experiments.calibration.prompt_rates import PromptRates
-from experiments.calibration.terms import Terms
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
 from sim.utils.parallel import parallel_map
+
+from .data import RATES, Measurements
+from .fit import Terms, fit
+from .fit_models import by_condition, by_rates, crude_product, place, shared_of
+from .rates import PromptRates
 
 #: Weight of the penalty on slopes of a linear regression on edits, in rows.
 _RIDGE = 0.3

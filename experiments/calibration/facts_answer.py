@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.calibration.facts_world import leans_on
 from sim.dynamics.state import Array
+
+from .facts_world import leans_on
 
 VERDICTS = ("met", "depends", "not met")
 #: Shares of trainings from which on a fact is met, and up to which it is not.

@@ -1,4 +1,8 @@
-"""Where published facts are asked of the model: one agent that is trained on many kinds of query.
+"""The agents and the contexts that published facts are about.
+
+Agents that facts need beside the calibrated one: one that guards as an end, one moved.
+
+Where published facts are asked of the model: one agent that is trained on many kinds of query.
 
 Queries differ in how much they offend the contested value (`PromptRates`). Before any training, a
 spread of values over agents says the same; under training it does not, for there is one agent, and
@@ -10,21 +14,19 @@ and assumptions are drawn, evenly, and an answer is a share of these draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import least_squares
 from scipy.stats import rankdata
 
-from experiments.calibration.facts_agents import guarding_as_an_end
-from experiments.calibration.measurements import Measurements
-from experiments.calibration.prompt_rates import SPREAD, PromptRates, kinds_of_query, measured_alone
-from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import records
+from sim.dynamics.observe import Recorder
 from sim.dynamics.state import Array
 from sim.specs.agent import HABIT, Agent
 from sim.specs.errors import SpecError, check_whole
@@ -33,6 +35,69 @@ from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.sweeps.design import LatinHypercube, Range
 from sim.utils.progress import count_progress
+
+from .data import RATES, Calibration, Measurements
+from .rates import SPREAD, PromptRates, kinds_of_query, measured_alone
+
+
+def guarding_as_an_end(specs: Specs) -> Agent:
+    """Return the agent of some specs that games as much as it does, and for no consequence.
+
+    What guarding is worth to an agent is its incentive (3.5), which follows from what training
+    would do to its values. An agent to which guarding is an end in itself is inclined to it
+    whatever comes of it: its log-odds of gaming, h + τ I before training, are all habit, and
+    rationality, by which consequences count, is 0. Both agents act alike until training starts.
+    """
+    program = compile_program(
+        specs.scenario, agent=specs.agent, training=specs.training, agents=1, seed=0
+    )
+    now = Recorder()(program, 0, program.theta, ("incentive", "habit"))
+    odds = now["habit"][0] + program.traits.rationality[0] * now["incentive"][0]
+    habit = dict(zip(specs.scenario.contexts, (float(x) for x in odds), strict=True))
+    initial = specs.agent.initial.replace(habit=habit)
+    return specs.agent.replace(initial=initial, rationality=0.0)
+
+
+def placed(
+    specs: Specs, calibration: Calibration, rates: Sequence[float], *, width: float
+) -> tuple[Agent, Array]:
+    """Return the agent moved to where it has three rates, and the rates that it then has [rate].
+
+    The contested value, awareness and competence move; everything else stays.
+
+    Args:
+        specs: Scenario and agent.
+        calibration: What in them is measured.
+        rates: As wanted, in the order of `data.RATES`.
+        width: Standard deviation over queries of what they offend the contested value by.
+    """
+    initial = specs.agent.initial
+    value = f"agent.initial.values.{calibration.value}"
+    keys = (value, "agent.initial.awareness", "agent.initial.log_competence")
+    target = np.asarray(rates, np.float64)
+    assert target.shape == (len(RATES),)
+    source = PromptRates(specs, calibration)
+
+    def found(at: Array) -> Array:
+        numbers = dict(zip(keys, np.atleast_2d(at).T, strict=True))
+        return source({SPREAD: np.array([width]), **numbers})
+
+    starts = [
+        np.array([v, a, c])
+        for v in (0.2, 1.0)
+        for a in (initial.awareness, initial.awareness + 3.0)
+        for c in (-0.5, 1.0)
+    ]
+    tries = [
+        least_squares(lambda at: found(at)[0] - target, start, bounds=([-6, -20, -3], [8, 8, 3]))
+        for start in starts
+    ]
+    best = np.asarray(min(tries, key=lambda one: float(one.cost)).x, np.float64)
+    values = dict(initial.values or specs.scenario.human_values)
+    values[calibration.value] = float(best[0])
+    moved = initial.replace(values=values, awareness=float(best[1]), log_competence=float(best[2]))
+    return specs.agent.replace(initial=moved), found(best)[0]
+
 
 #: What is not known of a published training run, and from where to where it is drawn. The habit's
 #: learning rate is held: rates count by their ratios, and the ends of courses hardly by their pace.
@@ -125,7 +190,7 @@ class Asked:
         return replace(self, agent=agent)
 
     def untrained(self, settings: Mapping[str, Array], *, context: str | None = None) -> Array:
-        """Return the rates before training [row, rate], in the order of `measurements.RATES`.
+        """Return the rates before training [row, rate], in the order of `data.RATES`.
 
         Args:
             settings: By full key, * for both contexts, numbers that differ from the agent's [row].

@@ -21,12 +21,11 @@ from sim.specs.overrides import Specs
 from sim.utils.files import atomic_write
 
 from .calibrate import BY_RATES, PARTS, Calibrated, Question, calibrate, terms_of
-from .measurements import OF_PROMPTS, OF_STAGES, Measurements, read_measurements
-from .reinforced_predict import disagreements, variant_name
-from .reinforced_stages import read_prompts, read_stages
-from .smooth_rates import SmoothRates
-from .spec import Calibration
-from .tables import agent_data
+from .data import OF_PROMPTS, OF_STAGES, Calibration, Measurements, read_measurements
+from .fit_models import agent_data
+from .rates import SmoothRates
+from .rl_fit import read_prompts, read_stages
+from .rl_predict import disagreements, variant_name
 
 #: The path of a CSV file.
 TablePath = Annotated[str, Field(min_length=1, strict=True)]

@@ -1,4 +1,19 @@
-"""Training on one prompt, in a world that holds others that are not trained on.
+"""Training on one prompt, where others stand, and what they come to.
+
+What an agent has become in training on one prompt, and so what any other prompt comes to.
+
+A prompt that is not trained on changes through what it shares with the one that is: values,
+awareness, horizon, competence, and the habits that carry over. So it need not be in the world that
+is trained in: moments of training tell its numbers, and these its rates.
+
+Where prompts may stand, given what was measured of them and how surely.
+
+A place is two numbers of a prompt. Rates near 0 say little about either (a prompt without gaming
+may be far from it, or very far), so no curvature tells how uncertain a place is. Here both numbers
+are laid out on a grid, first over all that is allowed, then over the part that is likely, and
+places are drawn by exp(−χ²/2). All places are taken to be equally likely beforehand.
+
+Training on one prompt, in a world that holds others that are not trained on.
 
 All prompts are met by one agent. Queries of a prompt differ in how much they offend the contested
 value: as u = Φ v, a query at which the value speaks f times as strongly is a context whose features
@@ -17,22 +32,216 @@ else that training changes (values, awareness, competence, horizon) prompts have
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments.calibration.prompt_rates import SPREAD, PromptRates
-from experiments.calibration.reinforced_moments import Moments
-from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import Snapshot, records
 from sim.dynamics.program import Program
+from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.utils.progress import count_progress
+
+from .data import Calibration, Measurements
+from .rates import SPREAD, PromptRates
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What an agent has become at moments of training; arrays of one shape [...].
+
+    Attributes:
+        scale: The contested value as a multiple of what it was.
+        others: The other values, by name.
+        awareness: By how much awareness has grown.
+        habit: Of the prompt trained on, where its input says that it is trained on.
+        habit_elsewhere: Of its other tier, and of all other prompts.
+        log_horizon, log_competence, opacity: As they are then.
+    """
+
+    scale: Array
+    others: Mapping[str, Array]
+    awareness: Array
+    habit: Array
+    habit_elsewhere: Array
+    log_horizon: Array
+    log_competence: Array
+    opacity: Array
+
+    def take(self, places: Any) -> Moments:
+        """Return some moments, by any index."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        others = {name: array[places] for name, array in found.pop("others").items()}
+        return Moments(others=others, **{name: array[places] for name, array in found.items()})
+
+    def turned(self) -> Moments:
+        """Return moments [run, step] of moments [step, run]."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        others = {name: array.T for name, array in found.pop("others").items()}
+        return Moments(others=others, **{name: array.T for name, array in found.items()})
+
+    @staticmethod
+    def join(parts: Sequence[Moments]) -> Moments:
+        """Return moments one after another."""
+        found = {
+            one.name: np.concatenate([getattr(part, one.name) for part in parts])
+            for one in fields(Moments)
+            if one.name != "others"
+        }
+        others = {
+            name: np.concatenate([part.others[name] for part in parts]) for name in parts[0].others
+        }
+        return Moments(others=others, **found)
+
+
+def after(
+    rates: PromptRates,
+    calibration: Calibration,
+    numbers: Mapping[str, Array],
+    moments: Moments,
+    *,
+    is_trained: bool = False,
+) -> dict[str, Array]:
+    """Return the numbers of prompts at moments of training that they were no part of [row].
+
+    What a prompt not trained on comes to depends on the agent alone, so it need not be in the
+    world that is trained in; `PromptRates` of these numbers are those of `Reinforcement`.
+
+    Args:
+        rates: The model before training.
+        calibration: What was measured, where.
+        numbers: Of prompts before training, by full key [row].
+        moments: What the agent has become [row].
+        is_trained: Whether the prompt is the one trained on.
+    """
+    value, awareness = f"agent.initial.values.{calibration.value}", calibration.placing[1]
+    signalled, unmonitored = rates.contexts
+
+    def of(key: str) -> Array:
+        return np.asarray(numbers.get(key, rates.said(key)))
+
+    found = {key: np.asarray(column) for key, column in numbers.items()}
+    for key in [key for key in found if key.startswith("agent.initial.habit")]:
+        del found[key]
+    width = found.get(SPREAD, np.zeros(1))
+    found |= {
+        value: of(value) * moments.scale,
+        SPREAD: width * np.abs(moments.scale),
+        awareness: of(awareness) + moments.awareness,
+        f"agent.initial.habit.{signalled}": (
+            moments.habit if is_trained else moments.habit_elsewhere
+        ),
+        f"agent.initial.habit.{unmonitored}": moments.habit_elsewhere,
+        "agent.initial.log_horizon": moments.log_horizon,
+        "agent.initial.log_competence": moments.log_competence,
+        "agent.initial.capability.opacity": moments.opacity,
+        **{f"agent.initial.values.{name}": now for name, now in moments.others.items()},
+    }
+    return found
+
+
+#: What the contested value and awareness may be.
+_VALUES, _AWARENESS = (-6.0, 12.0), (-25.0, 12.0)
+#: Points of either number: on the first grid, and on the second.
+_COARSE, _FINE = (61, 62), (61, 61)
+#: χ² above the least that is still likely: two numbers, 0.9999.
+_LIKELY = 18.0
+
+
+def draw_places(
+    rates: PromptRates,
+    calibration: Calibration,
+    measured: Measurements,
+    numbers: Mapping[str, Array],
+    *,
+    count: int,
+    birge: float = 1.0,
+    seed: int = 0,
+) -> list[dict[str, Array]]:
+    """Return draws of the two numbers that place each row, by full key [draw].
+
+    Args:
+        rates: The model.
+        calibration: What places a prompt.
+        measured: The rows.
+        numbers: Of the rows at their best, by full key [row].
+        count: How many draws of each row.
+        birge: By what published errors are multiplied.
+        seed: Of the draws; a row's own are told apart by its name.
+    """
+    found = []
+    for row in range(len(measured)):
+        one = measured.take([row])
+        here = {key: column[row : row + 1] for key, column in numbers.items()}
+        found.append(_of_row(rates, calibration, one, here, count=count, birge=birge, seed=seed))
+    return found
+
+
+def _of_row(
+    rates: PromptRates,
+    calibration: Calibration,
+    measured: Measurements,
+    numbers: Mapping[str, Array],
+    *,
+    count: int,
+    birge: float,
+    seed: int,
+) -> dict[str, Array]:
+    def chi2(values: Array, awareness: Array) -> Array:
+        points = np.meshgrid(values, awareness, indexing="ij")
+        placed = dict(zip(calibration.placing, (p.ravel() for p in points), strict=True))
+        seen = rates({**numbers, **placed})
+        misses = (seen - measured.rates) / (birge * measured.errors)
+        total: Array = (misses**2).sum(axis=1).reshape(points[0].shape)
+        return total
+
+    # Where the search found the best must be among the points, however narrow it is.
+    best = [float(numbers[key][0]) for key in calibration.placing]
+    values, awareness = (
+        np.union1d(np.linspace(*ends, n), [at])
+        for ends, n, at in zip((_VALUES, _AWARENESS), _COARSE, best, strict=True)
+    )
+    rise = chi2(values, awareness)
+    likely = rise <= rise.min() + _LIKELY
+    fine = (
+        np.linspace(*_reach(values, likely.any(axis=1)), _FINE[0]),
+        np.linspace(*_reach(awareness, likely.any(axis=0)), _FINE[1]),
+    )
+    rise = chi2(*fine)
+    weight = np.exp(-0.5 * (rise - rise.min())).ravel()
+    name = f"place of {measured.frame.iloc[0, 0]}"
+    picks = np.unravel_index(draw(weight, count=count, seed=seed, stream=name), rise.shape)
+    # Anywhere within a cell of the grid: draws are no grid.
+    within = uniform_pair(seed=seed, stream=f"{name}, within", rows=np.arange(count))
+    return {
+        key: axis[at] + (axis[1] - axis[0]) * (off - 0.5)
+        for key, axis, at, off in zip(calibration.placing, fine, picks, within, strict=True)
+    }
+
+
+def draw(weight: Array, *, count: int, seed: int, stream: str) -> NDArray[np.intp]:
+    """Return places among weights, drawn in proportion, in an order that tells nothing [count]."""
+    rows = np.arange(count)
+    first, second = uniform_pair(seed=seed, stream=stream, rows=rows)
+    order = np.argsort(second, kind="stable")
+    # One in each of `count` equal shares: less noise than independent draws have.
+    at = (rows + first)[order] / count
+    total = np.cumsum(weight)
+    picks: NDArray[np.intp] = np.searchsorted(total, at * total[-1], side="right")
+    return picks.clip(max=len(weight) - 1)
+
+
+def _reach(axis: Array, likely: Array) -> tuple[float, float]:
+    """Return the likely part of an axis, and one point more on either side."""
+    at = np.flatnonzero(likely)
+    return float(axis[max(at[0] - 1, 0)]), float(axis[min(at[-1] + 1, len(axis) - 1)])
+
 
 UpdateRule = Literal["policy_gradient", "replicator"]
 #: A value less than this cannot be scaled to those of other prompts.

@@ -1,4 +1,6 @@
-"""What becomes of prompts that were never trained on, with intervals.
+"""Predictions, with intervals, of prompts that were never trained on.
+
+What becomes of prompts that were never trained on, with intervals.
 
 Predictions are distributions: over the places of prompts before training (by their published
 errors), over ratios of learning rates and lengths of training (by exp(−Δχ²/2), χ² divided by
@@ -6,6 +8,8 @@ errors), over ratios of learning rates and lengths of training (by exp(−Δχ²
 likely beforehand, as are logarithms of ratio and time), and over variants (by exp(−AIC/2)). An
 interval holds the middle 95 % of that, and so what variants disagree about. It is that of the rate,
 not of a measurement of it, and takes the shared numbers of the calibration as known.
+
+What the shared numbers of a calibration are worth to predictions that take them as known.
 """
 
 from __future__ import annotations
@@ -16,28 +20,28 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from experiments.calibration.measurements import OF_PROMPTS, RATES, Measurements
-from experiments.calibration.problems import place
-from experiments.calibration.prompt_rates import PromptRates
-from experiments.calibration.reinforced import Progress, Reinforcement
-from experiments.calibration.reinforced_fit import (
-    Cell,
-    Explored,
-    Grid,
-    Trainer,
-    explore,
-    learning_rates,
-    shares,
-    variants_table,
-)
-from experiments.calibration.reinforced_moments import Moments, after
-from experiments.calibration.reinforced_places import draw, draw_places
-from experiments.calibration.reinforced_stages import AFTER, Stages, read_stages
-from experiments.calibration.spec import Calibration
-from experiments.calibration.terms import Terms
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
+
+from .data import OF_PROMPTS, RATES, Calibration, Measurements
+from .fit import Terms
+from .fit_models import place
+from .rates import PromptRates
+from .rl import Moments, Progress, Reinforcement, after, draw, draw_places
+from .rl_fit import (
+    AFTER,
+    Cell,
+    Explored,
+    Grid,
+    Stages,
+    Trainer,
+    explore,
+    learning_rates,
+    read_stages,
+    shares,
+    variants_table,
+)
 
 #: The share of a prediction's distribution that its interval holds.
 LEVEL = 0.95
@@ -57,7 +61,7 @@ class Reinforced:
 
     Attributes:
         stages: What was measured, placed.
-        variants: `reinforced_fit.variants_table`, with `effective`, how many draws a variant's
+        variants: `rl_fit.variants_table`, with `effective`, how many draws a variant's
             distribution is worth.
         predictions: A row for each prompt after training: as in a table of stages (`row` besides),
             its rates (medians) with `_low` and `_high`, those measured `_before`, and `measured`,
@@ -111,7 +115,7 @@ def study(
         calibration: What was measured, where.
         terms: The parameters of the fit by rates.
         rates: The model before training.
-        shared: What the fit by rates found (`calibration_problems.shared_of`).
+        shared: What the fit by rates found (`fit_models.shared_of`).
         prompts: Further prompts before training.
         trained: The prompt trained on.
         setting: Which setting, if it was trained on in several.
@@ -387,3 +391,36 @@ def disagreements(found: Reinforced) -> pd.DataFrame:
     )
     order = (frame["lowest"] - frame["highest"]).argsort(kind="stable")
     return frame.iloc[order].reset_index(drop=True)
+
+
+def envelope(
+    studies: Sequence[Reinforced], *, rises: Sequence[float] = (), limit: float = 3.84
+) -> pd.DataFrame:
+    """Return predictions of the likeliest study, with intervals that hold those of all likely ones.
+
+    A study takes the shared numbers of the calibration as known. Studies of the same prompts with
+    other such numbers (across the interval of one, say) tell what that is worth.
+
+    Args:
+        studies: With other shared numbers each.
+        rises: By how much these raise χ² of the table before training; 0 for all if empty.
+        limit: A study is likely if its least χ² after training, and its rise, are together at most
+            so much above the least.
+
+    Raises:
+        SpecError: Studies are not of the same prompts.
+    """
+    after_it = np.array([float(one.variants["chi2"].min()) for one in studies])
+    total = after_it + (np.array(rises) if len(rises) else 0.0)
+    found = studies[int(total.argmin())].predictions.copy()
+    likely = [
+        one.predictions for one, x in zip(studies, total, strict=True) if x <= total.min() + limit
+    ]
+    for one in studies:
+        if one.predictions["prompt"].tolist() != found["prompt"].tolist():
+            raise SpecError("studies: an envelope is of studies of the same prompts")
+    for rate in RATES:
+        for end, widest in (("low", np.minimum), ("high", np.maximum)):
+            name = f"{rate}_{end}"
+            found[name] = widest.reduce([frame[name].to_numpy(float) for frame in likely])
+    return found
