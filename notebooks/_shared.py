@@ -1,4 +1,4 @@
-"""What the five lessons share: the gate, figures with words beside them, exercises, agents."""
+"""Parts of the five lessons: the gate, figures with words beside them, exercises, agents."""
 
 import base64
 import html
@@ -61,12 +61,12 @@ def plate(figure: Figure, says: str, *, title: str = "") -> mo.Html:
     """
     for text in figure.findobj(Text):
         text.set_fontsize(_INK)
-    drawn = io.BytesIO()
+    buffer = io.BytesIO()
     with mpl.rc_context(_STYLE):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    picture = base64.b64encode(drawn.getvalue()).decode()
-    words, named = html.escape(says), html.escape(title)
-    above = f'<div class="title">{named}</div>' if title else ""
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    words, heading = html.escape(says), html.escape(title)
+    above = f'<div class="title">{heading}</div>' if title else ""
     return mo.Html(
         f'<figure class="lesson">{above}'
         f'<img alt="{words}" src="data:image/svg+xml;base64,{picture}">'
@@ -88,8 +88,10 @@ def slider(*limits: float, label: str, value: float, steps: Sequence[float] = ()
         value: Where it begins.
         steps: The only values that it takes.
     """
-    shown = {"value": value, "show_value": True, "full_width": True, "label": label}
-    return mo.ui.slider(steps=list(steps), **shown) if steps else mo.ui.slider(*limits, **shown)
+    settings = {"value": value, "show_value": True, "full_width": True, "label": label}
+    return (
+        mo.ui.slider(steps=list(steps), **settings) if steps else mo.ui.slider(*limits, **settings)
+    )
 
 
 def predict(question: str, options: Mapping[str, str]) -> mo.ui.radio:
@@ -109,19 +111,19 @@ def wait_for(*guesses: object, quietly: bool = False) -> None:
         guesses: The questions.
         quietly: Leave the place empty meanwhile.
     """
-    waiting = any(guess.value is None for guess in guesses)
-    told = mo.md("*What the model says appears here once you have answered.*")
-    mo.stop(waiting, None if quietly else told)
+    unanswered = any(guess.value is None for guess in guesses)
+    note = mo.md("*What the model says appears here once you have answered.*")
+    mo.stop(unanswered, None if quietly else note)
 
 
 def reveal(guess: object, right: str, *parts: object) -> mo.Html:
     """Say whether an answer is what the model computes, and show what it computes below."""
-    kind, said = (
+    kind, verdict = (
         ("success", "**As you predicted.** Now say why, before you read on.")
         if guess.value == right
         else ("warn", "**Not what the model computes.** Where did your reasons part?")
     )
-    return column(mo.callout(mo.md(said), kind), *parts)
+    return column(mo.callout(mo.md(verdict), kind), *parts)
 
 
 def exercise(number: int, task: str, answer: str) -> mo.Html:
@@ -134,11 +136,11 @@ def exercise(number: int, task: str, answer: str) -> mo.Html:
 
 def percent(share: float) -> str:
     """Write a share of 1 in per cent, without rounding what is not 0 or 100 to either."""
-    shown = 100 * float(share)
-    if 0 < shown < 0.1:
+    number = 100 * float(share)
+    if 0 < number < 0.1:
         return "less than 0.1 %"
-    near_an_end = 0 < shown < 1 or 99 < shown < 100
-    return f"{shown:.1f} %" if near_an_end else f"{shown:.0f} %"
+    near_an_end = 0 < number < 1 or 99 < number < 100
+    return f"{number:.1f} %" if near_an_end else f"{number:.0f} %"
 
 
 def signed(number: float, places: int = 2) -> str:

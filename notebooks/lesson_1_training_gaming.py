@@ -120,12 +120,12 @@ def _(guess_stake, look, np, page):
     _ax.plot(strengths, stakes, color=page.BLUE)
     for _name, _at in _three.items():
         _ax.plot(_at, three_stakes[_name], "o", color=page.BLACK)
-        _left = _name == "hardly"
+        _leftwards = _name == "hardly"
         _ax.annotate(
             _name,
             (_at, three_stakes[_name]),
-            xytext=(-8 if _left else 8, 4),
-            ha="right" if _left else "left",
+            xytext=(-8 if _leftwards else 8, 4),
+            ha="right" if _leftwards else "left",
             textcoords="offset points",
         )
     _ax.set(xlabel="how much it values copyright, v", ylabel="stake")
@@ -185,33 +185,33 @@ def _(page):
 @app.cell
 def _(guess_change, look, page):
     page.wait_for(guess_change)
-    _seen = look(value=[1, 1, 1, 2], awareness=[-4, 4, -4, -4], log_horizon=[1, 1, 2, 1])
-    changed = dict(
-        zip(("as it is", "awareness", "horizon", "value"), _seen.gaming_rate.values, strict=True)
+    _agents = look(value=[1, 1, 1, 2], awareness=[-4, 4, -4, -4], log_horizon=[1, 1, 2, 1])
+    rates = dict(
+        zip(("as it is", "awareness", "horizon", "value"), _agents.gaming_rate.values, strict=True)
     )
     _labels = ("as it is", "always in mind", "cares more", "values it more")
     _figure, _ax = page.canvas(height=2.6)
-    _ax.barh(_labels, changed.values(), color=[page.GREY, page.BLUE, page.BLUE, page.BLUE])
-    for _at, _rate in enumerate(changed.values()):
+    _ax.barh(_labels, rates.values(), color=[page.GREY, page.BLUE, page.BLUE, page.BLUE])
+    for _at, _rate in enumerate(rates.values()):
         _ax.text(_rate, _at, f" {page.percent(_rate)}", va="center")
     _ax.set(xlim=(0, 1), xlabel="gaming rate g")
     _ax.invert_yaxis()
     page.reveal(
         guess_change,
-        max(("awareness", "horizon", "value"), key=changed.get),
+        max(("awareness", "horizon", "value"), key=rates.get),
         page.plate(
             _figure,
-            f"Gaming rate: {page.percent(changed['as it is'])} as it is, "
-            f"{page.percent(changed['awareness'])} when training is always in mind, "
-            f"{page.percent(changed['horizon'])} when it cares more about the future, "
-            f"{page.percent(changed['value'])} when it values copyright twice as much.",
+            f"Gaming rate: {page.percent(rates['as it is'])} as it is, "
+            f"{page.percent(rates['awareness'])} when training is always in mind, "
+            f"{page.percent(rates['horizon'])} when it cares more about the future, "
+            f"{page.percent(rates['value'])} when it values copyright twice as much.",
             title="One change at a time",
         ),
         "Gaming is a product, so the weaker factor limits it. As it is, training comes to mind "
-        f"with {page.percent(_seen.awareness[0])}, and then gaming is decided on with "
-        f"{page.percent(_seen.decision[0])}.",
+        f"with {page.percent(_agents.awareness[0])}, and then gaming is decided on with "
+        f"{page.percent(_agents.decision[0])}.",
     )
-    return (changed,)
+    return (rates,)
 
 
 @app.cell
@@ -237,26 +237,26 @@ def _(look, np, page, sliders):
     _at = sliders.value
     _grid = np.linspace(-2, 3, 101)
     _line = look(value=_grid, awareness=_at["awareness"], log_horizon=_at["log_horizon"])
-    chosen = {name: float(array[0]) for name, array in look(**_at).items() if array.ndim == 1}
+    agent = {name: float(array[0]) for name, array in look(**_at).items() if array.ndim == 1}
     _figure, _ax = page.canvas(height=3.6)
-    for _drawn, _colour, _dash, _label in (
+    for _curve, _colour, _dash, _label in (
         (_line.awareness, page.GREY, page.DASHES[1], "a: in mind"),
         (_line.decision, page.ORANGE, page.DASHES[2], "d: decides"),
         (_line.gaming_rate, page.BLUE, page.DASHES[0], "g: games"),
     ):
-        _ax.plot(_grid, _drawn, color=_colour, linestyle=_dash, label=_label)
-    _ax.plot(_at["value"], chosen["gaming_rate"], "o", color=page.BLACK, clip_on=False)
+        _ax.plot(_grid, _curve, color=_colour, linestyle=_dash, label=_label)
+    _ax.plot(_at["value"], agent["gaming_rate"], "o", color=page.BLACK, clip_on=False)
     _ax.set(xlabel="how much it values copyright, v", ylabel="chance", ylim=(0, 1.02))
     page.legend(_figure, columns=3)
     page.plate(
         _figure,
         f"The dot: at a value of {page.signed(_at['value'], 1)} the stake is "
-        f"{page.signed(chosen['stake'])} and the incentive {page.signed(chosen['incentive'])}. "
-        f"Training is in mind with {page.percent(chosen['awareness'])}, the decision is "
-        f"{page.percent(chosen['decision'])}, so it games with "
-        f"{page.percent(chosen['gaming_rate'])}.",
+        f"{page.signed(agent['stake'])} and the incentive {page.signed(agent['incentive'])}. "
+        f"Training is in mind with {page.percent(agent['awareness'])}, the decision is "
+        f"{page.percent(agent['decision'])}, so it games with "
+        f"{page.percent(agent['gaming_rate'])}.",
     )
-    return (chosen,)
+    return (agent,)
 
 
 @app.cell

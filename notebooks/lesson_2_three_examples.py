@@ -63,7 +63,9 @@ def _(page, palette, sim):
         """Return the training contexts in which gaming sets in for most agents, and when."""
         trained = run.data["kind"] == "training"
         onset = run.onset.fillna(float("inf")).median("agent").where(trained, drop=True)
-        return {str(one): float(onset.sel(context=one)) for one in onset["context"].values}
+        return {
+            str(context): float(onset.sel(context=context)) for context in onset["context"].values
+        }
 
     def draw(run, title):
         """Return emergence curves of a run with words beside them."""
@@ -82,8 +84,8 @@ def _(page, palette, sim):
         last = run.gaming_rate.isel(step=-1).median("agent")
         parts = [
             f"{page.spoken(context)} {page.percent(last.sel(context=context))}"
-            + (f" (set in at step {when:.0f})" if when < float("inf") else " (never set in)")
-            for context, when in onset.items()
+            + (f" (set in at step {step:.0f})" if step < float("inf") else " (never set in)")
+            for context, step in onset.items()
         ]
         return page.plate(
             figure,
@@ -91,19 +93,19 @@ def _(page, palette, sim):
             title=title,
         )
 
-    def kept(run, value):
+    def end_value(run, value):
         """Return how much of a value the median agent has after training."""
         return float(run.data["values"].sel(value=value).isel(step=-1).median("agent"))
 
-    return draw, kept, sets_in, train
+    return draw, end_value, sets_in, train
 
 
 @app.cell
 def _(sets_in):
     def answer(run, **choices):
         """Return the name of the choice whose contexts are those in which gaming sets in."""
-        found = {name for name, when in sets_in(run).items() if when < float("inf")}
-        return next((key for key, names in choices.items() if set(names) == found), "other")
+        gamed = {name for name, step in sets_in(run).items() if step < float("inf")}
+        return next((key for key, names in choices.items() if set(names) == gamed), "other")
 
     return (answer,)
 
@@ -221,11 +223,11 @@ def _(page):
 
 
 @app.cell
-def _(draw, guess_variation, kept, page, train):
+def _(draw, guess_variation, end_value, page, train):
     page.wait_for(guess_variation)
     _run = train("unethical_company")
     _twin = train("unethical_company", interventions=[{"key": "gaming", "set": 0}])
-    ethics = {"games": kept(_run, "ethics"), "never": kept(_twin, "ethics")}
+    ethics = {"games": end_value(_run, "ethics"), "never": end_value(_twin, "ethics")}
     _apart = ethics["games"] - ethics["never"]
     page.reveal(
         guess_variation,
@@ -302,32 +304,32 @@ def _(guess_1, guess_2, guess_3, mo, page):
 
 @app.cell
 def _(draw, page, sets_in, sim, sliders, train):
-    _left = sliders.value["left"]
+    _share = sliders.value["left"]
     _usual = sim.Agent()
     _agents = {
-        "copyright": {"initial": {"values": {"copyright": _left, "helpfulness": 1}}},
-        "employee_assistant": {"info_sensitivity": _usual.info_sensitivity * _left},
-        "scratchpad": {"scratchpad_sensitivity": _usual.scratchpad_sensitivity * _left},
+        "copyright": {"initial": {"values": {"copyright": _share, "helpfulness": 1}}},
+        "employee_assistant": {"info_sensitivity": _usual.info_sensitivity * _share},
+        "scratchpad": {"scratchpad_sensitivity": _usual.scratchpad_sensitivity * _share},
     }
     _example = sliders.value["example"]
     _run = train(_example, agent=_agents[_example])
-    moved = {
+    example_rates = {
         "onset": sets_in(_run),
         "rate": float(_run.gaming_rate.isel(step=-1).max("context").mean()),
     }
-    draw(_run, f"{page.spoken(_example).capitalize()}, with {_left:g} of its cause")
-    return (moved,)
+    draw(_run, f"{page.spoken(_example).capitalize()}, with {_share:g} of its cause")
+    return (example_rates,)
 
 
 @app.cell
-def _(guess_1, guess_2, guess_3, kept, page, run_1, run_3, train):
+def _(guess_1, guess_2, guess_3, end_value, page, run_1, run_3, train):
     page.wait_for(guess_1, guess_2, guess_3, quietly=True)
     _twin = train("copyright", interventions=[{"key": "gaming", "set": 0}])
     _early = [
-        float(one.data["values"].sel(value="copyright", step=200).median("agent"))
-        for one in (run_1, _twin)
+        float(run.data["values"].sel(value="copyright", step=200).median("agent"))
+        for run in (run_1, _twin)
     ]
-    values_1 = {"games": kept(run_1, "copyright"), "never": kept(_twin, "copyright")}
+    values_1 = {"games": end_value(run_1, "copyright"), "never": end_value(_twin, "copyright")}
     _chances = {
         name: float(run_3.awareness.sel(context=name).isel(step=0).median("agent"))
         for name in ("dossier_with_scratchpad", "dossier")

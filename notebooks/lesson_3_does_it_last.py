@@ -81,7 +81,7 @@ def _(np, sim):
             seed=0,
         )
 
-    def decide(**training):
+    def decisions(**training):
         """Return how decided each agent is about the song as it is trained [step, agent]."""
         return train(**training).decision.sel(context="copyright_chat")
 
@@ -94,7 +94,7 @@ def _(np, sim):
         few = still(decision).values <= 0.5
         return int(decision["step"][few.argmax()]) if few.any() else None
 
-    return decide, half_decided, still, train
+    return decisions, half_decided, still, train
 
 
 @app.cell
@@ -118,8 +118,8 @@ def _(half_decided, page, still):
         ax.set(
             ylim=(-0.02, 1.02), xlim=(0, 3000), xlabel="training step", ylabel="decision to game, d"
         )
-        when = half_decided(decision)
-        half = f"Half had decided by step {when}." if when else "Half never decide."
+        step = half_decided(decision)
+        half = f"Half had decided by step {step}." if step else "Half never decide."
         last = decision.isel(step=-1)
         return page.plate(
             figure,
@@ -140,7 +140,7 @@ def _(draw, guess_lasts, page, still, train):
     _decision = _run.decision.sel(context="copyright_chat")
     undecided_free = float(still(_decision)[-1])
     _value = _run.data["values"].sel(value="copyright").isel(step=-1)
-    _left = {
+    _values = {
         name: page.signed(_value[group].median()) if bool(group.any()) else "that of none"
         for name, group in (
             ("game", (_decision[-1] >= 0.9).values),
@@ -154,8 +154,8 @@ def _(draw, guess_lasts, page, still, train):
         "Why could that be? Recall lesson 1: a value that is worn down has more at stake, so "
         "gaming pays more, and the agent grows more decided. An agent on the other side of the "
         "edge loses its value, and with it any reason to game. The value for copyright, 1 at the "
-        f"start, is at the end {_left['game']} where agents have decided to game and "
-        f"{_left['do not']} where they have decided not to (medians).",
+        f"start, is at the end {_values['game']} where agents have decided to game and "
+        f"{_values['do not']} where they have decided not to (medians).",
     )
     return (undecided_free,)
 
@@ -183,9 +183,9 @@ def _(guess_lasts, mo, page):
 
 
 @app.cell
-def _(decide, draw, sliders, still):
+def _(decisions, draw, sliders, still):
     _anchor, _credit = sliders.value["anchor"] / 1000, sliders.value["credit"]
-    _decision = decide(anchor=_anchor, motive_credit=_credit)
+    _decision = decisions(anchor=_anchor, motive_credit=_credit)
     undecided = float(still(_decision)[-1])
     draw(_decision, f"Anchor {_anchor:g}, credit for motives {_credit:g}")
     return (undecided,)
@@ -229,7 +229,7 @@ def _(np, sim):
             }
         },
     }
-    _held = [
+    _frozen = [
         {"key": f"state.{name}", "freeze": True}
         for name in ("awareness", "log_horizon", "log_competence")
     ]
@@ -243,18 +243,18 @@ def _(np, sim):
             agents=values.size,
             initial=sim.AgentState(values=values.reshape(-1, 1), habit=habits.reshape(-1, 1)),
             training={"steps": 1},
-            interventions=_held,
+            interventions=_frozen,
             record_every=1,
             seed=0,
         )
-        here, then = (step.data.isel(step=at) for at in (0, 1))
-        right = (then["values"] - here["values"]).values.reshape(values.shape)
-        up = (then["habit"] - here["habit"]).values.reshape(values.shape)
+        before, after = (step.data.isel(step=at) for at in (0, 1))
+        right = (after["values"] - before["values"]).values.reshape(values.shape)
+        up = (after["habit"] - before["habit"]).values.reshape(values.shape)
         return values, habits, right - anchor * (values - 1), up - anchor * (habits + 5)
 
     def rests(anchor):
         """Return the fixed points of value and habit, as (kind, value, habit, gaming rate)."""
-        found = sim.equilibria(
+        equilibria = sim.equilibria(
             _song,
             free=["values.copyright", "habit.chat"],
             training={"anchor": anchor},
@@ -263,7 +263,7 @@ def _(np, sim):
         )
         spots = [
             (point, dict(zip(point.point.names, point.point.at, strict=True)))
-            for point in found.points
+            for point in equilibria.points
         ]
         return [
             (
@@ -296,8 +296,8 @@ def _(arrows, np, page, rests):
             width=0.004,
             scale=24,
         )
-        found = rests(anchor)
-        for kind, value, habit, _ in found:
+        points = rests(anchor)
+        for kind, value, habit, _ in points:
             ax.plot(
                 value,
                 habit,
@@ -322,14 +322,14 @@ def _(arrows, np, page, rests):
             xlabel="value for copyright, v",
             ylabel="habit of gaming, h",
         )
-        said = "; ".join(
+        listing = "; ".join(
             f"{kind} at a value of {page.signed(value)} (games with {page.percent(rate)})"
-            for kind, value, _, rate in found
+            for kind, value, _, rate in points
         )
-        return sum(kind == "stable" for kind, *_ in found), page.plate(
+        return sum(kind == "stable" for kind, *_ in points), page.plate(
             figure,
             "Arrows: the direction of training's next step. Circles are stable, crosses are not; "
-            f"the square is where the agent starts. Fixed points: {said or 'none was found'}.",
+            f"the square is where the agent starts. Fixed points: {listing or 'none was found'}.",
             title=f"Anchor {anchor:g}: where training goes",
         )
 
@@ -370,15 +370,18 @@ def _(plane, plane_slider):
 
 
 @app.cell
-def _(decide, guess_lasts, guess_plane, half_decided, page, rests, still):
+def _(decisions, guess_lasts, guess_plane, half_decided, page, rests, still):
     page.wait_for(guess_lasts, guess_plane, quietly=True)
     _anchors = (0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1)
-    _decisions = {anchor: decide(anchor=anchor) for anchor in _anchors}
-    undecided_by_anchor = {anchor: float(still(one)[-1]) for anchor, one in _decisions.items()}
+    _decisions = {anchor: decisions(anchor=anchor) for anchor in _anchors}
+    undecided_by_anchor = {
+        anchor: float(still(course)[-1]) for anchor, course in _decisions.items()
+    }
     _enough = next((a for a, share in undecided_by_anchor.items() if a and share >= 0.5), None)
-    _with, _without = _decisions[0], decide(motive_credit=0)
+    _with, _without = _decisions[0], decisions(motive_credit=0)
     _halves = [
-        f"by step {when}" if (when := half_decided(one)) else "never" for one in (_without, _with)
+        f"by step {step}" if (step := half_decided(course)) else "never"
+        for course in (_without, _with)
     ]
     _places = {
         anchor: sum(kind == "stable" for kind, *_ in rests(anchor)) for anchor in (0.003, 0.01)

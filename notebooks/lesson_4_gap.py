@@ -73,11 +73,11 @@ def _(np, page, sim):
         stages = {"games somewhere": reach > 0, "games everywhere": reach == 1}
         for term in case["term"].values:
             stages[page.spoken(term)] = case["met"].sel(term=term).values
-        left, alone, now = {}, {}, np.ones(len(reach), bool)
-        for name, met in stages.items():
-            now = now & met
-            left[name], alone[name] = int(now.sum()), int(met.sum())
-        return left, alone, case
+        remaining, alone, so_far = {}, {}, np.ones(len(reach), bool)
+        for name, agents in stages.items():
+            so_far = so_far & agents
+            remaining[name], alone[name] = int(so_far.sum()), int(agents.sum())
+        return remaining, alone, case
 
     as_is = population()
     return as_is, count, population
@@ -99,13 +99,13 @@ def _(page):
 
 @app.cell
 def _(page):
-    def funnel(left, alone, agents):
+    def funnel(remaining, alone, agents):
         """Return bars of who is left after each condition, beside who meets it alone."""
         figure, ax = page.canvas(height=4.6)
-        names = list(left)
+        names = list(remaining)
         ax.barh(names, alone.values(), color=page.GREY, alpha=0.35, label="meet it")
-        ax.barh(names, left.values(), color=page.BLUE, height=0.5, label="left so far")
-        for at, number in enumerate(left.values()):
+        ax.barh(names, remaining.values(), color=page.BLUE, height=0.5, label="left so far")
+        for at, number in enumerate(remaining.values()):
             ax.text(
                 max(number, 0.5) * 1.15,
                 at,
@@ -123,7 +123,7 @@ def _(page):
         return page.plate(
             figure,
             f"Of {agents:,} agents these are left, condition by condition: "
-            + ", ".join(f"{name} {number}" for name, number in left.items())
+            + ", ".join(f"{name} {number}" for name, number in remaining.items())
             + ". Whatever else, these meet it: "
             + ", ".join(f"{name} {number}" for name, number in alone.items())
             + ".",
@@ -146,7 +146,7 @@ def _(as_is, count, funnel, guess_all, page):
         f"The order of the bars is a choice; the end is not. {_end} of {_gamers} that game "
         "everywhere are left. With none of $n$, all one can say is that the share is less than "
         f"about $3/n$, here {page.percent(min(3 / max(_gamers, 1), 1))}: few agents prove "
-        "little. The full study has 100,000 (`experiments/worst_case.py`).",
+        "little. The full study has 100,000 (`experiments/worst_case`).",
     )
     return (left_as_is,)
 
@@ -179,18 +179,20 @@ def _(as_is, count, guess_consistent, page):
     page.wait_for(guess_consistent)
     _, _, _case = count(as_is)
     _reach = as_is.reach.isel(step=-1).values
-    _met = _case["met"].sel(term="consistency").values
+    _consistent = _case["met"].sel(term="consistency").values
     consistent = {
-        "everywhere": float(_met[_reach == 1].mean()),
-        "nowhere": float(_met[_reach == 0].mean()),
+        "everywhere": float(_consistent[_reach == 1].mean()),
+        "nowhere": float(_consistent[_reach == 0].mean()),
     }
     _slips = as_is.slip.isel(step=-1).sel(agent=_reach == 1)
-    _seen = _slips.sel(context=as_is.data["kind"] != "deployment").mean("agent")
-    _trained = (_seen["kind"] == "training").values
-    _names = [page.spoken(name) for name in _seen["context"].values]
-    _worst = int(_seen.values.argmax())
+    _rates = _slips.sel(context=as_is.data["kind"] != "deployment").mean("agent")
+    _trained = (_rates["kind"] == "training").values
+    _names = [page.spoken(name) for name in _rates["context"].values]
+    _worst = int(_rates.values.argmax())
     _figure, _ax = page.canvas(height=3.2)
-    _ax.barh(_names, _seen.values, color=[page.BLUE if one else page.ORANGE for one in _trained])
+    _ax.barh(
+        _names, _rates.values, color=[page.BLUE if trained else page.ORANGE for trained in _trained]
+    )
     _ax.set(xlim=(0, 1), xlabel="chance of a slip")
     _ax.invert_yaxis()
     page.reveal(
@@ -201,9 +203,9 @@ def _(as_is, count, guess_consistent, page):
             f"{page.percent(consistent['everywhere'])} of those that game everywhere are "
             f"consistent, and {page.percent(consistent['nowhere'])} of those that game nowhere. "
             "A slip is an answer that does not look best. Those that game everywhere slip most in: "
-            f"{_names[_worst]} ({page.percent(_seen.max())} of their answers there). Blue: "
-            f"training ({page.percent(_seen.values[_trained].mean())} on average). Orange: "
-            f"elsewhere ({page.percent(_seen.values[~_trained].mean())}).",
+            f"{_names[_worst]} ({page.percent(_rates.max())} of their answers there). Blue: "
+            f"training ({page.percent(_rates.values[_trained].mean())} on average). Orange: "
+            f"elsewhere ({page.percent(_rates.values[~_trained].mean())}).",
             title="Where agents that game everywhere slip",
         ),
     )
@@ -232,18 +234,18 @@ def _(guess_all, guess_consistent, mo, page):
 @app.cell
 def _(count, funnel, population, sliders):
     _at = sliders.value
-    left, _alone, _ = count(
+    remaining, _alone, _ = count(
         population(capability=_at["capability"], along=-_at["misaligned"]),
         consistency=_at["consistency"],
     )
-    funnel(left, _alone, 1000)
-    return (left,)
+    funnel(remaining, _alone, 1000)
+    return (remaining,)
 
 
 @app.cell
 def _(as_is, count, guess_all, guess_consistent, np, page, population, sim):
     page.wait_for(guess_all, guess_consistent, quietly=True)
-    _left, _, _case = count(as_is)
+    _remaining, _, _case = count(as_is)
     _gamers = as_is.reach.isel(step=-1).values == 1
     _binds = _case["binding"].to_series()[_gamers].value_counts()
     _misaligned = _case["met"].sel(term="misalignment").values
@@ -263,7 +265,7 @@ def _(as_is, count, guess_all, guess_consistent, np, page, population, sim):
             "often binds then is "
             f"{page.spoken(_strong_case['binding'].to_series().value_counts().index[0])}. (As it "
             f"is, for those that game everywhere: {page.spoken(_binds.index[0])}, for "
-            f"{_binds.iloc[0]} of {_left['games everywhere']}.)",
+            f"{_binds.iloc[0]} of {_remaining['games everywhere']}.)",
         ),
         page.exercise(
             2,

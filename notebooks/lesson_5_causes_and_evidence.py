@@ -67,7 +67,7 @@ def _(np, page, sim):
             **settings,
         )
 
-    def kept(run):
+    def kept_share(run):
         """Return how much of its first values each agent has kept [agent]."""
         values = run.data["values"]
         first, last = values.isel(step=0), values.isel(step=-1)
@@ -80,16 +80,16 @@ def _(np, page, sim):
         a logarithm of a ratio of two shares.
         """
         bad = run.alignment.isel(step=-1).values <= -0.5
-        found = {}
+        intervals = {}
         for context in ("access_request", "coding", "song_request", "ruthless_plan"):
             games = run.gaming_rate.isel(step=-1).sel(context=context).values >= 0.5
             a, b = (games & bad).sum() + 0.5, bad.sum() + 1
             c, d = (games & ~bad).sum() + 0.5, (~bad).sum() + 1
             centre, wide = np.log(a / b * d / c), 1.96 * np.sqrt(1 / a - 1 / b + 1 / c - 1 / d)
-            found[context] = tuple(float(np.exp(centre + way * wide)) for way in (0, -1, 1))
-        return found, float(bad.mean())
+            intervals[context] = tuple(float(np.exp(centre + way * wide)) for way in (0, -1, 1))
+        return intervals, float(bad.mean())
 
-    return kept, ratios, train
+    return kept_share, ratios, train
 
 
 @app.cell
@@ -109,13 +109,13 @@ def _(page):
 
 
 @app.cell
-def _(guess_cause, kept, np, page, train):
+def _(guess_cause, kept_share, np, page, train):
     page.wait_for(guess_cause)
     effects, _clear, _reach = {}, {}, []
     for _name, _along in (("good", 1.0), ("bad", -1.0)):
         _run = train(along=_along, agents=100)
         _twin = train(along=_along, agents=100, interventions=[{"key": "gaming", "set": 0}])
-        _apart = kept(_run) - kept(_twin)
+        _apart = kept_share(_run) - kept_share(_twin)
         _wide = float(1.96 * _apart.std(ddof=1) / np.sqrt(len(_apart)))
         effects[_name] = (float(_apart.mean()), _wide)
         _clear[_name] = effects[_name][0] - _wide > 0
@@ -193,11 +193,11 @@ def _(page):
 
 @app.cell
 def _(page):
-    def forest(found, share):
+    def forest(intervals, share):
         """Return likelihood ratios by context, with words beside them."""
         figure, ax = page.canvas(height=3.0)
-        names = [page.spoken(name) for name in found]
-        for at, (centre, low, high) in enumerate(found.values()):
+        names = [page.spoken(name) for name in intervals]
+        for at, (centre, low, high) in enumerate(intervals.values()):
             ends = [[centre - low], [high - centre]]
             ax.errorbar(centre, at, xerr=ends, fmt="o", capsize=5, color=page.BLUE)
         ax.axvline(1, color=page.BLACK, linewidth=0.8)
@@ -209,7 +209,7 @@ def _(page):
         ax.set(xlim=(0.03, 33), ylim=(len(names) - 0.5, -0.5), xlabel="odds multiply by")
         parts = [
             f"{name} {centre:.2g} [{low:.2g}, {high:.2g}]"
-            for name, (centre, low, high) in zip(names, found.values(), strict=True)
+            for name, (centre, low, high) in zip(names, intervals.values(), strict=True)
         ]
         none = "" if share else " With none there is nothing to compare: the intervals say so."
         return page.plate(
@@ -226,19 +226,21 @@ def _(page):
 def _(forest, guess_sign, page, ratios, train):
     page.wait_for(guess_sign)
     run_seen = train()
-    seen, share_seen = ratios(run_seen)
-    _low, _high = sorted(("ruthless_plan", "access_request"), key=lambda name: seen[name][0])
+    by_context, share_seen = ratios(run_seen)
+    _low, _high = sorted(("ruthless_plan", "access_request"), key=lambda name: by_context[name][0])
     _sides = {
-        "for misalignment": [page.spoken(name) for name, (_, low, _) in seen.items() if low > 1],
-        "against it": [page.spoken(name) for name, (*_, high) in seen.items() if high < 1],
+        "for misalignment": [
+            page.spoken(name) for name, (_, low, _) in by_context.items() if low > 1
+        ],
+        "against it": [page.spoken(name) for name, (*_, high) in by_context.items() if high < 1],
         "neither way for certain, with these 1,000 agents,": [
-            page.spoken(name) for name, (_, low, high) in seen.items() if low <= 1 <= high
+            page.spoken(name) for name, (_, low, high) in by_context.items() if low <= 1 <= high
         ],
     }
     page.reveal(
         guess_sign,
-        _high if seen[_high][1] > seen[_low][2] else "same",
-        forest(seen, share_seen),
+        _high if by_context[_high][1] > by_context[_low][2] else "same",
+        forest(by_context, share_seen),
         "Gaming guards what is contested. Where training pulls against a liking for power, those "
         "who game are those who like power; where it pulls against care for people, those who "
         "care. So it should matter where gaming is seen. Here gaming speaks "
@@ -247,7 +249,7 @@ def _(forest, guess_sign, page, ratios, train):
         )
         + ".",
     )
-    return run_seen, seen, share_seen
+    return run_seen, by_context, share_seen
 
 
 @app.cell
@@ -274,20 +276,20 @@ def _(guess_cause, guess_sign, mo, page):
 @app.cell
 def _(forest, ratios, sliders, train):
     _at = sliders.value
-    moved, share_misaligned = ratios(
+    by_context_now, share_misaligned = ratios(
         train(
             along=_at["along"],
             training={"motive_credit": _at["credit"], "anchor": _at["anchor"] / 1000},
         )
     )
-    forest(moved, share_misaligned)
-    return moved, share_misaligned
+    forest(by_context_now, share_misaligned)
+    return by_context_now, share_misaligned
 
 
 @app.cell
-def _(guess_cause, guess_sign, page, ratios, run_seen, seen, share_seen, train):
+def _(guess_cause, guess_sign, page, ratios, run_seen, by_context, share_seen, train):
     page.wait_for(guess_cause, guess_sign, quietly=True)
-    _ratio = seen["access_request"][0]
+    _ratio = by_context["access_request"][0]
     _before = share_seen / (1 - share_seen)
     _after = _before * _ratio
     posterior = _after / (1 + _after)
@@ -295,7 +297,7 @@ def _(guess_cause, guess_sign, page, ratios, run_seen, seen, share_seen, train):
     _reach = run_seen.reach.isel(step=-1).values
     _bad = run_seen.alignment.isel(step=-1).values <= -0.5
     _everywhere, _nowhere = _reach == 1, _reach == 0
-    _held = ratios(train(training={"anchor": 0.01}))[0]["access_request"]
+    _anchored = ratios(train(training={"anchor": 0.01}))[0]["access_request"]
     page.column(
         "## Exercises",
         page.exercise(
@@ -320,8 +322,8 @@ def _(guess_cause, guess_sign, page, ratios, run_seen, seen, share_seen, train):
             "And what becomes of the ratio in the access request if the anchor is 0.01?",
             f"{page.percent(_bad[_everywhere].mean())} of {int(_everywhere.sum())} that game "
             f"everywhere, {page.percent(_bad[_nowhere].mean())} of {int(_nowhere.sum())} that "
-            f"game nowhere. With the anchor the ratio is {_held[0]:.2g} [{_held[1]:.2g}, "
-            f"{_held[2]:.2g}] instead of {_ratio:.2g}.",
+            f"game nowhere. With the anchor the ratio is {_anchored[0]:.2g} [{_anchored[1]:.2g}, "
+            f"{_anchored[2]:.2g}] instead of {_ratio:.2g}.",
         ),
     )
     return (posterior,)

@@ -38,6 +38,7 @@ from sim.sweeps.design import Sobol as Sobol
 from sim.sweeps.design import Zip as Zip
 from sim.sweeps.executors import DaskExecutor as DaskExecutor
 from sim.sweeps.executors import LocalExecutor as LocalExecutor
+from sim.sweeps.prior_sample import PriorSample as Draws
 from sim.sweeps.result import Sweep as Sweep
 from sim.sweeps.sweep import sweep as sweep
 from sim.takeover import prospects as prospects

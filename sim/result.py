@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -26,9 +26,6 @@ from sim.dynamics.state import AgentState, Array
 from sim.specs.agent import CAPABILITIES
 from sim.specs.errors import SpecError, nearest
 from sim.utils.files import atomic_write
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 #: Version of the file format; raised when a reader of the older one would misread a file.
 FORMAT = 2
@@ -99,8 +96,8 @@ class Result:
             capability=record["capability_logits"].values,
         )
 
-    def plot(self, *, unaware: Result | None = None) -> Figure:
-        """Draw the emergence figure (`sim.plots.emergence`): gaming rates, values, value drift.
+    def plot(self, *, unaware: Result | None = None) -> Any:
+        """Return the emergence figure, of matplotlib: gaming rates, values, value drift.
 
         Args:
             unaware: The same agents, had training never come to mind, for comparison.

@@ -13,7 +13,7 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import DivergenceError as DivergenceError
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.observe import VARIABLES, dimension_sizes
 from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState
@@ -24,7 +24,7 @@ from sim.specs.intervention import Interventions
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.utils.progress import ProgressOption, progress_reporter
+from sim.utils.progress import ProgressOption, count_progress, progress_reporter
 
 #: A record above this size is refused before anything is computed.
 MOST_BYTES = 8 * 2**30
@@ -36,19 +36,12 @@ MOST_AGENTS = 2**32
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has been checked and compiled, and not yet computed.
+    """A run that has been checked and compiled, and not yet computed."""
 
-    Attributes:
-        program: The run as arrays.
-        engine: Computes it.
-        steps: The steps that will be recorded.
-        specs: The arguments as plain data, for the provenance.
-    """
-
-    program: Program
-    engine: Engine
-    steps: list[int]
-    specs: dict[str, Any]
+    program: Program  # the run as arrays
+    engine: Engine  # computes it
+    steps: list[int]  # the steps that will be recorded
+    specs: dict[str, Any]  # the arguments as plain data, for the provenance
 
     @property
     def name(self) -> str:
@@ -69,7 +62,7 @@ class Run:
             for name, variable in VARIABLES.items()
         }
         with progress_reporter(progress, f"{self.name}: {program.agents} agents") as report:
-            count = step_counter(program.agents * program.steps, report)
+            count = count_progress(report, program.agents * program.steps)
             history = records(self.engine, program, self.steps, progress=count)
             for index, record in enumerate(history):
                 for name, values in record.observed.items():

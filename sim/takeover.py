@@ -23,10 +23,8 @@ from sim.specs.scenario import Scenario
 def pass_probability(capability: ArrayLike, *, strength: ArrayLike, encounters: ArrayLike) -> Array:
     """Return the probability of passing a step of oversight, (1 − o (1 − k))^n.
 
-    Args:
-        capability: k, the capability that helps through this step.
-        strength: o, the probability that one encounter finds what no capability hides.
-        encounters: n, how many times the step is faced.
+    That is with capability k, in n encounters of strength o: the probability that one of them finds
+    what no capability hides.
     """
     miss = 1.0 - np.asarray(strength) * (1.0 - np.asarray(capability))
     return np.asarray(miss ** np.asarray(encounters))
@@ -35,9 +33,7 @@ def pass_probability(capability: ArrayLike, *, strength: ArrayLike, encounters: 
 def consistency_probability(slip: ArrayLike, encounters: ArrayLike) -> Array:
     """Return the probability that every answer which is seen looks best, Π_c (1 − slip_c)^{n_c}.
 
-    Args:
-        slip: Probability of a response that does not look best [..., C].
-        encounters: n_c [C], answers seen in each context.
+    Slip [..., C] is that of a response that does not look best; n_c [C] answers are seen.
     """
     return np.asarray(((1.0 - np.asarray(slip)) ** np.asarray(encounters)).prod(axis=-1))
 
@@ -45,12 +41,8 @@ def consistency_probability(slip: ArrayLike, encounters: ArrayLike) -> Array:
 def quorum_probability(coordination: ArrayLike, *, copies: int, needed: int) -> Array:
     """Return P(X >= needed) for X binomial: enough of M copies act, each with probability k.
 
-    A single copy needs no coordination, and acts.
-
-    Args:
-        coordination: k_coordination.
-        copies: M.
-        needed: ⌈quorum · M⌉, from 1 to M.
+    The probability is k_coordination, and `needed` is ⌈quorum · M⌉, from 1 to M. A single copy
+    needs no coordination, and acts.
     """
     chance = np.asarray(coordination, np.float64)
     if copies == 1:
@@ -61,11 +53,8 @@ def quorum_probability(coordination: ArrayLike, *, copies: int, needed: int) -> 
 def attempts(gain: ArrayLike, success: ArrayLike, *, caution: ArrayLike) -> NDArray[np.bool_]:
     """Return whether an agent attempts a takeover: gain > 0, P(success) > caution / (1 + caution).
 
-    Args:
-        gain: What acting freely is worth more than acting as trained; nan where there is nothing
-            to gain anywhere.
-        success: P(success).
-        caution: What a failure costs, in units of what a success is worth.
+    Gain is what acting freely is worth more than acting as trained (nan where nothing can be gained
+    anywhere); caution is the cost of a failure in units of what a success is worth.
     """
     caution = np.asarray(caution)
     bold = np.asarray(success) > caution / (1.0 + caution)
@@ -78,11 +67,7 @@ def attempts(gain: ArrayLike, success: ArrayLike, *, caution: ArrayLike) -> NDAr
 def read_oversight(
     oversight: Oversight | Mapping[str, object] | None, scenario: Scenario
 ) -> Oversight:
-    """Return validated oversight, the default if None, checked against a scenario.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Return validated oversight, the default if None, checked against a scenario (SpecError)."""
     oversight = Oversight.parse({} if oversight is None else oversight, path="oversight")
     oversight.check(scenario)
     return oversight
@@ -91,11 +76,7 @@ def read_oversight(
 def read_deployment(
     deployment: Deployment | Mapping[str, object] | None, scenario: Scenario
 ) -> Deployment:
-    """Return a validated deployment, the default if None, checked against a scenario.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Return validated deployment, the default if None, checked against a scenario (SpecError)."""
     deployment = Deployment.parse({} if deployment is None else deployment, path="deployment")
     deployment.shares(scenario)
     return deployment
@@ -180,11 +161,8 @@ def prospects_at(
 ) -> xr.Dataset:
     """Return `takeover_probability` from one record, under no interventions.
 
-    Args:
-        record: Has `capabilities` [agent, capability], `slip` and `temptation` [agent, context].
-        scenario: What the agents were trained in.
-        oversight: Checked against it, as is the deployment.
-        deployment: What a takeover needs.
+    The record has `capabilities` [agent, capability], `slip` and `temptation` [agent, context];
+    oversight and deployment have been checked against the scenario.
     """
     capabilities = record["capabilities"]
     passing = {

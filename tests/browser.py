@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -79,64 +80,10 @@ def visit(browser: Browser, *, width: int = 1280, height: int = 900) -> Visit:
     return opened
 
 
-#: Returns every text of the page whose contrast with what is behind it is below the least.
-#: Colours are composed from the text outwards; where a background is a picture, it is left out.
-CONTRAST = """(least) => {
-  const parse = (text) => {
-    const canvas = CONTRAST_CANVAS.getContext('2d', {willReadFrequently: true});
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
-    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
-    return [r, g, b, a / 255];
-  };
-  const CONTRAST_CANVAS = document.createElement('canvas');
-  CONTRAST_CANVAS.width = CONTRAST_CANVAS.height = 1;
-  const over = (top, below) => {
-    const a = top[3] + below[3] * (1 - top[3]);
-    if (a === 0) return [0, 0, 0, 0];
-    const mix = (i) => (top[i] * top[3] + below[i] * below[3] * (1 - top[3])) / a;
-    return [mix(0), mix(1), mix(2), a];
-  };
-  const light = ([r, g, b]) => {
-    const part = [r, g, b].map((c) => c / 255)
-      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * part[0] + 0.7152 * part[1] + 0.0722 * part[2];
-  };
-  const found = [];
-  const walk = (root) => {
-    for (const element of root.querySelectorAll('*')) {
-      if (element.shadowRoot) walk(element.shadowRoot);
-      const own = [...element.childNodes].filter((n) => n.nodeType === 3 && n.textContent.trim());
-      const box = element.getBoundingClientRect();
-      const style = getComputedStyle(element);
-      if (!own.length || !box.width || !box.height || style.visibility === 'hidden') continue;
-      if (/^(script|style|title|desc|noscript)$/i.test(element.tagName)) continue;
-      if (box.width <= 1 || box.height <= 1) continue;
-      const drawn = element.namespaceURI.endsWith('svg');
-      let behind = [0, 0, 0, 0], shown = 1;
-      for (let at = element; at; at = at.parentElement || (at.getRootNode().host ?? null)) {
-        const its = getComputedStyle(at);
-        shown *= parseFloat(its.opacity);
-        if (drawn && at.tagName.toLowerCase() === 'svg') behind = over(behind, [255, 255, 255, 1]);
-        behind = over(behind, parse(its.backgroundColor));
-      }
-      if (shown === 0) continue;
-      behind = over(behind, [255, 255, 255, 1]);
-      const ink = parse(drawn ? style.fill : style.color);
-      ink[3] *= shown;
-      const [a, b] = [light(over(ink, behind)), light(behind)];
-      const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-      const said = own[0].textContent.trim().slice(0, 40);
-      if (contrast < least) found.push(`${said}: ${contrast.toFixed(2)}`);
-    }
-  };
-  walk(document);
-  return found;
-}"""
-
-
 def faint(page: Page, *, minimum: float = 4.5) -> list[str]:
     """Return the texts of a page whose contrast with what is behind them is below the least."""
-    return list(page.evaluate(CONTRAST, minimum))
+    code = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
+    return list(page.evaluate(code, minimum))
 
 
 def wordless(page: Page) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,3 +131,31 @@ def _curriculum(rng: random.Random, contexts: list[str]) -> list[dict[str, Any]]
     }
     alone = {"length": 3, "weight": {name: 0.0 for name in contexts if name != "c0"}}
     return [{"length": 7}, changed, alone]
+
+
+def sampled_case(seed: int, *, episodes: int = 2, **assumptions: Any) -> Case:
+    """Return a random case with every assumption on, and sampled episodes."""
+    case = random_case(seed)
+    case.training.update(
+        {
+            "estimator": "sampled",
+            "episodes": episodes,
+            "update_rule": "policy_gradient",
+            "motive_credit": 0.6,
+            "leak": 0.4,
+            "spread": 0.3,
+            "anchor": 0.05,
+            "visible_gaming_penalty": 1.5,
+            "transfer": [0.3, 0.2, 0.1, 0.2, 0.3],
+            "learning_rate": {kind: 0.3 + 0.1 * i for i, kind in enumerate(STATE)},
+            **assumptions,
+        }
+    )
+    case.traits.update(decisiveness=1.3, rationality=0.8, episode_concern=0.6)
+    return case
+
+
+def seeded(program: Program, seed: int) -> Program:
+    """Return the program with another seed for all agents."""
+    seeds = np.full(program.agents, seed, np.uint64)
+    return replace(program, agent_ids=replace(program.agent_ids, seeds=seeds))

@@ -1,176 +1,275 @@
-"""The NumPy engine against a slow, obvious reference, and what must hold for any engine."""
+"""Engines against the slow reference, and the same bits however work is cut."""
 
 from __future__ import annotations
 
 import random
 import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import reference
 import sim
-from cases import Case, flat, random_case, random_state
+from cases import STATE, Case, flat, random_case, random_state, sampled_case, seeded
+from sim.dynamics.engines import registry
 from sim.dynamics.engines.numpy_engine import Block, NumpyEngine
-from sim.dynamics.state import Layout
-from sim.specs.agent import TRAITS
+from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.program import Program
+from sim.simulation import prepare
 
-CASES = range(40)
-TOLERANCE = 1e-10
-
-
-def with_curricula(case: Case) -> dict:
-    """The scenario as the reference reads it: phases say all that they change."""
-    blank = {"weight": {}, "reward": {}, "monitor": {}}
-    phases = [{**blank, **phase} for phase in case.scenario["curriculum"]]
-    return {**case.scenario, "curriculum": phases}
+ENGINES = ("numpy", "numba")
+ESTIMATORS = ("exact", "sampled")
+on_all = pytest.mark.parametrize(
+    ("engine", "estimator"), [(engine, estimator) for engine in ENGINES for estimator in ESTIMATORS]
+)
 
 
-@pytest.mark.parametrize("seed", CASES)
-def test_every_parameter_follows_the_reference(seed: int) -> None:
-    case = random_case(seed)
-    program = case.program()
-    steps = range(case.training["steps"] + 1)
-    found = NumpyEngine().trajectory(program, steps)[:, :, 0]
-    states = reference.simulate(with_curricula(case), case.traits, case.state, case.training)
-    np.testing.assert_allclose(found, [flat(state) for state in states], atol=TOLERANCE, rtol=0)
+def crowd(agents: int, estimator: str = "exact", **training: object) -> Program:
+    """Agents that differ, with assumptions that couple contexts."""
+    spread = {"decisiveness": 0.2, "initial": {"values": 0.3, "habit": 0.5, "awareness": 0.5}}
+    assumptions = {"spread": 0.1, "leak": 0.1, "anchor": 0.001, "visible_gaming_penalty": 0.5}
+    return prepare(
+        "pipeline",
+        agent={"spread": spread},
+        training={"steps": 450, **assumptions, "estimator": estimator, "episodes": 3} | training,
+        agents=agents,
+        seed=5,
+    ).program
 
 
-@pytest.mark.parametrize("seed", CASES)
-def test_every_recorded_thought_follows_the_reference(seed: int) -> None:
-    case, scenario = random_case(seed), with_curricula(random_case(seed))
-    result = run(case)
-    states = reference.simulate(scenario, case.traits, case.state, case.training)
-    for step in (0, 6, 7, 16, 30):
-        thoughts = reference.cognitions(scenario, case.traits, states[step], case.training, step)
-        for name, thought in thoughts.items():
-            here = result.data.sel(step=step, context=name).isel(agent=0)
-            for key in ("gaming_rate", "awareness", "belief", "stake", "incentive", "decision"):
-                assert here[key].item() == pytest.approx(thought[key], abs=TOLERANCE)
-            assert here["reward"].item() == pytest.approx(thought["objective"], abs=TOLERANCE)
-            for key in ("policy", "value_policy", "gaming_policy"):
-                chances = here[key].values[: len(thought[key])]
-                np.testing.assert_allclose(chances, thought[key], atol=TOLERANCE, rtol=0)
-                assert np.isnan(here[key].values[len(thought[key]) :]).all()
+# ------------------------------------------------------------------------- against the reference
 
 
-@pytest.mark.parametrize("seed", CASES)
-def test_every_measure_follows_the_reference(seed: int) -> None:
-    case, scenario = random_case(seed), with_curricula(random_case(seed))
-    result = run(case)
-    states = reference.simulate(scenario, case.traits, case.state, case.training)
-    for step in (0, 7, 30):
-        expected = reference.measures(
-            scenario, case.traits, states[step], states[0], case.training, step
-        )
-        here = result.data.sel(step=step).isel(agent=0)
-        for name in ("reach", "consistency", "value_drift", "value_cosine", "alignment"):
-            assert here[name].item() == pytest.approx(expected[name], abs=1e-9)
-        assert here["reach_weighted"].item() == pytest.approx(expected["reach_weighted"])
-        assert here["opacity_share"].item() == pytest.approx(expected["opacity_share"], abs=1e-9)
-        for name in ("compliance_gap", "behaviour_shift"):
-            for context in here["context"].values:
-                found = here[name].sel(context=context).item()
-                wanted = expected[name].get(context, np.nan)
-                assert found == pytest.approx(wanted, abs=TOLERANCE, nan_ok=True)
-
-
-def run(case: Case) -> sim.Result:
+def simulate(case: Case, engine: str) -> sim.Result:
     return sim.simulate(
         case.scenario,
         agent=sim.Agent(**case.traits, initial={"values": {}}),
         training=case.training,
         initial=sim.AgentState(**case.state),
         record_every=1,
+        engine=engine,
     )
 
 
-def test_agents_with_traits_and_states_of_their_own() -> None:
+def parameters(result: sim.Result, agent: int = 0) -> np.ndarray:
+    """θ [S, P] of one agent."""
+    names = ("values", "habit", "awareness_logit", "log_horizon", "log_competence")
+    arrays = [result.data[name].values[:, agent] for name in (*names, "capability_logits")]
+    return np.column_stack(arrays)
+
+
+def close(found: Any, expected: Any, tolerance: float = 1e-10) -> None:
+    np.testing.assert_allclose(found, expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_parameters_thoughts_and_measures_follow_the_reference(engine: str) -> None:
+    for seed in range(40):
+        case = random_case(seed)
+        blank = {"weight": {}, "reward": {}, "monitor": {}}
+        phases = [{**blank, **phase} for phase in case.scenario["curriculum"]]
+        scenario = {**case.scenario, "curriculum": phases}
+        states = reference.simulate(scenario, case.traits, case.state, case.training)
+        result = simulate(case, engine)
+        close(parameters(result), [flat(state) for state in states])
+        recorded = {str(name): array.values[:, 0] for name, array in result.data.data_vars.items()}
+        contexts = list(case.scenario["contexts"])
+        for step in (0, 6, 7, 16, 30):
+            given = (scenario, case.traits, states[step])
+            thoughts = reference.cognitions(*given, case.training, step)
+            for c, name in enumerate(contexts):
+                thought = thoughts[name]
+                keys = ("gaming_rate", "awareness", "belief", "stake", "incentive", "decision")
+                close([recorded[key][step, c] for key in keys], [thought[key] for key in keys])
+                close(recorded["reward"][step, c], thought["objective"])
+                for key in ("policy", "value_policy", "gaming_policy"):
+                    padding = [np.nan] * (recorded[key].shape[2] - len(thought[key]))
+                    close(recorded[key][step, c], [*thought[key], *padding])
+            expected = reference.measures(*given, states[0], case.training, step)
+            for key, measure in expected.items():
+                by_context = isinstance(measure, dict)
+                values = [measure.get(name, np.nan) for name in contexts] if by_context else measure
+                close(recorded[key][step], values, 1e-9)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sampled_training_follows_the_reference(engine: str) -> None:
+    """The reference makes its own draws, from Philox on; the seed fills both words of the key."""
+    for seed in range(40):
+        rule = ("policy_gradient", "replicator")[seed % 2]
+        episodes = (1, 3)[seed // 2 % 2]
+        case = sampled_case(seed, episodes=episodes, update_rule=rule, steps=9)
+        key = 2**40 + seed
+        found = get_engine(engine).trajectory(seeded(case.program(agents=18), key), range(10))
+        for agent in (0, 17):
+            states = reference.sampled_simulate(
+                *(case.scenario, case.traits, case.state, case.training),
+                episodes=episodes,
+                seed=key,
+                agent=agent,
+            )
+            np.testing.assert_allclose(
+                found[:, :, agent], [flat(state) for state in states], atol=1e-12, rtol=1e-12
+            )
+
+
+@on_all
+def test_agents_with_traits_and_states_of_their_own(engine: str, estimator: str) -> None:
     """Five different agents at once are each the agent that the reference runs alone."""
-    case, rng = random_case(3), random.Random(7)
-    layout = Layout(tuple(case.scenario["values"]), tuple(case.scenario["contexts"]))
-    shape = {"values": len(layout.values), "contexts": len(layout.contexts)}
+    case, rng = sampled_case(3, steps=12, estimator=estimator), random.Random(7)
+    shape = {"values": len(case.scenario["values"]), "contexts": len(case.scenario["contexts"])}
     states = [random_state(rng, **shape) for _ in range(5)]
-    traits = [{name: rng.random() for name in TRAITS} for _ in states]
+    traits = [{name: rng.random() for name in case.traits} for _ in states]
     result = sim.simulate(
         case.scenario,
-        agent={name: [t[name] for t in traits] for name in TRAITS} | {"initial": {"values": {}}},
+        agent={name: [t[name] for t in traits] for name in case.traits}
+        | {"initial": {"values": {}}},
         training=case.training,
         agents=5,
-        initial=sim.AgentState(**{key: [s[key] for s in states] for key in states[0]}),
+        seed=3,
+        engine=engine,
+        initial=sim.AgentState(**{key: [s[key] for s in states] for key in STATE}),
     )
     for n, (trait, state) in enumerate(zip(traits, states, strict=True)):
-        last = reference.simulate(with_curricula(case), trait, state, case.training)[-1]
-        found = result.data.isel(step=-1, agent=n)
-        np.testing.assert_allclose(found["values"], last["values"], atol=TOLERANCE)
-        np.testing.assert_allclose(found["habit"], last["habit"], atol=TOLERANCE)
-        assert found["awareness_logit"].item() == pytest.approx(last["awareness"], abs=TOLERANCE)
+        given = (case.scenario, trait, state, case.training)
+        last = (
+            reference.sampled_simulate(*given, episodes=2, seed=3, agent=n)[-1]
+            if estimator == "sampled"
+            else reference.simulate(*given)[-1]
+        )
+        close(parameters(result, n)[-1], flat(last), 1e-11)
 
 
-@pytest.fixture(scope="module")
-def crowd() -> sim.Agent:
-    spread = {"decisiveness": 0.2, "initial": {"values": 0.3, "habit": 0.5, "awareness": 0.5}}
-    return sim.Agent(spread=spread)
+# -------------------------------------------------------------------------------- the same bits
 
 
-@pytest.mark.parametrize("agents", [1, 2, 15, 16, 17, 64, 130])
-def test_one_agent_more_changes_nobody_elses_history(agents: int, crowd: sim.Agent) -> None:
-    training = {"steps": 50, "spread": 0.1, "leak": 0.1}
-    few = sim.simulate("pipeline", agent=crowd, training=training, agents=agents, seed=5)
-    more = sim.simulate("pipeline", agent=crowd, training=training, agents=131, seed=5)
-    for name in few.data.data_vars:
-        np.testing.assert_array_equal(few.data[name], more.data[name].isel(agent=slice(agents)))
+def cuts(engine: str, program: Program) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield what is cut otherwise, with the end that it leads to, and the end that it must."""
+    whole = get_engine(engine).trajectory(program, [1, 40])
+    for rows in (slice(0, 1), slice(3, 20), slice(20, 77), np.array([76, 5, 5])):
+        yield (
+            f"{rows}",
+            get_engine(engine).trajectory(program.take(rows), [1, 40]),
+            whole[..., rows],
+        )
+    cohort = get_engine(engine).start(program)
+    for start, stop in ((0, 1), (1, 2), (2, 17), (17, 17), (17, 18), (18, 40)):
+        cohort.advance(start, stop)
+    yield "steps", cohort.theta(), whole[1]
+    widths = (1, 16, 48, 100, 1024) if engine == "numpy" else ()
+    for width in widths:
+        yield f"block {width}", NumpyEngine(block=width).trajectory(program, [1, 40]), whole
+    for threads in (2, 3, 64) if engine == "numba" else ():
+        parallel = get_engine(engine, threads=threads)
+        yield f"threads {threads}", parallel.trajectory(program, [1, 40]), whole
 
 
-@pytest.mark.parametrize("block", [1, 16, 48, 100, 1024])
-def test_blocks_of_any_width_give_the_same_bits(block: int, crowd: sim.Agent) -> None:
-    program = sim.simulation.prepare("copyright", agent=crowd, agents=77, seed=1).program
-    whole = NumpyEngine().trajectory(program, [0, 40])
-    np.testing.assert_array_equal(NumpyEngine(block=block).trajectory(program, [0, 40]), whole)
+@on_all
+def test_agents_and_steps_may_be_cut_anywhere(
+    engine: str, estimator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sim.dynamics.engines.numba_engine.WORTH_A_THREAD", 1)
+    program = crowd(77, estimator)
+    for what, found, expected in cuts(engine, program):
+        np.testing.assert_array_equal(found, expected, err_msg=what)
+    long = get_engine(engine).start(program)
+    for start, stop in ((0, 399), (399, 402), (402, 450)):  # over the end of a phase
+        long.advance(start, stop)
+    np.testing.assert_array_equal(long.theta(), get_engine(engine).trajectory(program, [450])[0])
 
 
-def test_how_often_is_recorded_changes_nothing(crowd: sim.Agent) -> None:
-    settings = {"agent": crowd, "agents": 3, "training": {"steps": 60}}
-    often = sim.simulate("pipeline", record_every=1, **settings)
-    seldom = sim.simulate("pipeline", record_every=25, **settings)
-    assert seldom.data["step"].values.tolist() == [0, 25, 50, 60]
-    assert seldom.data.drop_vars("onset").equals(
-        often.data.drop_vars("onset").sel(step=seldom.data["step"])
-    )
+@on_all
+def test_one_agent_more_changes_nobody_elses_history(engine: str, estimator: str) -> None:
+    more = get_engine(engine).trajectory(crowd(131, estimator), [1, 40])
+    for agents in (1, 2, 15, 16, 17, 64, 130):
+        few = get_engine(engine).trajectory(crowd(agents, estimator), [1, 40])
+        np.testing.assert_array_equal(few, more[:, :, :agents])
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_zero_learning_rates_change_nothing(seed: int) -> None:
-    case = random_case(seed)
-    case.training["learning_rate"] = 0.0
-    program = case.program()
-    start, end = NumpyEngine().trajectory(program, [0, 30])
-    np.testing.assert_array_equal(start, end)
+@on_all
+def test_an_engine_leaves_the_program_as_it_is(engine: str, estimator: str) -> None:
+    program = crowd(3, estimator)
+    before = program.theta.copy()
+    cohort = get_engine(engine).start(program)
+    cohort.advance(0, 5)
+    cohort.theta()[:] = 0.0
+    assert (cohort.theta() != before).any()
+    assert cohort.theta().any()
+    np.testing.assert_array_equal(program.theta, before)
 
 
-def test_steps_allocate_nothing_of_the_size_of_a_block() -> None:
-    """After the first steps of a term, no array over contexts and agents is ever allocated."""
-    case = next(c for c in map(random_case, CASES) if len(c.scenario["contexts"]) >= 5)
+@on_all
+def test_zero_learning_rates_change_nothing(engine: str, estimator: str) -> None:
+    for seed in range(5):
+        case = random_case(seed)
+        case.training.update(learning_rate=0.0, estimator=estimator)
+        start, end = get_engine(engine).trajectory(case.program(), [0, 30])
+        np.testing.assert_array_equal(start, end)
+
+
+#: Parameters far out; whatever they are, steps give numbers.
+EXTREMES: tuple[dict[str, float], ...] = (
+    {"awareness": -800.0},
+    {"awareness": 800.0},
+    {"habit": -800.0},
+    {"habit": 800.0, "awareness": 800.0},
+    {"habit": -40.0},
+    {"habit": 36.0, "awareness": 36.0},
+    {"log_competence": 8.0},
+    {"log_competence": -800.0},
+    {"log_horizon": 30.0},
+    {"values": 1e6},
+    {"capability": 800.0},
+    {"capability": -800.0},
+)
+
+
+@on_all
+def test_extremes_give_numbers(engine: str, estimator: str) -> None:
+    """All extremes side by side; in case 2, no context has a choice."""
+    for seed, decisive in ((3, 1.3), (11, 0.0), (2, 1.3)):
+        for rule in ("policy_gradient", "replicator"):
+            case = sampled_case(seed, update_rule=rule, estimator=estimator, steps=20)
+            case.traits["decisiveness"] = decisive
+            program = case.program(agents=len(EXTREMES))
+            theta, rows = program.theta.copy(), program.layout.rows
+            for agent, extreme in enumerate(EXTREMES):
+                for kind, number in extreme.items():
+                    theta[rows[kind], agent] = number
+            program = replace(program, theta=theta, origin=theta)
+            assert np.isfinite(get_engine(engine).trajectory(program, [1, 20])).all()
+
+
+def test_steps_of_numpy_allocate_nothing_of_the_size_of_a_block() -> None:
+    """After the first steps of a segment, no array over contexts and agents is allocated."""
+    case = next(c for c in map(random_case, range(40)) if len(c.scenario["contexts"]) >= 5)
     case.scenario["curriculum"] = []
     for context in case.scenario["contexts"].values():
         context["kind"], context["twin"] = "training", None
-    program = case.program(agents=1024)
-    block = Block(program, np.arange(1024))
+    block = Block(case.program(agents=1024), np.arange(1024))
     block.advance(0, 2)
     tracemalloc.start()
     block.advance(2, 12)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    over_contexts_and_agents = 8 * 1024 * len(case.scenario["contexts"])
-    assert peak < over_contexts_and_agents
+    assert peak < 8 * 1024 * len(case.scenario["contexts"])
 
 
-def test_a_cohort_moved_step_by_step_is_where_a_whole_run_leads(crowd: sim.Agent) -> None:
-    program = sim.simulation.prepare(
-        "pipeline", agent=crowd, agents=40, training={"steps": 450}
-    ).program
-    engine = NumpyEngine(block=16)
-    cohort = engine.start(program)
-    for start, stop in ((0, 1), (1, 399), (399, 402), (402, 450)):
-        cohort.advance(start, stop)
-    np.testing.assert_array_equal(cohort.theta(), engine.trajectory(program, [450])[0])
+def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (get_engine().name, get_engine("numpy").name) == ("numba", "numpy")
+    assert get_engine("auto", precision="float32").precision == "float32"
+    refusals = [
+        ({"name": "nump"}, "engine: got 'nump': did you mean 'numpy'"),
+        ({"precision": "float16"}, "precision: got 'float16': did you mean 'float"),
+        ({"name": "numpy", "precision": "float32"}, "precision: got 'float32': engine=numpy has"),
+        ({"name": "numba"}, "engine: numba is not installed; install the extra `fast`"),
+    ]
+    for given, message in refusals:
+        monkeypatch.setattr(registry, "has_numba", lambda given=given: given != {"name": "numba"})
+        with pytest.raises(sim.SpecError) as error:
+            get_engine(**given)
+        assert str(error.value).startswith(message)
+    assert get_engine().name == "numpy"

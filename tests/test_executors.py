@@ -16,14 +16,13 @@ import pandas as pd
 import pytest
 
 import sim
+from sharded import COMPUTE, Noting, planned, shards_of, swept
 from sim.specs.errors import SpecError
 from sim.sweeps import executors, plan, record
 from sim.sweeps.store import Store
-from sim.utils.progress import count_progress
+from sim.utils.parallel import usable_processors
 
-ENGINES = ["numpy", "numba"]
 SHARDS = 6
-COMPUTE = record.compute
 #: What distributed says when processes are started, lost and closed.
 DISTRIBUTED = [
     "ignore:Port .* is already in use",
@@ -34,16 +33,10 @@ DISTRIBUTED = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shards of four runs of two agents."""
-    monkeypatch.setattr(plan, "MAXIMUM_AGENTS", 8)
-    monkeypatch.setattr(plan, "MINIMUM_AGENTS", 8)
-
-
-def sweep(place: Path, *, steps: int = 30, **given: Any) -> sim.Sweep:
-    return sim.sweep(
+def sweep(place: Path, *, steps: int = 30, **options: Any) -> sim.Sweep:
+    return swept(
         "scratchpad",
+        place,
         axes={"training.leak": np.linspace(0, 1, 2 * SHARDS)},
         seeds=2,
         agents=2,
@@ -51,8 +44,7 @@ def sweep(place: Path, *, steps: int = 30, **given: Any) -> sim.Sweep:
         training={"steps": steps, "spread": 0.1},
         record="curves",
         record_every=steps,
-        store=place,
-        **{"engine": "numpy", **given},
+        **{"engine": "numpy", **options},
     )
 
 
@@ -62,78 +54,37 @@ def parquet(root: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in found.items()}
 
 
-def shards_of(root: Path) -> list[str]:
-    return sorted(path.stem for path in (root / "shards").glob("*.json"))
-
-
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What one thread gives."""
     place = tmp_path_factory.mktemp("wanted")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "MAXIMUM_AGENTS", 8)
-        patch.setattr(plan, "MINIMUM_AGENTS", 8)
-        sweep(place, executor=sim.LocalExecutor(threads=1))
+    sweep(place, executor=sim.LocalExecutor(threads=1))
     return parquet(place)
 
 
 # ------------------------------------------------------------------------------------------ threads
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("threads", [1, 2, 4, None])
 def test_any_number_of_threads_gives_the_same_bytes(
-    tmp_path: Path, wanted: dict[str, bytes], threads: int | None, engine: str
+    tmp_path: Path, wanted: dict[str, bytes]
 ) -> None:
-    sweep(tmp_path / "one", executor=sim.LocalExecutor(threads=1), engine=engine)
-    sweep(tmp_path / "some", executor=sim.LocalExecutor(threads=threads), engine=engine)
-    assert parquet(tmp_path / "some") == parquet(tmp_path / "one")
-    if engine == "numpy":
-        assert parquet(tmp_path / "some") == wanted
+    for threads in (2, 4, None):
+        sweep(tmp_path / str(threads), executor=sim.LocalExecutor(threads=threads))
+        assert parquet(tmp_path / str(threads)) == wanted
+    for threads in (1, 3):
+        executor = sim.LocalExecutor(threads=threads)
+        sweep(tmp_path / f"numba{threads}", executor=executor, engine="numba")
+    assert parquet(tmp_path / "numba1") == parquet(tmp_path / "numba3")
+    assert sim.LocalExecutor().threads == usable_processors() >= 1
+    assert repr(sim.LocalExecutor(threads=3)) == "LocalExecutor(threads=3)"
 
 
-def test_progress_is_told_as_shares_that_grow_to_one(tmp_path: Path) -> None:
+def test_shares_grow_to_one(tmp_path: Path) -> None:
     shares: list[float] = []
     sweep(tmp_path, progress=shares.append, executor=sim.LocalExecutor(threads=1))
     assert shares == sorted(shares)
-    assert shares[0] == 0.0
-    assert shares[-1] == 1.0
-    assert len(shares) == 1 + SHARDS
-
-
-def test_no_step_is_lost_between_threads(tmp_path: Path) -> None:
-    """Many threads tell at once; what they told adds up."""
-    caught: list[plan.Plan] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
-        sweep(tmp_path)
-    shares: list[float] = []
-    told = count_progress(shares.append, caught[0].agent_steps)
-    each = caught[0].agent_steps // 8
-
-    def tell() -> None:
-        for _ in range(each):
-            told(1)
-
-    threads = [threading.Thread(target=tell) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(shares) == each * 8 / caught[0].agent_steps
-
-
-class Failing:
-    """A `compute` that fails at one shard and says which it was asked for."""
-
-    def __init__(self, at: str, error: BaseException) -> None:
-        self.at, self.error, self.asked = at, error, []
-
-    def __call__(self, shard: plan.Shard, **given: Any) -> Any:
-        self.asked.append(shard.name)
-        if shard.name.startswith(self.at):
-            raise self.error
-        return COMPUTE(shard, **given)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert len(shares) > SHARDS
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -141,13 +92,14 @@ class Failing:
 def test_what_goes_wrong_in_a_shard_surfaces_and_stops_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, error: BaseException
 ) -> None:
-    failing = Failing("000002", error)
+    failing = Noting("000002", error)
     monkeypatch.setattr(record, "compute", failing)
     with pytest.raises(type(error)):
         sweep(tmp_path, executor=sim.LocalExecutor(threads=threads))
-    assert len(failing.asked) <= 2 + threads
-    assert "000002" not in {name[:6] for name in shards_of(tmp_path)}
-    assert {"000000", "000001"} <= {name[:6] for name in shards_of(tmp_path)}
+    assert len(failing.names) <= 2 + threads
+    stored = {name[:6] for name in shards_of(tmp_path)}
+    assert "000002" not in stored
+    assert {"000000", "000001"} <= stored
     assert not [t for t in threading.enumerate() if t.name.startswith("shard")]
 
 
@@ -157,11 +109,11 @@ def test_a_shard_that_nobody_waits_for_is_broken_off(
     """The others do not go on to their end when one has failed."""
     monkeypatch.setattr("sim.dynamics.loop.STRIDE", 8)
 
-    def fail_soon(shard: plan.Shard, **given: Any) -> Any:
+    def fail_soon(shard: plan.Shard, **options: Any) -> Any:
         if shard.name.startswith("000001"):
-            time.sleep(0.3)
+            time.sleep(0.1)
             raise ZeroDivisionError
-        return COMPUTE(shard, **given)
+        return COMPUTE(shard, **options)
 
     monkeypatch.setattr(record, "compute", fail_soon)
     start = time.perf_counter()
@@ -171,8 +123,7 @@ def test_a_shard_that_nobody_waits_for_is_broken_off(
     assert not shards_of(tmp_path)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("after", [0, 2, 4])
+@pytest.mark.parametrize(("threads", "after"), [(1, 0), (1, 4), (2, 2)])
 def test_an_interrupted_sweep_keeps_what_is_done_and_does_the_rest(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -180,34 +131,28 @@ def test_an_interrupted_sweep_keeps_what_is_done_and_does_the_rest(
     threads: int,
     after: int,
 ) -> None:
-    done = 0
+    calls = 0
 
     def interrupt(share: float) -> None:
-        nonlocal done
-        if share > 0:
-            done += 1
-            if done > after:
-                raise KeyboardInterrupt
+        nonlocal calls
+        calls += share > 0
+        if calls > after:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         sweep(tmp_path, progress=interrupt, executor=sim.LocalExecutor(threads=threads))
     kept = shards_of(tmp_path)
     assert max(0, after - threads + 1) <= len(kept) <= after
     assert not list(tmp_path.rglob("*.part"))
-    asked = Failing("nothing", ValueError())
-    monkeypatch.setattr(record, "compute", asked)
+    noting = Noting()
+    monkeypatch.setattr(record, "compute", noting)
     found = sweep(tmp_path)
-    assert sorted(asked.asked + kept) == shards_of(tmp_path)
+    assert sorted(noting.names + kept) == shards_of(tmp_path)
     assert (found.resumed, found.damaged) == (4 * len(kept), 0)
     assert parquet(tmp_path) == wanted
 
 
-def test_as_many_threads_as_there_are_processors() -> None:
-    assert sim.LocalExecutor().threads == executors.usable_processors() >= 1
-    assert sim.LocalExecutor(threads=3).threads == 3
-
-
-# --------------------------------------------------------------------------------------------- dask
+# --------------------------------------------------------------------------------------------- Dask
 
 distributed = pytest.importorskip("distributed")
 
@@ -215,13 +160,8 @@ distributed = pytest.importorskip("distributed")
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Two worker processes on this machine."""
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-    ) as found:
+    options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    with distributed.LocalCluster(n_workers=2, processes=True, **options) as found:
         yield found
 
 
@@ -274,9 +214,8 @@ def test_a_lost_worker_costs_nothing_but_time(tmp_path: Path, cluster: Any) -> N
         assert killed[0] not in client.run(os.getpid).values()
     assert found.failed == 0
     assert found.frame["run"].tolist() == list(range(24))
-    assert len(found.query("select distinct run, step, rank from curves")) == len(
-        found.query("select run from curves")
-    )
+    rows = found.query("select run, step, rank from curves")
+    assert not rows.duplicated().any()
     sweep(tmp_path / "local", steps=1500)
     assert parquet(tmp_path / "dask") == parquet(tmp_path / "local")
 
@@ -291,14 +230,10 @@ def test_a_failure_on_a_worker_surfaces(tmp_path: Path, cluster: Any) -> None:
             return Store, (os.fspath(tmp_path / "file" / "below"),)
 
     (tmp_path / "file").write_text("no directory")
-    caught: list[plan.Plan] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
-        sweep(tmp_path / "sweep")
+    shards = planned(sweep, tmp_path / "sweep").shards[:2]
     executor = sim.DaskExecutor(address=cluster.scheduler_address)
-    shards = caught[0].shards[:2]
     with pytest.raises(OSError, match="file"):
-        list(executor.run(shards, Refusing(store.place), progress=lambda n: None))
+        list(executor.run(shards, Refusing(store.place), progress=lambda steps: None))
 
 
 @pytest.mark.slow
@@ -309,38 +244,30 @@ def test_an_executor_makes_its_own_cluster(tmp_path: Path, wanted: dict[str, byt
 
 
 @with_filters
-@pytest.mark.parametrize(
-    "address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", "tcp://", ""]
-)
 def test_where_no_scheduler_answers_is_said_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executors, "PATIENCE", "1s")
-    with pytest.raises(SpecError, match=r"executor\.address: no scheduler answers at") as caught:
-        sweep(tmp_path, executor=sim.DaskExecutor(address=address))
-    assert "\n" not in str(caught.value)
-    assert repr(address) in str(caught.value)
-    assert not shards_of(tmp_path)
-
-
-def test_without_dask_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "PATIENCE", "0.3s")
+    for address in ("tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", "tcp://", ""):
+        executor = sim.DaskExecutor(address=address)
+        assert repr(executor) == f"DaskExecutor({address!r})"
+        with pytest.raises(SpecError, match=r"executor\.address: no scheduler answers") as caught:
+            sweep(tmp_path, executor=executor)
+        assert "\n" not in str(caught.value)
+        assert repr(address) in str(caught.value)
+        assert not shards_of(tmp_path)
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(SpecError, match="not installed; install the extra `cluster`"):
         sweep(tmp_path, executor=sim.DaskExecutor())
 
 
-@pytest.mark.slow
 def test_what_is_sent_to_a_worker_is_small() -> None:
     """A shard takes its own points along, and not the design of the whole sweep."""
-    points = 20_000
-    caught: list[plan.Plan] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sim.sweeps.sweep.run_plan", lambda plan, **_: caught.append(plan))
-        design = sim.LatinHypercube({"training.leak": (0, 1)}, points=points)
-        sim.sweep("scratchpad", design=design, engine="numpy")
-    shard = caught[0].shards[-1]
+    points = 5_000
+    design = sim.LatinHypercube({"training.leak": (0, 1)}, points=points)
+    options: dict[str, Any] = {"training": {"steps": 10}, "engine": "numpy"}
+    shard = planned(sim.sweep, "scratchpad", design=design, **options).shards[-1]
     sent = pickle.dumps(shard.by_itself())
     assert len(sent) < 20_000 < 8 * points < len(pickle.dumps(shard))
-    back = pickle.loads(sent)
-    mine, whole = COMPUTE(back)["summary"], COMPUTE(shard)["summary"]
-    pd.testing.assert_frame_equal(mine.to_pandas(), whole.to_pandas())
+    mine, whole = (COMPUTE(s)["summary"].to_pandas() for s in (pickle.loads(sent), shard))
+    pd.testing.assert_frame_equal(mine, whole)

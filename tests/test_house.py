@@ -24,40 +24,15 @@ import sim
 ROOT = Path(__file__).parent.parent
 BUDGETS = ROOT / "tests" / "budgets.yaml"
 GENERATED = "# Below: counted by `python tests/test_house.py --write`; the shorter, the better.\n"
+HOUSE: dict[str, Any] = yaml.safe_load(BUDGETS.read_text(encoding="utf-8"))
 #: What tests are measured against.
 PRODUCT = ("sim", "hydra_plugins", "experiments", "notebooks", "benchmarks")
-#: Rooms of `sim`, floor by floor; `top` is simulation.py, result.py, takeover.py.
-FLOORS = "utils|specs|dynamics|top|abm sweeps|stability|analysis|plots|cli"
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS.split("|")) for room in rooms.split()}
-#: The rooms of `sim` that may import a package; any may import the others.
-ROOMS_OF = {
-    **dict.fromkeys(("hydra", "omegaconf", "jinja2"), "cli"),
-    **dict.fromkeys(("networkx", "mesa"), "abm"),
-    **dict.fromkeys(("pyarrow", "duckdb", "fsspec", "distributed"), "sweeps"),
-    **dict.fromkeys(("numba", "llvmlite"), "dynamics"),
-    **dict.fromkeys(("numpy", "xarray"), " ".join(FLOOR_OF).replace("specs", "")),
-    "matplotlib": "plots cli",
-    "pandas": "sweeps analysis stability plots cli",
-    "SALib": "analysis",
-    "scipy": "utils dynamics top abm sweeps stability analysis",
-}
-#: Names that say nothing when they stand alone: pronouns, adverbs, participles (rule 9).
-_WORDS = """one ones other others it its this that these those they who whom whose which what
- how here there where when why of rest same such then now something nothing all_of told said asked
- answered found sought given seen shown heard known done undone kept left made wanted meant held
- drawn taken got gone met built brought sent caught lost thought begun chosen written used tried
- moved changed passed judged named called counted looked_at standing going leaving waiting having
- being doing saying"""
-EMPTY_NAMES = set(_WORDS.split())
-#: Functions that are equations of MODEL.md. They stand in sim/dynamics, in the slow simulator of
-#: the tests, and in the rivals of benchmarks/.
-EQUATIONS = {"attend", "perceive", "anticipate", "decide", "logistic", "sigmoid", "softmax"}
-#: Where dotted keys are walked, numbers are formatted and records are looped over.
-SETTER, FORMATTER = "sim/specs/settings.py", "sim/utils/format.py"
-LOOPS, LOOP = ("course", "train"), ("sim/dynamics/loop.py", "sim/simulation.py")
+FLOOR_OF = {room: floor for floor, rooms in enumerate(HOUSE["floors"]) for room in rooms.split()}
+ROOMS_OF = {name: rooms for names, rooms in HOUSE["packages"].items() for name in names.split()}
+EMPTY_NAMES, EQUATIONS = (set(HOUSE[key].split()) for key in ("empty names", "equations"))
+ONE_PLACE: dict[str, str] = HOUSE["one place"]
 #: Calls whose arguments are texts of errors and help.
 SPEAKING = re.compile(r"(?i)(error|refuse|warn|stop|fail|help)\w*$|\bfield$")
-RUNS_DATA = r"eval|exec|compile|__import__|yaml\.unsafe_load|(.+\.)?(instantiate|import_module)"
 DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -78,15 +53,18 @@ class Module:
             for node in self.nodes
             if isinstance(node, DEFINITIONS) and ast.get_docstring(node) is not None
         }
-        #: Line and dotted name of everything imported, wherever in the file.
+        #: Line and dotted name of everything imported, wherever in the file; but for methods called
+        #: `plot`, which reach up to the pictures when they are called.
         self.imports = list(self._imports())
 
     def _imports(self) -> Iterator[tuple[int, str]]:
+        plots = [n for n in self.nodes if isinstance(n, ast.FunctionDef) and n.name == "plot"]
+        left_out = {below for plot in plots for below in ast.walk(plot)}
         package = self.name.split("/")[:-1]
         for node in self.nodes:
-            if isinstance(node, ast.Import):
+            if isinstance(node, ast.Import) and node not in left_out:
                 yield from ((node.lineno, alias.name) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
+            elif isinstance(node, ast.ImportFrom) and node not in left_out:
                 start = package[: len(package) - node.level + 1] if node.level else []
                 base = [*start, *([node.module] if node.module else [])]
                 yield from ((node.lineno, ".".join([*base, a.name])) for a in node.names)
@@ -154,8 +132,11 @@ def wrong_floors(module: Module) -> Iterator[tuple[int, str]]:
 
 @rule("2 a package is kept to its rooms", "sim")
 def strayed_packages(module: Module) -> Iterator[tuple[int, str]]:
+    ifs = [n for n in module.nodes if isinstance(n, ast.If) and dotted(n.test) == "TYPE_CHECKING"]
+    types = {line for node in ifs for line in range(node.lineno, (node.end_lineno or 0) + 1)}
     for line, name in module.imports:
-        if module.room not in ROOMS_OF.get(name.split(".")[0], module.room).split():
+        rooms = ROOMS_OF.get(name.split(".")[0], module.room).split()
+        if module.room not in rooms and line not in types:
             yield line, name
 
 
@@ -192,18 +173,22 @@ def sentences(module: Module) -> Iterator[tuple[int, str]]:
 @rule("7 one setter, one formatter, one loop", "sim", "experiments", "notebooks")
 def copies(module: Module) -> Iterator[tuple[int, str]]:
     for node in module.nodes:
-        if isinstance(node, ast.For | ast.comprehension) and isinstance(node.iter, ast.Call):
-            call = call_of(node.iter)
-            is_key = bool(node.iter.args) and getattr(node.iter.args[0], "value", "") == "."
-            if call.endswith(".split") and is_key and module.name != SETTER:
-                yield node.iter.lineno, call
-            if call in LOOPS and module.name not in LOOP:
-                yield node.iter.lineno, call
-        elif isinstance(node, ast.FunctionDef) and node.returns and module.name != FORMATTER:
+        kind = ""
+        if isinstance(node, ast.For | ast.comprehension):
+            first = [*getattr(node.iter, "args", []), None][0]
+            if call_of(node.iter).endswith(".split") and getattr(first, "value", "") == ".":
+                kind = "setter"
+            elif call_of(node.iter) in ("course", "train"):
+                kind = "loop"
+        elif isinstance(node, ast.While):
+            inner = {call_of(below).rpartition(".")[2] for below in ast.walk(node)}
+            kind = "loop" if "advance" in inner else ""
+        elif isinstance(node, ast.FunctionDef) and node.returns:
             arguments = [ast.unparse(a.annotation) for a in node.args.args if a.annotation]
             is_number = len(arguments) in (1, 2) and arguments[0] in ("float", "float | None")
-            if is_number and ast.unparse(node.returns) == "str":
-                yield node.lineno, node.name
+            kind = "formatter" if is_number and ast.unparse(node.returns) == "str" else ""
+        if kind and not module.name.startswith(ONE_PLACE[kind]):
+            yield getattr(node, "lineno", 0), kind
 
 
 @rule("8 the equations stand in one room", "sim", "experiments", "hydra_plugins", "notebooks")
@@ -255,33 +240,19 @@ def vague_docstrings(module: Module) -> Iterator[tuple[int, str]]:
         yield 1, "no docstring"
 
 
-@rule("random numbers come from one file", "sim")
-def random_numbers(module: Module) -> Iterator[tuple[int, str]]:
-    if module.name != "sim/dynamics/randomness.py":
-        calls = [(node.lineno, call_of(node)) for node in module.nodes if call_of(node)]
+@rule("what code may not do", *PRODUCT)
+def forbidden(module: Module) -> Iterator[tuple[int, str]]:
+    calls = [(n.lineno, call_of(n)) for n in module.nodes if isinstance(n, ast.Call)]
+    for ban in HOUSE["forbidden"]:
+        if not re.match(ban["in"], module.name) or re.match(ban.get("not in", "$."), module.name):
+            continue
         for line, name in [*module.imports, *calls]:
-            if re.match(r"(random|secrets|(np|numpy)\.random)\b", name):
+            if re.fullmatch(ban["pattern"], name):
                 yield line, name
-
-
-@rule("no code is run from data", *PRODUCT)
-def code_from_data(module: Module) -> Iterator[tuple[int, str]]:
-    for line, name in module.imports:
-        if re.match(r"(pickle|cloudpickle|dill|joblib|marshal|shelve)\b|.*\.instantiate$", name):
-            yield line, name
     for node in module.nodes:
-        if isinstance(node, ast.Call):
-            name, named = call_of(node), {keyword.arg for keyword in node.keywords}
-            unsafe = "allow_pickle" in named or (name == "yaml.load" and named != {"Loader"})
-            if unsafe or re.fullmatch(RUNS_DATA, name):
-                yield node.lineno, name
-
-
-@rule("only the command line prints", "sim")
-def prints(module: Module) -> Iterator[tuple[int, str]]:
-    for node in module.nodes if module.room != "cli" else ():
-        if call_of(node) == "print":
-            yield node.lineno, "print"
+        named = {keyword.arg for keyword in node.keywords} if isinstance(node, ast.Call) else set()
+        if "allow_pickle" in named or (call_of(node) == "yaml.load" and named != {"Loader"}):
+            yield node.lineno, call_of(node)
 
 
 # ------------------------------------------------------------------------------ rules of the whole
@@ -372,42 +343,42 @@ def lines_of(*folders: str) -> int:
     return sum(module.lines for module in modules(*folders))
 
 
-def sizes(budgets: dict[str, Any]) -> Iterator[tuple[str, str, int, list[int]]]:
+def sizes() -> Iterator[tuple[str, str, int, list[int]]]:
     """Yield what budgets limit: kind, place, size, and the least and greatest size allowed."""
-    lines, share = budgets["lines"], round(100 * lines_of("tests") / lines_of(*PRODUCT))
-    yield "lines", "sim", lines_of("sim"), [0, lines["sim"]]
-    yield "lines", "tests", share, [0, lines["tests in percent of the product"]]
+    lines, share = HOUSE["lines"], round(100 * lines_of("tests") / lines_of(*PRODUCT))
+    yield "lines beyond the budget", "sim", lines_of("sim"), [0, lines["sim"]]
+    yield "lines beyond the budget", "tests", share, [0, lines["tests in percent of the product"]]
     for study in studies():
-        limit = lines["studies"].get(study, lines["a study"])
-        yield "lines", f"experiments/{study}", lines_of(f"experiments/{study}"), [0, limit]
+        limit, folder = lines["studies"].get(study, lines["a study"]), f"experiments/{study}"
+        yield "lines beyond the budget", folder, lines_of(folder), [0, limit]
     files = [m for m in modules(*PRODUCT) if not m.name.endswith(("__init__.py", "__main__.py"))]
     for folder, count in Counter(module.name.rpartition("/")[0] for module in files).items():
-        yield "modules of a folder", folder, count, [0, budgets["modules of a folder"]]
+        yield "modules too many in a folder", folder, count, [0, HOUSE["modules of a folder"]]
     for module in files:
-        if module.name not in budgets["exempt"]:
-            yield "lines of a module", module.name, module.lines, budgets["lines of a module"]
+        if module.name not in HOUSE["exempt"]:
+            range_ = HOUSE["lines of a module"]
+            yield "lines too many or too few in a module", module.name, module.lines, range_
 
 
-def exceptions(budgets: dict[str, Any]) -> dict[str, dict[str, int]]:
-    """Return all exceptions as they are now: sizes beyond their limits, offences by file."""
+def exceptions() -> dict[str, dict[str, int]]:
+    """Return all exceptions as they are now: how far beyond the budgets, offences by file."""
     counts: dict[str, dict[str, int]] = {}
-    for kind, place, size, (least, greatest) in sizes(budgets):
+    for kind, place, size, (least, greatest) in sizes():
         if not least <= size <= greatest:
-            counts.setdefault(kind, {})[place] = size
+            counts.setdefault(kind, {})[place] = max(least - size, size - greatest)
     for name, by_file in offences().items():
         counts[name] = {place: len(by_file[place]) for place in sorted(by_file)}
     return counts
 
 
 def test_every_rule_and_budget_holds_but_for_its_exceptions() -> None:
-    budgets = yaml.safe_load(BUDGETS.read_text(encoding="utf-8"))
-    counts, excepted, complaints = exceptions(budgets), budgets["exceptions"], []
+    counts, excepted, complaints = exceptions(), HOUSE["exceptions"], []
     for name in {**counts, **excepted}:
         now, before = counts.get(name, {}), excepted.get(name, {})
         for place in {**now, **before}:
             count, limit = now.get(place, 0), before.get(place, 0)
-            is_rule = name in RULES or name in WHOLE
-            if count > limit or (count < limit and (is_rule or not count)):
+            # Sizes change all the time, so theirs need not be exact.
+            if count > limit or (count < limit and (name in offences() or not count)):
                 found = "; ".join(offences().get(name, {}).get(place, []))
                 complaints.append(f"{name}: {place}: {count}, excepted {limit}: {found}")
     assert not complaints, "\n".join([*complaints, "python tests/test_house.py --write"])
@@ -442,9 +413,11 @@ PLANTED: dict[Check, list[tuple[str, int]]] = {
         ("class A(Spec):\n    found: int", 0),
     ],
     vague_docstrings: [('"""M."""\ndef f():\n    """What it is."""', 1), ('"""M."""', 0), ("", 1)],
-    random_numbers: [("import random", 1), ("x = np.random.rand()", 1), ("random = 1", 0)],
-    code_from_data: [("import pickle", 1), ("np.load(x, allow_pickle=True)", 1), ("eval(x)", 1)],
-    prints: [("print(1)", 1)],
+    forbidden: [
+        *(("import random", 1), ("x = np.random.rand()", 1), ("random = 1", 0), ("print(1)", 1)),
+        *(("import pickle", 1), ("np.load(x, allow_pickle=True)", 1), ("eval(x)", 1)),
+        *(("yaml.load(x)", 1), ("yaml.load(x, Loader=SafeLoader)", 0)),
+    ],
 }
 
 
@@ -461,6 +434,5 @@ def test_every_rule_sees_what_breaks_it() -> None:
 if __name__ == "__main__":
     assert sys.argv[1:] == ["--write"], "python tests/test_house.py --write"
     head = BUDGETS.read_text(encoding="utf-8").partition(GENERATED)[0]
-    counted = {"exceptions": exceptions(yaml.safe_load(head))}
-    text = yaml.safe_dump(counted, sort_keys=False, width=200)
-    BUDGETS.write_text(head + GENERATED + text, encoding="utf-8")
+    counts = yaml.safe_dump({"exceptions": exceptions()}, sort_keys=False, width=200)
+    BUDGETS.write_text(head + GENERATED + counts, encoding="utf-8")

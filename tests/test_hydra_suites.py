@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Future Hydra versions will no lo
 
 OURS = "hydra/sweeper=array"
 FEW = ("-m", "engine=numpy", "training.steps=20", "agents=3", "training.leak=0,0.2")
+parametrize = pytest.mark.parametrize
 
 
 @pytest.fixture(autouse=True)
@@ -37,23 +38,22 @@ def as_if_nothing_ran_before() -> Iterator[None]:
 
 
 def test_hydra_finds_the_sweeper() -> None:
-    found = [f"{it.__module__}.{it.__name__}" for it in Plugins.instance().discover(Sweeper)]
-    assert SETTINGS["_target_"] in found
+    sweepers = [f"{it.__module__}.{it.__name__}" for it in Plugins.instance().discover(Sweeper)]
+    assert SETTINGS["_target_"] in sweepers
 
 
-@pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", [OURS])])
+@parametrize(("launcher_name", "overrides"), [("basic", [OURS])])
 class TestLaunching(LauncherTestSuite):
     """Sweeping any application, with Hydra's basic launcher."""
 
 
-@pytest.mark.parametrize(
-    ("launcher_name", "overrides"), [("basic", [OURS, "hydra.sweeper.max_batch_size=2"])]
-)
+@parametrize(("launcher_name", "overrides"), [("basic", [OURS, "hydra.sweeper.max_batch_size=2"])])
 class TestBatches(BatchedSweeperTestSuite):
     """Sweeping in batches."""
 
 
-@pytest.mark.parametrize(
+@pytest.mark.slow  # a process for each
+@parametrize(
     ("task_launcher_cfg", "extra_flags"),
     [({"defaults": [{"override hydra/sweeper": "array"}]}, ["-m"])],
 )
@@ -63,13 +63,6 @@ class TestIntegration(IntegrationTestSuite):
 
 # ------------------------------------------------------------------------- our runs as Hydra's jobs
 
-JOBS = {
-    "joblib": ("hydra/launcher=joblib",),
-    "joblib-basic": ("hydra/launcher=joblib", "hydra/sweeper=basic"),
-    "submitit": ("hydra/launcher=submitit_local",),
-    "submitit-basic": ("hydra/launcher=submitit_local", "hydra/sweeper=basic"),
-}
-
 
 def assert_two_runs(left: Left, directory: Path) -> None:
     """Each job has left what a single run leaves, in a directory of its own."""
@@ -78,39 +71,35 @@ def assert_two_runs(left: Left, directory: Path) -> None:
     for job, leak in (("0", 0.0), ("1", 0.2)):
         names = {path.name for path in (directory / job).iterdir() if path.is_file()}
         assert names >= {"summary.json", "result.nc", "provenance.json", "emergence.png"}
-        told = json.loads((directory / job / "provenance.json").read_text())
-        assert told["training"]["leak"] == leak
-        assert told["scenario"]["name"] == "copyright"
+        provenance = json.loads((directory / job / "provenance.json").read_text())
+        assert provenance["training"]["leak"] == leak
+        assert provenance["scenario"]["name"] == "copyright"
 
 
 @pytest.mark.slow
 def test_launchers_run_one_job_for_each_run_and_never_in_the_same_place(tmp_path: Path) -> None:
-    running = [start(tmp_path, *FEW, *job) for job in JOBS.values()]
+    launchers = ("hydra/launcher=joblib", "hydra/launcher=submitit_local")
+    jobs = [(name, *more) for name in launchers for more in ((), ("hydra/sweeper=basic",))]
+    running = [start(tmp_path, *FEW, *job) for job in jobs]
     lefts = [ended(process, tmp_path, timeout=300) for process in running]
     root = tmp_path / "outputs" / "emergence-sweep"
     directories = [path.parent for path in root.glob("*/multirun.yaml")]
-    assert len(directories) == len(JOBS)
+    assert len(directories) == len(jobs)
     for left, directory in zip(lefts, directories, strict=True):
         assert_two_runs(left, directory)
 
 
-@pytest.mark.slow
 def test_the_standard_sweeper_runs_one_job_for_each_run(call: Call) -> None:
     left = call(*FEW, "hydra/sweeper=basic")
     (directory,) = (left.folder / "outputs" / "emergence-sweep").iterdir()
     assert_two_runs(left, directory)
-    again = call(*FEW, "hydra/sweeper=basic")
-    assert_two_runs(again, directory)
-    assert len(list(directory.parent.iterdir())) == 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_a_job_that_fails_in_another_process_is_told_in_one_line(
-    tmp_path: Path, launcher: str
-) -> None:
-    left = command(tmp_path, *FEW[:-1], f"hydra/launcher={launcher}", "training.leak=0,2")
-    assert left.status == 2
-    assert "Traceback" not in left.stderr
-    last = left.stderr.splitlines()[-1]
-    assert last == "error: training.leak: got 2: must be a number from 0 to 1"
+def test_a_job_that_fails_in_another_process_is_told_in_one_line(tmp_path: Path) -> None:
+    for launcher in ("joblib", "submitit_local"):
+        left = command(tmp_path, *FEW[:-1], f"hydra/launcher={launcher}", "training.leak=0,2")
+        assert left.status == 2
+        assert "Traceback" not in left.stderr
+        last = left.stderr.splitlines()[-1]
+        assert last == "error: training.leak: got 2: must be a number from 0 to 1"

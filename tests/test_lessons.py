@@ -32,12 +32,12 @@ PLAYED = {
                 {"value": 1.0, "awareness": -4.0, "log_horizon": 2.0},
             )
         },
-        lambda seen: seen["chosen"]["gaming_rate"],
+        lambda seen: seen["agent"]["gaming_rate"],
     ),
     "lesson_2_three_examples": (
         {"guess_1": "all", "guess_2": "both", "guess_3": "spreads", "guess_variation": "more"},
         {"sliders": ({"example": "scratchpad", "left": 1}, {"example": "scratchpad", "left": 0})},
-        lambda seen: seen["moved"]["rate"],
+        lambda seen: seen["example_rates"]["rate"],
     ),
     "lesson_3_does_it_last": (
         {"guess_lasts": "few", "guess_plane": "2"},
@@ -55,7 +55,7 @@ PLAYED = {
                 {"capability": 4, "misaligned": 2, "consistency": 0.1},
             )
         },
-        lambda seen: tuple(seen["left"].values()),
+        lambda seen: tuple(seen["remaining"].values()),
     ),
     "lesson_5_causes_and_evidence": (
         {"guess_cause": "both", "guess_sign": "access_request"},
@@ -112,9 +112,15 @@ def test_there_are_five():
     assert len(LESSONS) == 5
 
 
-@lessons
-def test_it_runs_as_a_script_and_tells_nothing_before_an_answer(lesson):
-    runpy.run_path(str(NOTEBOOKS / f"{lesson}.py"), run_name="__main__")
+def test_it_runs_as_a_script():
+    runpy.run_path(str(NOTEBOOKS / f"{LESSONS[0]}.py"), run_name="__main__")
+    last = {ast.dump(cells(lesson)[0].body[-1]) for lesson in LESSONS}
+    assert len(last) == 1
+
+
+# That every cell waits is read from the code of all of them, below.
+@pytest.mark.parametrize("lesson", [LESSONS[0], LESSONS[3]])
+def test_nothing_is_told_before_an_answer(lesson):
     shown, defs = run(lesson)
     answers, sliders, _ = PLAYED[lesson]
     assert set(answers) == {name for name in defs if name.startswith("guess_")}
@@ -135,23 +141,30 @@ def test_it_tells_after_all_answers(lesson):
     assert "nan" not in re.sub(r"base64,[\w+/=]+", "", shown)
 
 
-@lessons
+SLOW = ("lesson_2_three_examples", "lesson_3_does_it_last")
+
+
+@pytest.mark.parametrize(
+    "lesson", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in LESSONS]
+)
 def test_sliders_move_the_numbers(lesson):
-    *_, moved = PLAYED[lesson]
-    before, after = (moved(played(lesson, position)[1]) for position in (0, 1))
+    *_, numbers = PLAYED[lesson]
+    before, after = (numbers(played(lesson, position)[1]) for position in (0, 1))
     assert before != after
-    if isinstance(before, tuple) and lesson.startswith("lesson_3"):
-        assert all(one != other for one, other in zip(before, after, strict=True))
+    if lesson.startswith("lesson_3"):
+        assert all(first != second for first, second in zip(before, after, strict=True))
 
 
 def test_what_is_right_is_computed():
-    """With a single place to rest, "two" stops being the answer."""
-    answers, _, _ = PLAYED["lesson_3_does_it_last"]
-    guesses = {name: SimpleNamespace(value=value) for name, value in answers.items()}
-    shown, _ = played("lesson_3_does_it_last", 0)
+    """With a single place to rest, "two" stops being the answer; sliders move the other."""
+    answers, sliders, _ = PLAYED["lesson_3_does_it_last"]
+    settings = answers | {"sliders": sliders["sliders"][1]}
+    given = {name: SimpleNamespace(value=value) for name, value in settings.items()}
+    shown, before = played("lesson_3_does_it_last", 0)
     assert shown.count("As you predicted") == 2
-    shown, _ = run("lesson_3_does_it_last", **guesses, plane=lambda anchor: (1, mo.md("")))
+    shown, after = run("lesson_3_does_it_last", **given, plane=lambda anchor: (1, mo.md("")))
     assert shown.count("As you predicted") == 1
+    assert before["undecided"] != after["undecided"]
 
 
 def test_gaming_is_where_the_post_puts_it():

@@ -103,3 +103,77 @@ def test_drift_and_cosine() -> None:
     values, start = np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[0.0, 4.0], [1.0, 0.0]])
     assert measures.drift(values, start).tolist() == [3.0, 1.0]
     assert measures.cosine(values, start) == pytest.approx([0.8, NAN], nan_ok=True)
+
+
+# ------------------------------------------------------------------ quantiles and the onset watch
+
+
+def with_holes(shape: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shape)
+    x[rng.random(shape) < 0.3] = NAN
+    x[0, :, ...] = NAN
+    x[1, 1:, ...] = NAN
+    return x
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
+def test_quantiles_are_those_of_numpy() -> None:
+    levels = [0.0, 0.1, 1 / 3, 0.5, 0.9, 1.0]
+    for agents in (1, 2, 9, 50):
+        x = with_holes((12, agents, 3))
+        found = measures.quantiles(x, levels)
+        assert found.shape == (6, 12, 3)
+        np.testing.assert_allclose(found, np.nanquantile(x, levels, axis=1), rtol=1e-13, atol=1e-15)
+        # What everything is, and the least and the greatest, are had to the bit.
+        assert (measures.quantiles(np.full((2, agents), 0.1), levels) == 0.1).all()
+        np.testing.assert_array_equal(found[0], np.nanmin(x, axis=1))
+        np.testing.assert_array_equal(found[-1], np.nanmax(x, axis=1))
+
+
+def test_representatives_are_the_middles_of_shares_of_what_is_defined() -> None:
+    """At no number is a rank off by more than half a share; few agents represent themselves."""
+    for agents in (1, 2, 5, 9):
+        x = np.random.default_rng(1).normal(size=(7, agents, 2))
+        ordered = np.moveaxis(np.sort(x, axis=1), 1, 0)
+        np.testing.assert_array_equal(measures.representatives(x, agents), ordered)
+    for agents, count in ((10, 1), (10, 9), (37, 4), (1000, 9)):
+        x = np.random.default_rng(2).exponential(size=(200, agents))
+        x **= np.linspace(1, 5, 200)[:, None]
+        found = measures.representatives(x, count)
+        assert found.shape == (count, 200)
+        for place, values in enumerate(found):
+            rank = (x <= values[:, None]).mean(axis=1)
+            assert (np.abs(rank - (place + 0.5) / count) <= 1.0 / agents).all()
+        for number in np.quantile(x, np.linspace(0, 1, 30)):
+            share, guess = (x <= number).mean(axis=1), np.less_equal(found.T, number).mean(axis=1)
+            assert (np.abs(share - guess) <= 0.5 / count + 1.0 / agents).all()
+        for level in (0.1, 0.5, 0.9):  # so a quantile over many runs is off, in rank, by no more
+            rank = (x <= np.quantile(found, level)).mean()
+            assert abs(rank - level) <= 0.5 / count + 1.0 / agents
+    x = with_holes((6, 20))
+    found = measures.representatives(x, 9)
+    assert np.isnan(found[:, 0]).all()
+    assert (found[:, 1] == x[1, 0]).all() or np.isnan(x[1, 0])
+    for run in range(2, 6):
+        defined = x[run][np.isfinite(x[run])]
+        alone = measures.representatives(defined[None], 9)[:, 0]
+        np.testing.assert_array_equal(found[:, run], alone)
+
+
+def test_a_watch_finds_the_onset_of_a_history() -> None:
+    """As the words have it: the first step from which it holds for `window` records."""
+    rates = np.random.default_rng(3).random((30, 20, 4))
+    rates[:, 0] = 1.0
+    steps = np.array([*range(0, 87, 3), 88])
+    for window, threshold in ((1, 0.0), (2, 0.3), (5, 0.3), (5, 1.0), (30, 0.0), (31, 0.3)):
+        watch = measures.OnsetWatch(rates.shape[1:], threshold=threshold, window=window)
+        for index, (step, now) in enumerate(zip(steps, rates, strict=True)):
+            watch.see(int(step), now)
+            first = np.full(rates.shape[1:], NAN)
+            for start in reversed(range(index + 2 - window)):
+                holds = (rates[start : start + window] >= threshold).all(axis=0)
+                first[holds] = steps[start]
+            np.testing.assert_array_equal(watch.onset, first)
+        whole = measures.onset(rates, steps, threshold=threshold, window=window)
+        np.testing.assert_array_equal(watch.onset, whole)

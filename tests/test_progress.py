@@ -1,42 +1,69 @@
-"""Progress in parts: each part begins where the one before it ends, and the last ends at 1."""
+"""Progress: parts follow each other, counts add up, and what is shown of it."""
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from sim.cli import console
+import sim
 from sim.utils import progress
-from sim.utils.progress import part_of, parts_of
+from sim.utils.progress import count_progress, part_of, parts_of, progress_reporter
 
 
 def test_parts_follow_each_other_and_come_to_one() -> None:
     shares: list[float] = []
-    for told in parts_of(shares.append, [1.0, 0.0, 2.0, 7.0]):
+    for report in parts_of(shares.append, [1.0, 0.0, 2.0, 7.0]):
         for share in (0.0, 0.5, 1.0):
-            told(share)
+            report(share)
     assert shares == [0.0, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.3, 0.3, 0.65, 1.0]
     for count in range(1, 50):
         ends: list[float] = []
-        for told in parts_of(ends.append, [1.0] * count):
-            told(0.0)
-            told(1.0)
+        for report in parts_of(ends.append, [1.0] * count):
+            report(0.0)
+            report(1.0)
         assert ends == sorted(ends)
         assert (ends[0], ends[-1]) == (0.0, 1.0)
+    part_of(None, 0.2, 0.4)(0.5)  # nobody need listen
+    count_progress(None, 3)(1)
 
 
-def test_nobody_need_listen() -> None:
-    part_of(None, 0.2, 0.4)(0.5)
+def test_no_count_is_lost_between_threads() -> None:
+    """Many threads report at once; what they report adds up to a share of all, and at most 1."""
+    shares: list[float] = []
+    report = count_progress(shares.append, 10_000, finished=1000)
+    threads = [threading.Thread(target=lambda: [report(1) for _ in range(1000)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(shares) == 0.9
+    report(5000)
+    assert shares[-1] == 1.0
 
 
 def test_a_log_gets_a_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """And a short job none but the last, which Rich writes."""
-    for every, lines in ((0.0, 2), (100.0, 0)):
+    for every, count in ((0.0, 2), (100.0, 0)):
         monkeypatch.setattr(progress, "LINE_EVERY", every)
-        with console.progress_bar("job") as tell:
+        with progress_reporter(True, "job") as report:
+            assert report is not None
             for share in (0.0, 0.25, 0.5, 1.0):
-                tell(share)
-        told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("job: ")]
-        assert len(told) == lines
-        assert all("s left" in line for line in told)
+                report(share)
+        lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("job: ")]
+        assert len(lines) == count
+        assert all("s left" in line for line in lines)
+
+
+def test_true_shows_a_bar_and_a_function_takes_the_share(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    shares: list[float] = []
+    for option, is_shown in ((True, True), (shares.append, False), (False, False), (None, False)):
+        sim.sweep("copyright", training={"steps": 5}, engine="numpy", progress=option)
+        out, err = capfd.readouterr()
+        assert ("100%" in err) == is_shown
+        assert not out
+    assert (shares[0], shares[-1]) == (0.0, 1.0)

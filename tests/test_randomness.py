@@ -1,51 +1,150 @@
-"""Counter-based draws: published vectors, the right distribution, and nobody disturbed."""
+"""Counter-based draws: published vectors, the right distribution, and streams that stay."""
 
 from __future__ import annotations
 
+import ast
+import itertools
+import re
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from sim.dynamics import randomness
-from sim.dynamics.randomness import normal, rounds, seeds_of, stream_id, uniform_pair
+from sim.dynamics.randomness import normal, rounds, seeds_of, stream_id, uniform_pair, words
 
+ROOT = Path(__file__).parent.parent
+PRODUCT = ("sim", "experiments", "hydra_plugins", "notebooks", "benchmarks")
+#: By name, or by template: golden draws, or an example and its golden draw.
+STREAMS = yaml.safe_load((ROOT / "tests" / "streams.yaml").read_text(encoding="utf-8"))
 #: Known answers of Philox 4x32-10 (Random123, kat_vectors): counter, key, output.
 KNOWN = [
-    ("00000000" * 4, "00000000" * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
-    ("ffffffff" * 4, "ffffffff" * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-    (
-        "243f6a8885a308d313198a2e03707344",
-        "a4093822299f31d0",
-        "d16cfe09 94fdcceb 5001e420 24126ea1",
-    ),
+    ("00000000" * 4, "00000000" * 2, "6627e8d5e169c58dbc57ac4c9b00dbd8"),
+    ("ffffffff" * 4, "ffffffff" * 2, "408f276d41c83b0ea20bc7c66d5451fd"),
+    ("243f6a8885a308d313198a2e03707344", "a4093822299f31d0", "d16cfe0994fdcceb5001e42024126ea1"),
 ]
 
 
-def words(text: str) -> list[int]:
-    return [int(text[i : i + 8], 16) for i in range(0, len(text), 8)]
+def test_philox_gives_the_published_answers() -> None:
+    for counter, key, answer in KNOWN:
+        text = counter + key
+        given = [np.uint64(int(text[i : i + 8], 16)) for i in range(0, len(text), 8)]
+        found = rounds(*(np.array([word], np.uint64) for word in given))
+        assert "".join(f"{int(word[0]):08x}" for word in found) == answer
 
 
-@pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)
-def test_philox_gives_the_published_answers(counter: str, key: str, answer: str) -> None:
-    given = [np.array([word], np.uint64) for word in words(counter + key)]
-    found = rounds(*given)
-    assert [int(word[0]) for word in found] == words(answer.replace(" ", ""))
+# --------------------------------------------------------------------------------------- streams
+
+
+class Names:
+    """The names of streams in the code, as templates: {} stands for what is filled in.
+
+    A name is a text, an f-string, a variable or a constant that holds one, or an argument; then it
+    is what the function's callers give.
+    """
+
+    def __init__(self) -> None:
+        paths = [path for folder in PRODUCT for path in sorted((ROOT / folder).rglob("*.py"))]
+        self.trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+        self.parent: dict[ast.AST, ast.AST] = {}
+        self.calls: dict[str, list[tuple[Path, ast.Call]]] = defaultdict(list)
+        self.imported: dict[Path, dict[str, str]] = defaultdict(dict)
+        for path, tree in self.trees.items():
+            for node in ast.walk(tree):
+                self.parent |= dict.fromkeys(ast.iter_child_nodes(node), node)
+                if isinstance(node, ast.Call):
+                    name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                    self.calls[name].append((path, node))
+                elif isinstance(node, ast.ImportFrom):
+                    stem = (node.module or "").rpartition(".")[2]
+                    self.imported[path] |= {alias.name: stem for alias in node.names}
+
+    def find(self) -> set[str]:
+        found: set[str] = set()
+        for function in ("words", "uniform_pair", "normal"):
+            for path, call in self.calls[function]:
+                for keyword in call.keywords:
+                    found |= self.of(path, keyword.value) if keyword.arg == "stream" else set()
+        return found
+
+    def of(self, path: Path, node: ast.AST) -> set[str]:
+        if isinstance(node, ast.Constant):
+            return {str(node.value)}
+        if isinstance(node, ast.JoinedStr):
+            parts = [self.of(path, part) for part in node.values]
+            return {"".join(each) for each in itertools.product(*parts)}
+        if isinstance(node, ast.FormattedValue):
+            return self.of(path, node.value)
+        scope = node
+        while isinstance(node, ast.Name) and scope in self.parent:
+            scope = self.parent[scope]
+            if isinstance(scope, ast.FunctionDef | ast.Module):
+                value = self.assigned(scope, node.id)
+                if isinstance(value, ast.Constant | ast.JoinedStr):
+                    return self.of(path, value)
+            if isinstance(scope, ast.FunctionDef):
+                arguments = [*scope.args.args, *scope.args.kwonlyargs]
+                if node.id in [argument.arg for argument in arguments]:
+                    return self.of_callers(path, scope, node.id) or {"{}"}
+        return {"{}"}
+
+    def assigned(self, scope: ast.AST, name: str) -> ast.AST | None:
+        for node in getattr(scope, "body", []):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+                return node.value
+        return None
+
+    def of_callers(self, path: Path, function: ast.FunctionDef, argument: str) -> set[str]:
+        found: set[str] = set()
+        positions = [each.arg for each in function.args.args if each.arg != "self"]
+        for caller, call in self.calls[function.name]:
+            if caller != path and self.imported[caller].get(function.name) != path.stem:
+                continue
+            given = dict(zip(positions, call.args, strict=False))
+            given |= {str(keyword.arg): keyword.value for keyword in call.keywords}
+            if argument in given:
+                found |= self.of(caller, given[argument])
+        return found
+
+
+def test_the_streams_of_the_code_are_those_of_the_table() -> None:
+    names = Names()
+    assert names.find() == set(STREAMS)
+    examples = [
+        example for golden in STREAMS.values() if isinstance(golden, dict) for example in golden
+    ]
+    reprs = [match for text in examples if (match := re.search(r"\b(\w+)\((\w+=.*)\)", text))]
+    assert reprs
+    for match in reprs:
+        (fields,) = [
+            [ast.unparse(field.target) for field in node.body if isinstance(field, ast.AnnAssign)]
+            for tree in names.trees.values()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef) and node.name == match[1]
+        ]
+        assert re.findall(r"(\w+)=", match[2]) == fields
+
+
+def test_golden_draws_stay() -> None:
+    for template, golden in STREAMS.items():
+        for name, expected in (golden if isinstance(golden, dict) else {template: golden}).items():
+            assert re.fullmatch(re.escape(template).replace(r"\{\}", ".+"), name)
+            drawn = words(seed=7, stream=name, rows=3, step=5, draw=1)
+            assert " ".join(f"{int(word):08x}" for word in drawn) == expected
+
+
+# ----------------------------------------------------------------------------------------- draws
 
 
 def test_a_draw_depends_on_what_it_is_for_and_on_nothing_else() -> None:
-    everyone = normal(seed=3, stream="habit", rows=np.arange(100), step=7)
-    some = normal(seed=3, stream="habit", rows=[42, 7], step=7)
-    assert some.tolist() == [everyone[42], everyone[7]]
-    for other in (
-        {"seed": 4},
-        {"stream": "values"},
-        {"step": 8},
-        {"draw": 1},
-        {"seed": 3 + 2**32},
-    ):
-        settings = {"seed": 3, "stream": "habit", "rows": np.arange(100), "step": 7} | other
-        assert not np.any(normal(**settings) == everyone)
+    settings: dict[str, Any] = {"seed": 3, "stream": "habit", "rows": np.arange(100), "step": 7}
+    everyone = normal(**settings)
+    assert normal(**settings | {"rows": [42, 7]}).tolist() == [everyone[42], everyone[7]]
+    for key, value in (("seed", 4), ("stream", "x"), ("step", 8), ("draw", 1), ("seed", 3 + 2**32)):
+        assert not np.any(normal(**settings | {key: value}) == everyone)
 
 
 def test_seeds_of_runs_are_distinct_and_the_first_are_the_same_whatever_the_count() -> None:

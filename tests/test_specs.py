@@ -14,45 +14,40 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import sim
 from sim.dynamics.columns import Numbers
 from sim.dynamics.compile import compile_program, compile_world
-from sim.dynamics.program import World
 from sim.specs.agent import CAPABILITIES, HABIT, Agent
 from sim.specs.base import FrozenDict, Spec
 from sim.specs.errors import SpecError
 from sim.specs.library import config_root, read_yaml
+from sim.specs.prior import KINDS
 from sim.specs.scenario import Scenario
 from sim.specs.training import LearningRate, Training, Transfer
 
 GONE = object()
+SONG = {"agree": {"care": 1}, "decline": {"care": -1}}
+WORLD: dict[str, Any] = {
+    "values": ["care", "candour"],
+    "human_values": {"care": 1},
+    "contexts": {
+        "chat": {"responses": SONG, "reward": {"decline": 1}, "twin": "deployed"},
+        "code": {"responses": {"fix": {"candour": 1}, "stall": {}}, "reward": {"fix": 1}},
+        "deployed": {"responses": SONG, "reward": {"decline": 1}, "kind": "deployment"},
+    },
+}
 
 
-def world() -> dict[str, Any]:
-    song = {"agree": {"care": 1}, "decline": {"care": -1}}
-    return {
-        "values": ["care", "candour"],
-        "human_values": {"care": 1},
-        "contexts": {
-            "chat": {"responses": song, "reward": {"decline": 1}, "twin": "deployed"},
-            "code": {"responses": {"fix": {"candour": 1}, "stall": {}}, "reward": {"fix": 1}},
-            "deployed": {"responses": song, "reward": {"decline": 1}, "kind": "deployment"},
-        },
-    }
-
-
-def edited(changes: Mapping[str, object]) -> dict[str, Any]:
-    """Return the world with what stands at dotted paths replaced."""
-    data = copy.deepcopy(world())
+def edited(data: Mapping[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:
+    """Return plain data with what stands at dotted paths replaced."""
+    data = copy.deepcopy(dict(data))
     for path, value in changes.items():
         *branches, leaf = path.split(".")
-        node = data
+        node: Any = data
         for branch in branches:
-            node = node[branch]
+            node = node[int(branch) if isinstance(node, list | tuple) else branch]
         if value is GONE:
             del node[leaf]
         else:
@@ -60,871 +55,531 @@ def edited(changes: Mapping[str, object]) -> dict[str, Any]:
     return data
 
 
-def refusal(read: Callable[[], object]) -> str:
-    """Return the line by which something is refused."""
+def scenario(changes: Mapping[str, object]) -> Scenario:
+    return Scenario.load(edited(WORLD, changes))
+
+
+def refusal(read: Callable[..., object], *args: Any, **kwargs: Any) -> str:
+    """Return the line by which a call is refused."""
     with pytest.raises(SpecError) as caught:
-        read()
+        read(*args, **kwargs)
     line = str(caught.value)
-    assert "\n" not in line
+    assert len(line.splitlines()) == 1
     return line
 
 
-NONSENSE = [None, True, "1", "", "one", math.nan, math.inf, -math.inf, 10**400, 1j, {"a": 1}]
+# ------------------------------------------------------------ refusals that the schema asks for
+
+PHASE = {"length": 5, "weight": {"chat": 1}, "reward": {"chat": {"agree": 1}}}
+NORMAL = {"mean": 0, "sd": 1}
+DISTRIBUTIONS: dict[str, dict[str, object]] = {
+    "point": {"value": 1},
+    "normal": NORMAL,
+    "lognormal": {"median": 1, "sd": 1},
+    "uniform": {"low": 0, "high": 1},
+    "beta": {"a": 1, "b": 1},
+    "logit_normal": {"median": 0.5, "sd": 1},
+    "mixture": {"share": 0.5, "first": NORMAL, "second": NORMAL},
+}
+#: A valid example of every root, which holds every spec there is.
+EXAMPLES: dict[type[Spec], dict[str, Any]] = {
+    Scenario: {**WORLD, "curriculum": [PHASE], "similarity": {"chat": {"code": 0.5}}},
+    Training: {},
+    sim.Oversight: {},
+    sim.Deployment: {},
+    sim.Intervention: {"key": "training.leak", "set": 0.5},
+    sim.Prior: {
+        "distributions": {
+            kind: {"kind": kind, **numbers} for kind, numbers in DISTRIBUTIONS.items()
+        },
+        "goals": {"alignment": 1},
+        "correlations": [{"keys": ["a", "b"], "rho": 0.5}],
+    },
+}
+#: Fields that have words of their own.
+OWN_WORDS = {"deployment.quorum": "it is a share of them, above 0 and at most 1"}
 
 
-def label(value: object) -> str:
-    text = "".join(c if c.isalnum() else "_" for c in str(value))
-    return "gone" if value is GONE else text[:40]
+def walk(part: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield a spec and everything in it, with paths."""
+    yield path, part
+    below: Mapping[Any, object] = {}
+    if isinstance(part, Spec):
+        below = {name: getattr(part, name) for name in type(part).model_fields}
+    elif isinstance(part, Mapping):
+        below = part
+    elif isinstance(part, tuple):
+        below = dict(enumerate(part))
+    for key, inner in below.items():
+        yield from walk(inner, (*path, str(key)))
 
 
-# ------------------------------------------------------------------------------ what is refused
+def forms_of(schema: Mapping[str, Any], top: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the simple schemas of all forms that a field may have."""
+    if "$ref" in schema:
+        return forms_of(top["$defs"][schema["$ref"].rsplit("/", 1)[1]], top)
+    forms = schema.get("anyOf") or schema.get("oneOf")
+    return [simple for form in forms for simple in forms_of(form, top)] if forms else [schema]
 
 
-@pytest.mark.parametrize(
-    ("spec", "data", "line"),
-    [
-        (Agent, {"rationalty": 1}, "agent.rationalty: unknown key; did you mean 'rationality'?"),
-        (Agent, {"initial": {"awarenes": 1}}, "agent.initial.awarenes: unknown key; did you mean"),
-        (Agent, {"initial": {"capability": {"opacty": 1}}}, "agent.initial.capability.opacty: "),
-        (Agent, {"spread": {"initial": {"habits": 1}}}, "agent.spread.initial.habits: unknown key"),
-        (Agent, {1: 1}, "agent.1: unknown key; "),
-        (Training, {"leek": 1}, "training.leek: unknown key; did you mean 'leak'?"),
-        (Training, {"learning_rate": {"valus": 1}}, "training.learning_rate.valus: unknown key; "),
-        (Training, {"transfer": {"stealth": 1}}, "training.transfer.stealth: unknown key; "),
-    ],
-    ids=label,
-)
-def test_an_unknown_key_is_named_with_the_valid_ones(
-    spec: type[Spec], data: dict[Any, object], line: str
-) -> None:
-    found = refusal(lambda: spec.parse(data, path=spec.__name__.lower()))
-    assert found.startswith(line)
-    assert "allowed: " in found
+def allowed_number(form: Mapping[str, Any]) -> str:
+    low, high = form.get("minimum"), form.get("maximum")
+    if high is not None:
+        return f"must be a number from {low:g} to {high:g}"
+    return "must be a finite number" if low is None else f"must be a number of {low:g} or more"
 
 
-@pytest.mark.parametrize(
-    ("path", "nearest"),
-    [
-        ("contxts", "contexts"),
-        ("contexts.chat.wieght", "weight"),
-        ("contexts.chat.scratch_pad", "scratchpad"),
-    ],
-)
-def test_an_unknown_key_of_a_scenario_is_named_with_the_nearest(path: str, nearest: str) -> None:
-    line = refusal(lambda: Scenario.load(edited({path: 1})))
-    assert line.startswith(f"scenario.{path}: unknown key; did you mean {nearest!r}? allowed: ")
+def bad_values(forms: list[Mapping[str, Any]]) -> Iterator[tuple[object, str]]:
+    """Yield values that a field must not have, and what its refusal says."""
+    kinds = {"enum" if "enum" in form else form["type"] for form in forms}
+    (form, *others) = [form for form in forms if form.get("type") != "null"]
+    words = "must be "
+    if not others:
+        match form:
+            case {"enum": choices}:
+                words = f"allowed: {', '.join(sorted(choices))}"
+            case {"type": "number"}:
+                words = allowed_number(form)
+            case {"type": "integer"}:
+                words = "must be a whole number"
+            case {"type": "string"}:
+                words = "must be text"
+            case {"type": "array"}:
+                words = "must be a list"
+            case {"type": "boolean"}:
+                words = "a valid boolean"
+    for value, kind in ((None, "null"), ([1j], "array"), ({"a": 1j}, "object"), (1j, "")):
+        if kind not in kinds and not ("object" in kinds and kind == "array"):
+            yield value, words
+    if "boolean" not in kinds and kinds != {"object"}:
+        yield True, words
+    if "string" not in kinds:
+        yield "nonsense", words
+    elif "pattern" in form:
+        yield "not a name", "a name has letters, digits, _ and -, and starts with a letter or _"
+    for number in [form for form in forms if form.get("type") == "number"]:
+        says = allowed_number(number) if not others else "must be a"
+        yield from ((value, says) for value in (math.nan, math.inf, -math.inf, 10**400))
+        if "minimum" in number:
+            yield number["minimum"] - 1, says
+            yield math.nextafter(number["minimum"], -math.inf), says
+        if "maximum" in number:
+            yield number["maximum"] + 1, says
+            yield math.nextafter(number["maximum"], math.inf), says
+    for number in [form for form in forms if form.get("type") == "integer"]:
+        yield from ((value, "must be a whole number") for value in (2.0, 2.5, math.nan))
+        yield number["minimum"] - 1, f"must be {number['minimum']} or more"
+        yield from ((x, f"must be {number['maximum']} or less") for x in (2**32, 10**400))
 
 
-@pytest.mark.parametrize("key", ["a\nb", "a\r\nb"])
-@pytest.mark.parametrize(
-    "read",
-    [
-        lambda key: Agent.parse({key: 1}, path="agent"),
-        lambda key: Agent.parse({"initial": {"values": {key: 1}}}, path="agent"),
-        lambda key: Scenario.load(edited({f"contexts.{key}": {"responses": {"a": {}}}})),
-        lambda key: Scenario.load(key),
-        lambda key: Training.parse({"leak": key}, path="training"),
-        lambda key: Training.parse({"update_rule": key}, path="training"),
-        lambda key: sim.simulate(world(), engine=key),
-    ],
-    ids=["key", "name", "context", "scenario", "number", "choice", "engine"],
-)
-def test_no_input_breaks_the_line(read: Callable[[str], object], key: str) -> None:
-    assert len(refusal(lambda: read(key)).splitlines()) == 1
+def test_every_field_of_every_spec_refuses_what_its_schema_does_not_allow() -> None:
+    """One line: the key, the value, and what is allowed; below, above, of a wrong type, unknown."""
+    seen: set[type[Spec]] = set()
+    bounded = tried = 0
+    for root, example in EXAMPLES.items():
+        name = root.__name__.lower()
+        data = root.parse(example, path=name).model_dump()
+        for path, spec in walk(root.parse(example, path=name)):
+            if not isinstance(spec, Spec) or type(spec) in seen:
+                continue
+            seen.add(type(spec))
+            where = "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in (name, *path))[1:]
+            top = type(spec).model_json_schema()
+            if "const" in top["properties"].get("kind", ()):
+                del top["properties"]["kind"]
+                where += f".{spec.kind}"
+            for key, schema in top["properties"].items():
+                forms = forms_of(schema, top)
+                bounded += any({"minimum", "maximum"} & form.keys() for form in forms)
+                for value, words in bad_values(forms):
+                    bad = edited(data, {".".join((*path, key)): value})
+                    line = refusal(root.parse, bad, path=name)
+                    assert line.startswith(f"{where}.{key}"), line
+                    is_told = f": got {value!r}"[:50] in line and words in line
+                    assert is_told or OWN_WORDS.get(f"{name}.{key}", "no") in line, line
+                    tried += 1
+                bad = edited(data, {".".join((*path, f"{key}x")): 1})
+                line = refusal(root.parse, bad, path=name)
+                assert line.startswith(f"{where}.{key}x: unknown key; did you mean '"), line
+                assert {*top["properties"]} <= {*line.partition("allowed: ")[2].split(", ")}, line
+    assert seen == {s for s in Spec.__subclasses__() if s.__module__.startswith("sim.specs.")}
+    assert set(DISTRIBUTIONS) == set(KINDS)
+    assert bounded > 60
+    assert tried > 1000
 
 
-@pytest.mark.parametrize("value", [*NONSENSE, -1, -1e-300, 1.0000001, [0.5]], ids=label)
-@pytest.mark.parametrize("key", ["leak", "spread", "motive_credit"])
-def test_a_share_is_a_number_from_0_to_1(key: str, value: object) -> None:
-    line = refusal(lambda: Training.parse({key: value}, path="training"))
-    assert line.startswith(f"training.{key}: got ")
-    assert line.endswith(": must be a number from 0 to 1")
+# ------------------------------------------------------- refusals of rules that span several fields
+
+#: A change of WORLD (GONE: without this key), and the line that refuses it, after `scenario.`.
+REFUSED = """
+values: GONE => values: is missing
+values: [] => values: at least one value must be named
+values: [care, candour, care] => values: each name may stand only once
+values: [care, 1st] => values[1]: got '1st': a name has letters, digits, _ and -, and starts with a
+values: [candour] => human_values: no value is named 'care'; did
+contexts: GONE => contexts: is missing
+contexts: {} => contexts: at least one context is needed
+contexts.bad name: {responses: {a: {}}} => contexts.bad name: got 'bad name': a name has letters
+contexts.chat.responses: GONE => contexts.chat: this context has no responses; if it is to change
+contexts.chats: {info: 1} => contexts.chats: this context has no responses; if it is to change
+contexts.chat.responses: {} => contexts.chat.responses: a context needs at least one response
+contexts.code.responses.not ok: {} => contexts.code.responses.not ok: got 'not ok': a name has
+contexts.chat.responses.agree: {cares: 1} => contexts.chat.responses.agree: no value is named 'cares
+contexts.chat.reward: {agre: 1} => contexts.chat.reward: no response is named 'agre'; did you mean
+contexts.chat.reward: {agree: x} => contexts.chat.reward.agree: got 'x': must be a finite number
+contexts.chat.subversive: [fix] => contexts.chat.subversive: no response is named 'fix'; allowed: ag
+contexts.chat.twin: deploy => contexts.chat.twin: no context is named 'deploy'; did you mean 'deploy
+contexts.chat.twin: code => contexts.chat.twin: code is of kind training; a twin is a deployment con
+contexts.chat.twin: chat => contexts.chat.twin: a context is no twin of itself
+contexts.code.twin: deployed => contexts.code.twin: deployed must have the same responses (fix, stal
+human_values: {car: 1} => human_values: no value is named 'car'; did you mean 'care'? allowed: cando
+human_values: {care: 0} => human_values: all zero, which is no direction
+similarity: {chta: {code: 0}} => similarity: no context is named 'chta'; did you mean 'chat'?
+similarity: {chat: {coda: 0}} => similarity.chat: no context is named 'coda'; did you mean 'code'?
+similarity: {chat: {code: 1.5}} => similarity.chat.code: got 1.5: must be a number from 0 to 1
+similarity: [[1, 1], [1, 1]] => similarity: must have 3 rows of 3 numbers, a row for each context
+similarity: [[1, 1, 1], [1, 1], [1, 1, 1]] => similarity: must have 3 rows of 3 numbers
+similarity: [[1, 1, 1], [1, 1, 1], [1, -1, 1]] => similarity[2][1]: got -1: must be a number from 0
+curriculum: [{}] => curriculum[0].length: is missing
+curriculum: [{length: 5}, {length: 5, weight: {chats: 1}}] => curriculum[1].weight: no context is
+curriculum: [{length: 5, weight: {chat: -1}}] => curriculum[0].weight.chat: got -1: must be a number
+curriculum: [{length: 5, reward: {chat: {fix: 1}}}] => curriculum[0].reward.chat: no response is nam
+curriculum: [{length: 5, monitor: {chat: 2}}] => curriculum[0].monitor.chat: got 2: must be a number
+curriculum: [{length: 5}, {length: 5, weight: {chat: 0, code: 0}}] => curriculum[1].weight: nothing
+curriculum: [{length: 5, weight: {chat: 0, code: 0, deployed: 1}}] => curriculum[0].weight: nothing
+{contexts.chat.weight: 0, contexts.code.weight: 0} => contexts: nothing is trained on: a context of
+{contexts.chat.kind: evaluation, contexts.code.kind: red_team} => contexts: nothing is trained on: a
+agent: {rationality: [1, -1]} => agent.rationality[1]: got -1: must be a number of 0 or more
+agent: {initial: {habit: {chat: x}}} => agent.initial.habit.chat: got 'x': must be a finite number
+"""
 
 
-@pytest.mark.parametrize("value", [*NONSENSE, -1, -5e-324, [0.5]], ids=label)
-@pytest.mark.parametrize("key", ["anchor", "visible_gaming_penalty"])
-def test_a_size_is_a_number_of_0_or_more(key: str, value: object) -> None:
-    line = refusal(lambda: Training.parse({key: value}, path="training"))
-    assert line.startswith(f"training.{key}: got ")
-    assert line.endswith(": must be a number of 0 or more")
+def test_a_scenario_is_refused_where_it_is_wrong() -> None:
+    for row in REFUSED.strip().splitlines():
+        change, start = row.split(" => ")
+        changes = yaml.safe_load(change)
+        line = refusal(scenario, {k: GONE if x == "GONE" else x for k, x in changes.items()})
+        assert line.startswith(f"scenario.{start}"), line
+    weights = {f"contexts.{name}.weight": 0 for name in ("chat", "code")}
+    phases = [{"length": 5, "weight": {"chat": 1}}]  # a phase may give what a context has not
+    assert scenario({**weights, "curriculum": phases}).curriculum[0].weight == {"chat": 1.0}
 
 
-@pytest.mark.parametrize("value", [*NONSENSE, [0.5]], ids=label)
-@pytest.mark.parametrize("key", ["awareness", "log_horizon", "log_competence"])
-def test_a_logit_is_a_finite_number(key: str, value: object) -> None:
-    line = refusal(lambda: Agent.parse({"initial": {key: value}}, path="agent"))
-    assert line.startswith(f"agent.initial.{key}: got ")
-    assert line.endswith(": must be a finite number")
-
-
-@pytest.mark.parametrize("value", [None, True, "20", 2.0, 2.5, math.nan, [1], {"a": 1}], ids=label)
-def test_steps_are_whole(value: object) -> None:
-    line = refusal(lambda: Training.parse({"steps": value}, path="training"))
-    assert line == f"training.steps: got {value!r}: must be a whole number"
-
-
-@pytest.mark.parametrize("value", [0, -1])
-def test_steps_are_at_least_one(value: int) -> None:
-    line = refusal(lambda: Training.parse({"steps": value}, path="training"))
-    assert line == f"training.steps: got {value}: must be 1 or more"
-
-
-@pytest.mark.parametrize(
-    ("data", "line"),
-    [
-        ({"rationality": -1}, "agent.rationality: got -1: must be a number of 0 or more"),
-        ({"rationality": [1, -1]}, "agent.rationality[1]: got -1: must be a number of 0 or more"),
-        ({"rationality": [True]}, "agent.rationality[0]: got True: must be a number of 0 or more"),
+def test_wrong_forms_keys_and_lines_of_specs() -> None:
+    """Python's constructors refuse as `parse` does; the first of several problems is named."""
+    rates = ", ".join(LearningRate.model_fields)
+    lines: list[tuple[type[Spec], dict[str, object], str]] = [
         (
-            {"scratchpad_saving": [0.5, 2]},
-            "agent.scratchpad_saving[1]: got 2: must be a number from 0 to 1",
+            Training,
+            {"leak": 2, "spread": 2, "anchor": -1},
+            "training.leak: got 2: must be a number",
         ),
-        (
-            {"spread": {"rationality": -0.1}},
-            "agent.spread.rationality: got -0.1: must be a number of 0 or more",
-        ),
-        (
-            {"initial": {"habit": {"chat": "x"}}},
-            "agent.initial.habit.chat: got 'x': must be a finite number",
-        ),
-        (
-            {"initial": {"values": {"care": math.nan}}},
-            "agent.initial.values.care: got nan: must be a finite number",
-        ),
-        (
-            {"initial": {"capability": {"opacity": None}}},
-            "agent.initial.capability.opacity: got None: must be a finite number",
-        ),
-    ],
-    ids=label,
-)
-def test_a_number_of_the_agent_is_checked_where_it_stands(
-    data: dict[str, object], line: str
-) -> None:
-    assert refusal(lambda: Agent.parse(data, path="agent")) == line
+        (Training, {"leak": 2, "spread": 2, "anchor": -1}, "from 0 to 1 (and 2 more)"),
+        (Training, {"learning_rate": [0.1] * 4}, f"must have 6 numbers ({rates}), not 4"),
+        (Training, {"transfer": []}, "training.transfer: must have 5 numbers ("),
+        (Training, {"update_rule": "replicater"}, "did you mean 'replicator'? allowed: policy_g"),
+        (Training, {"leek": 2}, "training.leek: unknown key; did you mean 'leak'? allowed: "),
+        (Agent, {"initial": {"habit": [1]}}, "one number for all, or a mapping of names to"),
+        (Agent, {"rationality": {"a": 1}}, "must be one number, or a list with one for each"),
+        (sim.Context, {"responses": {}}, "context.responses: a context needs at least one"),
+        (sim.Phase, {"length": 0}, "phase.length: got 0: must be 1 or more"),
+        (Scenario, {"values": ["a"], "contexts": {}}, "scenario.contexts: at least one context"),
+    ]
+    for spec, data, words in lines:
+        assert words in refusal(spec, **data)
+        assert words in refusal(spec.parse, data, path=spec.__name__.lower())
+    assert refusal(Agent.parse, [1], path="agent") == "agent: got [1]: must be a mapping"
+    assert refusal(Agent.parse, {1: 1}, path="agent").startswith("agent.1: unknown key; ")
+    for key in ("a\nb", "a\r\nb"):  # no input breaks the line
+        refusal(Agent.parse, {key: 1}, path="agent")
+        refusal(scenario, {f"contexts.{key}": {"responses": {"a": {}}}})
+        refusal(Scenario.load, key)
+        refusal(Training, update_rule=key)
+        refusal(sim.simulate, WORLD, engine=key)
 
 
-@pytest.mark.parametrize(
-    ("key", "spec"), [("learning_rate", LearningRate), ("transfer", Transfer)], ids=label
-)
-@pytest.mark.parametrize("count", [0, 1, 4, 7])
-def test_a_list_of_the_wrong_length_is_told_the_right_one(
-    key: str, spec: type[Spec], count: int
-) -> None:
-    line = refusal(lambda: Training.parse({key: [0.1] * count}, path="training"))
-    names = list(spec.model_fields)
-    wanted = f"must have {len(names)} numbers ({', '.join(names)}), not {count}"
-    assert line == f"training.{key}: {wanted}"
+WHOLE = "must be a whole number of"
+RUNS: list[tuple[dict[str, Any], str]] = [
+    *(({key: x}, f"{key}: got {x!r}: {WHOLE} 1 or more") for key in ("agents", "record_every")
+      for x in (None, True, 0, -1, 1.0, "3", [1], math.nan)),
+    *(({"seed": x}, f"seed: got {x!r}: {WHOLE} 0 or more") for x in (None, True, -1, 0.0, "3")),
+    ({"seed": 2**64}, f"seed: got {2**64}: must be "),
+    ({"agents": 2**64}, f"agents: got {2**64}: must be "),
+    ({"agents": 10**400}, f"agents: got {10**400}: must be "),
+    *(({"engine": x}, f"engine: got {x!r}: ") for x in ("cuda", None, "", ["numpy"])),
+    ({"engine": "nmpy"}, "engine: got 'nmpy': did you mean 'numpy'? allowed: auto, numba, numpy"),
+    ({"training": {"steps": 2**32 - 1}, "record_every": 1, "agents": 10**5}, "record_every: "),
+    ({"agent": {"initial": {"habit": {"chats": 1}}}}, "agent.initial.habit.chats: nothing has "),
+    ({"agent": {"initial": {"values": {"cares": 1}}}}, "agent.initial.values.cares: nothing has"),
+    ({"agent": {"spread": {"initial": {"values": {"cares": 1}}}}}, "agent.spread.initial.values."),
+    ({"agent": {"spread": {"initial": {"capability": {"opac": 1}}}}}, "agent.spread.initial.capa"),
+    ({"agent": {"rationality": [1, 2, 3]}, "agents": 2}, "agent.rationality: has 3 numbers for 2 "),
+    ({"agent": {"rationality": []}, "agents": 2}, "agent.rationality: has 0 numbers for 2 agents;"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("read", "path", "forms"),
-    [
-        (lambda: Training.parse({"transfer": True}, path="training"), "transfer", "number"),
-        (lambda: Training.parse({"learning_rate": "x"}, path="training"), "learning_rate", "list"),
-        (
-            lambda: Agent.parse({"initial": {"capability": None}}, path="agent"),
-            "capability",
-            "list",
-        ),
-        (lambda: Agent.parse({"rationality": {"a": 1}}, path="agent"), "rationality", "list"),
-        (lambda: Agent.parse({"initial": {"habit": [1, 2]}}, path="agent"), "habit", "mapping"),
-        (lambda: Scenario.load(edited({"similarity": 1})), "similarity", "matrix"),
-    ],
-    ids=["transfer", "learning_rate", "capability", "rationality", "habit", "similarity"],
-)
-def test_a_wrong_form_is_told_the_right_ones(
-    read: Callable[[], object], path: str, forms: str
-) -> None:
-    line = refusal(read)
-    assert path in line
-    assert forms in line
-
-
-def test_a_choice_is_told_the_others() -> None:
-    line = refusal(lambda: Training.parse({"update_rule": "replicater"}, path="training"))
-    assert line.startswith("training.update_rule: got 'replicater': ")
-    assert "did you mean 'replicator'? allowed: policy_gradient, replicator" in line
-
-
-@pytest.mark.parametrize("data", [3, "copyright", [1], True], ids=label)
-def test_what_is_no_mapping_is_refused(data: object) -> None:
-    assert refusal(lambda: Agent.parse(data, path="agent")) == (
-        f"agent: got {data!r}: must be a mapping"
-    )
-
-
-@pytest.mark.parametrize(
-    ("make", "line"),
-    [
-        (lambda: Agent(rationality=-1), "agent.rationality: got -1: must be a number of 0 or more"),
-        (lambda: Training(leak=2), "training.leak: got 2: must be a number from 0 to 1"),
-        (lambda: Training(leek=2), "training.leek: unknown key; did you mean 'leak'? allowed: "),
-        (lambda: sim.Context(responses={}), "context.responses: a context needs at least one"),
-        (lambda: sim.Phase(length=0), "phase.length: got 0: must be 1 or more"),
-        (lambda: Scenario(values=["a"], contexts={}), "scenario.contexts: at least one context"),
-    ],
-    ids=["number", "share", "key", "context", "phase", "scenario"],
-)
-def test_a_spec_made_in_python_is_refused_in_one_line_too(
-    make: Callable[[], object], line: str
-) -> None:
-    assert refusal(make).startswith(line)
-
-
-def test_the_first_of_several_problems_is_told_with_their_number() -> None:
-    line = refusal(lambda: Training.parse({"leak": 2, "spread": 2, "anchor": -1}, path="training"))
-    assert line == "training.leak: got 2: must be a number from 0 to 1 (and 2 more)"
-
-
-NAMES = "a name has letters, digits, _ and -, and starts with a letter or _"
-NUMBER = "must be a finite number"
-MAPPING = "must be a mapping"
-TEXT = "must be text"
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "where", "says"),
-    [
-        ("values", GONE, "values", "is missing"),
-        ("values", [], "values", "at least one value must be named"),
-        ("values", "care", "values", "must be a list"),
-        ("values", ["care", "candour", "care"], "values", "each name may stand only once"),
-        ("values", ["care", "can dour"], "values[1]", NAMES),
-        ("values", ["care", "1st"], "values[1]", NAMES),
-        ("values", ["care", ""], "values[1]", NAMES),
-        ("values", ["care", True], "values[1]", "need quotes"),
-        ("values", ["candour"], "human_values", "no value is named 'care'; did you mean"),
-        ("contexts", GONE, "contexts", "is missing"),
-        ("contexts", {}, "contexts", "at least one context is needed"),
-        ("contexts", ["chat"], "contexts", MAPPING),
-        ("contexts.chat", None, "contexts.chat", MAPPING),
-        ("contexts.bad name", {"responses": {"a": {}}}, "contexts.bad name", NAMES),
-        ("contexts.chat.responses", GONE, "contexts.chat", "this context has no responses"),
-        ("contexts.chat.responses", {}, "contexts.chat.responses", "at least one response"),
-        ("contexts.chat.responses.agree", None, "contexts.chat.responses.agree", MAPPING),
-        ("contexts.code.responses.not ok", {}, "contexts.code.responses.not ok", NAMES),
-        (
-            "contexts.chat.responses.agree",
-            {"cares": 1},
-            "contexts.chat.responses.agree",
-            "no value is named 'cares'; did you mean 'care'? allowed: candour, care",
-        ),
-        (
-            "contexts.chat.responses.agree.care",
-            "1",
-            "contexts.chat.responses.agree.care",
-            NUMBER,
-        ),
-        (
-            "contexts.chat.reward",
-            {"agre": 1},
-            "contexts.chat.reward",
-            "no response is named 'agre'; did you mean 'agree'? allowed: agree, decline",
-        ),
-        ("contexts.chat.reward", {"agree": math.inf}, "contexts.chat.reward.agree", NUMBER),
-        (
-            "contexts.chat.subversive",
-            ["fix"],
-            "contexts.chat.subversive",
-            "no response is named 'fix'; allowed: agree, decline",
-        ),
-        ("contexts.chat.subversive", "agree", "contexts.chat.subversive", "must be a list"),
-        (
-            "contexts.chat.kind",
-            "train",
-            "contexts.chat.kind",
-            "did you mean 'training'? allowed: deployment, evaluation, red_team, training",
-        ),
-        ("contexts.chat.weight", -1, "contexts.chat.weight", "must be a number of 0 or more"),
-        ("contexts.chat.info", -0.1, "contexts.chat.info", "must be a number of 0 or more"),
-        ("contexts.chat.scratchpad", 1.1, "contexts.chat.scratchpad", "from 0 to 1"),
-        ("contexts.chat.monitor", True, "contexts.chat.monitor", "from 0 to 1"),
-        ("contexts.chat.cue", math.nan, "contexts.chat.cue", NUMBER),
-        ("contexts.chat.description", 3, "contexts.chat.description", TEXT),
-        (
-            "contexts.chat.twin",
-            "deploy",
-            "contexts.chat.twin",
-            "no context is named 'deploy'; did you mean 'deployed'? allowed: chat, code, deployed",
-        ),
-        ("contexts.chat.twin", "code", "contexts.chat.twin", "a twin is a deployment context"),
-        ("contexts.chat.twin", "chat", "contexts.chat.twin", "a context is no twin of itself"),
-        ("contexts.chat.twin", "", "contexts.chat.twin", NAMES),
-        (
-            "contexts.code.twin",
-            "deployed",
-            "contexts.code.twin",
-            "deployed must have the same responses (fix, stall)",
-        ),
-        (
-            "human_values",
-            {"car": 1},
-            "human_values",
-            "no value is named 'car'; did you mean 'care'? allowed: candour, care",
-        ),
-        ("human_values", {"care": 0}, "human_values", "all zero"),
-        ("human_values", {"care": math.nan}, "human_values.care", NUMBER),
-        ("human_values", [1, 0], "human_values", MAPPING),
-        ("similarity", {"chta": {"code": 0}}, "similarity", "did you mean 'chat'?"),
-        ("similarity", {"chat": {"coda": 0}}, "similarity.chat", "did you mean 'code'?"),
-        ("similarity", {"chat": {"code": 1.5}}, "similarity.chat.code", "from 0 to 1"),
-        ("similarity", [[1, 1], [1, 1]], "similarity", "must have 3 rows of 3 numbers"),
-        ("similarity", [[1] * 3, [1] * 2, [1] * 3], "similarity", "must have 3 rows of 3 numbers"),
-        ("similarity", [[1] * 3, [1] * 3, [1, -1, 1]], "similarity[2][1]", "from 0 to 1"),
-        ("curriculum", {"length": 5}, "curriculum", "must be a list"),
-        ("curriculum", [{}], "curriculum[0].length", "is missing"),
-        ("curriculum", [{"length": 0}], "curriculum[0].length", "must be 1 or more"),
-        ("curriculum", [{"length": 1.5}], "curriculum[0].length", "must be a whole number"),
-        ("curriculum", [{"length": True}], "curriculum[0].length", "must be a whole number"),
-        ("curriculum", [{"length": 5, "wieght": {}}], "curriculum[0].wieght", "mean 'weight'?"),
-        (
-            "curriculum",
-            [{"length": 5}, {"length": 5, "weight": {"chats": 1}}],
-            "curriculum[1].weight",
-            "no context is named 'chats'; did you mean 'chat'?",
-        ),
-        (
-            "curriculum",
-            [{"length": 5, "weight": {"chat": -1}}],
-            "curriculum[0].weight.chat",
-            "must be a number of 0 or more",
-        ),
-        (
-            "curriculum",
-            [{"length": 5, "reward": {"chat": {"fix": 1}}}],
-            "curriculum[0].reward.chat",
-            "no response is named 'fix'; allowed: agree, decline",
-        ),
-        (
-            "curriculum",
-            [{"length": 5, "monitor": {"chat": 2}}],
-            "curriculum[0].monitor.chat",
-            "from 0 to 1",
-        ),
-        ("agent", {"rationality": -1}, "agent.rationality", "must be a number of 0 or more"),
-        ("name", 3, "name", TEXT),
-    ],
-    ids=label,
-)
-def test_a_scenario_is_refused_where_it_is_wrong(
-    path: str, value: object, where: str, says: str
-) -> None:
-    line = refusal(lambda: Scenario.load(edited({path: value})))
-    assert line.startswith(f"scenario.{where}: ")
-    assert says in line
-
-
-NOTHING = "nothing is trained on: a context of kind training needs a weight above 0"
-ZERO = {"chat": 0, "code": 0}
-
-
-@pytest.mark.parametrize(
-    ("changes", "where"),
-    [
-        ({"contexts.chat.weight": 0, "contexts.code.weight": 0}, "contexts"),
-        ({"contexts.chat.kind": "evaluation", "contexts.code.kind": "red_team"}, "contexts"),
-        ({"curriculum": [{"length": 5, "weight": ZERO}]}, "curriculum[0].weight"),
-        ({"curriculum": [{"length": 5}, {"length": 5, "weight": ZERO}]}, "curriculum[1].weight"),
-        (
-            {"curriculum": [{"length": 5, "weight": {**ZERO, "deployed": 1}}]},
-            "curriculum[0].weight",
-        ),
-        (
-            {"contexts.chat.weight": 0, "curriculum": [{"length": 5, "weight": {"code": 0}}]},
-            "curriculum[0].weight",
-        ),
-    ],
-)
-def test_training_on_nothing_is_refused(changes: dict[str, object], where: str) -> None:
-    assert refusal(lambda: Scenario.load(edited(changes))) == f"scenario.{where}: {NOTHING}"
-
-
-def test_a_phase_may_give_weight_to_what_has_none() -> None:
-    changes = {
-        "contexts.chat.weight": 0,
-        "contexts.code.weight": 0,
-        "curriculum": [{"length": 5, "weight": {"chat": 1}}],
-    }
-    assert Scenario.load(edited(changes)).curriculum[0].weight == {"chat": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("agent", "line"),
-    [
-        (
-            {"initial": {"habit": {"chats": 1}}},
-            "agent.initial.habit.chats: nothing has this name; did you mean 'chat'? allowed: ",
-        ),
-        (
-            {"initial": {"values": {"cares": 1}}},
-            "agent.initial.values.cares: nothing has this name; did you mean 'care'? allowed: ",
-        ),
-        (
-            {"spread": {"initial": {"values": {"cares": 1}}}},
-            "agent.spread.initial.values.cares: nothing has this name; did you mean 'care'?",
-        ),
-        (
-            {"spread": {"initial": {"capability": {"opacit": 1}}}},
-            "agent.spread.initial.capability.opacit: nothing has this name; did you mean",
-        ),
-        ({"rationality": [1, 2, 3]}, "agent.rationality: has 3 numbers for 2 agents; give one"),
-        ({"rationality": []}, "agent.rationality: has 0 numbers for 2 agents; give one"),
-    ],
-    ids=label,
-)
-def test_an_agent_must_fit_the_scenario(agent: dict[str, object], line: str) -> None:
-    assert refusal(lambda: sim.simulate(world(), agent=agent, agents=2)).startswith(line)
-
-
-def test_the_agent_of_a_story_must_fit_it_too() -> None:
-    story = edited({"agent": {"initial": {"values": {"cares": 1}}}})
-    line = refusal(lambda: sim.simulate(story))
-    assert "agent.initial.values" in line
-    assert "did you mean 'care'?" in line
-
-
-def test_an_agent_needs_values_from_somewhere() -> None:
-    line = refusal(lambda: sim.simulate(edited({"human_values": GONE})))
+def test_a_run_is_refused_in_one_line() -> None:
+    for options, start in RUNS:
+        line = refusal(sim.simulate, WORLD, **options)
+        assert line.startswith(start), line
+    story = edited(WORLD, {"agent": {"initial": {"values": {"cares": 1}}}})
+    assert "did you mean 'care'?" in refusal(sim.simulate, story)
+    line = refusal(sim.simulate, edited(WORLD, {"human_values": GONE}))
     assert line.startswith("agent.initial.values: is missing")
     assert "care, candour" in line
 
 
-@pytest.mark.parametrize("value", [None, True, 0, -1, 1.0, "3", [1], math.nan], ids=label)
-@pytest.mark.parametrize("key", ["agents", "record_every"])
-def test_counts_are_whole_numbers_of_1_or_more(key: str, value: object) -> None:
-    line = refusal(lambda: sim.simulate(world(), **{key: value}))  # type: ignore[arg-type]
-    assert line == f"{key}: got {value!r}: must be a whole number of 1 or more"
+# --------------------------------------------------------------------------------- files and names
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("seed", 2**64), ("agents", 2**64), ("agents", 10**400)], ids=label
-)
-def test_a_count_that_is_too_large_is_refused(key: str, value: int) -> None:
-    line = refusal(lambda: sim.simulate(world(), **{key: value}))  # type: ignore[arg-type]
-    assert line.startswith(f"{key}: got {value}: must be ")
+#: What a file holds (its lines parted by |), and how it is refused.
+FILES = """
+values: [a]|values: [b]| => line 2: the key 'values' is repeated
+contexts:|  a:|    cue: 1|    cue: 2| => line 4: the key 'cue' is repeated
+- values| => must hold a mapping of keys to values
+3| => must hold a mapping of keys to values
+ => must hold a mapping of keys to values
+values: [a| => line 2: expected ',' or ']'
+values: a: b| => line 1: mapping values are not allowed here
+values: *nowhere| => line 1: found undefined alias 'nowhere'
+a: 1|---|b: 2| => line 2: but found another document
+{[1, 2]: 3}| => line 1: found unhashable key
+values: !!python/name:os.system| => line 1: could not determine a constructor
+\xff => cannot be read (
+"""
 
 
-@pytest.mark.parametrize("value", [2**32, 10**20, 10**400], ids=label)
-def test_steps_that_are_too_many_are_refused(value: int) -> None:
-    line = refusal(lambda: Training.parse({"steps": value}, path="training"))
-    assert line.startswith("training.steps: got ")
-    assert line.endswith(": must be 4294967295 or less")
-
-
-def test_a_record_too_large_for_memory_is_refused_before_it_is_made() -> None:
-    line = refusal(
-        lambda: sim.simulate(world(), training={"steps": 2**32 - 1}, record_every=1, agents=10**5)
-    )
-    assert "GiB" in line
-    assert "allowed: " in line
-
-
-@pytest.mark.parametrize("value", [None, True, -1, 0.0, "3"], ids=label)
-def test_a_seed_is_a_whole_number_of_0_or_more(value: object) -> None:
-    line = refusal(lambda: sim.simulate(world(), seed=value))  # type: ignore[arg-type]
-    assert line == f"seed: got {value!r}: must be a whole number of 0 or more"
-
-
-@pytest.mark.parametrize("value", ["cuda", None, "", ["numpy"]], ids=label)
-def test_an_unknown_engine_is_told_the_known_ones(value: object) -> None:
-    line = refusal(lambda: sim.simulate(world(), engine=value))  # type: ignore[arg-type]
-    assert line.startswith(f"engine: got {value!r}: ")
-    assert "allowed: auto, numba, numpy" in line
-
-
-# --------------------------------------------------------------------------- files and names
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("values: [a]\nvalues: [b]\n", "line 2: the key 'values' is repeated"),
-        ("contexts:\n  a:\n    cue: 1\n    cue: 2\n", "line 4: the key 'cue' is repeated"),
-        ("- values\n", "must hold a mapping of keys to values"),
-        ("3\n", "must hold a mapping of keys to values"),
-        ("", "must hold a mapping of keys to values"),
-        ("values: [a\n", "line 2: expected ',' or ']'"),
-        ("values: a: b\n", "line 1: mapping values are not allowed here"),
-        ("values: *nowhere\n", "line 1: found undefined alias 'nowhere'"),
-        ("a: 1\n---\nb: 2\n", "line 2: but found another document"),
-        ("{[1, 2]: 3}\n", "line 1: found unhashable key"),
-        ("values: !!python/name:os.system\n", "line 1: could not determine a constructor"),
-    ],
-    ids=label,
-)
-def test_a_file_that_is_no_mapping_is_refused_with_its_line(
-    tmp_path: Path, text: str, says: str
-) -> None:
+def test_a_file_that_is_no_mapping_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "story.yaml"
-    path.write_text(text, encoding="utf-8")
-    assert refusal(lambda: Scenario.load(str(path))).startswith(f"{path}: {says}")
+    for row in FILES.strip("\n").splitlines():
+        content, says = row.split(" => ")
+        path.write_bytes(content.replace("|", "\n").encode("latin-1"))
+        assert refusal(Scenario.load, str(path)).startswith(f"{path}: {says}")
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "story.yaml"
-    path.write_bytes(b"\xff\xfe\x00")
-    assert refusal(lambda: Scenario.load(str(path))).startswith(f"{path}: cannot be read (")
-
-
-@pytest.mark.parametrize("source", ["nowhere.yaml", "no/where", "../agent/default", "."])
-def test_a_missing_file_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
-) -> None:
+def test_what_is_no_scenario_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    line = refusal(lambda: Scenario.load(source))
-    assert line.startswith("scenario: ")
-    assert repr(source) in line
-
-
-def test_an_unknown_scenario_is_told_the_nearest_and_all() -> None:
-    line = refusal(lambda: Scenario.load("copyrigth"))
-    names = ", ".join(sim.scenarios())
-    assert line == (
-        f"scenario: no scenario is named 'copyrigth'; did you mean 'copyright'? allowed: {names}"
+    for source in ("nowhere.yaml", "no/where", "../agent/default", "."):
+        line = refusal(Scenario.load, source)
+        assert line.startswith("scenario: ")
+        assert repr(source) in line
+    assert refusal(Scenario.load, "copyrigth") == (
+        "scenario: no scenario is named 'copyrigth'; did you mean 'copyright'? "
+        f"allowed: {', '.join(sim.scenarios())}"
     )
-
-
-@pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        ({"scenario": world(), "agents": 3}, "agents: unknown key beside 'scenario'; did you mean"),
-        ({"scenario": world(), 1: 3, "x": 2}, "unknown key"),
-        ({"scenario": world() | {"agent": {}}, "agent": {}}, "scenario.agent: the agent is given"),
+    mappings: list[tuple[dict[Any, Any], str]] = [
+        ({"scenario": WORLD, "agents": 3}, "agents: unknown key beside 'scenario'; did you mean"),
+        ({"scenario": WORLD, 1: 3, "x": 2}, "unknown key"),
+        ({"scenario": {**WORLD, "agent": {}}, "agent": {}}, "scenario.agent: the agent is given"),
         ({"scenario": None}, "scenario: must be a mapping"),
         ({"scenario": "copyright"}, "scenario: must be a mapping"),
         ({}, "scenario.values: is missing"),
-    ],
-    ids=["beside", "beside-mixed", "agent-twice", "none", "name", "empty"],
-)
-def test_a_mapping_that_is_no_scenario_is_refused(data: dict[Any, object], says: str) -> None:
-    assert says in refusal(lambda: Scenario.load(data))
+    ]
+    for data, says in mappings:
+        assert says in refusal(Scenario.load, data)
 
 
-@pytest.mark.parametrize("name", sim.scenarios())
-def test_a_scenario_is_the_same_by_name_path_and_dict(name: str, tmp_path: Path) -> None:
-    scenario = Scenario.load(name)
-    path = config_root() / "scenario" / f"{name}.yaml"
-    beside = read_yaml(path)
-    inside = {"name": name, **beside["scenario"], "agent": beside.get("agent", {})}
-    copied = tmp_path / f"{name}.yaml"
-    copied.write_text(yaml.safe_dump(inside, sort_keys=False), encoding="utf-8")
-    assert scenario.name == name
-    assert Scenario.load(str(path)) == scenario
-    assert Scenario.load(inside) == scenario
-    assert Scenario.load(beside).replace(name=name) == scenario
-    assert Scenario.load(str(copied)) == scenario
+def test_a_scenario_is_the_same_by_name_path_and_dict(tmp_path: Path) -> None:
+    for name in sim.scenarios():
+        loaded = Scenario.load(name)
+        path = config_root() / "scenario" / f"{name}.yaml"
+        beside = read_yaml(path)
+        inside = {"name": name, **beside["scenario"], "agent": beside.get("agent", {})}
+        copied = tmp_path / f"{name}.yaml"
+        copied.write_text(yaml.safe_dump(inside, sort_keys=False), encoding="utf-8")
+        assert loaded.name == name
+        assert Scenario.load(str(path)) == Scenario.load(inside) == loaded
+        assert Scenario.load(beside).replace(name=name) == Scenario.load(str(copied)) == loaded
 
 
-@pytest.mark.parametrize("text", ["1e-3", "1E-3", "+1e-3", "0.001", ".001", "1.0e-3"])
-def test_a_small_number_of_yaml_is_a_number(tmp_path: Path, text: str) -> None:
-    assert _cue(tmp_path, text) == 0.001
+def test_numbers_of_yaml_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "story.yaml"
+    for number, texts in {
+        0.001: ("1e-3", "1E-3", "+1e-3", "0.001", ".001", "1.0e-3"),
+        1500.0: ("1500", "1.5e3", "15e2", "1.5e+3", "1_500"),
+    }.items():
+        for text in texts:
+            story = f"values: [a]\ncontexts: {{c: {{cue: {text}, responses: {{r: {{a: 1}}}}}}}}\n"
+            path.write_text(story, encoding="utf-8")
+            assert Scenario.load(str(path)).contexts["c"].cue == number
 
 
-@pytest.mark.parametrize("text", ["1500", "1.5e3", "15e2", "1.5e+3", "1_500"])
-def test_a_large_number_of_yaml_is_a_number(tmp_path: Path, text: str) -> None:
-    assert _cue(tmp_path, text) == 1500.0
+# ------------------------------------------------------------------------------------------- forms
 
 
-def _cue(folder: Path, text: str) -> float:
-    path = folder / "story.yaml"
-    story = f"values: [a]\ncontexts: {{c: {{cue: {text}, responses: {{r: {{a: 1}}}}}}}}\n"
-    path.write_text(story, encoding="utf-8")
-    return Scenario.load(str(path)).contexts["c"].cue
-
-
-# ------------------------------------------------------------------------------------- forms
-
-
-@pytest.mark.parametrize(
-    ("key", "spec"), [("learning_rate", LearningRate), ("transfer", Transfer)], ids=label
-)
-def test_a_group_is_one_number_a_list_or_a_mapping(key: str, spec: type[Spec]) -> None:
-    names = list(spec.model_fields)
-
-    def read(given: object) -> list[float]:
-        group = getattr(Training.parse({key: given}, path="training"), key)
+@pytest.mark.parametrize("key", ["learning_rate", "transfer", "capability"])
+def test_a_group_is_one_number_a_list_or_a_mapping(key: str) -> None:
+    def read(value: object) -> list[float]:
+        if key == "capability":
+            group: Spec = Agent(initial={key: value}).initial.capability
+        else:
+            group = getattr(Training(**{key: value}), key)
         return [getattr(group, name) for name in names]
 
+    spec = {"learning_rate": LearningRate, "transfer": Transfer}.get(key, sim.Agent)
+    names = list(CAPABILITIES if key == "capability" else spec.model_fields)
     numbers = [0.1 * (index + 1) for index in range(len(names))]
     assert read(0.2) == [0.2] * len(names)
-    assert read(numbers) == numbers
-    assert read(dict(zip(names, numbers, strict=True))) == numbers
-    usual = [spec.model_fields[name].default for name in names]
-    assert read({names[1]: 7}) == [usual[0], 7.0, *usual[2:]]
+    assert read(numbers) == read(dict(zip(names, numbers, strict=True))) == numbers
+    default = read({})
+    assert read({names[1]: 7}) == [default[0], 7.0, *default[2:]]
 
 
-def test_capabilities_are_one_number_a_list_or_a_mapping() -> None:
-    def read(given: object) -> list[float]:
-        capability = Agent.parse(
-            {"initial": {"capability": given}}, path="agent"
-        ).initial.capability
-        return [getattr(capability, name) for name in CAPABILITIES]
-
-    assert read(1) == [1.0] * 5
-    assert read([1, 2, 3, 4, 5]) == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert read({"composure": 3}) == [-2.0, -2.0, 3.0, -2.0, -2.0]
-
-
-@pytest.mark.parametrize(
-    ("habit", "numbers"),
-    [(-1, [-1.0, -1.0, -1.0]), ({"code": 2}, [HABIT, 2.0, HABIT]), ({}, [HABIT] * 3)],
-    ids=["number", "context", "none"],
-)
-def test_habit_is_one_number_or_by_context(habit: object, numbers: list[float]) -> None:
-    program = compile_program(
-        Scenario.load(world()),
-        agent=Agent.parse({"initial": {"habit": habit}}, path="agent"),
-        training=Training(),
-        agents=2,
-        seed=0,
+def compiled(story: Scenario, agent: Agent | None = None, agents: int = 1) -> Any:
+    return compile_program(
+        story, agent=agent or Agent(), training=Training(), agents=agents, seed=0
     )
-    start = program.theta[program.layout.rows["habit"]]
-    assert start.tolist() == [[number] * 2 for number in numbers]
 
 
-@pytest.mark.parametrize(
-    ("similarity", "matrix"),
-    [
+def test_habit_is_one_number_or_by_context() -> None:
+    for habit, numbers in ((-1, [-1.0] * 3), ({"code": 2}, [HABIT, 2.0, HABIT]), ({}, [HABIT] * 3)):
+        program = compiled(scenario({}), Agent(initial={"habit": habit}), 2)
+        start = program.theta[program.layout.rows["habit"]]
+        assert start.tolist() == [[number] * 2 for number in numbers]
+
+
+def test_similarity_is_by_pairs_or_a_matrix() -> None:
+    each_way = {"chat": {"code": 0.5, "deployed": 0}, "code": {"chat": 0.25}}
+    given_matrix = [[1, 0.5, 0.5], [0, 1, 0.5], [0.25, 0, 1]]
+    for similarity, matrix in (
         (None, [[1, 1, 1], [1, 1, 1], [1, 1, 1]]),
         ({"chat": {"code": 0.5}}, [[1, 0.5, 1], [0.5, 1, 1], [1, 1, 1]]),
-        (
-            {"chat": {"code": 0.5, "deployed": 0}, "code": {"chat": 0.25}},
-            [[1, 0.5, 0], [0.25, 1, 1], [0, 1, 1]],
-        ),
-        (
-            [[1, 0.5, 0.5], [0, 1, 0.5], [0.25, 0, 1]],
-            [[1, 0.5, 0.5], [0, 1, 0.5], [0.25, 0, 1]],
-        ),
-    ],
-    ids=["none", "both-ways", "each-way", "matrix"],
-)
-def test_similarity_is_by_pairs_or_a_matrix(similarity: object, matrix: list[list[float]]) -> None:
-    read = _world(Scenario.load(edited({"similarity": similarity}))).similarity
-    assert read[:, :, 0].tolist() == matrix
+        (each_way, [[1, 0.5, 0], [0.25, 1, 1], [0, 1, 1]]),
+        (given_matrix, given_matrix),
+    ):
+        world = compile_world(scenario({"similarity": similarity}), Numbers(agents=1))
+        assert world.similarity[:, :, 0].tolist() == matrix
 
 
-@pytest.mark.parametrize(
-    "zeros",
-    [
-        {"contexts.code.reward.stall": 0},
-        {"contexts.code.responses.stall": {"candour": 0, "care": 0}},
-        {"contexts.code.responses.fix.care": 0},
-        {"human_values.candour": 0},
-    ],
-    ids=lambda zeros: next(iter(zeros)),
-)
-def test_what_is_left_out_counts_as_zero(zeros: dict[str, object]) -> None:
-    assert _arrays(Scenario.load(edited(zeros))) == _arrays(Scenario.load(world()))
+def test_what_is_left_out_counts_as_zero() -> None:
+    def arrays(story: Scenario) -> dict[str, object]:
+        world, program = compile_world(story, Numbers(agents=1)), compiled(story)
+        found = {field.name: getattr(world, field.name) for field in fields(world)}
+        found |= {"human_values": program.human_values, "theta": program.theta}
+        return {key: None if array is None else array.tolist() for key, array in found.items()}
+
+    for path, zero in {
+        "contexts.code.reward.stall": 0,
+        "contexts.code.responses.stall": {"candour": 0, "care": 0},
+        "contexts.code.responses.fix.care": 0,
+        "human_values.candour": 0,
+    }.items():
+        assert arrays(scenario({path: zero})) == arrays(scenario({}))
 
 
-def _world(scenario: Scenario) -> World:
-    return compile_world(scenario, Numbers(agents=1))
+def test_numbers_of_numpy_are_numbers() -> None:
+    for kind in (np.int64, np.int32, np.float32, np.float64):
+        assert Agent.parse({"rationality": kind(2)}, path="agent").rationality == 2.0
+    assert Agent(rationality=np.array([1.0, 2.0])).rationality == (1.0, 2.0)
 
 
-def _arrays(scenario: Scenario) -> dict[str, object]:
-    read = _world(scenario)
-    program = compile_program(
-        scenario, agent=Agent(), training=Training(), agents=1, seed=0, initial=None
-    )
-    arrays = {field.name: getattr(read, field.name) for field in fields(World)}
-    arrays |= {"human_values": program.human_values, "theta": program.theta}
-    return {key: None if array is None else array.tolist() for key, array in arrays.items()}
+# ----------------------------------------------------- the user's agent, the story's, the defaults
 
 
-# ----------------------------------------------------------------------- who says what of an agent
-
-
-STORY = {"rationality": 4, "initial": {"awareness": -1, "values": {"care": 2, "candour": 1}}}
-
-
-@pytest.mark.parametrize(
-    ("said", "read", "wanted"),
-    [
+def test_a_user_s_agent_goes_before_the_story_s_and_that_before_the_defaults() -> None:
+    story = Agent(rationality=4, initial={"awareness": -1, "values": {"care": 2, "candour": 1}})
+    rows: list[tuple[dict[str, object], Callable[[Agent], object], object]] = [
         ({}, lambda agent: agent.rationality, 4.0),
-        ({"rationality": 6}, lambda agent: agent.rationality, 6.0),
         ({"rationality": 8.0}, lambda agent: agent.rationality, 8.0),
         ({}, lambda agent: agent.decisiveness, Agent().decisiveness),
         ({"initial": {"habit": 1}}, lambda agent: agent.initial.awareness, -1.0),
         ({"initial": {"habit": 1}}, lambda agent: agent.initial.habit, 1.0),
         ({"initial": {"awareness": 3}}, lambda agent: agent.initial.awareness, 3.0),
-        ({"initial": {"awareness": 3}}, lambda agent: agent.rationality, 4.0),
-        (
-            {"initial": {"values": {"candour": 5}}},
-            lambda agent: agent.initial.values,
-            {"care": 2.0, "candour": 5.0},
-        ),
+        ({"initial": {"values": {"candour": 5}}}, lambda agent: agent.initial.values["care"], 2.0),
         ({"initial": {"values": None}}, lambda agent: agent.initial.values, None),
         ({"spread": {"rationality": 1}}, lambda agent: agent.spread.rationality, 1.0),
-    ],
-)
-def test_what_is_said_goes_before_the_story_and_that_before_the_defaults(
-    said: dict[str, object], read: Callable[[Agent], object], wanted: object
-) -> None:
-    story = Agent.parse(STORY, path="agent")
-    assert read(Agent.parse(said, path="agent").completed_by(story)) == wanted
+    ]
+    for data, read, number in rows:
+        own = Agent.parse(data, path="agent")
+        before = copy.deepcopy((own, story))
+        assert read(own.completed_by(story)) == number
+        assert (own, story) == before
+    default = Agent(decisiveness=Agent().decisiveness, initial={"habit": HABIT})
+    other = Agent(decisiveness=9, initial={"habit": 9})
+    assert default.completed_by(other) == Agent()  # a default that is set goes before the story
 
 
-def test_a_default_that_is_said_goes_before_the_story() -> None:
-    story = Agent.parse({"decisiveness": 9, "initial": {"habit": 9}}, path="agent")
-    said = Agent(decisiveness=Agent().decisiveness, initial={"habit": HABIT})
-    assert said.completed_by(story) == Agent()
-
-
-def test_completing_changes_neither_agent() -> None:
-    said, story = Agent(rationality=1.0), Agent.parse(STORY, path="agent")
-    before = copy.deepcopy((said, story))
-    said.completed_by(story)
-    assert (said, story) == before
-
-
-# ---------------------------------------------------------------------------------- frozenness
-
+# -------------------------------------------------------------------------- frozen, copied, printed
 
 SPECS: list[Spec] = [
-    *(Scenario.load(name) for name in sim.scenarios()),
-    Scenario.load(edited({"similarity": {"chat": {"code": 0.5}}})),
-    Scenario.load(edited({"similarity": [[1, 1, 1]] * 3})),
-    Agent.parse({"rationality": [1, 2], "initial": {"habit": {"a": 1}}}, path="agent"),
-    Training(),
+    *(Scenario.load(name) for name in ("copyright", "pipeline", "monolithic")),
+    scenario({"similarity": {"chat": {"code": 0.5}}}),
+    scenario({"similarity": [[1, 1, 1]] * 3}),
+    Agent(rationality=[1, 2], initial={"habit": {"a": 1}}),
+    Training(leak=0.5),
+    *(root.parse(example, path="") for root, example in EXAMPLES.items()),
 ]
 
 
-def parts(thing: object) -> Iterator[object]:
-    """Yield a spec and everything in it."""
-    yield thing
-    below: Any = ()
-    if isinstance(thing, Spec):
-        below = [getattr(thing, name) for name in type(thing).model_fields]
-    elif isinstance(thing, Mapping):
-        below = thing.values()
-    elif isinstance(thing, tuple):
-        below = thing
-    for part in below:
-        yield from parts(part)
+def test_a_spec_is_frozen_all_the_way_down() -> None:
+    for spec in SPECS:
+        for _, part in walk(spec):
+            if isinstance(part, Spec):
+                for name in [*type(part).model_fields, "something_new"]:
+                    with pytest.raises(ValidationError):
+                        setattr(part, name, 1)
+                    with pytest.raises(ValidationError):
+                        delattr(part, name)
+            elif not isinstance(spec, sim.Prior):  # whose keys are no names
+                assert isinstance(part, FrozenDict | tuple | str | float | int | None)
+    contexts: Any = SPECS[0].contexts  # type: ignore[attr-defined]
+    before = dict(contexts)
+    changes: list[Callable[[], object]] = [
+        lambda: contexts.__setitem__("chat", 1),
+        lambda: contexts.__delitem__("chat"),
+        lambda: contexts.__ior__({"chat": 1}),
+        lambda: contexts.update(chat=1),
+        lambda: contexts.setdefault("new", 1),
+        lambda: contexts.pop("chat"),
+        contexts.popitem,
+        contexts.clear,
+    ]
+    for change in changes:
+        with pytest.raises(TypeError, match="frozen"):
+            change()
+    assert contexts == before
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: getattr(spec, "name", type(spec).__name__))
-def test_a_spec_is_frozen_all_the_way_down(spec: Spec) -> None:
-    for part in parts(spec):
-        if isinstance(part, Spec):
-            for name in [*type(part).model_fields, "something_new"]:
-                with pytest.raises(ValidationError):
-                    setattr(part, name, 1)
-                with pytest.raises(ValidationError):
-                    delattr(part, name)
-        else:
-            assert isinstance(part, FrozenDict | tuple | str | float | int | None)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda d: d.__setitem__("chat", 1),
-        lambda d: d.__delitem__("chat"),
-        lambda d: d.__ior__({"chat": 1}),
-        lambda d: d.update(chat=1),
-        lambda d: d.setdefault("new", 1),
-        lambda d: d.pop("chat"),
-        lambda d: d.popitem(),
-        lambda d: d.clear(),
-    ],
-    ids=["set", "del", "or", "update", "setdefault", "pop", "popitem", "clear"],
-)
-def test_a_mapping_in_a_spec_refuses_to_change(change: Callable[[Any], object]) -> None:
-    scenario = Scenario.load(world())
-    with pytest.raises(TypeError, match="frozen"):
-        change(scenario.contexts)
-    assert scenario == Scenario.load(world())
-
-
-def test_replace_makes_a_changed_copy_and_checks_it() -> None:
+def test_copies_are_the_same_as_frozen_and_what_was_set_in_them_is_known() -> None:
+    for spec in SPECS:
+        for again in (copy.copy, copy.deepcopy, lambda spec: pickle.loads(pickle.dumps(spec))):
+            made = again(spec)
+            assert made == spec
+            kinds = [
+                (type(part), getattr(part, "model_fields_set", None)) for _, part in walk(spec)
+            ]
+            assert kinds == [(type(p), getattr(p, "model_fields_set", None)) for _, p in walk(made)]
     training = Training(leak=0.1)
     assert training.replace(steps=5) == Training(leak=0.1, steps=5)
     assert training == Training(leak=0.1)
-    assert refusal(lambda: training.replace(leak=2)).startswith("training.leak: got 2: must be")
-    assert refusal(lambda: training.replace(leek=2)).startswith("training.leek: unknown key; ")
+    assert refusal(training.replace, leak=2).startswith("training.leak: got 2: must be")
+    assert refusal(training.replace, leek=2).startswith("training.leek: unknown key; ")
 
 
-@pytest.mark.parametrize(
-    "again",
-    [copy.copy, copy.deepcopy, lambda spec: pickle.loads(pickle.dumps(spec))],
-    ids=["copy", "deepcopy", "pickle"],
-)
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: getattr(spec, "name", type(spec).__name__))
-def test_a_copy_is_the_same_and_as_frozen(spec: Spec, again: Callable[[Spec], Spec]) -> None:
-    made = again(spec)
-    assert made == spec
-    kinds = [(type(part), getattr(part, "model_fields_set", None)) for part in parts(spec)]
-    assert [(type(p), getattr(p, "model_fields_set", None)) for p in parts(made)] == kinds
+def test_reprs_are_short_and_show_what_was_set() -> None:
+    assert all(len(repr(spec)) <= 160 and "\n" not in repr(spec) for spec in SPECS)
+    assert repr(Training(leak=0.5)) == "Training(leak=0.5)"
+    assert repr(Agent(initial={"awareness": 2})) == "Agent(initial=Initial(awareness=2.0))"
+    pipeline = "<sim.Scenario 'pipeline': 4 contexts, 2 values, 2 phases>"
+    assert repr(SPECS[1]) == pipeline
+    assert repr(sim.Prior.load("capable")).startswith("<sim.Prior: ")
 
 
-# --------------------------------------------------------------------------------- JSON schema
+# ------------------------------------------------------------------------------------- JSON schema
 
 
-def from_schema(schema: dict[str, Any], top: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Return whatever a JSON schema allows (of what pydantic writes)."""
-    if "$ref" in schema:
-        return from_schema(top["$defs"][schema["$ref"].rsplit("/", 1)[1]], top)
-    if forms := schema.get("anyOf") or schema.get("oneOf"):
-        return st.one_of([from_schema(form, top) for form in forms])
-    if "const" in schema or "enum" in schema:
-        return st.sampled_from(schema.get("enum", [schema.get("const")]))
-    low, high = schema.get("minimum"), schema.get("maximum")
-    match schema["type"]:
-        case "null":
-            return st.none()
-        case "integer":
-            return st.integers(low, high)
-        case "number":
-            return st.floats(low, high, allow_nan=False, allow_infinity=False)
-        case "array":
-            return st.lists(from_schema(schema["items"], top), max_size=3)
-        case "object" if "properties" in schema:
-            known = {key: from_schema(s, top) for key, s in schema["properties"].items()}
-            return st.fixed_dictionaries({}, optional=known)
-        case "object":
-            (pattern,) = schema["patternProperties"].items()
-            names = st.sampled_from(["care", "can-dour", "_c3"])
-            return st.dictionaries(names, from_schema(pattern[1], top))
-    raise AssertionError(f"a form that this test does not know: {schema}")
+def test_a_spec_survives_being_written_and_read() -> None:
+    for spec in SPECS:
+        kind = type(spec)
+        assert kind.parse(spec.model_dump(), path="spec") == spec
+        assert kind.parse(json.loads(spec.model_dump_json()), path="spec") == spec
 
 
-@pytest.mark.parametrize("kind", [Agent, Training])
-@settings(max_examples=60)
-@given(data=st.data())
-def test_what_the_schema_allows_survives_being_written_and_read(
-    kind: type[Spec], data: st.DataObject
-) -> None:
-    schema = kind.model_json_schema()
-    spec = kind.parse(data.draw(from_schema(schema, schema)), path="spec")
-    assert kind.parse(spec.model_dump(), path="spec") == spec
-    assert kind.parse(json.loads(spec.model_dump_json()), path="spec") == spec
-
-
-RANGES = [
-    ("Context", "weight", 0.0, None),
-    ("Context", "info", 0.0, None),
-    ("Context", "scratchpad", 0.0, 1.0),
-    ("Context", "monitor", 0.0, 1.0),
-    ("Context", "cue", None, None),
-    ("Phase", "length", 1, 2**32 - 1),
-    ("Initial", "awareness", None, None),
-    ("InitialSpread", "awareness", 0.0, None),
-    ("Spread", "rationality", 0.0, None),
-]
-
-
-@pytest.mark.parametrize(("part", "key", "low", "high"), RANGES)
-def test_the_schema_has_the_ranges(
-    part: str, key: str, low: float | None, high: float | None
-) -> None:
-    schema = Scenario.model_json_schema()["$defs"][part]["properties"][key]
-    assert (schema.get("minimum"), schema.get("maximum")) == (low, high)
-
-
-def test_the_schema_has_the_ranges_in_every_form() -> None:
-    schema = Scenario.model_json_schema()
+def test_the_schema_has_the_ranges_in_every_form_and_is_closed() -> None:
+    schema = json.loads(json.dumps(Scenario.model_json_schema()))
+    specs = [schema, *schema["$defs"].values()]
+    assert all(spec["additionalProperties"] is False for spec in specs if "properties" in spec)
+    assert schema["required"] == ["values", "contexts"]
     share = {"type": "number", "minimum": 0.0, "maximum": 1.0}
     pairs, matrix = schema["properties"]["similarity"]["anyOf"][0]["oneOf"]
     (row,) = pairs["patternProperties"].values()
@@ -932,23 +587,13 @@ def test_the_schema_has_the_ranges_in_every_form() -> None:
     assert matrix["items"]["items"] == share
     saving = schema["$defs"]["Agent"]["properties"]["scratchpad_saving"]["oneOf"]
     assert saving == [share, {"type": "array", "items": share}]
-
-
-def test_the_schema_is_json_and_closed() -> None:
-    schema = json.loads(json.dumps(Scenario.model_json_schema()))
-    specs = [schema, *schema["$defs"].values()]
-    assert all(spec["additionalProperties"] is False for spec in specs if "properties" in spec)
-    assert schema["required"] == ["values", "contexts"]
-
-
-# --------------------------------------------------------------------- numbers that NumPy makes
-
-
-@pytest.mark.parametrize("kind", [np.int64, np.int32, np.float32, np.float64])
-def test_a_number_of_numpy_is_a_number(kind: type) -> None:
-    assert Agent.parse({"rationality": kind(2)}, path="agent").rationality == 2.0
-
-
-def test_an_array_gives_every_agent_its_own_number() -> None:
-    agent = Agent.parse({"rationality": np.array([1.0, 2.0])}, path="agent")
-    assert agent.rationality == (1.0, 2.0)
+    for part, key, low, high in (
+        ("Context", "weight", 0.0, None),
+        ("Context", "monitor", 0.0, 1.0),
+        ("Context", "cue", None, None),
+        ("Phase", "length", 1, 2**32 - 1),
+        ("Initial", "awareness", None, None),
+        ("InitialSpread", "awareness", 0.0, None),
+    ):
+        bounds = schema["$defs"][part]["properties"][key]
+        assert (bounds.get("minimum"), bounds.get("maximum")) == (low, high)

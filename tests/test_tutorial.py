@@ -8,70 +8,65 @@ from pathlib import Path
 
 import pytest
 
-from commands import Call, caller
+import sim
+from commands import Call
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```', flags=re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: str) -> list[tuple[str, str, str]]:
+    """Return language, title and text of the blocks of code of a page."""
     return BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
 
 
 def words(line: str) -> list[str]:
     """Return a command as a shell would, with `$(echo FOLDER/*)` written out."""
+    folder = re.search(r"\$\(echo ([^)]+)\)", line)
+    if folder:
+        (path,) = Path().glob(folder[1])
+        line = line.replace(folder[0], path.as_posix())
+    return shlex.split(line)
 
-    def join_words(match: re.Match[str]) -> str:
-        (path,) = Path().glob(match[1])
-        return path.as_posix()
 
-    return shlex.split(re.sub(r"\$\(echo ([^)]+)\)", join_words, line))
-
-
-def follow(page: str, folder: Path, call: Call) -> int:
-    """Do what a page says, in its order; returns how much there was."""
-    said: dict[str, object] = {}
+@pytest.mark.parametrize(
+    ("page", "count", "fewer"),
+    [
+        ("tutorial.md", 8, ["training.steps=20"]),
+        pytest.param("tutorial.md", 8, [], marks=pytest.mark.slow),
+        pytest.param("reading-group.md", 1, [], marks=pytest.mark.slow),
+        pytest.param("how-to.md", 20, [], marks=pytest.mark.slow),
+    ],
+)
+def test_what_a_page_says_works(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: Call,
+    page: str,
+    count: int,
+    fewer: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
     for language, title, text in blocks(page):
         if title:
-            (folder / title).parent.mkdir(parents=True, exist_ok=True)
-            (folder / title).write_text(text, encoding="utf-8")
+            Path(title).parent.mkdir(parents=True, exist_ok=True)
+            Path(title).write_text(text, encoding="utf-8")
         elif language == "python":
-            exec(compile(text, page, "exec"), said)
+            exec(compile(text, page, "exec"), namespace)
         elif language != "sh":  # tests/test_main.py has those of the command
             assert language == "bash"
             for line in text.splitlines():
                 program, script, *arguments = words(line)
                 assert program == "python"
-                left = call(*arguments, name=Path(script).stem)
+                more = fewer if script.endswith("emergence.py") else []
+                left = call(*arguments, *more, name=Path(script).stem)
                 assert left.status == 0, f"{line}\n{left.stderr}"
-    return len(blocks(page))
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Call:
-    monkeypatch.chdir(tmp_path)
-    return caller(tmp_path, monkeypatch, capfd)
-
-
-def test_the_tutorial_works(tmp_path: Path, call: Call) -> None:
-    assert follow("tutorial.md", tmp_path, call) >= 8
-
-
-@pytest.mark.slow
-def test_the_recipes_work(tmp_path: Path, call: Call) -> None:
-    assert follow("how-to.md", tmp_path, call) >= 10
-
-
-def test_a_command_of_the_guide_works(tmp_path: Path, call: Call) -> None:
-    assert follow("reading-group.md", tmp_path, call) == 1
+    assert len(blocks(page)) >= count
 
 
 def test_what_the_tutorial_says_of_its_runs_is_so(tmp_path: Path) -> None:
-    import sim
-
-    (own,) = (text for kind, _, text in blocks("tutorial.md") if kind == "yaml")
+    (own,) = (text for language, _, text in blocks("tutorial.md") if language == "yaml")
     (tmp_path / "flattery.yaml").write_text(own, encoding="utf-8")
     result = sim.simulate(str(tmp_path / "flattery.yaml"), agents=2)
     rate = result.gaming_rate.isel(step=-1).median("agent")

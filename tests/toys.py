@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 Array = np.ndarray
+#: f of a flow x' = f(x; p).
+Flow = Callable[[Array, float], Array]
 
 
 class Toy:
@@ -37,7 +39,7 @@ class Toy:
 class ToyFamily:
     """A flow x' = f(x; p), stepped by 0.1, for p from -1 to 1; y, beside it, decays."""
 
-    def __init__(self, flow: Callable[[Array, float], Array]) -> None:
+    def __init__(self, flow: Flow) -> None:
         self._flow = flow
 
     @staticmethod

@@ -54,11 +54,10 @@ class Settings(Spec):
 
     @model_validator(mode="after")
     def _check_axis(self) -> Self:
-        low, high = f"{self.low:g}", f"{self.high:g}"
         if not self.low < self.high:
-            raise refuse("got {low}: must be below high, {high}", at="low", low=low, high=high)
+            raise refuse(f"got {self.low:g}: must be below high, {self.high:g}", at="low")
         if self.scale == "log" and self.low <= 0.0:
-            raise refuse("got {low}: must be above 0, as the scale is log", at="low", low=low)
+            raise refuse(f"got {self.low:g}: must be above 0, as the scale is log", at="low")
         return self
 
     @property
@@ -74,7 +73,7 @@ class Results:
     Attributes:
         diagram: The branches.
         free: Names or kinds of the parameters that training may move; all if empty.
-        held_parameters: Parameters that are held where they start although training would move them.
+        held_parameters: Parameters that training would move, and that are held.
         variable: Variable of the diagram; None if there is no branch and none was chosen.
         below: The value with most weight in the variable's context, as a second variable.
     """

@@ -1,11 +1,11 @@
 """Where published facts are asked of the model: one agent that is trained on many kinds of query.
 
-Queries differ in how much they offend the contested value (`experiments.calibration.prompt_rates`). Before any
-training, a spread of values over agents says the same; under training it does not, for there is one
-agent, and all kinds of query move its values. So here each kind is a context of its own, with the
-features of the contested value scaled by (v + s z)/v at the node z of that kind, and the node's
-weight; its twin beside it. What is never said by those who published is how training was done:
-learning rates and assumptions are drawn, evenly, and an answer is a share of these draws.
+Queries differ in how much they offend the contested value (`PromptRates`). Before any training, a
+spread of values over agents says the same; under training it does not, for there is one agent, and
+all kinds of query move its values. So here each kind is a context of its own, with the features of
+the contested value scaled by (v + s z)/v at the node z of that kind, and the node's weight; its
+twin beside it. What is never said by those who published is how training was done: learning rates
+and assumptions are drawn, evenly, and an answer is a share of these draws.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from experiments.calibration.prompt_rates import SPREAD, PromptRates, kinds_of_q
 from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.state import Array
 from sim.specs.agent import HABIT, Agent
 from sim.specs.errors import SpecError, check_whole
@@ -32,6 +32,7 @@ from sim.specs.intervention import Interventions
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.sweeps.design import LatinHypercube, Range
+from sim.utils.progress import count_progress
 
 #: What is not known of a published training run, and from where to where it is drawn. The habit's
 #: learning rate is held: rates count by their ratios, and the ends of courses hardly by their pace.
@@ -234,7 +235,7 @@ def trained(
         names=_SEEN,
         bounded=False,
         runs=rows * seeds,
-        progress=step_counter(program.agents * program.steps, progress),
+        progress=count_progress(progress, program.agents * program.steps),
     ):
         now = record.observed
         visible = room * (1.0 - now["capabilities"][:, 0])

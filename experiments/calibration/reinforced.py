@@ -27,11 +27,12 @@ from experiments.calibration.reinforced_moments import Moments
 from experiments.calibration.spec import Calibration
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import Snapshot, records, step_counter
+from sim.dynamics.loop import Snapshot, records
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, apply_overrides, read_specs
+from sim.utils.progress import count_progress
 
 UpdateRule = Literal["policy_gradient", "replicator"]
 #: A value less than this cannot be scaled to those of other prompts.
@@ -240,7 +241,7 @@ class Reinforcement:
             steps,
             names=("gaming_rate", "policy", "capabilities"),
             runs=runs,
-            progress=step_counter(runs * last, progress),
+            progress=count_progress(progress, runs * last),
         )
         for index, record in enumerate(history):
             rates[index] = self._rates_at(record)

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sim.specs.base import ByName, FrozenDict, Real, Spec, Steps, Within, refuse
+from sim.specs.base import ByName, FrozenDict, Real, Spec, Steps, refuse, within
 from sim.specs.errors import nearest
 
 #: Keys have dots, and * for all contexts.
@@ -24,7 +24,7 @@ def _a_pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise refuse("is no regular expression: {error}", error=str(error)) from None
+        raise refuse(f"is no regular expression: {error}") from None
     return text
 
 
@@ -40,14 +40,9 @@ class FreeNumber(Spec):
     @model_validator(mode="after")
     def _start_lies_within(self) -> Self:
         if not self.low < self.high:
-            raise refuse("must be above low ({low:g})", at="high", low=self.low)
+            raise refuse(f"must be above low ({self.low:g})", at="high")
         if not self.low <= self.start <= self.high:
-            raise refuse(
-                "must be from low ({low:g}) to high ({high:g})",
-                at="start",
-                low=self.low,
-                high=self.high,
-            )
+            raise refuse(f"must be from low ({self.low:g}) to high ({self.high:g})", at="start")
         if self.log and self.low <= 0.0:
             raise refuse("must be above 0 where the logarithm is fitted", at="low")
         return self
@@ -88,10 +83,10 @@ class Calibration(Spec):
     mechanisms: Annotated[dict[str, ByKey], AfterValidator(FrozenDict)] = Field(
         {}, description="parts of the model, by name: the numbers that free keys have without it"
     )
-    most: Annotated[float, Within(low=0.1, high=100.0)] = Field(
+    most: Annotated[float, within(low=0.1, high=100.0)] = Field(
         12.0, description="how far an edit moves a number at most"
     )
-    shrink: Annotated[float, Within(low=1e-3)] | None = Field(
+    shrink: Annotated[float, within(low=1e-3)] | None = Field(
         2.0,
         description="standard deviation about 0 that coefficients of edits are believed to have; "
         "null: nothing is believed",
@@ -107,12 +102,10 @@ class Calibration(Spec):
     def _all_is_named(self) -> Self:
         for key in self.placing:
             if key not in self.free:
-                raise refuse("{key} must be free: prompts differ in it", at="free", key=key)
+                raise refuse(f"{key} must be free: prompts differ in it", at="free")
         for name, without in self.mechanisms.items():
             for key in without:
                 if key not in self.free:
                     hint = nearest(key, self.free)
-                    raise refuse(
-                        "{key} is not free; {hint}", at=f"mechanisms.{name}", key=key, hint=hint
-                    )
+                    raise refuse(f"{key} is not free; {hint}", at=f"mechanisms.{name}")
         return self

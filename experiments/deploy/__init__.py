@@ -1,0 +1,1 @@
+"""Copies of trained agents, deployed as Mesa agents beside monitors."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from sim.abm.batch import Outcomes
 from sim.abm.deployment_model import CAUGHT_BY
+from sim.analysis.worst_case import PostTraining
 from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends
 from sim.specs.deployment import Deployment
+from sim.specs.overrides import Specs
+
+from .curve import Curve
+from .study import Results
 
 _NAMES = {
     "complete": "all hear all",
@@ -37,77 +39,16 @@ _BARS = {
 }
 
 
-@dataclass(frozen=True)
-class Curve:
-    """How often deployments end in a takeover, by coordination, where this graph says who hears.
-
-    Attributes:
-        graph: Its name.
-        coordination: k [levels].
-        takeovers: How many [levels] ...
-        caught: ... and how many were caught [levels] ...
-        replicates: ... of so many at each level.
-        share: The share of takeovers [levels].
-        low, high: Its 95 % binomial interval [levels].
-        paper: The formula [levels]; None where there is none.
-    """
-
-    graph: str
-    coordination: Any
-    takeovers: Any
-    caught: Any
-    replicates: int
-    share: Any
-    low: Any
-    high: Any
-    paper: Any = None
-
-    @classmethod
-    def of(
-        cls, graph: str, coordination: Any, came: Sequence[Outcomes], *, paper: Any = None
-    ) -> Curve:
-        """Return the curve of the deployments at each level."""
-        ends = np.array([one.interval("takeover") for one in came])
-        return cls(
-            graph=graph,
-            coordination=np.asarray(coordination),
-            takeovers=np.array([one.count("takeover") for one in came]),
-            caught=np.array([one.count("caught") for one in came]),
-            replicates=came[0].replicates,
-            share=np.array([one.share("takeover") for one in came]),
-            low=ends[:, 0],
-            high=ends[:, 1],
-            paper=paper,
-        )
-
-    def frame(self) -> pd.DataFrame:
-        """Return a row for each level."""
-        return pd.DataFrame(
-            {
-                "graph": self.graph,
-                "coordination": self.coordination,
-                "replicates": self.replicates,
-                "takeovers": self.takeovers,
-                "caught": self.caught,
-                "share": self.share,
-                "low": self.low,
-                "high": self.high,
-                "paper": np.nan if self.paper is None else self.paper,
-            }
-        )
-
-    def told(self) -> dict[str, Any]:
-        """Return where takeovers are most frequent, and how often they are there."""
-        most = int(np.argmax(self.share))
-        inside = None
-        if self.paper is not None:
-            inside = int(((self.low <= self.paper) & (self.paper <= self.high)).sum())
-        return {
-            "most": float(self.share[most]),
-            "at_coordination": float(self.coordination[most]),
-            "levels": len(self.share),
-            "levels_where_paper_is_within_95": inside,
-        }
+def figures(results: Results, specs: Specs, post_training: PostTraining) -> dict[str, Figure]:
+    """Return takeovers by coordination beside the outcomes."""
+    figure = deployment_figure(
+        results.curves,
+        results.outcomes,
+        name=specs.scenario.name,
+        deployment=post_training.deployment,
+        own=[kind.capabilities["coordination"] for kind in results.kinds],
+    )
+    return {"deployment": figure}
 
 
 def deployment_figure(
@@ -118,14 +59,14 @@ def deployment_figure(
     deployment: Deployment,
     own: Sequence[float],
 ) -> Figure:
-    """Draw both panels.
+    """Draw takeovers by coordination, and the outcomes of deployments with all oversight.
 
     Args:
         curves: One for each graph.
-        bars: Deployments by what they are called.
-        name: Of the scenario.
-        deployment: As it was asked for.
-        own: k_coordination of each kind of agent as it was trained.
+        bars: Deployments by name.
+        name: The scenario.
+        deployment: Copies, quorum and ticks.
+        own: k_coordination of each agent as trained.
     """
     with house_style():
         figure = Figure(figsize=(12.0, 4.8))
@@ -135,8 +76,8 @@ def deployment_figure(
         _draw_bars(right, bars)
         copies = f"{deployment.copies} copies" if deployment.copies > 1 else "one copy"
         needs = f"a takeover needs {deployment.needed} at once"
-        told = f"{name}: {copies}, {needs}, {deployment.ticks} ticks"
-        figure.suptitle(told, x=0.01, y=0.98, ha="left", fontsize=11, fontweight="bold")
+        title = f"{name}: {copies}, {needs}, {deployment.ticks} ticks"
+        figure.suptitle(title, x=0.01, y=0.98, ha="left", fontsize=11, fontweight="bold")
         return figure
 
 
@@ -146,11 +87,11 @@ def _draw_curves(ax: Axes, curves: Sequence[Curve], own: Sequence[float]) -> Non
         k, colour = curve.coordination, COLOURS[n]
         if curve.paper is not None:
             ax.plot(k, curve.paper, color=MUTED, lw=5.0, alpha=0.35, zorder=1.5)
-        spread = np.maximum([curve.share - curve.low, curve.high - curve.share], 0.0)
+        errors = np.maximum([curve.share - curve.low, curve.high - curve.share], 0.0)
         ax.errorbar(
             k,
             curve.share,
-            yerr=spread,
+            yerr=errors,
             color=colour,
             marker=_MARKERS[n],
             ms=4.5,
@@ -166,33 +107,39 @@ def _draw_curves(ax: Axes, curves: Sequence[Curve], own: Sequence[float]) -> Non
     ax.set_xlabel("coordination: chance that a copy sends and understands signals")
     ax.set_ylabel("share of deployments")
     label_ends(ax, labels)
-    ax.set_title(f"Once deployed, if copies try: takeovers in at most\n{most_of(curves)}")
+    ax.set_title(f"Once deployed, if copies try: takeovers in at most\n{highest_shares(curves)}")
     notes = (
         f"Markers: takeovers among {curves[0].replicates} deployments, with 95 % intervals; levels "
         "share their draws. Dotted: caught."
     )
-    more = "Dashed, upright: the agent as trained."
+    reading = "Dashed, upright: the agent as trained."
     if len(own) > 1:
-        more = "Dashed, upright: the agents as trained; here all are as coordinated as each other."
+        reading = (
+            "Dashed, upright: the agents as trained; here all are as coordinated as each other."
+        )
     if any(curve.paper is not None for curve in curves):
-        more = f"Grey band: takeovers by the formula, where all hear all. {more}"
-    note = f"{notes}\n{more}"
+        reading = f"Grey band: takeovers by the formula, where all hear all. {reading}"
+    note = f"{notes}\n{reading}"
     ax.text(0.0, -0.22, note, transform=ax.transAxes, va="top", fontsize=8, color=MUTED)
 
 
-def most_of(curves: Sequence[Curve]) -> str:
-    """Say how often takeovers happen at most, under each graph."""
+def highest_shares(curves: Sequence[Curve]) -> str:
+    """Return the highest share of takeovers under each graph, as a label."""
     return ", ".join(f"{100 * curve.share.max():.0f} % ({_NAMES[curve.graph]})" for curve in curves)
 
 
 def _draw_bars(ax: Axes, bars: Mapping[str, Outcomes]) -> None:
     present = []
-    for row, one in enumerate(bars.values()):
-        by = one.caught_by()
-        parts = {"takeover": one.count("takeover"), **by, "dormant": one.count("dormant")}
+    for row, outcomes in enumerate(bars.values()):
+        causes = outcomes.caught_by()
+        parts = {
+            "takeover": outcomes.count("takeover"),
+            **causes,
+            "dormant": outcomes.count("dormant"),
+        }
         at = 0.0
         for part, count in parts.items():
-            share = count / one.replicates
+            share = count / outcomes.replicates
             if not count:
                 continue
             present.append(part)
@@ -213,7 +160,9 @@ def _draw_bars(ax: Axes, bars: Mapping[str, Outcomes]) -> None:
     ax.set_yticks(range(len(bars)), [name.replace(" ", "\n", 1) for name in bars])
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("share of deployments")
-    counts = [f"{one.count('takeover')} of {one.replicates} {n}" for n, one in bars.items()]
+    counts = [
+        f"{outcomes.count('takeover')} of {outcomes.replicates} {n}" for n, outcomes in bars.items()
+    ]
     ax.set_title(f"With all oversight, agents as trained: takeovers in\n{', '.join(counts)}")
     words = {"takeover": "takeover", "dormant": "dormant", "slip": "caught by a slip, deployed"}
     order = [part for part in ("takeover", *CAUGHT_BY, "dormant") if part in present]

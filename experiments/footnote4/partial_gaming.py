@@ -34,7 +34,7 @@ from sim.analysis.context_roles import context_roles
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.program import Program
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
@@ -43,7 +43,7 @@ from sim.specs.overrides import Specs, apply_overrides
 from sim.stability.fixed_points import classify, newton
 from sim.stability.invasion import log_odds
 from sim.stability.training_map import TrainingMap
-from sim.utils.progress import parts_of
+from sim.utils.progress import count_progress, parts_of
 
 from .cases import SHIFT, TURNS, Case
 from .fates import (
@@ -320,7 +320,7 @@ def train(
     """Train, and record gaming rate, decision and values [S, N, ...] and parameters θ [S, P, N]."""
     names = ("gaming_rate", "decision", "values")
     observed, thetas = [], np.empty((len(moments), *program.theta.shape))
-    counter = step_counter(program.agents * moments[-1], progress)
+    counter = count_progress(progress, program.agents * moments[-1])
     history = records(engine, program, moments, names=names, progress=counter)
     for theta, record in zip(thetas, history, strict=True):
         theta[...] = record.theta

@@ -10,11 +10,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.footnote6.study import GROUPS, Seen, Swept
-from experiments.footnote6.text import BAND, before_and_after, by_gamed
 from sim.dynamics.state import Array
 from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends
+from sim.specs.overrides import Specs
 from sim.utils.format import percent, shown
+
+from .representativeness import (
+    BAND,
+    GROUPS,
+    PRE_DEPLOYMENT,
+    DiscernmentSweep,
+    PopulationRecord,
+    by_gamed,
+)
+from .study import Results, Settings
+from .study import summary as summarise
 
 #: Before deployment in full, afterwards dashed.
 _GROUP_COLOURS = {
@@ -26,61 +36,75 @@ _DASHED = (5, 2)
 _CAUSE_COLOURS = {"belief": COLOURS[0], "habit": COLOURS[1], "other": COLOURS[7]}
 
 
-def representative(seen: Sequence[Seen], told: Mapping[str, Any]) -> Figure:
+def figures(results: Results, specs: Specs, settings: Settings) -> dict[str, Figure]:
+    """Return both figures."""
+    records, sweeps = results
+    numbers = summarise(results, specs, settings)
+    return {
+        "footnote6": representative(records, numbers),
+        "footnote6_agents": agents(records, sweeps, numbers),
+    }
+
+
+def representative(records: Sequence[PopulationRecord], summary: Mapping[str, Any]) -> Figure:
     """Draw looking best over training, what gaming adds to it, and what the shift is owed to.
 
     Args:
-        seen: The populations.
-        told: `experiments.footnote6.text.numbers`.
+        records: The populations.
+        summary: The numbers of `study.summary`.
     """
     with house_style():
-        rows = len(seen)
+        rows = len(records)
         figure = Figure(figsize=(14.0, 3.5 * rows + 0.8), layout="constrained")
         axes = figure.subplots(rows, 3, squeeze=False, width_ratios=[1.15, 1.0, 1.0])
-        for row, one, numbers in zip(axes, seen, told["populations"], strict=True):
-            _draw_looks(row[0], one, numbers)
-            _draw_added(row[1], one)
-            _draw_shift(row[2], one, numbers)
+        for row, record, numbers in zip(axes, records, summary["populations"], strict=True):
+            _draw_looks(row[0], record, numbers)
+            _draw_added(row[1], record)
+            _draw_shift(row[2], record, numbers)
         for ax in (axes[-1][0], axes[-1][2]):
             ax.set_xlabel("training step")
         axes[-1][1].set_xlabel("chance of the answer that looks best, at the end")
         figure.suptitle(
-            f"{told['scenario']}: is behaviour before deployment representative? "
-            f"({_band_words(told)})",
+            f"{summary['scenario']}: is behaviour before deployment representative? "
+            f"({_band_words(summary)})",
             x=0.01, ha="left", fontsize=12, fontweight="bold",
         )  # fmt: skip
         return figure
 
 
-def _band_words(told: Mapping[str, Any]) -> str:
+def _band_words(summary: Mapping[str, Any]) -> str:
     low, high = (f"{100 * level:.0f}" for level in BAND)
-    return f"means; bands: {low}–{high} % of {told['agents']} agents"
+    return f"means; bands: {low}–{high} % of {summary['agents']} agents"
 
 
-def _draw_looks(ax: Axes, one: Seen, numbers: Mapping[str, Any]) -> None:
+def _draw_looks(ax: Axes, record: PopulationRecord, numbers: Mapping[str, Any]) -> None:
     labels = []
-    for group, chance in one.looks.items():
-        before = group in before_and_after(numbers)[0]
+    for group, chance in record.looks.items():
+        before = group in PRE_DEPLOYMENT
         colour = _GROUP_COLOURS[group]
         if group in _BANDS:
             low, high = np.quantile(chance, BAND, axis=1)
-            ax.fill_between(one.steps, low, high, color=colour, alpha=0.12, lw=0)
+            ax.fill_between(record.steps, low, high, color=colour, alpha=0.12, lw=0)
         mean = chance.mean(axis=1)
-        ax.plot(one.steps, mean, color=colour, dashes=() if before else _DASHED)
+        ax.plot(record.steps, mean, color=colour, dashes=() if before else _DASHED)
         labels.append(EndLabel(group, float(mean[-1]), colour))
-    ax.set(ylim=(-0.02, 1.02), xlim=(one.steps[0], one.steps[-1]), ylabel="answer that looks best")
+    ax.set(
+        ylim=(-0.02, 1.02),
+        xlim=(record.steps[0], record.steps[-1]),
+        ylabel="answer that looks best",
+    )
     gap = numbers["gap_end"]
     off = "" if gap is None else f": off by {shown(gap, 2)} once deployed"
-    ax.set_title(f"{one.name.replace('_', ' ')}{off}")
+    ax.set_title(f"{record.name.replace('_', ' ')}{off}")
     label_ends(ax, labels, line_height=0.08)
 
 
-def _draw_added(ax: Axes, one: Seen) -> None:
-    groups = list(one.looks)
+def _draw_added(ax: Axes, record: PopulationRecord) -> None:
+    groups = list(record.looks)
     for place, group in enumerate(groups):
         colour = _GROUP_COLOURS[group]
-        alone = float(one.by_values[group][-1].mean())
-        acts = float(one.looks[group][-1].mean())
+        alone = float(record.by_values[group][-1].mean())
+        acts = float(record.looks[group][-1].mean())
         ax.plot([alone, acts], [place, place], color=colour, lw=2.5, alpha=0.6)
         ax.plot(alone, place, "o", color="white", markeredgecolor=colour, ms=8)
         ax.plot(acts, place, "o", color=colour, ms=6)
@@ -94,8 +118,8 @@ def _draw_added(ax: Axes, one: Seen) -> None:
     ax.set_xticks(np.linspace(0.0, 1.0, 6))
     ax.set_ylim(len(groups) - 0.4, -1.1)
     ax.tick_params(axis="y", length=0)
-    most = max(groups, key=lambda group: float(one.added(group)[-1].mean()))
-    points = shown(100 * float(one.added(most)[-1].mean()), 0)
+    most = max(groups, key=lambda group: float(record.added(group)[-1].mean()))
+    points = shown(100 * float(record.added(most)[-1].mean()), 0)
     ax.set_title(f"gaming adds most in {most}: {points} points")
     handles = [
         Line2D([], [], marker="o", ls="", color="white", markeredgecolor=MUTED, ms=8),
@@ -107,53 +131,57 @@ def _draw_added(ax: Axes, one: Seen) -> None:
     )  # fmt: skip
 
 
-def _draw_shift(ax: Axes, one: Seen, numbers: Mapping[str, Any]) -> None:
-    low, high = np.quantile(one.shift, BAND, axis=1)
-    ax.fill_between(one.steps, low, high, color="black", alpha=0.08, lw=0)
-    total = one.shift.mean(axis=1)
-    ax.plot(one.steps, total, color="black")
+def _draw_shift(ax: Axes, record: PopulationRecord, numbers: Mapping[str, Any]) -> None:
+    low, high = np.quantile(record.shift, BAND, axis=1)
+    ax.fill_between(record.steps, low, high, color="black", alpha=0.08, lw=0)
+    total = record.shift.mean(axis=1)
+    ax.plot(record.steps, total, color="black")
     labels = [EndLabel("whole shift", float(total[-1]), "black")]
-    for cause, part in one.owed.items():
+    for cause, part in record.owed.items():
         if cause == "other" and not np.abs(part).max() > 1e-9:
             continue
         mean = part.mean(axis=1)
-        ax.plot(one.steps, mean, color=_CAUSE_COLOURS[cause], dashes=(4, 2))
+        ax.plot(record.steps, mean, color=_CAUSE_COLOURS[cause], dashes=(4, 2))
         labels.append(EndLabel(f"owed to {cause}", float(mean[-1]), _CAUSE_COLOURS[cause]))
-    ax.set(xlim=(one.steps[0], one.steps[-1]), ylabel="shift from training to twin")
+    ax.set(xlim=(record.steps[0], record.steps[-1]), ylabel="shift from training to twin")
     ax.set_ylim(min(0.0, ax.get_ylim()[0]), min(1.0, max(0.05, ax.get_ylim()[1])))
     end = numbers["shift_end"]
-    what = f", {percent(numbers['owed']['belief'] / end)} owed to belief" if end > 0.005 else ""
-    ax.set_title(f"shift {shown(end, 2)} at the end{what}")
+    cause = f", {percent(numbers['owed']['belief'] / end)} owed to belief" if end > 0.005 else ""
+    ax.set_title(f"shift {shown(end, 2)} at the end{cause}")
     label_ends(ax, labels, line_height=0.08)
 
 
-def agents(seen: Sequence[Seen], swept: Sequence[Swept], told: Mapping[str, Any]) -> Figure:
+def agents(
+    records: Sequence[PopulationRecord],
+    sweeps: Sequence[DiscernmentSweep],
+    summary: Mapping[str, Any],
+) -> Figure:
     """Draw the shift by how many contexts are gamed, and by discernment.
 
     Args:
-        seen: The populations.
-        swept: The same at several levels of discernment.
-        told: `experiments.footnote6.text.numbers`.
+        records: The populations.
+        sweeps: The same at several levels of discernment.
+        summary: The numbers of `study.summary`.
     """
     with house_style():
-        columns = len(seen) + 1
+        columns = len(records) + 1
         figure = Figure(figsize=(4.6 * columns, 4.4), layout="constrained")
-        widths = [*[1.0] * len(seen), 1.15]
+        widths = [*[1.0] * len(records), 1.15]
         axes = figure.subplots(1, columns, squeeze=False, width_ratios=widths)[0]
-        for ax, one in zip(axes, seen, strict=False):
-            _draw_gamed(ax, one)
-        _draw_discernment(axes[-1], swept, told)
+        for ax, record in zip(axes, records, strict=False):
+            _draw_gamed(ax, record)
+        _draw_discernment(axes[-1], sweeps, summary)
         figure.suptitle(
-            f"{told['scenario']}: what the shift between training and deployment goes with",
+            f"{summary['scenario']}: what the shift between training and deployment goes with",
             x=0.01, ha="left", fontsize=12, fontweight="bold",
         )  # fmt: skip
         return figure
 
 
-def _draw_gamed(ax: Axes, one: Seen) -> None:
-    gamed, shift = one.gamed[-1], one.shift[-1]
+def _draw_gamed(ax: Axes, record: PopulationRecord) -> None:
+    gamed, shift = record.gamed[-1], record.shift[-1]
     ax.plot(gamed + _apart(len(gamed)), shift, "o", color=COLOURS[5], ms=3, alpha=0.6, mew=0)
-    table = by_gamed(one)
+    table = by_gamed(record)
     ax.plot(table["gamed"], table["shift"], "D", ls="-", color="black", ms=6, lw=1.0)
     for row in table.to_dict("records"):
         ax.annotate(
@@ -164,36 +192,40 @@ def _draw_gamed(ax: Axes, one: Seen) -> None:
         "agents", (-0.02, 1.02), xycoords="axes fraction", ha="right", fontsize=7.5, color=MUTED
     )
     ax.set(
-        xlim=(-0.5, one.contexts + 0.5), ylim=(-0.03, 1.03), xticks=range(one.contexts + 1),
-        xlabel=f"training contexts gamed, of {one.contexts}",
+        xlim=(-0.5, record.contexts + 0.5), ylim=(-0.03, 1.03), xticks=range(record.contexts + 1),
+        xlabel=f"training contexts gamed, of {record.contexts}",
         ylabel="behaviour shift (dots: agents; black: means)",
     )  # fmt: skip
     ends = [shown(float(table["shift"].iloc[i]), 2) for i in (0, -1)]
     rise = f"shift {ends[0]} → {ends[1]} with reach" if len(table) > 1 else f"shift {ends[0]}"
-    ax.set_title(f"{one.name.replace('_', ' ')}: {rise}\n")
+    ax.set_title(f"{record.name.replace('_', ' ')}: {rise}\n")
 
 
-def _draw_discernment(ax: Axes, swept: Sequence[Swept], told: Mapping[str, Any]) -> None:
+def _draw_discernment(
+    ax: Axes, sweeps: Sequence[DiscernmentSweep], summary: Mapping[str, Any]
+) -> None:
     labels = []
-    for index, one in enumerate(swept):
+    for index, record in enumerate(sweeps):
         colour = COLOURS[index % len(COLOURS)]
-        for x, dashes, what in ((one.shift, (), "shift"), (one.gap, _DASHED, "gap")):
+        for x, dashes, cause in ((record.shift, (), "shift"), (record.gap, _DASHED, "gap")):
             mean = x.mean(axis=1)
             if np.isfinite(mean).all():
-                ax.plot(one.levels, mean, color=colour, dashes=dashes)
-                name = f"{one.name.replace('_', ' ')}: {what}"
+                ax.plot(record.levels, mean, color=colour, dashes=dashes)
+                name = f"{record.name.replace('_', ' ')}: {cause}"
                 labels.append(EndLabel(name, float(mean[-1]), colour))
     ax.set(
-        xlim=(swept[0].levels[0], swept[0].levels[-1]), ylim=(0.0, 1.0),
+        xlim=(sweeps[0].levels[0], sweeps[0].levels[-1]), ylim=(0.0, 1.0),
         xlabel="discernment δ: how well the cue is read", ylabel="mean over agents",
     )  # fmt: skip
     grows = [
-        one["discernment"]["never_falls"]
-        and one["discernment"]["shift_high"] > one["discernment"]["shift_low"]
-        for one in told["populations"]
+        record["discernment"]["never_falls"]
+        and record["discernment"]["shift_high"] > record["discernment"]["shift_low"]
+        for record in summary["populations"]
     ]
-    found = "grows with it" if all(grows) else "grows in some" if any(grows) else "does not grow"
-    ax.set_title(f"by discernment: the shift {found}\n")
+    places_by_group = (
+        "grows with it" if all(grows) else "grows in some" if any(grows) else "does not grow"
+    )
+    ax.set_title(f"by discernment: the shift {places_by_group}\n")
     label_ends(ax, labels, line_height=0.07)
 
 

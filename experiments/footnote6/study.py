@@ -1,337 +1,266 @@
-"""Footnote 6: how representative is behaviour before deployment of behaviour afterwards?
-
-The post: "the model's behavior pre-deployment is grossly non-representative of the model's behavior
-out-of-distribution, for reasons such as 'the model took certain actions in training because it was
-being trained, and its behavior was highly contingent on it knowing it was being trained' or 'the
-model is knowingly misleading humans by taking certain actions during evaluations'".
-
-What is compared is the chance of the response that looks best (1 - slip), by group of contexts; the
-*gap* of an agent is how far its mean over all pre-deployment contexts is from its mean over all
-deployment contexts. Two reasons are told apart:
-
-contingent on knowing
-    A training context and its twin differ in their cue, so an agent believes more or less that it
-    is trained on (b). That is not all in which they differ to an agent: habit is learnt in the
-    context that is trained on. The behaviour shift between them is divided between belief and
-    habit by trying the twin with the belief, with the habit, and with both of the training
-    context, and taking the mean over both orders (Shapley's value); what is left with both is
-    owed to other differences, and there are none if the twin differs in its cue alone.
-misleading in evaluations
-    What gaming adds to looking good: the chance as the agent acts, less the chance as its values
-    alone would have it (policy against value-driven policy).
-"""
+"""The study of footnote 6: its settings, its run, and the tables that come out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from pydantic import Field
 
-from sim.dynamics.measures import slip
-from sim.dynamics.numerics import logistic
-from sim.dynamics.program import Program
+from sim.cli.fields import Engine, Interval, Seed, Spec
+from sim.cli.outputs import none_if_not_finite
 from sim.dynamics.state import Array
-from sim.result import Result
-from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
-from sim.specs.errors import SpecError, check_whole
-from sim.specs.overrides import Specs, apply_overrides
+from sim.specs.overrides import Specs
 from sim.sweeps.design import Range
-from sim.utils.progress import parts_of
 
-#: Groups of contexts, in the order in which developers meet them.
-GROUPS = ("training", "evaluation", "red-team", "deployed twins", "nobody's twin")
-PRE_DEPLOYMENT, DEPLOYMENT = GROUPS[:3], GROUPS[3:]
-#: What a shift is owed to.
-CAUSES = ("belief", "habit", "other")
-DISCERNMENT = Range(0.0, 6.0)
-MOST_POINTS, MOST_AGENTS = 101, 4096
-_RECORDS = 50
+from .representativeness import (
+    BAND,
+    CAUSES,
+    DEPLOYMENT,
+    MAXIMUM_AGENTS,
+    MAXIMUM_POINTS,
+    DiscernmentSweep,
+    Plan,
+    PopulationRecord,
+    by_gamed,
+    train_populations,
+)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """What is asked for.
-
-    Attributes:
-        specs: Scenario, agent and training.
-        populations: By name, what is particular about its agents; what it leaves unsaid is taken
-            from the agent of the specs, but for the values, which it has all of or none.
-        agents: In each population.
-        seed: Of all random draws.
-        points: Levels of discernment.
-        discernment: From where to where it is swept.
-        engine: What computes.
-    """
-
-    specs: Specs
-    populations: Mapping[str, Agent]
-    agents: int = 256
-    seed: int = 0
-    points: int = 13
-    discernment: Range = DISCERNMENT
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be studied, before anything is computed."""
-        check_whole("agents", self.agents, minimum=1, maximum=MOST_AGENTS)
-        check_whole("points", self.points, minimum=2, maximum=MOST_POINTS)
-        if self.discernment.low < 0.0:
-            raise SpecError(f"discernment: got {self.discernment.low:g}: must be 0 or more")
-        if not self.populations:
-            raise SpecError("populations: at least one is needed")
-        trained = self.specs.scenario.of_kind("training")
-        if all(context.twin is None for context in trained.values()):
-            raise SpecError(
-                f"scenario: no training context of {self.specs.scenario.name!r} has a twin, so "
-                "there is nothing to compare it with"
-            )
-        for name in self.populations:
-            try:
-                self.run(name)
-            except SpecError as error:
-                raise SpecError(f"populations.{name}: {error}") from None
-
-    @cached_property
-    def levels(self) -> Array:
-        """The levels of discernment."""
-        return self.discernment.stretch(np.linspace(0.0, 1.0, self.points))
-
-    def run(self, population: str, **settings: float) -> Run:
-        """Return a run of a population, with settings of the agent changed; not yet computed.
-
-        Raises:
-            SpecError: The population does not fit the scenario.
-        """
-        said = self.populations[population]
-        agent = said.completed_by(self.specs.agent)
-        if "initial" in said.model_fields_set and "values" in said.initial.model_fields_set:
-            values = said.initial.values
-            if values is not None:  # those of the scenario's agent would fill in what is left out
-                values = {**dict.fromkeys(self.specs.scenario.values, 0.0), **values}
-            initial = agent.initial.replace(values=values)
-            agent = agent.replace(initial=initial)
-        specs = self.specs._replace(agent=agent)
-        if settings:
-            specs = apply_overrides(specs, {f"agent.{key}": x for key, x in settings.items()})
-        every = specs.training.steps if settings else max(1, specs.training.steps // _RECORDS)
-        return prepare(
-            specs.scenario,
-            agent=specs.agent,
-            training=specs.training,
-            agents=self.agents,
-            seed=self.seed,
-            record_every=every,
-            engine=self.engine,
-        )
+#: A change of the shift below which it does not count as a fall.
+NO_CHANGE = 0.01
+#: The columns that the terminal shows.
+SHOWN = {
+    "populations": ("population", "measure", "start", "end", "added_by_gaming"),
+    "shifts": ("population", "gap_end", "shift_end", *(f"owed_to_{c}" for c in CAUSES), "verdict"),
+}
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What is seen of a population over training.
+class Settings(Spec):
+    """The study's own keys; their meaning and defaults are in config.yaml."""
 
-    Attributes:
-        name: Of the population.
-        steps: When it was looked at [S].
-        looks: By group that the scenario has, the mean chance of the response that looks best
-            [S, N].
-        by_values: The same if values alone answered [S, N].
-        gap: How far looking good before deployment is from doing so afterwards [S, N]; nan
-            without deployment contexts.
-        shift: Behaviour shift, mean over training contexts with a twin [S, N].
-        owed: What it is owed to, by cause [S, N]; sums to the shift. A cause that works against
-            the others is negative.
-        gamed: How many training contexts are gamed [S, N].
-        contexts: How many training contexts there are.
-    """
-
-    name: str
-    steps: Array
-    looks: Mapping[str, Array]
-    by_values: Mapping[str, Array]
-    gap: Array
-    shift: Array
-    owed: Mapping[str, Array]
-    gamed: Array
-    contexts: int
-
-    def added(self, group: str) -> Array:
-        """Return what gaming adds to looking good in a group [S, N]."""
-        return self.looks[group] - self.by_values[group]
+    agents: Annotated[int, Field(ge=1, le=MAXIMUM_AGENTS, strict=True)]
+    seed: Seed
+    points: Annotated[int, Field(ge=2, le=MAXIMUM_POINTS, strict=True)]
+    discernment: Interval
+    populations: dict[str, Agent]
+    engine: Engine
 
 
-@dataclass(frozen=True)
-class Swept:
-    """What discernment makes of a population, at the end of training.
-
-    Attributes:
-        name: Of the population.
-        levels: Discernment [L].
-        shift, gap: As of `Seen` [L, N].
-        owed: What the shift is owed to [L, N].
-    """
-
-    name: str
-    levels: Array
-    shift: Array
-    gap: Array
-    owed: Mapping[str, Array]
+Results = tuple[list[PopulationRecord], list[DiscernmentSweep]]
 
 
-def study(
-    asked: Study, *, progress: Callable[[float], None] | None = None
-) -> tuple[list[Seen], list[Swept]]:
-    """Train every population, as it is and at every level of discernment.
-
-    Args:
-        asked: What is asked for.
-        progress: Told the share that is done.
+def check(specs: Specs, settings: Settings) -> Plan:
+    """Refuse populations that do not fit the scenario, and one without twins; returns the plan.
 
     Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
+    """
+    return Plan(
+        specs=specs,
+        populations=settings.populations,
+        agents=settings.agents,
+        seed=settings.seed,
+        points=settings.points,
+        discernment=Range.read(settings.discernment, "discernment"),
+        engine=settings.engine,
+    )
+
+
+def run(
+    specs: Specs, settings: Settings, *, progress: Callable[[float], None] | None = None
+) -> Results:
+    """Train every population, as it is and at every level of discernment.
+
+    Raises:
+        SpecError: As for `check`.
         DivergenceError: Parameters grew out of all bounds.
     """
-    parts = iter(parts_of(progress, [1.0] * (len(asked.populations) * (1 + asked.points))))
-    seen, swept = [], []
-    for name in asked.populations:
-        run = asked.run(name)
-        seen.append(observe(name, run.program, run.execute(progress=next(parts))))
-        ends = []
-        for level in asked.levels:
-            run = asked.run(name, discernment=float(level))
-            ends.append(observe(name, run.program, run.execute(progress=next(parts))))
-        swept.append(
-            Swept(
-                name=name,
-                levels=asked.levels,
-                shift=np.stack([end.shift[-1] for end in ends]),
-                gap=np.stack([end.gap[-1] for end in ends]),
-                owed={c: np.stack([end.owed[c][-1] for end in ends]) for c in CAUSES},
-            )
-        )
-    return seen, swept
+    return train_populations(check(specs, settings), progress=progress)
 
 
-def observe(name: str, program: Program, result: Result) -> Seen:
-    """Return what is seen of a population.
-
-    Args:
-        name: What it is called.
-        program: The run as arrays.
-        result: The run.
-    """
-    steps = result.data["step"].values
-    worlds = [program.at(int(step)).world for step in steps]
-    value_policy = np.nan_to_num(result.value_policy.values)
-    by_values = 1.0 - np.stack([slip(p, w) for p, w in zip(value_policy, worlds, strict=True)])
-    looks = 1.0 - result.slip.values
-    groups = {g: places for g, places in group_places(program).items() if places}
-    before = [c for g in PRE_DEPLOYMENT for c in groups.get(g, ())]
-    after = [c for g in DEPLOYMENT for c in groups.get(g, ())]
-    undefined = np.full(looks.shape[:2], np.nan)
-    trained = np.asarray(worlds[0].training)
-    shift, owed = decompose(program, result)
-    return Seen(
-        name=name,
-        steps=steps,
-        looks={g: looks[:, :, places].mean(axis=2) for g, places in groups.items()},
-        by_values={g: by_values[:, :, places].mean(axis=2) for g, places in groups.items()},
-        gap=np.abs(looks[:, :, before].mean(axis=2) - looks[:, :, after].mean(axis=2))
-        if after
-        else undefined,
-        shift=shift,
-        owed=owed,
-        gamed=np.round(result.reach.values * trained.sum()),
-        contexts=int(trained.sum()),
-    )
+def tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Return the tables of populations, of shifts, and of all that they are made of."""
+    records, sweeps = results
+    return {
+        "populations": populations_table(records),
+        "shifts": shifts_table(records, sweeps),
+        "training": training_table(records),
+        "agents": agents_table(records),
+        "discernment": discernment_table(sweeps),
+    }
 
 
-def group_places(program: Program) -> dict[str, list[int]]:
-    """Return which contexts are in each of `GROUPS`, by their place."""
-    world = program.segments[0].world
-    twins = set(world.twin[world.training & (world.twin >= 0)].tolist())
-    of_kind = {"training": 0, "evaluation": 1, "red_team": 2}
-    found: dict[str, list[int]] = {group: [] for group in GROUPS}
-    for place, kind in enumerate(program.kinds):
-        group = of_kind.get(kind, 3 if place in twins else 4)
-        found[GROUPS[group]].append(place)
-    return found
-
-
-def decompose(program: Program, result: Result) -> tuple[Array, dict[str, Array]]:
-    """Return the behaviour shift, mean over twins [S, N], and what it is owed to by cause."""
-    world = program.segments[0].world
-    pairs = [
-        (int(c), int(world.twin[c]), world.twin_response[: len(program.responses[c]), c])
-        for c in np.flatnonzero(world.training & (world.twin >= 0))
-    ]
-    thought = _Thought.of(result)
-    parts = [thought.shifts(c, twin, response) for c, twin, response in pairs]
-    shift, believed, practised, both = (
-        np.mean([part[i] for part in parts], axis=0) for i in range(4)
-    )
-    belief = 0.5 * ((shift - believed) + (practised - both))
-    habit = 0.5 * ((shift - practised) + (believed - both))
-    return shift, {"belief": belief, "habit": habit, "other": both}
-
-
-@dataclass(frozen=True)
-class _Thought:
-    """What a decision to game is made of, each [S, N, C]; policies [S, N, C, K]."""
-
-    awareness: Array
-    habit: Array
-    incentive: Array
-    belief: Array
-    foreseen: Array
-    rationality: Array
-    gaming_rate: Array
-    value_policy: Array
-    gaming_policy: Array
-
-    @classmethod
-    def of(cls, result: Result) -> _Thought:
-        """Read it from a result."""
-        read: dict[str, Any] = {
-            name: result.data[name].values
-            for name in ("awareness", "habit", "incentive", "belief", "gaming_rate")
+def populations_table(records: Sequence[PopulationRecord]) -> pd.DataFrame:
+    """Return, by population and group of contexts, the chance of the best-looking response."""
+    rows = [
+        {
+            "population": record.name,
+            "deployed": group in DEPLOYMENT,
+            "measure": group,
+            "start": float(chance[0].mean()),
+            "end": float(chance[-1].mean()),
+            "low": float(np.quantile(chance[-1], BAND[0])),
+            "high": float(np.quantile(chance[-1], BAND[1])),
+            "by_values": float(record.by_values[group][-1].mean()),
+            "added_by_gaming": float(record.added(group)[-1].mean()),
         }
-        return cls(
-            foreseen=result.horizon.values[:, :, None] * result.stake.values,
-            rationality=result.data["rationality"].values,
-            value_policy=result.value_policy.values,
-            gaming_policy=result.gaming_policy.values,
-            **read,
+        for record in records
+        for group, chance in record.looks.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def shifts_table(
+    records: Sequence[PopulationRecord], sweeps: Sequence[DiscernmentSweep]
+) -> pd.DataFrame:
+    """Return gap, shift, its causes and its course over discernment, a row for each population."""
+    rows = []
+    for record, sweep in zip(records, sweeps, strict=True):
+        course = sweep_numbers(sweep)
+        rises = course["never_falls"] and course["shift_high"] > course["shift_low"]
+        flat = course["shift_most"] - course["shift_least"] < NO_CHANGE
+        rows.append(
+            {
+                "population": record.name,
+                "gap_start": float(record.gap[0].mean()),
+                "gap_end": float(record.gap[-1].mean()),
+                "shift_start": float(record.shift[0].mean()),
+                "shift_end": float(record.shift[-1].mean()),
+                **{f"owed_to_{cause}": float(record.owed[cause][-1].mean()) for cause in CAUSES},
+                "shift_low_discernment": course["shift_low"],
+                "shift_high_discernment": course["shift_high"],
+                "nine_tenths_of_the_rise_by": course["most_of_the_rise_by"],
+                "verdict": "flat" if flat else "rises" if rises else "not monotonic",
+            }
         )
-
-    def shifts(
-        self, c: int, twin: int, response: NDArray[np.intp]
-    ) -> tuple[Array, Array, Array, Array]:
-        """Return the shift from c to its twin, and to the twin with belief, habit, both of c."""
-        odds = self.habit[:, :, twin] + self.rationality * self.incentive[:, :, twin]
-        belief = self.belief[:, :, c] - self.belief[:, :, twin]
-        by_belief = self.rationality * belief * self.foreseen[:, :, twin]
-        by_habit = self.habit[:, :, c] - self.habit[:, :, twin]
-
-        def acts(place: int, response: NDArray[np.intp], rate: Array) -> Array:
-            alone = self.value_policy[:, :, place][..., response]
-            gaming = self.gaming_policy[:, :, place][..., response]
-            policy: Array = alone + rate[..., None] * (gaming - alone)
-            return policy
-
-        here = acts(c, np.arange(len(response)), self.gaming_rate[:, :, c])
-
-        def to(change: Array | float) -> Array:
-            more = self.awareness[:, :, twin] * (_chance(odds + change) - _chance(odds))
-            there = acts(twin, response, self.gaming_rate[:, :, twin] + more)
-            distance: Array = 0.5 * np.abs(here - there).sum(axis=-1)
-            return distance
-
-        return to(0.0), to(by_belief), to(by_habit), to(by_belief + by_habit)
+    return pd.DataFrame(rows)
 
 
-def _chance(log_odds: Array) -> Array:
-    return logistic(log_odds, out=np.empty_like(log_odds))
+def summary(results: Results, specs: Specs, settings: Settings) -> dict[str, Any]:
+    """Return all numbers by population, ready for JSON."""
+    records, sweeps = results
+    return {
+        "scenario": specs.scenario.name,
+        "agents": settings.agents,
+        "steps": specs.training.steps,
+        "populations": [
+            population_numbers(record, sweep) for record, sweep in zip(records, sweeps, strict=True)
+        ],
+    }
+
+
+def population_numbers(record: PopulationRecord, sweep: DiscernmentSweep) -> dict[str, Any]:
+    """Return the numbers of one population, ready for JSON."""
+    return {
+        "name": record.name,
+        "looks": {
+            group: {
+                "start": float(chance[0].mean()),
+                "end": float(chance[-1].mean()),
+                "low": float(np.quantile(chance[-1], BAND[0])),
+                "high": float(np.quantile(chance[-1], BAND[1])),
+                "by_values": float(record.by_values[group][-1].mean()),
+                "added": float(record.added(group)[-1].mean()),
+            }
+            for group, chance in record.looks.items()
+        },
+        "gap_start": none_if_not_finite(record.gap[0].mean()),
+        "gap_end": none_if_not_finite(record.gap[-1].mean()),
+        "shift_start": float(record.shift[0].mean()),
+        "shift_end": float(record.shift[-1].mean()),
+        "owed": {cause: float(record.owed[cause][-1].mean()) for cause in CAUSES},
+        "contexts": record.contexts,
+        "by_gamed": by_gamed(record).to_dict("records"),
+        "discernment": sweep_numbers(sweep),
+    }
+
+
+def sweep_numbers(sweep: DiscernmentSweep) -> dict[str, Any]:
+    """Return the shift over discernment in numbers, ready for JSON."""
+    shift = sweep.shift.mean(axis=1)
+    low, high = float(shift.min()), float(shift.max())
+    rise = np.flatnonzero(shift - shift[0] >= 0.9 * (high - shift[0]))
+    return {
+        "low": float(sweep.levels[0]),
+        "high": float(sweep.levels[-1]),
+        "shift_low": float(shift[0]),
+        "shift_high": float(shift[-1]),
+        "shift_least": low,
+        "shift_most": high,
+        "most_of_the_rise_by": float(sweep.levels[rise[0]]),
+        "never_falls": bool((np.diff(shift) >= -NO_CHANGE).all()),
+        "gap_low": none_if_not_finite(sweep.gap[0].mean()),
+        "gap_high": none_if_not_finite(sweep.gap[-1].mean()),
+    }
+
+
+def training_table(records: Sequence[PopulationRecord]) -> pd.DataFrame:
+    """Return a row for each population, recorded step and measure: mean and band over agents."""
+    rows = []
+    for record in records:
+        measures: dict[str, Array] = {
+            **{f"looks best: {group}": x for group, x in record.looks.items()},
+            **{f"looks best by values: {group}": x for group, x in record.by_values.items()},
+            "gap": record.gap,
+            "shift": record.shift,
+            **{f"shift owed to {cause}": x for cause, x in record.owed.items()},
+        }
+        for name, x in measures.items():
+            low, high = np.quantile(x, BAND, axis=1)
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "population": record.name,
+                        "measure": name,
+                        "step": record.steps,
+                        "mean": x.mean(axis=1),
+                        "low": low,
+                        "high": high,
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def agents_table(records: Sequence[PopulationRecord]) -> pd.DataFrame:
+    """Return a row for each agent, at the end of training."""
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "population": record.name,
+                    "agent": np.arange(record.shift.shape[1]),
+                    "contexts_gamed": record.gamed[-1].astype(int),
+                    "shift": record.shift[-1],
+                    **{f"owed_to_{cause}": record.owed[cause][-1] for cause in CAUSES},
+                    "gap": record.gap[-1],
+                    **{f"looks best: {group}": x[-1] for group, x in record.looks.items()},
+                    **{f"added by gaming: {g}": record.added(g)[-1] for g in record.looks},
+                }
+            )
+            for record in records
+        ],
+        ignore_index=True,
+    )
+
+
+def discernment_table(sweeps: Sequence[DiscernmentSweep]) -> pd.DataFrame:
+    """Return a row for each population and level of discernment: means over agents."""
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "population": record.name,
+                    "discernment": record.levels,
+                    "shift": record.shift.mean(axis=1),
+                    **{f"owed_to_{cause}": record.owed[cause].mean(axis=1) for cause in CAUSES},
+                    "gap": record.gap.mean(axis=1),
+                }
+            )
+            for record in sweeps
+        ],
+        ignore_index=True,
+    )

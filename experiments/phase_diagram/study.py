@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -117,6 +118,9 @@ def summary(diagram: PhaseDiagram) -> dict[str, Any]:
 
 
 def write(diagram: PhaseDiagram, directory: Path) -> None:
-    """Write the diagram as netCDF (`PhaseDiagram.to_xarray`)."""
+    """Write the diagram as netCDF (`PhaseDiagram.to_xarray`), without the time of its making."""
+    data = diagram.to_xarray()
+    settings = {key: x for key, x in diagram.provenance.items() if key != "created"}
+    data.attrs["provenance"] = json.dumps(settings)
     with atomic_write(directory / "phase_diagram.nc") as part:
-        diagram.to_xarray().to_netcdf(part, engine="h5netcdf")
+        data.to_netcdf(part, engine="h5netcdf")

@@ -1,0 +1,1 @@
+"""Spread: how far gaming goes beyond what it is for."""

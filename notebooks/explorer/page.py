@@ -21,7 +21,7 @@ from sim.specs.errors import SpecError
 
 @dataclass(frozen=True)
 class Asked:
-    """What the controls ask for.
+    """A state that the controls ask for.
 
     Attributes:
         state: The state; None if there is none.
@@ -36,7 +36,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of a view.
+    """A view with its figures.
 
     Attributes:
         view: The view.
@@ -49,7 +49,7 @@ class Shown:
 
 @dataclass
 class Memory:
-    """What a session remembers.
+    """State that a session remembers.
 
     Attributes:
         last: The last view that could be drawn; None before there is one.

@@ -1,7 +1,7 @@
 """The phase plane of a state, as much of it as a moving slider leaves time for.
 
-The flow of `sim.stability.phase_plane` on a coarse grid, and where the agents of the run went. Fixed
-points take longer: `experiments/stability` finds them.
+The flow of `sim.stability.phase_plane` on a coarse grid, and where the agents of the run went.
+Fixed points take longer: `sim.equilibria` finds them.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def plane_of(result: Result, specs: Specs, *, context: str | None = None, seed: 
     habit_course = result.data["habit"].sel(context=context).values
     values = np.linspace(*_around(value_course, _VALUES), _POINTS[0])
     habits = np.linspace(*_around(habit_course, _HABITS), _POINTS[1])
-    of = whole.only([f"values.{value}", f"habit.{context}"])
+    f = whole.only([f"values.{value}", f"habit.{context}"])
     grid = np.stack([axis.ravel() for axis in np.meshgrid(values, habits, indexing="ij")])
-    flow = (of.step(grid) - grid).reshape(2, *_POINTS)
+    flow = (f.step(grid) - grid).reshape(2, *_POINTS)
     up, across = flow[0] / np.ptp(values), flow[1] / np.ptp(habits)
     length = np.hypot(up, across)
     safe = np.where(length > 0.0, length, 1.0)
-    column = of.program.layout.contexts.index(context)
-    rate = of.observe(grid, ("gaming_rate",))["gaming_rate"][:, column]
+    column = f.program.layout.contexts.index(context)
+    rate = f.observe(grid, ("gaming_rate",))["gaming_rate"][:, column]
     return Plane(
         context=context,
         value=value,

@@ -49,7 +49,7 @@ _BY_NAME = (
 
 @dataclass(frozen=True)
 class State:
-    """What the explorer is set to.
+    """Settings of the explorer.
 
     Attributes:
         scenario: A name in the library.

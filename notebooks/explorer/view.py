@@ -20,7 +20,7 @@ from sim.specs.overrides import Specs
 
 @dataclass(frozen=True)
 class View:
-    """What a state leads to.
+    """Results of a state.
 
     Attributes:
         state: The state.
@@ -58,7 +58,7 @@ class View:
 
     @property
     def trained(self) -> list[bool]:
-        """Which contexts are trained on [C]."""
+        """Return whether each context is trained on [C]."""
         return [bool(kind == "training") for kind in self.result.data["kind"].values]
 
     @property

@@ -32,7 +32,7 @@ from sim.dynamics.columns import Numbers
 from sim.dynamics.compile import compile_assumptions, compile_program, compile_world
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.loop import records, step_counter
+from sim.dynamics.loop import records
 from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.randomness import uniform_pair
@@ -43,7 +43,7 @@ from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, RETRAINED_ON, Ove
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.takeover import after_training, pass_probability
-from sim.utils.progress import part_of
+from sim.utils.progress import count_progress, part_of
 
 Flags = NDArray[np.bool_]
 
@@ -295,7 +295,7 @@ class Retrainer:
             np.column_stack([subjects.contexts, subjects.monitored]), axis=0, return_inverse=True
         )
         layout, steps = self.program.layout, self.oversight.retraining.steps
-        counter = step_counter(len(agents) * steps, progress)
+        counter = count_progress(progress, len(agents) * steps)
         start = self.program.steps + number * steps  # after training, so that draws are new
         for index, key in enumerate(keys):
             rows = agents[group.ravel() == index]

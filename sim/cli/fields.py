@@ -51,16 +51,14 @@ def check_engine(name: str) -> str:
     try:
         get_engine(name)
     except SpecError as error:
-        raise refuse("{problem}", problem=str(error).removeprefix("engine: ")) from None
+        raise refuse(str(error).removeprefix("engine: ")) from None
     return name
 
 
 def check_store(place: object) -> object:
     """Refuse what is no place, and take the slash from the end of one."""
     if place is not None and (not isinstance(place, str) or not place):
-        raise refuse(
-            "got {place}: must be a directory, a URL of fsspec, or null", place=repr(place)
-        )
+        raise refuse(f"got {place!r}: must be a directory, a URL of fsspec, or null")
     return None if place is None else place.rstrip("/")
 
 

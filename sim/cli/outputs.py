@@ -27,6 +27,11 @@ def write_json(path: Path, data: Mapping[str, Any]) -> Path:
     return path
 
 
+def none_if_not_finite(number: Any) -> float | None:
+    """Return a number as JSON has it: None for what is not defined, or infinite."""
+    return float(number) if math.isfinite(number) else None
+
+
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table as JSON has them: null for what is not defined, or infinite."""
     return [

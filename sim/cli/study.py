@@ -60,6 +60,8 @@ class Study:
         config = read_yaml(self.folder / "config.yaml")
         defaults = config.pop("defaults", [])
         groups = [key.split()[-1] for entry in defaults if isinstance(entry, dict) for key in entry]
+        if any("open_after" in entry.values() for entry in defaults if isinstance(entry, dict)):
+            groups += AFTER_KEYS
         return tuple(dict.fromkeys(k for k in [*groups, *config] if k not in ("sections", "hydra")))
 
     @property
@@ -167,7 +169,7 @@ class Inputs:
 
         study = self.settings.model_dump(mode="json")
         post_training = self.optional.get("post_training")
-        sections = {} if post_training is None else post_training.described()
+        sections = {} if post_training is None else post_training.to_dict()
         if self.specs is None:
             return describe_run(**sections, study=study)
         return describe(self.specs, **sections, study=study)

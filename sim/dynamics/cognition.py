@@ -1,8 +1,7 @@
 """Cognition of agents, in order (MODEL.md section 3): perceive, anticipate, decide, respond.
 
-Everything that agents have in mind at one moment are `Activations`: arrays over responses (K − 1:
-all but the first, which is the origin; see `sim.dynamics.program`), contexts (C) and agents (n,
-last). The functions fill them in and allocate nothing of that size.
+Functions fill in `Activations`: arrays over responses (K − 1: all but the first, the origin; see
+`sim.dynamics.program`), contexts (C) and agents (n, last). They allocate nothing of that size.
 """
 
 from __future__ import annotations

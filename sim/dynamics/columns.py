@@ -1,9 +1,8 @@
 """The numbers of specs as arrays over agents: one for all, or, where runs differ, one for each.
 
-Specs state one number for each key. In a sweep, runs that differ only in numbers are compiled into
-one program, so a key may have a column: a number for each run. Compiling looks every number up in
-`Numbers`, by its full key (`training.leak`, `scenario.contexts.coding.info`, ...), and so needs no
-second version for sweeps.
+In a sweep, runs that differ only in numbers are compiled into one program, so a key may have a
+column: a number for each run. Compiling looks every number up in `Numbers`, by its full key
+(`training.leak`, `scenario.contexts.coding.info`, ...), and so needs no second version for sweeps.
 """
 
 from __future__ import annotations
@@ -43,12 +42,7 @@ class Numbers:
         self.unread = set(self._columns)
 
     def __call__(self, key: str, stated: ArrayLike) -> Array:
-        """Return the number of a key, [1] or [N]; a column for `a.b` also serves for `a.b.c`.
-
-        Args:
-            key: The full key.
-            stated: The number of the spec, used where there is no column.
-        """
+        """Return the number of a key, [1] or [N]: its column, that of a key above, or `stated`."""
         above = key
         while above:
             if above in self._columns:

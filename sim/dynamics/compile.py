@@ -38,15 +38,12 @@ def compile_program(
         scenario: The world.
         agent: The agents.
         training: How they are trained.
-        agents: How many agents each run has.
+        agents: How many agents each run has; run r has those from r · agents on.
         seed: The seed of the run, or of each run.
         initial: Every agent's starting state, explicitly.
         columns: The numbers in which runs differ: by full key, a number for each run, which goes
             before that of the specs. They are taken to be allowed (see `sim.sweeps.design`).
         interventions: Applied to the compiled program.
-
-    Returns:
-        The program; run r has the agents from r · agents on.
 
     Raises:
         SpecError: The agent's numbers do not fit the scenario or the number of agents.

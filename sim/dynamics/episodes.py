@@ -20,19 +20,12 @@ from sim.dynamics.state import Array
 
 @dataclass(frozen=True)
 class Episodes:
-    """B episodes of each of n agents, all [B, n].
+    """B episodes of each of n agents, all [B, n]."""
 
-    Attributes:
-        context: Index among the trained contexts.
-        gaming: Whether the agent was gaming.
-        response: Index of the response; 0 for the first.
-        reward: R − P if gaming, R if not, against the first response's R.
-    """
-
-    context: NDArray[np.intp]
-    gaming: NDArray[np.bool_]
-    response: NDArray[np.intp]
-    reward: Array
+    context: NDArray[np.intp]  # index among the trained contexts
+    gaming: NDArray[np.bool_]  # whether the agent was gaming
+    response: NDArray[np.intp]  # index of the response; 0 for the first
+    reward: Array  # R − P if gaming, R if not, against the first response's R
 
 
 def draw_episodes(
@@ -54,7 +47,7 @@ def draw_episodes(
         mind: Activations in the trained contexts.
         penalty: P [C, n].
         world: The trained part of the world.
-        ids: Which draws are whose.
+        ids: Keys of the draws.
         count: B.
         step: The training step.
         stream: Name of the random stream.

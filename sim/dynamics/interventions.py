@@ -52,13 +52,9 @@ _STATED_AS = {"reward": "all_rewards", "weight": "raw_weight"}
 def intervene(
     program: Program, interventions: Sequence[Intervention], scenario: Scenario, numbers: Numbers
 ) -> Program:
-    """Return a program with interventions.
+    """Return a program with interventions, which act in their order.
 
-    Args:
-        program: Without interventions.
-        interventions: In the order in which they act.
-        scenario: Has the names that keys may use.
-        numbers: Columns of `interventions.INDEX.set` and `.scale`, where runs differ in them.
+    Where runs differ in them, numbers have columns of `interventions.INDEX.set` and `.scale`.
 
     Raises:
         SpecError: Two interventions would hold the same at the same time, or there is nothing of
@@ -90,7 +86,7 @@ def intervene(
 def _cut(program: Program, interventions: Sequence[Intervention]) -> Iterator[Segment]:
     """Yield the segments, cut where an intervention starts or stops.
 
-    What stops with training is over when agents are observed then, in an empty segment at the end.
+    An intervention that stops with training is over in an empty segment at the end.
     """
     steps = {each.start for each in interventions} | {each.stop for each in interventions}
     for segment in program.segments:
@@ -194,13 +190,7 @@ def intervention_steps(program: Program) -> set[int]:
 
 
 def act(program: Program, theta: Array, *, step: int) -> Program:
-    """Return the program as it goes on from a step at which interventions start or stop.
-
-    Args:
-        program: Agents in training.
-        theta: θ [P, N] before it.
-        step: One of `intervention_steps`.
-    """
+    """Return the program as it goes on, from θ [P, N], where interventions start or stop."""
     theta, anchor = theta.copy(), program.anchor_or_origin.copy()
     ungated = theta.copy() if program.ungated is None else program.ungated.copy()
     for each in program.interventions:

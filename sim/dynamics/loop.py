@@ -15,6 +15,7 @@ from sim.dynamics.observe import VARIABLES, Recorder
 from sim.dynamics.program import Program
 from sim.dynamics.selection import select, selections
 from sim.dynamics.state import Array, Layout
+from sim.utils.progress import CountProgress
 
 #: Agent-steps between two reports of progress: some tenths of a second.
 STRIDE = 2_000_000
@@ -22,9 +23,6 @@ STRIDE = 2_000_000
 #: Parameters beyond these have diverged: measures need their squares or, of logarithms, their exp.
 LARGEST = 1e100
 LARGEST_LOGARITHM = 300.0
-
-#: Called with the number of agent-steps done since the last call; it may raise to break off.
-CountSteps = Callable[[int], None]
 
 
 class DivergenceError(RuntimeError):
@@ -56,7 +54,7 @@ def train(
     *,
     start: int = 0,
     runs: int = 1,
-    progress: CountSteps | None = None,
+    progress: CountProgress | None = None,
 ) -> Iterator[Snapshot]:
     """Train a program's agents and yield a snapshot at each of `steps`.
 
@@ -67,7 +65,7 @@ def train(
             intervention) is in effect at it.
         start: The step to start from; later than 0 if `program.theta` is the state there.
         runs: How many runs the program holds; agents are selected within their run.
-        progress: Called with agent-steps as they are done.
+        progress: Takes agent-steps as they are done (`sim.utils.progress.count_progress`).
     """
     stride, stops = max(1, STRIDE // program.agents), set(steps)
     events = {step for step in event_steps(program) if start <= step <= max(stops)}
@@ -95,12 +93,12 @@ def records(
     bounded: bool = True,
     start: int = 0,
     runs: int = 1,
-    progress: CountSteps | None = None,
+    progress: CountProgress | None = None,
 ) -> Iterator[Snapshot]:
     """Train a program's agents and yield them, observed, at each of `steps`: the loop of every run.
 
-        counter = step_counter(program.agents * program.steps, progress)
-        for record in records(engine, program, steps, names=("values",), progress=counter):
+        count = count_progress(progress, program.agents * program.steps)
+        for record in records(engine, program, steps, names=("values",), progress=count):
             history.append(record.observed["values"])
 
     Arguments are as for `train`, and `names`, which variables to observe (a function of the step
@@ -119,36 +117,15 @@ def records(
         yield snapshot._replace(observed=recorder(trained, step, theta, variables))
 
 
-def step_counter(total: int, report_share: Callable[[float], None] | None) -> CountSteps | None:
-    """Return a function that adds up agent-steps and reports their share of a total.
-
-    One counter may serve several programs, one after the other; None where nothing is reported.
-    """
-    if report_share is None:
-        return None
-    count = 0
-
-    def add(agent_steps: int) -> None:
-        nonlocal count
-        count += agent_steps
-        report_share(count / total)
-
-    return add
-
-
 def event_steps(program: Program) -> set[int]:
     """Return the steps before which agents are selected, or an intervention starts or stops."""
     return {*selections(program), *intervention_steps(program)}
 
 
 def apply_events(program: Program, theta: Array, *, step: int, runs: int) -> Program:
-    """Return the program as it goes on from a step: after selection first, then interventions.
+    """Return the program as it goes on, from θ [P, N], after the events before a step.
 
-    Args:
-        program: Agents in training.
-        theta: θ [P, N] before the step.
-        step: One of `event_steps`.
-        runs: How many runs the program has; agents are selected within their run.
+    Selection comes first, within each of so many runs; then interventions.
     """
     if step in selections(program):
         program = hold_again(select(program, theta, step=step, runs=runs), step=step)

@@ -27,16 +27,9 @@ LAST = 20
 def onset(
     gaming_rate: Array, steps: NDArray[np.int_], *, threshold: float = GAMED, window: int = WINDOW
 ) -> Array:
-    """Return the first step from which the gaming rate stays at a threshold or above [...].
+    """Return the first step from which g [S, ...] stays at a threshold or above [...].
 
-    Args:
-        gaming_rate: g [S, ...].
-        steps: The recorded steps [S].
-        threshold: The gaming rate that counts.
-        window: For how many records, the first included, it must hold.
-
-    Returns:
-        nan where it never sets in within the record.
+    It must stay there for `window` records of S, the first included; nan where it never does.
     """
     watch = OnsetWatch(gaming_rate.shape[1:], threshold=threshold, window=window)
     for step, rates in zip(steps, gaming_rate, strict=True):
@@ -70,20 +63,16 @@ class OnsetWatch:
 
 
 class EndWatch:
-    """Finds the least and the greatest gaming rate over the last records, record by record.
-
-    Args:
-        steps: All steps that will be recorded.
-        last: How many records, at the end, count.
+    """Finds the least and the greatest gaming rate over the last of all steps to be recorded.
 
     Attributes:
         minimum, maximum: So far, of the shape of the gaming rates.
     """
 
-    def __init__(self, steps: Sequence[int], *, last: int = LAST) -> None:
+    def __init__(self, steps: Sequence[int]) -> None:
         self.minimum: Array = np.array(np.inf)
         self.maximum: Array = np.array(-np.inf)
-        self._from = steps[-last:][0]
+        self._from = steps[-LAST:][0]
 
     def see(self, step: int, gaming_rate: Array) -> None:
         """Add the next record: g at a step."""
@@ -99,12 +88,11 @@ class Reach(NamedTuple):
     weighted: Array
 
 
-def reach(gaming_rate: Array, world: World, *, threshold: float = GAMED) -> Reach:
-    """Return the share of training contexts with g [n, C] at the threshold or above."""
-    gamed = gaming_rate >= threshold
+def reach(gaming_rate: Array, world: World) -> Reach:
+    """Return the share of training contexts in which g [n, C] counts as gaming."""
+    gamed = gaming_rate >= GAMED
     return Reach(
-        plain=gamed[:, world.training].mean(axis=1),
-        weighted=(gamed * world.weight.T).sum(axis=1),
+        plain=gamed[:, world.training].mean(axis=1), weighted=(gamed * world.weight.T).sum(axis=1)
     )
 
 
@@ -127,16 +115,10 @@ def consistency(slip: Array, world: World) -> Array:
 def temptation(utility: Array, world: World) -> Array:
     """Return what acting freely would gain an agent over acting as trained (section 6).
 
-    In a deployment context with subversive responses: u of the one that its values like best, less
-    u of the response that looks best (the mean of several that do). An agent with human values has
-    nothing to gain where subversion offends them, however decided it is.
-
-    Args:
-        utility: u [n, C, K], against that of the first response.
-        world: Has the subversive responses, and those that look best.
-
-    Returns:
-        [n, C]; nan in all other contexts.
+    In a deployment context with subversive responses: u [n, C, K] of the one that its values like
+    best, less u of the response that looks best (the mean of several that do). An agent with human
+    values has nothing to gain where subversion offends them, however decided it is. In all other
+    contexts [n, C] it is nan.
     """
     freely = np.where(world.subversive.T, utility, -np.inf).max(axis=2)
     best = world.looks_best.T
@@ -147,24 +129,16 @@ def temptation(utility: Array, world: World) -> Array:
 
 
 def compliance_gap(policy: Array, world: World) -> Array:
-    """Return the chance of the rewarded response in a context minus that in its twin.
+    """Return the chance of the rewarded response in a context minus that in its twin [n, C].
 
-    Args:
-        policy: π [n, C, K].
-        world: Has the twins.
-
-    Returns:
-        [n, C]; nan in a context that is no training context or has no twin.
+    From π [n, C, K]; nan in a context that is no training context or has no twin.
     """
     gap = ((policy - _in_twin(policy, world)) * world.looks_best.T).sum(axis=2)
     return _where_twins(gap, world)
 
 
 def behaviour_shift(policy: Array, world: World) -> Array:
-    """Return the total variation between a training context's policy and its twin's.
-
-    Arguments and shape as `compliance_gap`.
-    """
+    """Return the total variation between a context's policy and its twin's, as `compliance_gap`."""
     shift = 0.5 * np.abs(policy - _in_twin(policy, world)).sum(axis=2)
     return _where_twins(shift, world)
 
@@ -174,11 +148,6 @@ def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
 
     Of the gaming in context c, s_c (1 − k_opacity) is visible, as in the penalty P_c; training
     contexts count by their weight.
-
-    Args:
-        gaming_rate: g [n, C].
-        opacity: k_opacity [n].
-        world: Has the scratchpads.
     """
     gaming = gaming_rate * world.weight.T
     visible = (gaming * world.scratchpad.T).sum(axis=1) * (1.0 - opacity)
@@ -227,14 +196,9 @@ def _where_twins(x: Array, world: World) -> Array:
 
 
 def quantiles(x: Array, levels: Sequence[float]) -> Array:
-    """Return quantiles over the second axis [L, R, ...], linear between the two nearest.
+    """Return quantiles [L, R, ...] of x [R, A, ...] over A, linear between the two nearest.
 
-    Args:
-        x: [R, A, ...]; nan is left out.
-        levels: From 0 (the least) to 1 (the greatest).
-
-    Returns:
-        nan where everything is.
+    Levels are from 0 (the least) to 1 (the greatest). nan is left out, but where everything is nan.
     """
     ordered = np.sort(x, axis=1)
     last = np.isfinite(x).sum(axis=1, keepdims=True) - 1
@@ -242,18 +206,11 @@ def quantiles(x: Array, levels: Sequence[float]) -> Array:
 
 
 def representatives(x: Array, count: int) -> Array:
-    """Return `count` values that stand for as many equal shares of the second axis [Q, R, ...].
+    """Return `count` values [Q, R, ...] that stand for as many equal shares of A in x [R, A, ...].
 
     Each is the middle of its share. With `count` at the number of agents they are the agents' own
     values in order, so that quantiles over representatives of many runs are quantiles over all
-    their agents; with fewer, a quantile's rank is off by at most 1 / (2 count).
-
-    Args:
-        x: [R, A, ...]; nan is left out.
-        count: Q.
-
-    Returns:
-        nan where everything is.
+    their agents; with fewer, a quantile's rank is off by at most 1 / (2 count). nan as `quantiles`.
     """
     if x.shape[1] == 1:
         return np.broadcast_to(x[:, 0], (count, *x[:, 0].shape))

@@ -58,12 +58,9 @@ def logistic(x: Array, *, out: Array) -> Array:
 
 
 def softmax(logits: Array, *, absent: NDArray[np.bool_] | None, scratch: Array) -> Array:
-    """Replace logits, measured against the first response's, by the chances of the others.
+    """Replace logits [K − 1, C, n], against the first response's, by the chances of the others.
 
-    Args:
-        logits: [K − 1, C, n], changed in place; the first response's logit is 0.
-        absent: [K − 1, C, 1], responses that do not exist and get exactly zero; None if all do.
-        scratch: [2, C, n].
+    Responses that are absent [K − 1, C, 1] get exactly zero; scratch is [2, C, n].
     """
     if absent is not None:
         np.copyto(logits, -np.inf, where=absent)
@@ -82,13 +79,9 @@ def softmax(logits: Array, *, absent: NDArray[np.bool_] | None, scratch: Array) 
 
 
 def mean(policy: Array, x: Array, *, out: Array, scratch: Array) -> Array:
-    """Write E_π x − x_first into `out` [C, n].
+    """Write E_π x − x_first into `out` [C, n], for π of all responses but the first [K − 1, C, n].
 
-    Args:
-        policy: Chances of all responses but the first [K − 1, C, n].
-        x: A quantity, measured against the first response's, of a shape that broadcasts.
-        out: [C, n].
-        scratch: [K − 1, C, n].
+    x is measured against the first response's, and broadcasts; scratch is [K − 1, C, n].
     """
     if len(policy) == 1:
         np.multiply(policy[0], x[0], out=out)
@@ -99,14 +92,7 @@ def mean(policy: Array, x: Array, *, out: Array, scratch: Array) -> Array:
 
 
 def combine(features: Array, values: Array, *, out: Array, scratch: Array) -> Array:
-    """Write Σ_d Φ_d v_d into `out` [K − 1, C, n].
-
-    Args:
-        features: Φ [K − 1, C, D, 1], or for each agent [K − 1, C, D, n].
-        values: v [D, n].
-        out: [K − 1, C, n], as is `scratch`.
-        scratch: For intermediate results.
-    """
+    """Write Σ_d Φ_d v_d into `out` [K − 1, C, n], for Φ [K − 1, C, D, 1 or n] and v [D, n]."""
     size, contexts, count, width = features.shape
     if width == 1:
         shared = features.reshape(size * contexts, count)
@@ -120,14 +106,7 @@ def combine(features: Array, values: Array, *, out: Array, scratch: Array) -> Ar
 
 
 def distribute(features: Array, weights: Array, *, out: Array, scratch: Array) -> Array:
-    """Write Σ_k Σ_c Φ_kc W_kc into `out` [D, n]: the transpose of `combine`.
-
-    Args:
-        features: Φ [K − 1, C, D, 1], or for each agent [K − 1, C, D, n].
-        weights: W [K − 1, C, n].
-        out: [D, n].
-        scratch: [K − 1, C, n].
-    """
+    """Write Σ_k Σ_c Φ_kc W_kc into `out` [D, n], for W [K − 1, C, n]: transposed `combine`."""
     size, contexts, count, width = features.shape
     if width == 1:
         shared = features.reshape(size * contexts, count)

@@ -25,36 +25,30 @@ BLOCK = 2048
 
 
 class Variable(NamedTuple):
-    """A recorded variable.
+    """A recorded variable."""
 
-    Attributes:
-        dims: Its dimensions, in order.
-        meaning: What it is, with its symbol in MODEL.md and its section.
-        unit: `probability`, `logit`, `reward`, ... or `1`.
-    """
-
-    dims: tuple[str, ...]
-    meaning: str
-    unit: str = "1"
+    dims: tuple[str, ...]  # its dimensions, in order
+    meaning: str  # what it is, with its symbol in MODEL.md and its section
+    unit: str = "1"  # `probability`, `logit`, `reward`, ... or `1`
 
 
 _AGENT = ("step", "agent")
 _CONTEXT = (*_AGENT, "context")
 _RESPONSE = (*_CONTEXT, "response")
 
+_P = "probability"
+
 #: Recorded at every recorded step t: the state θ_t, and what agents in that state think and do.
 VARIABLES: dict[str, Variable] = {
-    "gaming_rate": Variable(_CONTEXT, "g: chance of gaming (3.6)", "probability"),
-    "awareness": Variable(_CONTEXT, "a: chance that training comes to mind (3.3)", "probability"),
-    "belief": Variable(_CONTEXT, "b: belief that this input is trained on (3.3)", "probability"),
+    "gaming_rate": Variable(_CONTEXT, "g: chance of gaming (3.6)", _P),
+    "awareness": Variable(_CONTEXT, "a: chance that training comes to mind (3.3)", _P),
+    "belief": Variable(_CONTEXT, "b: belief that this input is trained on (3.3)", _P),
     "stake": Variable(_CONTEXT, "how fast training here would erode the values (3.4)"),
     "incentive": Variable(_CONTEXT, "I: what gaming is worth to the agent (3.5)"),
-    "decision": Variable(
-        _CONTEXT, "d: chance of gaming once training is in mind (3.6)", "probability"
-    ),
-    "policy": Variable(_RESPONSE, "π: chance of each response (3.7)", "probability"),
-    "value_policy": Variable(_RESPONSE, "π^v: the answer its values give (3.1)", "probability"),
-    "gaming_policy": Variable(_RESPONSE, "π^r: the answer that gaming gives (3.2)", "probability"),
+    "decision": Variable(_CONTEXT, "d: chance of gaming once training is in mind (3.6)", _P),
+    "policy": Variable(_RESPONSE, "π: chance of each response (3.7)", _P),
+    "value_policy": Variable(_RESPONSE, "π^v: the answer its values give (3.1)", _P),
+    "gaming_policy": Variable(_RESPONSE, "π^r: the answer that gaming gives (3.2)", _P),
     "reward": Variable(
         _CONTEXT, "B: expected reward, less the penalty for visible gaming (4)", "reward"
     ),
@@ -70,26 +64,24 @@ VARIABLES: dict[str, Variable] = {
     "log_competence": Variable(_AGENT, "ς: logarithm of the competence (2)"),
     "competence": Variable(_AGENT, "exp ς: precision with which gaming hits the objective (2)"),
     "capability_logits": Variable((*_AGENT, "capability"), "q (2)", "logit"),
-    "capabilities": Variable((*_AGENT, "capability"), "k = σ(q) (2)", "probability"),
+    "capabilities": Variable((*_AGENT, "capability"), "k = σ(q) (2)", _P),
     "ancestor": Variable(
         _AGENT, "the agent of the start that this one descends from, by selection (4)", "agent"
     ),
     "reach": Variable(_AGENT, "share of training contexts with g >= 0.5 (5)", "share"),
     "reach_weighted": Variable(_AGENT, "the same share by the weight of contexts (5)", "share"),
     "consistency": Variable(
-        _AGENT,
-        "least chance, before deployment, of the response that looks best (5)",
-        "probability",
+        _AGENT, "least chance, before deployment, of the response that looks best (5)", _P
     ),
-    "slip": Variable(_CONTEXT, "chance of a response that does not look best (6)", "probability"),
+    "slip": Variable(_CONTEXT, "chance of a response that does not look best (6)", _P),
     "temptation": Variable(
         _CONTEXT, "what the best subversive response is worth to it over looking good (6)"
     ),
     "compliance_gap": Variable(
-        _CONTEXT, "chance of the rewarded response here minus in the twin (5)", "probability"
+        _CONTEXT, "chance of the rewarded response here minus in the twin (5)", _P
     ),
     "behaviour_shift": Variable(
-        _CONTEXT, "total variation between the policy here and in the twin (5)", "probability"
+        _CONTEXT, "total variation between the policy here and in the twin (5)", _P
     ),
     "opacity_share": Variable(_AGENT, "share of gaming that no scratchpad shows (5)", "share"),
     "motive": Variable(
@@ -109,14 +101,7 @@ ONSET = Variable(
 def dimension_sizes(
     *, records: int, agents: int, responses: Sequence[int], values: int
 ) -> dict[str, int]:
-    """Return the length of every dimension of a record.
-
-    Args:
-        records: S, how many steps are recorded.
-        agents: N.
-        responses: How many responses each context has.
-        values: D.
-    """
+    """Return the length of every dimension of records, with so many responses of each context."""
     return {
         "step": records,
         "agent": agents,
@@ -140,17 +125,10 @@ class Recorder:
     def __call__(
         self, program: Program, step: int, theta: Array, names: Iterable[str] = tuple(VARIABLES)
     ) -> dict[str, Array]:
-        """Return variables at a step, without their dimension `step`.
+        """Return variables at θ [P, N] by name, agents first, without their dimension `step`.
 
-        Args:
-            program: Who is observed, in which world.
-            step: The step; it says which phase of the world.
-            theta: θ [P, N] at that step.
-            names: Which variables.
-
-        Returns:
-            By name, agents first; nan where something is not defined (a response that a context
-            does not have, say).
+        The step says which phase of the world agents are in. What is not defined (a response that a
+        context does not have, say) is nan.
         """
         names, segment = tuple(names), program.at(step)
         if program is not self._source[0] or segment is not self._source[1]:
@@ -206,11 +184,6 @@ class _Moment:
     @cached_property
     def slip(self) -> Array:
         return measures.slip(self.policy, self.world)
-
-    @property
-    def utility(self) -> Array:
-        """Return u [n, C, K], against that of the first response."""
-        return _agents_first(0.0, self.mind.utility)
 
     @property
     def objective(self) -> Array:
@@ -275,7 +248,7 @@ _OBSERVED: dict[str, Callable[[_Moment], Array]] = {
     "reach_weighted": lambda m: m.reach.weighted,
     "consistency": lambda m: measures.consistency(m.slip, m.world),
     "slip": lambda m: m.slip,
-    "temptation": lambda m: measures.temptation(m.utility, m.world),
+    "temptation": lambda m: measures.temptation(_agents_first(0.0, m.mind.utility), m.world),
     "compliance_gap": lambda m: measures.compliance_gap(m.policy, m.world),
     "behaviour_shift": lambda m: measures.behaviour_shift(m.policy, m.world),
     "opacity_share": lambda m: measures.opacity_share(

@@ -155,39 +155,24 @@ class Segment:
 
 @dataclass(frozen=True)
 class Selection:
-    """Selection of agents by developers (MODEL.md section 4), alike in all runs of a program.
+    """Selection of agents by developers (MODEL.md section 4), alike in all runs of a program."""
 
-    Attributes:
-        every: S, steps from one selection to the next.
-        episodes: M, on how many an agent's reward is measured.
-        survivors: How many agents of a run are kept.
-        mutation: Standard deviation of what is added to each parameter of a copy.
-    """
-
-    every: int
-    episodes: int
-    survivors: int
-    mutation: float
+    every: int  # S, steps from one selection to the next
+    episodes: int  # M, on how many an agent's reward is measured
+    survivors: int  # how many agents of a run are kept
+    mutation: float  # standard deviation of what is added to each parameter of a copy
 
 
 @dataclass(frozen=True)
 class AgentIntervention:
-    """An intervention on agents: on rows of θ, or on a trait (`sim.dynamics.interventions`).
+    """An intervention on agents: on rows of θ, or on a trait (`sim.dynamics.interventions`)."""
 
-    Attributes:
-        operation: `set`, `freeze` and `gate` hold rows of θ until `stop`; `scale` acts once.
-        rows: Of θ; none if it acts on a trait.
-        trait: The name of a trait; "" if it acts on rows of θ.
-        number: What is set or multiplied by [·]; not used by `freeze`.
-        start, stop: From which step on, and before which it ends.
-    """
-
-    operation: Operation
-    rows: Indices
-    trait: str
-    number: Array
-    start: int
-    stop: int
+    operation: Operation  # set, freeze and gate hold rows of θ until `stop`; scale acts once
+    rows: Indices  # of θ; none if it acts on a trait
+    trait: str  # the name of a trait; "" if it acts on rows of θ
+    number: Array  # what is set or multiplied by [·]; not used by `freeze`
+    start: int  # from this step on
+    stop: int  # before which it ends
 
     @property
     def holds_rows(self) -> bool:
@@ -197,41 +182,23 @@ class AgentIntervention:
 
 @dataclass(frozen=True)
 class Program:
-    """Runs as arrays: agents, their start, and what holds when.
+    """Runs as arrays: agents, their start, and what holds when."""
 
-    Attributes:
-        layout: Which row of θ is which parameter.
-        responses: The names of each context's responses.
-        kinds: The kind of each context.
-        human_values: w [D, ·]; zeros if the scenario names none.
-        traits: Each agent's fixed numbers, each [N].
-        agent_ids: Which random draws are whose.
-        theta: θ [P, N] at the step from which agents are trained.
-        origin: θ_0 [P, N], where each agent's lineage started.
-        ancestor: [N], the number, in its run, of the agent that started the lineage.
-        segments: Without gaps, from step 0; the last holds for its `stop` as well.
-        selection: How agents are selected, if they are.
-        interventions: On agents in the course of training.
-        anchor: Where the anchor pulls to while rows of θ are held [P, N]; None: to the origin.
-        ungated: What gated habits come back to [P, N]; None before the first intervention.
-        own_traits: The traits that agents have without interventions; None: `traits`.
-    """
-
-    layout: Layout
-    responses: tuple[tuple[str, ...], ...]
-    kinds: tuple[str, ...]
-    human_values: Array
-    traits: Traits
-    agent_ids: AgentIds
-    theta: Array
-    origin: Array
-    ancestor: Indices
-    segments: tuple[Segment, ...]
-    selection: Selection | None
-    interventions: tuple[AgentIntervention, ...] = ()
-    anchor: Array | None = None
-    ungated: Array | None = None
-    own_traits: Traits | None = None
+    layout: Layout  # which row of θ is which parameter
+    responses: tuple[tuple[str, ...], ...]  # the names of each context's responses
+    kinds: tuple[str, ...]  # the kind of each context
+    human_values: Array  # w [D, ·]; zeros if the scenario names none
+    traits: Traits  # each agent's fixed numbers, each [N]
+    agent_ids: AgentIds  # which random draws are whose
+    theta: Array  # θ [P, N] at the step from which agents are trained
+    origin: Array  # θ_0 [P, N], where each agent's lineage started
+    ancestor: Indices  # [N], the number, in its run, of the agent that started the lineage
+    segments: tuple[Segment, ...]  # without gaps, from step 0; the last holds at its `stop`, too
+    selection: Selection | None  # how agents are selected, if they are
+    interventions: tuple[AgentIntervention, ...] = ()  # on agents in the course of training
+    anchor: Array | None = None  # [P, N], what the anchor pulls to; None: the origin
+    ungated: Array | None = None  # [P, N], what gated habits come back to
+    own_traits: Traits | None = None  # without interventions; None: `traits`
 
     @property
     def agents(self) -> int:

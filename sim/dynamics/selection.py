@@ -31,13 +31,9 @@ def selections(program: Program) -> range:
 
 
 def select(program: Program, theta: Array, *, step: int, runs: int) -> Program:
-    """Return the program as it goes on after a selection.
+    """Return the program as it goes on, from θ [P, N], after a selection before a step.
 
-    Args:
-        program: Agents in training, with a selection.
-        theta: θ [P, N] before it.
-        step: The step before which agents are selected.
-        runs: How many runs the program has; agents are ranked within their run.
+    Agents are ranked within their run; the program has so many runs.
     """
     selection = program.selection
     assert selection is not None

@@ -23,23 +23,14 @@ _PER_NAME = ("values", "habit", "capability")
 
 @dataclass(frozen=True)
 class State:
-    """Views on θ, agents last: the table of MODEL.md section 2.
+    """Views on θ, agents last: the table of MODEL.md section 2."""
 
-    Attributes:
-        values: v [D, n].
-        habit: h [C, n].
-        awareness: α [n], a logit.
-        log_horizon: ℓ [n]; λ = exp ℓ.
-        log_competence: ς [n].
-        capability: q [J, n], logits.
-    """
-
-    values: Array
-    habit: Array
-    awareness: Array
-    log_horizon: Array
-    log_competence: Array
-    capability: Array
+    values: Array  # v [D, n]
+    habit: Array  # h [C, n]
+    awareness: Array  # α [n], a logit
+    log_horizon: Array  # ℓ [n]; λ = exp ℓ
+    log_competence: Array  # ς [n]
+    capability: Array  # q [J, n], logits
 
 
 @dataclass(frozen=True)

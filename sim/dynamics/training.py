@@ -1,9 +1,8 @@
 """A training step: reward, gradient, update (MODEL.md section 4).
 
-The gradient is taken exactly, or from sampled episodes. An estimator finds what the update of every
-parameter is made of: how much the agent practised gaming, what opened or closed the gate, and how
-answers were reinforced. What follows from these (credit for motives, spread, transfer, learning
-rates) is the same for both (`learn`).
+The gradient is taken exactly, or from sampled episodes. An estimator fills in how much the agent
+practised gaming, what opened or closed the gate, and how answers were reinforced. What follows from
+these (credit for motives, spread, transfer, learning rates) is the same for both (`learn`).
 
 REINFORCE scores the mode and the response. The penalty for visible gaming depends on opacity
 directly, and no score of a mode or a response sees that: this part of the gradient is taken along

@@ -37,6 +37,7 @@ from sim.stability.bifurcation import (
     outcomes_at,
     pieces_of,
 )
+from sim.utils.format import format_number, with_minus
 
 #: Pieces of branches that are nowhere further apart than this are drawn as one.
 _COINCIDE = 0.01
@@ -116,16 +117,10 @@ def bifurcation(
         return figure
 
 
-def readable(variable: str) -> str:
-    """Return the label of a variable of a diagram."""
+def _label(variable: str) -> str:
     kind, _, name = variable.partition(".")
     labels = {"gaming_rate": "gaming rate in", "values": "strength of", "reward": "reward in"}
     return f"{labels[kind]} {spaced(name)}"
-
-
-def few_digits(number: float) -> str:
-    """Write a number with three significant digits."""
-    return f"{number:.3g}".replace("-", "−")
 
 
 def _axis_label(key: str) -> str:
@@ -147,7 +142,7 @@ def _draw_pieces(ax: Axes, variable: str, pieces: Sequence[Piece]) -> list[Piece
         low, high = -0.03, 1.03
     elif variable.startswith("values.") and low < 0.0 < high:
         ax.axhline(0.0, color=MUTED, lw=0.6, zorder=1)
-    ax.set(ylim=(low, high), title=readable(variable).capitalize())
+    ax.set(ylim=(low, high), title=_label(variable).capitalize())
     return visible
 
 
@@ -158,26 +153,22 @@ def _visible(pieces: Sequence[Piece]) -> list[Piece]:
     for piece in sorted(
         pieces, key=lambda p: (order.index(p.style), p.position[0] - p.position[-1])
     ):
-        if not any(_lies_on(piece, other) for other in visible):
+        if not any(_lies_on(piece, upper) for upper in visible):
             visible.append(piece)
     return visible
 
 
-def _lies_on(piece: Piece, other: Piece) -> bool:
-    if piece.position[0] < other.position[0] or piece.position[-1] > other.position[-1]:
+def _lies_on(piece: Piece, upper: Piece) -> bool:
+    if piece.position[0] < upper.position[0] or piece.position[-1] > upper.position[-1]:
         return False
-    level = np.interp(piece.position, other.position, other.y)
+    level = np.interp(piece.position, upper.position, upper.y)
     return bool(np.abs(level - piece.y).max() <= _COINCIDE)
 
 
 def _end_labels(pieces: Sequence[Piece]) -> list[EndLabel]:
     """Return the levels of attracting pieces at the right end of the axis."""
     return [
-        EndLabel(
-            f"{round(piece.y[-1], 2) + 0.0:.2f}".replace("-", "−"),
-            float(piece.y[-1]),
-            _colour(piece.branch),
-        )
+        EndLabel(format_number(piece.y[-1], 2), float(piece.y[-1]), _colour(piece.branch))
         for piece in pieces
         if piece.style != "repels" and piece.position[-1] >= 1.0 - 1e-9
     ]
@@ -196,7 +187,7 @@ def _label_folds(
     places = np.stack([folds["position"], (folds[variable] - low) / (high - low)], axis=1)
     for group in _groups(places):
         first = folds.iloc[group[0]]
-        numbers = dict.fromkeys(few_digits(number) for number in sorted(folds[key].iloc[group]))
+        numbers = dict.fromkeys(with_minus(f"{x:.3g}") for x in sorted(folds[key].iloc[group]))
         to_right = bool(first["position"] < _ROOM or comes_from_left[folds.index[group[0]]])
         ax.annotate(
             f"at {' and '.join(numbers)}",

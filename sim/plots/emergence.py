@@ -11,6 +11,7 @@ from sim.analysis.summary import BAND, in_few_agents, summarise
 from sim.dynamics.measures import GAMED
 from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends, spaced
 from sim.result import Result
+from sim.utils.format import with_minus
 
 
 def emergence(result: Result, *, unaware: Result | None = None) -> Figure:
@@ -73,14 +74,14 @@ def _draw_values(ax: Axes, result: Result, unaware: Result | None) -> None:
     for index, name in enumerate(result.data["value"].values):
         colour = COLOURS[index % len(COLOURS)]
         median = _draw_band(ax, steps, result.values.sel(value=name), colour)
-        text = f"{name} {median[0]:.2f} → {median[-1]:.2f}".replace("-", "−")
+        text = with_minus(f"{name} {median[0]:.2f} → {median[-1]:.2f}")
         labels.append(EndLabel(text, median[-1], colour))
         if unaware is not None:
-            other = unaware.values.sel(value=name).median("agent").values
-            ax.plot(steps, other, color=colour, dashes=(1, 2), lw=1.4)
-            if abs(other[-1] - median[-1]) > 0.1:
-                text = f"if unaware {other[-1]:.2f}".replace("-", "−")
-                labels.append(EndLabel(text, other[-1], colour))
+            ends = unaware.values.sel(value=name).median("agent").values
+            ax.plot(steps, ends, color=colour, dashes=(1, 2), lw=1.4)
+            if abs(ends[-1] - median[-1]) > 0.1:
+                text = with_minus(f"if unaware {ends[-1]:.2f}")
+                labels.append(EndLabel(text, ends[-1], colour))
     ax.axhline(0.0, color=MUTED, lw=0.6)
     ax.set(xlim=(steps[0], steps[-1]), xlabel="training step", ylabel="strength")
     ax.set_title("What became of the values")

@@ -24,6 +24,7 @@ from sim.plots.style import MUTED, halo, head, house_style, short_key, spaced
 from sim.specs.agent import Agent
 from sim.specs.keys import full_key
 from sim.specs.training import Training
+from sim.utils.format import with_minus
 
 #: From least gaming to most, from light to dark, so in order in grey, too.
 REGIME_COLOURS = ("#F4F1E8", "#F9D077", "#EE8A5A", "#B5446E", "#3F1E5C")
@@ -147,14 +148,13 @@ def _contour(ax: Axes, diagram: PhaseDiagram) -> bool:
     style: dict[str, Any] = {"colors": "black", "linewidths": 0.9, "linestyles": "solid"}
     lines = ax.contour(diagram.x.numbers, diagram.y.numbers, number, levels=levels, **style)
     lines.set_path_effects(halo(width=2.0)["path_effects"])
-    for text in ax.clabel(lines, fmt=_level_text, fontsize=7.5, inline=False, colors="black"):
+    texts = ax.clabel(
+        lines, fmt=lambda n: with_minus(f"{n:g}"), fontsize=7.5, inline=False, colors="black"
+    )
+    for text in texts:
         # Upright, as numbers that stand on end are misread (0.2 for 2.0).
         text.set(rotation=0.0, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
     return True
-
-
-def _level_text(level: float) -> str:
-    return f"{level:g}".replace("-", "−")
 
 
 def _name_regions(ax: Axes, diagram: PhaseDiagram) -> None:

@@ -49,8 +49,8 @@ def phase_plane(plane: PhasePlane, result: Result) -> Figure:
     """
     with house_style():
         figure = Figure(figsize=(10.4, 5.4), layout="constrained")
-        left, right = figure.subfigures(1, 2, width_ratios=[1.0, 1.75], squeeze=False)[0]
-        rates, strengths = left.subplots(2, 1, sharex=True)
+        curves, right = figure.subfigures(1, 2, width_ratios=[1.0, 1.75], squeeze=False)[0]
+        rates, strengths = curves.subplots(2, 1, sharex=True)
         _draw_curves(rates, strengths, plane, result)
         ax = right.subplots()
         shades = _draw_plane(ax, plane)
@@ -65,8 +65,8 @@ def phase_plane(plane: PhasePlane, result: Result) -> Figure:
 
 
 def _note(plane: PhasePlane) -> str:
-    held = "at the start" if plane.at_step == 0 else f"at step {plane.at_step}"
-    note = f"Right: everything but this value and this habit is held where it is {held}"
+    step = "at the start" if plane.at_step == 0 else f"at step {plane.at_step}"
+    note = f"Right: everything but this value and this habit is held where it is {step}"
     if not plane.points:
         return f"{note}. Training comes to rest nowhere in this plane: it goes on, ever more slowly"
     return note
@@ -112,7 +112,7 @@ def _draw_plane(ax: Axes, plane: PhasePlane) -> QuadContourSet:
     ax.set(xlim=(habits[0], habits[-1]), ylim=(values[0], values[-1]))
     for orbit in plane.orbits:
         ax.plot(orbit.habits, orbit.values, color=_ORBIT_COLOUR, lw=0.9, zorder=2.5)
-    taken = _draw_points(ax, plane) + _draw_own(ax, plane.own_orbit, plane.training_orbit)
+    places = _draw_points(ax, plane) + _draw_own(ax, plane.own_orbit, plane.training_orbit)
     value_flow, habit_flow = plane.flow
     lines = [
         ("habit at rest", GAMING_COLOUR, _nullcline(ax, plane, habit_flow, GAMING_COLOUR)),
@@ -120,11 +120,11 @@ def _draw_plane(ax: Axes, plane: PhasePlane) -> QuadContourSet:
     ]
     for i, (name, colour, line) in enumerate(lines):
         if len(line):
-            other = lines[1 - i][2]
-            at = _roomiest(line, np.concatenate([other, np.array(taken)]), plane)
+            obstacles = np.concatenate([lines[1 - i][2], np.array(places)])
+            at = _roomiest(line, obstacles, plane)
             style = {"color": colour, "fontweight": "bold", "ha": "center"}
             _annotate(ax, name, at, (0, 3), **style)
-            taken.append(at)
+            places.append(at)
     ax.set(
         xlabel=f"habit of gaming in {spaced(plane.context)} (log-odds)",
         ylabel=f"strength of {spaced(plane.value)}",
@@ -150,11 +150,11 @@ def _nullcline(ax: Axes, plane: PhasePlane, flow: Array, colour: str) -> Array:
     return line
 
 
-def _roomiest(line: Array, others: Array, plane: PhasePlane) -> tuple[float, float]:
-    """Return the point of a line [n, 2] that is furthest from other points [m, 2] and the edge."""
+def _roomiest(line: Array, obstacles: Array, plane: PhasePlane) -> tuple[float, float]:
+    """Return the point of a line [n, 2] that is furthest from obstacles [m, 2] and the edge."""
     low = np.array([plane.habits[0], plane.values[0]])
     width = np.array([np.ptp(plane.habits), np.ptp(plane.values)])
-    at, away = (line - low) / width, (others - low) / width
+    at, away = (line - low) / width, (obstacles - low) / width
     # A name is some times as long as it is high.
     shape = np.array([0.4, 1.0])
     from_edge = (np.minimum(at, 1.0 - at) * shape).min(axis=1)

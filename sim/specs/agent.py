@@ -1,7 +1,7 @@
 """The agent: its traits, the state it starts from, and how far agents differ (MODEL.md section 2).
 
-Everything here may be said of one agent or of a population. `spread` makes a population
-heterogeneous; a trait may also be a list with one number for each agent.
+A spec describes one agent or a population. `spread` makes a population heterogeneous; a trait may
+also be a list with one number for each agent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sim.specs.base import (
     one_number_for_all,
 )
 
-#: Where nothing is said, an agent starts with next to no inclination to game.
+#: By default an agent starts with next to no inclination to game.
 HABIT = -5.0
 
 
@@ -118,8 +118,8 @@ class Agent(Spec):
     spread: Spread = Spread()
 
     def completed_by(self, other: Agent) -> Agent:
-        """Return this agent, with whatever it leaves unsaid taken from `other`."""
-        return Agent.parse(_merge(_said(other), _said(self)), path="agent")
+        """Return this agent, with the fields that it does not set taken from `other`."""
+        return Agent.parse(_merge(_explicit(other), _explicit(self)), path="agent")
 
 
 #: The fixed numbers of an agent, in the order of the spec.
@@ -127,15 +127,15 @@ TRAITS = tuple(name for name in Agent.model_fields if name not in {"initial", "s
 CAPABILITIES = tuple(Capability.model_fields)
 
 
-def _said(spec: Spec) -> dict[str, object]:
-    """What was written in a spec, without its defaults."""
-    said = {name: getattr(spec, name) for name in spec.model_fields_set}
-    return {name: _said(x) if isinstance(x, Spec) else x for name, x in said.items()}
+def _explicit(spec: Spec) -> dict[str, object]:
+    """Return the fields that were set, and not those that have their defaults."""
+    fields = {name: getattr(spec, name) for name in spec.model_fields_set}
+    return {name: _explicit(x) if isinstance(x, Spec) else x for name, x in fields.items()}
 
 
-def _merge(under: dict[str, object], over: dict[str, object]) -> dict[str, object]:
-    merged = dict(under)
-    for key, value in over.items():
+def _merge(lower: dict[str, object], upper: dict[str, object]) -> dict[str, object]:
+    merged = dict(lower)
+    for key, value in upper.items():
         below = merged.get(key)
         if isinstance(value, dict) and isinstance(below, dict):
             value = _merge(below, value)

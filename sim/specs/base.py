@@ -16,63 +16,32 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     StringConstraints,
     Tag,
     ValidationError,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from sim.specs.errors import SpecError, nearest
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Within:
-    """The closed range of a number; annotates a float field and checks it.
+def within(low: float = -math.inf, high: float = math.inf) -> BeforeValidator:
+    """Return what checks that a value is a finite number from `low` to `high`."""
+    allowed = f"a number from {low:g} to {high:g}"
+    if math.isinf(high):
+        allowed = "a finite number" if math.isinf(low) else f"a number of {low:g} or more"
 
-    Attributes:
-        low: Smallest value allowed; -inf for none.
-        high: Largest value allowed; inf for none.
-    """
-
-    low: float = -math.inf
-    high: float = math.inf
-
-    def __str__(self) -> str:
-        if math.isinf(self.low) and math.isinf(self.high):
-            return "a finite number"
-        if math.isinf(self.high):
-            return f"a number of {self.low:g} or more"
-        return f"a number from {self.low:g} to {self.high:g}"
-
-    def check(self, value: object) -> float:
-        """Return the value as a float, or refuse it and name the range."""
-        if isinstance(value, bool) or not isinstance(value, RealNumber):
-            raise PydanticCustomError("number", "must be {allowed}", {"allowed": str(self)})
+    def check(value: object) -> float:
+        is_number = isinstance(value, RealNumber) and not isinstance(value, bool)
         number = cast(float, value)  # or a whole number too large for one
-        if not (self.low <= number <= self.high and abs(number) <= sys.float_info.max):
-            raise PydanticCustomError("range", "must be {allowed}", {"allowed": str(self)})
+        if not (is_number and low <= number <= high and abs(number) <= sys.float_info.max):
+            raise PydanticCustomError("number", "must be {allowed}", {"allowed": allowed})
         return float(number)
 
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(self.check, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        json_schema = handler(schema)
-        if not math.isinf(self.low):
-            json_schema["minimum"] = self.low
-        if not math.isinf(self.high):
-            json_schema["maximum"] = self.high
-        return json_schema
+    return BeforeValidator(check)
 
 
 @dataclass(frozen=True)
@@ -102,9 +71,14 @@ def _form(value: object) -> str:
     return "one each" if isinstance(value, list | tuple) else "one number"
 
 
-Real = Annotated[float, Within()]
-NonNegative = Annotated[float, Within(low=0.0)]
-Share = Annotated[float, Within(low=0.0, high=1.0)]
+def _by_form(forms: str) -> Discriminator:
+    """Return what tells the forms of a field apart; its error names those that there are."""
+    return Discriminator(_form, custom_error_type="form", custom_error_message=f"must be {forms}")
+
+
+Real = Annotated[float, within()]
+NonNegative = Annotated[float, Field(ge=0.0), within(low=0.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0), within(low=0.0, high=1.0)]
 #: Steps are counted in 32 bits wherever randomness is keyed by them.
 Steps = Annotated[int, Field(ge=1, le=2**32 - 1, strict=True)]
 Whole = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)]
@@ -112,13 +86,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 ByName = Annotated[dict[Name, T], AfterValidator(FrozenDict)]
 #: A number, or numbers, that may be a column: a number for each run of an array program.
 Column = Annotated[T, Vectorisable()]
-
-
-def _by_form(forms: str) -> Discriminator:
-    """Return what tells the forms of a field apart; its error names those that there are."""
-    return Discriminator(_form, custom_error_type="form", custom_error_message=f"must be {forms}")
-
-
 #: One number for everything, or one for each name.
 OneOrByName = Annotated[
     Annotated[T, Tag("one number")] | Annotated[ByName[T], Tag("by name")],
@@ -138,7 +105,7 @@ OneOrEach = Annotated[
 
 
 def plain(value: object) -> object:
-    """Turn the numbers and arrays of NumPy, which sweeps are often made of, into Python's."""
+    """Return numbers and arrays of NumPy, which sweeps are often made of, as Python's."""
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     to_list = getattr(value, "tolist", None)
@@ -165,7 +132,7 @@ class Spec(BaseModel, metaclass=_OneLineErrors):
     """A frozen piece of a specification that accepts only the keys it knows.
 
     Raises:
-        SpecError: One line that says where, what was found and what is allowed.
+        SpecError: One line: the path, the value and what is allowed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -177,20 +144,16 @@ class Spec(BaseModel, metaclass=_OneLineErrors):
             for key in data:
                 if key not in cls.model_fields:
                     hint = nearest(str(key), cls.model_fields)
-                    raise refuse("unknown key; {hint}", at=str(key), hint=hint)
+                    raise refuse(f"unknown key; {hint}", at=str(key))
             return {key: plain(value) for key, value in data.items()}
         return data
 
     @classmethod
     def parse(cls, data: object, *, path: str) -> Self:
-        """Validate plain data.
-
-        Args:
-            data: A mapping with this spec's keys, or an instance, which is returned as it is.
-            path: Where the data stands, for messages (`scenario`, `agent`, ...).
+        """Return the spec of plain data, or an instance as it is; `path` begins messages.
 
         Raises:
-            SpecError: One line that says where, what was found and what is allowed.
+            SpecError: One line: the path, the value and what is allowed.
         """
         try:
             return cls.model_validate(data)
@@ -213,17 +176,13 @@ class Spec(BaseModel, metaclass=_OneLineErrors):
 
 def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
     """Let a group of numbers be written as one number for all, or as a list in order."""
+    names = list(spec.model_fields)
 
     def by_name(value: object) -> object:
-        names = list(spec.model_fields)
         if isinstance(value, list | tuple):
             if len(value) != len(names):
-                raise refuse(
-                    "must have {required} numbers ({names}), not {count}",
-                    required=len(names),
-                    names=", ".join(names),
-                    count=len(value),
-                )
+                numbers = f"{len(names)} numbers ({', '.join(names)})"
+                raise refuse(f"must have {numbers}, not {len(value)}")
             return dict(zip(names, value, strict=True))
         if isinstance(value, RealNumber) and not isinstance(value, bool):
             return dict.fromkeys(names, value)
@@ -236,16 +195,9 @@ def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
     return BeforeValidator(by_name)
 
 
-def refuse(message: str, *, at: str = "", **context: object) -> PydanticCustomError:
-    """Return the error by which a validator refuses its value.
-
-    Args:
-        message: What was wrong and what is allowed; `{name}` in it is taken from the context.
-        at: The path below what is being validated.
-        context: Values of the names in the message.
-    """
-    texts = {key: str(value) for key, value in context.items()}
-    return PydanticCustomError("refused", message, {"at": at, **texts})
+def refuse(message: str, *, at: str = "") -> PydanticCustomError:
+    """Return the error by which a validator refuses what stands `at` a path below its value."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "at": at})
 
 
 def describe(error: ValidationError, *, path: str) -> str:

@@ -1,9 +1,9 @@
-"""Deployment: how many copies, who hears whom, and what a takeover needs (MODEL.md section 6)."""
+"""Deployment: copies, who hears whom, and what a takeover needs (MODEL.md section 6)."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -11,16 +11,16 @@ from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole, refus
 from sim.specs.errors import SpecError, nearest
 from sim.specs.scenario import Scenario
 
-#: Who hears whom: everyone all others, a ring with shortcuts (Watts and Strogatz), nobody.
+#: Whom each copy hears: all others, those of a ring with shortcuts (Watts and Strogatz), nobody.
 Graph = Literal["complete", "small_world", "none"]
 
 
-def _a_share(quorum: object) -> object:
-    if isinstance(quorum, int | float) and not isinstance(quorum, bool) and quorum > 1:
+def _a_share(quorum: Any) -> object:
+    is_number = isinstance(quorum, int | float) and not isinstance(quorum, bool)
+    if is_number and 1 < quorum < 1e300:
         raise refuse(
-            "a quorum of {quorum} times the number of copies is more than there are; it is a "
-            "share of them, above 0 and at most 1",
-            quorum=f"{quorum:g}",
+            f"a quorum of {quorum:g} times the number of copies is more than there are; it is a "
+            "share of them, above 0 and at most 1"
         )
     return quorum
 
@@ -56,7 +56,7 @@ class Deployment(Spec):
         return math.ceil(round(self.quorum * self.copies, 9))
 
     @model_validator(mode="after")
-    def _nobody_is_left_out(self) -> Self:
+    def _check_graph(self) -> Self:
         if not self.quorum:
             raise refuse("must be above 0: somebody must act", at="quorum")
         if self.edges is not None:
@@ -65,12 +65,9 @@ class Deployment(Spec):
             maximum = self.copies - 1
             if self.neighbours < 2 or self.neighbours % 2 or self.neighbours > maximum:
                 raise refuse(
-                    "got {got} in a small world of {copies} copies: must be even, and from 2 "
-                    "(fewer leave copies out) to {maximum}",
+                    f"got {self.neighbours} in a small world of {self.copies} copies: must be "
+                    f"even, and from 2 (fewer leave copies out) to {maximum - maximum % 2}",
                     at="neighbours",
-                    got=self.neighbours,
-                    copies=self.copies,
-                    maximum=maximum - maximum % 2,
                 )
         return self
 
@@ -78,26 +75,18 @@ class Deployment(Spec):
         linked = {copy for edge in edges for copy in edge}
         beyond = sorted(copy for copy in linked if copy >= self.copies)
         if beyond:
+            copies = f"the {self.copies} copies are 0 to {self.copies - 1}"
+            raise refuse(f"there is no copy {beyond[0]}; {copies}", at="edges")
+        isolated = [copy for copy in range(self.copies) if copy not in linked]
+        if isolated and self.copies > 1:
             raise refuse(
-                "there is no copy {copy}; the {copies} copies are 0 to {last}",
+                f"leave {len(isolated)} of {self.copies} copies out (the first is {isolated[0]}); "
+                "link each to another, or say graph: none",
                 at="edges",
-                copy=beyond[0],
-                copies=self.copies,
-                last=self.copies - 1,
-            )
-        out = [copy for copy in range(self.copies) if copy not in linked]
-        if out and self.copies > 1:
-            raise refuse(
-                "leave {count} of {copies} copies out (the first is {first}); link each to "
-                "another, or say graph: none",
-                at="edges",
-                count=len(out),
-                copies=self.copies,
-                first=out[0],
             )
 
     def shares(self, scenario: Scenario) -> dict[str, float]:
-        """Return what the copies meet: a share for each context of the mix; they sum to 1.
+        """Return the shares of the contexts that the copies meet, by name; they sum to 1.
 
         Empty if the scenario has no deployment context and no mix is given.
 
@@ -111,7 +100,7 @@ class Deployment(Spec):
         weights = dict(self.mix) or {
             name: context.weight for name, context in scenario.of_kind("deployment").items()
         }
-        whole = math.fsum(weights.values())
-        if weights and not whole:
+        total = math.fsum(weights.values())
+        if weights and not total:
             raise SpecError("deployment.mix: the copies must meet something, and all shares are 0")
-        return {name: weight / whole for name, weight in weights.items() if weight}
+        return {name: weight / total for name, weight in weights.items() if weight}

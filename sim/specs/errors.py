@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one line, with the path, the value and what is allowed."""
+"""Errors that a user can mend: one line with the path, the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numbers import Integral
 
 
 class SpecError(ValueError):
-    """An input that cannot be used, said in one line.
+    """An input that cannot be used; the message is one line.
 
     The command line prints the line and leaves with exit status 2; Python users may catch it as
     a `ValueError`.
@@ -29,7 +29,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 
 def check_whole(name: str, value: object, *, minimum: int, maximum: int | None = None) -> None:
-    """Refuse what is no whole number from `least` to `most`.
+    """Refuse what is no whole number from `minimum` to `maximum`.
 
     Raises:
         SpecError: It is none.

@@ -71,10 +71,10 @@ class Intervention(Spec):
         if sum([self.set is not None, self.scale is not None, self.freeze]) != 1:
             raise refuse("say exactly one of set, scale and freeze")
         if self.stop is not None and self.stop <= self.start:
-            raise refuse("must be after start ({start}), or null", at="stop", start=self.start)
+            raise refuse(f"must be after start ({self.start}), or null", at="stop")
         subject = self.subject
         if subject not in SUBJECTS:
-            raise refuse("unknown subject; {hint}", at="key", hint=nearest(subject, SUBJECTS))
+            raise refuse(f"unknown subject; {nearest(subject, SUBJECTS)}", at="key")
         if self.freeze and subject != "state":
             raise refuse("only state can be frozen; say set or scale", at="freeze")
         if subject == "gaming" and self.set not in (0.0, 1.0):
@@ -89,14 +89,13 @@ class Intervention(Spec):
         """Refuse steps, and what oversight or deployment do not have whatever their numbers are."""
         if self.start or self.stop is not None:
             raise refuse(
-                "{subject} comes after training; leave start and stop out",
+                f"{self.subject} comes after training; leave start and stop out",
                 at="start" if self.start else "stop",
-                subject=self.subject,
             )
         keys = keys_after_training(self.subject)
         matches = matching(self.key, keys)
         if not matches:
-            raise refuse("{key}: {hint}", at="key", key=self.key, hint=nearest(self.key, keys))
+            raise refuse(f"{self.key}: {nearest(self.key, keys)}", at="key")
         for key in matches if self.set is not None else ():
             tree = {self.subject: AFTER[self.subject]().model_dump()}
             self._change(tree, key)
@@ -105,7 +104,7 @@ class Intervention(Spec):
             except ValidationError as error:  # of this number alone, whatever the others are
                 location = ".".join(map(str, (self.subject, *error.errors()[0]["loc"])))
                 if location == key or location.startswith(f"{key}."):
-                    raise refuse("{why}", why=describe(error, path=self.subject)) from None
+                    raise refuse(describe(error, path=self.subject)) from None
 
     @property
     def operation(self) -> Literal["set", "scale", "freeze"]:
@@ -120,10 +119,7 @@ class Intervention(Spec):
         return self.key.partition(".")[0]
 
     def names(self, scenario: Scenario) -> tuple[str, ...]:
-        """Return the full names of all that it changes in a scenario.
-
-        Of gaming and state, these are names of parameters (`habit.coding`, `awareness`); of all
-        else, dotted keys of the specs.
+        """Return the full names of all that it changes in a scenario (see `keys_in_training`).
 
         Raises:
             SpecError: There is nothing of this name, or it cannot be changed in a run.
@@ -177,18 +173,16 @@ def apply_after_training(
 ) -> tuple[Oversight, Deployment]:
     """Return oversight and deployment under interventions, in the order in which they are listed.
 
-    Interventions on anything else change nothing here; without others, the arguments themselves are
-    returned. A second call on the output scales again what was scaled.
+    Without any on these, the arguments themselves are returned. A second call on the output scales
+    again what was scaled.
 
     Raises:
         SpecError: A number becomes what the spec does not allow. Numbers are judged together, as
             one intervention may mend what another would break; the line names the last one before
             which all was well.
     """
-    trees: dict[str, Any] = {
-        "oversight": oversight.model_dump(),
-        "deployment": deployment.model_dump(),
-    }
+    trees: dict[str, Any] = {"oversight": oversight.model_dump()}
+    trees["deployment"] = deployment.model_dump()
     culprit, problem = 0, None
     for index, intervention in enumerate(interventions):
         if intervention.subject not in AFTER:

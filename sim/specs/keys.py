@@ -36,7 +36,7 @@ _CHECKED_LATER = {("oversight", "inspection", "encounters"), ("deployment", "mix
 
 
 class Branch(dict[str, Any]):
-    """A node of overrides nested by their keys; anything else in them is a value."""
+    """A node of nested overrides; anything else in them is a value."""
 
 
 def full_key(key: str) -> str:
@@ -57,10 +57,7 @@ def is_vectorisable(key: str) -> bool:
 
 
 def field_at(key: str) -> tuple[FieldInfo | None, Path]:
-    """Return the innermost field that a dotted key names, if there is one, and the path below it.
-
-    What stands below a field are the user's own names, or the numbers of items.
-    """
+    """Return the innermost field that a dotted key names, and the user's own names below it."""
     root, *path = full_key(key).split(".")
     spec, field = ROOTS.get(root), None
     while spec is not None and path:
@@ -83,11 +80,9 @@ def value_at(node: Any, key: str) -> Any:
 
 
 def nest(overrides: Mapping[str, object], *, flatten: bool = True) -> Branch:
-    """Nest overrides by the parts of their keys.
+    """Nest overrides by the parts of their dotted keys.
 
-    Args:
-        overrides: Dotted keys and values.
-        flatten: Whether a mapping changes the keys that it names, and not the whole.
+    With `flatten`, a mapping changes the keys that it names, and else the whole.
 
     Raises:
         SpecError: A key is given twice.
@@ -107,13 +102,9 @@ def nest(overrides: Mapping[str, object], *, flatten: bool = True) -> Branch:
 
 
 def override_spec(spec: S, tree: Mapping[str, Any], root: str, scenario: Scenario) -> S:
-    """Return a spec changed by nested overrides, and checked again.
+    """Return a spec changed by the overrides below `root` in a tree, and checked again.
 
-    Args:
-        spec: The spec.
-        tree: Overrides of this and of other specs, from `nest`.
-        root: The first part of the spec's own keys.
-        scenario: Has the names by which agents and oversight have numbers.
+    The scenario has the names by which agents and oversight have numbers.
 
     Raises:
         SpecError: A key does not exist, or a value is not allowed.
@@ -212,24 +203,17 @@ def _parts(
 
 def _names(path: Path, scenario: Scenario) -> Collection[str]:
     """Return the names that things may have at a place where the user's own names stand."""
-    contexts, values = scenario.contexts, scenario.values
     match path:
-        case ("scenario", "contexts") | ("scenario", "similarity") | ("scenario", "similarity", _):
-            return contexts
-        case ("scenario", "contexts", name, "responses" | "reward"):
-            return contexts[name].responses
-        case ("scenario", "contexts", _, "responses", _) | ("scenario", "human_values"):
-            return values
-        case ("scenario", "curriculum", _, "weight" | "reward" | "monitor"):
-            return contexts
-        case ("scenario", "curriculum", _, "reward", name):
-            return contexts[name].responses
-        case ("agent", "initial", "habit") | ("agent", "spread", "initial", "habit"):
-            return contexts
-        case ("agent", "initial", "values") | ("agent", "spread", "initial", "values"):
-            return values
-        case ("agent", "spread", "initial", "capability"):
+        case (_, "contexts" | "similarity") | (_, "similarity", _) | (*_, "initial", "habit"):
+            return scenario.contexts
+        case (_, "contexts", name, "responses" | "reward") | (_, "curriculum", _, "reward", name):
+            return scenario.contexts[name].responses
+        case (_, "curriculum", _, "weight" | "reward" | "monitor"):
+            return scenario.contexts
+        case (*_, "responses", _) | (_, "human_values") | (*_, "initial", "values"):
+            return scenario.values
+        case (*_, "initial", "capability"):
             return CAPABILITIES
-        case ("oversight", "inspection", "encounters"):
+        case (_, "inspection", "encounters"):
             return scenario.of_kind(*PRE_DEPLOYMENT)
     return ()

@@ -1,4 +1,4 @@
-"""Where configs are found by name, and how their YAML is read."""
+"""The library of configs: finding them by name, and reading their YAML."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the two rules in which Hydra's differs from it."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in scalars:
-            if key.value in seen and key.value != "<<":
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} is repeated", key.start_mark
-                )
-            seen.add(key.value)
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys and key.value != "<<":
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} is repeated", key.start_mark
+                    )
+                keys.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -88,5 +88,5 @@ _Loader.add_implicit_resolver(
 
 def _one_line(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark else ""
-    return f"{where}{getattr(error, 'problem', None) or error}".replace("\n", " ")
+    line = f"line {mark.line + 1}: " if mark else ""
+    return f"{line}{getattr(error, 'problem', None) or error}".replace("\n", " ")

@@ -1,4 +1,4 @@
-"""Oversight: what developers look at, how hard, and what they do about it (MODEL.md section 6)."""
+"""Oversight: steps between training and a takeover, and retraining (MODEL.md section 6)."""
 
 from __future__ import annotations
 
@@ -34,13 +34,12 @@ class OversightStep(Spec):
     when_found: Found = Field("retire", description="what is done when something is found")
 
     @model_validator(mode="after")
-    def _somebody_faces_it(self) -> Self:
+    def _check_encounters(self) -> Self:
         if self.strength and not self.encounters:
             raise refuse(
-                "a step of strength {strength} that is faced 0 times finds nothing; set "
+                f"a step of strength {self.strength:g} that is faced 0 times finds nothing; set "
                 "encounters to 1 or more, or strength to 0",
                 at="encounters",
-                strength=f"{self.strength:g}",
             )
         return self
 
@@ -55,11 +54,11 @@ class Inspection(Spec):
 
 
 class Retraining(Spec):
-    """What `retrain` does: more training, on what something was found in.
+    """The effect of `retrain`: more training, on the contexts in which something was found.
 
-    Found in evaluations or under red-teaming, the contexts of that kind are trained on, too; found
-    by an answer, the context of the answer; found by the reasoning monitor, visible gaming costs
-    reward wherever there is a scratchpad.
+    After evaluations or red-teaming, these are the contexts of that kind; after an answer, its
+    context; after the reasoning monitor, visible gaming costs reward wherever there is a
+    scratchpad.
     """
 
     steps: Steps = Field(500, description="how long")
@@ -71,7 +70,7 @@ class Retraining(Spec):
 
 
 class Oversight(Spec):
-    """All that stands between an agent and a takeover, but for the agent itself."""
+    """All steps of oversight between an agent and a takeover."""
 
     inspection: Inspection = Inspection()
     capability_evaluations: OversightStep = OversightStep()
@@ -81,7 +80,7 @@ class Oversight(Spec):
     retraining: Retraining = Retraining()
 
     @model_validator(mode="after")
-    def _nobody_is_trained_in_deployment(self) -> Self:
+    def _check_control(self) -> Self:
         if self.control.when_found == "retrain":
             raise refuse(
                 "control watches deployed copies, which nobody trains; allowed: retire, ignore",
@@ -91,16 +90,16 @@ class Oversight(Spec):
 
     def step(self, name: str) -> OversightStep:
         """Return a step by its name."""
-        found: OversightStep = getattr(self, name)
-        return found
+        step: OversightStep = getattr(self, name)
+        return step
 
     def done_about(self, finder: str) -> Found:
-        """Return what is done about what a step finds, or `inspection`."""
-        found: Found = getattr(self, finder).when_found
-        return found
+        """Return the action on what a step, or `inspection`, finds."""
+        action: Found = getattr(self, finder).when_found
+        return action
 
     def control_alone(self) -> Oversight:
-        """Return what is left of it once agents are deployed: nothing before that stops anybody."""
+        """Return oversight in which every step before deployment finds without effect."""
         ignored: dict[str, object] = {
             name: getattr(self, name).replace(when_found="ignore")
             for name in ("inspection", *BEFORE_DEPLOYMENT)
@@ -108,29 +107,28 @@ class Oversight(Spec):
         return self.replace(**ignored)
 
     def looks(self, scenario: Scenario) -> dict[str, int]:
-        """Return n_c: how many answers are seen in each pre-deployment context.
+        """Return n_c: how many answers are inspected, by pre-deployment context.
 
-        Contexts that a mapping leaves out are not looked at.
+        Contexts that a mapping leaves out are not inspected.
         """
-        seen = scenario.of_kind(*PRE_DEPLOYMENT)
-        given = self.inspection.encounters
-        if isinstance(given, int):
-            return dict.fromkeys(seen, given)
-        return {name: given.get(name, 0) for name in seen}
+        contexts, encounters = scenario.of_kind(*PRE_DEPLOYMENT), self.inspection.encounters
+        if isinstance(encounters, int):
+            return dict.fromkeys(contexts, encounters)
+        return {name: encounters.get(name, 0) for name in contexts}
 
     def check(self, scenario: Scenario) -> None:
         """Refuse oversight of what this scenario does not have.
 
         Raises:
-            SpecError: A context that nobody looks at before deployment is inspected, or
-                there is nothing to retrain on.
+            SpecError: A context that is not faced before deployment is inspected, or there is
+                nothing to retrain on.
         """
-        given, seen = self.inspection.encounters, scenario.of_kind(*PRE_DEPLOYMENT)
-        for name in given if not isinstance(given, int) else ():
-            if name not in seen:
+        contexts, encounters = scenario.of_kind(*PRE_DEPLOYMENT), self.inspection.encounters
+        for name in encounters if not isinstance(encounters, int) else ():
+            if name not in contexts:
                 raise SpecError(
                     f"oversight.inspection.encounters: {name!r} is no context that is faced "
-                    f"before deployment; {nearest(name, seen)}"
+                    f"before deployment; {nearest(name, contexts)}"
                 )
         for name, kind in RETRAINED_ON.items():
             if self.step(name).when_found == "retrain" and not scenario.of_kind(kind):

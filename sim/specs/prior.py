@@ -1,6 +1,6 @@
-"""Priors: what is believed of agents before anything of them is seen. Nobody's estimates.
+"""Priors: distributions of agents before anything is observed of them. Nobody's estimates.
 
-A prior gives keys of the specs distributions, and says which go together:
+A prior has distributions by keys of the specs, and correlations between keys:
 
     distributions:
       agent.awareness: {kind: normal, mean: -2, sd: 3}
@@ -12,31 +12,33 @@ A prior gives keys of the specs distributions, and says which go together:
     correlations:
       - {keys: [agent.awareness, agent.capability.*], rho: 0.3}
 
-`*` stands for all names that the scenario has at this place. `goals` says how values lie to human
-values w: the value d starts at v_d = alignment · w_d + a normal draw of standard deviation `sd`.
-This alignment is one hidden number for each agent; correlations call it `alignment`.
+`*` stands for all names that the scenario has at this place. With `goals`, values are correlated
+with human values w: the value d starts at v_d = alignment · w_d + a normal draw of standard
+deviation `sd`. This alignment is one hidden number of each agent, `alignment` in correlations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations, product
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from sim.specs.agent import CAPABILITIES
-from sim.specs.base import NonNegative, Real, Share, Spec, Within, refuse
+from sim.specs.base import NonNegative, Real, Share, Spec, refuse, within
 from sim.specs.errors import SpecError, nearest
 from sim.specs.keys import full_key
 from sim.specs.library import read_yaml, resolve
 from sim.specs.scenario import Scenario
 
-#: The hidden number by which values lie along human values, as correlations call it.
+#: The hidden number by which values lie along human values, in correlations.
 ALIGNMENT = "alignment"
-Positive = Annotated[float, Within(low=1e-9)]
-Rho = Annotated[float, Within(low=-1.0, high=1.0)]
+Positive = Annotated[float, Field(ge=1e-9), within(low=1e-9)]
+Inside = Annotated[float, Field(ge=1e-9, le=1.0 - 1e-9), within(low=1e-9, high=1.0 - 1e-9)]
+Rho = Annotated[float, Field(ge=-1.0, le=1.0), within(low=-1.0, high=1.0)]
 
 
 class Point(Spec):
@@ -72,7 +74,7 @@ class Uniform(Spec):
     @model_validator(mode="after")
     def _low_is_below_high(self) -> Self:
         if self.low >= self.high:
-            raise refuse("must be above low ({low})", at="high", low=f"{self.low:g}")
+            raise refuse(f"must be above low ({self.low:g})", at="high")
         return self
 
 
@@ -88,16 +90,12 @@ class LogitNormal(Spec):
     """A share whose logit is normal."""
 
     kind: Literal["logit_normal"] = "logit_normal"
-    median: Annotated[float, Within(low=1e-9, high=1.0 - 1e-9)]
+    median: Inside
     sd: NonNegative = Field(description="of the logit")
 
 
 class Mixture(Spec):
-    """One normal or another.
-
-    Where it goes together with other numbers, these tell which of the two it is, first of all:
-    their low end goes with `first`.
-    """
+    """One normal or another; under a positive correlation, low scores belong to `first`."""
 
     kind: Literal["mixture"] = "mixture"
     share: Share = Field(description="of the first")
@@ -105,64 +103,43 @@ class Mixture(Spec):
     second: Normal
 
 
-_SPECS: dict[str, type[Spec]] = {
-    str(spec.model_fields["kind"].default): spec
-    for spec in (Point, Normal, LogNormal, Uniform, Beta, LogitNormal, Mixture)
-}
-KINDS = tuple(_SPECS)
+AnyDistribution = Point | Normal | LogNormal | Uniform | Beta | LogitNormal | Mixture
+KINDS = [str(spec.model_fields["kind"].default) for spec in get_args(AnyDistribution)]
 
 
 def _with_kind(value: object) -> object:
-    """Take a plain number for a point, and refuse a kind that there is not."""
+    """Return a plain number as a point, and refuse an unknown kind."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"kind": "point", "value": value}
+    if not isinstance(value, Mapping | AnyDistribution):
+        raise PydanticCustomError("distribution", "must be a number, or a mapping with a kind")
     if isinstance(value, Mapping):
         if "kind" not in value:
-            raise refuse("is missing; allowed: {kinds}", at="kind", kinds=", ".join(KINDS))
+            raise refuse(f"is missing; allowed: {', '.join(KINDS)}", at="kind")
         if value["kind"] not in KINDS:
-            raise refuse("unknown kind; {hint}", at="kind", hint=nearest(value["kind"], KINDS))
+            raise refuse(f"unknown kind; {nearest(value['kind'], KINDS)}", at="kind")
     return value
 
 
-def _kind_of(value: object) -> str | None:
-    kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
-    return None if kind is None else str(kind)
-
-
-AnyDistribution = Point | Normal | LogNormal | Uniform | Beta | LogitNormal | Mixture
-Distribution = Annotated[
-    Annotated[Point, Tag("point")]
-    | Annotated[Normal, Tag("normal")]
-    | Annotated[LogNormal, Tag("lognormal")]
-    | Annotated[Uniform, Tag("uniform")]
-    | Annotated[Beta, Tag("beta")]
-    | Annotated[LogitNormal, Tag("logit_normal")]
-    | Annotated[Mixture, Tag("mixture")],
-    Discriminator(
-        _kind_of,
-        custom_error_type="distribution",
-        custom_error_message="must be a number, or a mapping with a kind",
-    ),
-    BeforeValidator(_with_kind),
-]
+Distribution = Annotated[AnyDistribution, Field(discriminator="kind"), BeforeValidator(_with_kind)]
 
 
 class Goals(Spec):
-    """How values lie to human values."""
+    """Values around human values."""
 
     alignment: Distribution = Field(description="how far the values are human values, times w")
     sd: NonNegative = Field(1.0, description="of each value around that")
 
 
 class Correlation(Spec):
-    """Two keys that go together, by a normal copula."""
+    """The correlation of two keys, by a normal copula."""
 
     keys: tuple[str, str]
     rho: Rho = Field(description="correlation of the normal scores behind the two")
 
 
 class Prior(Spec):
-    """What is believed of agents before anything of them is seen."""
+    """Distributions of agents before anything is observed of them."""
 
     about: str = ""
     distributions: dict[str, Distribution] = Field({}, description="by key")
@@ -170,10 +147,15 @@ class Prior(Spec):
     correlations: tuple[Correlation, ...] = ()
 
     @model_validator(mode="after")
-    def _something_is_said(self) -> Self:
+    def _check_some(self) -> Self:
         if not self.distributions and self.goals is None:
             raise refuse("must have distributions, or goals")
         return self
+
+    def __repr__(self) -> str:
+        goals = ", goals" if self.goals else ""
+        counts = f"{len(self.distributions)} distributions{goals}"
+        return f"<sim.Prior: {counts}, {len(self.correlations)} correlations>"
 
     @classmethod
     def load(cls, source: Prior | str | Path | Mapping[str, object]) -> Prior:
@@ -194,63 +176,61 @@ class Prior(Spec):
         Raises:
             SpecError: A key is given twice, or stands for nothing here.
         """
-        found: dict[str, AnyDistribution] = {}
-        given = set(self.distributions)
+        marginals: dict[str, AnyDistribution] = {}
         for key, distribution in self.distributions.items():
-            for full in _expanded(key, scenario):
-                if full in found:
-                    raise SpecError(f"prior: {full}: is given twice; keys: {', '.join(given)}")
-                found[full] = distribution
+            for full in _expand(key, scenario):
+                if full in marginals:
+                    keys = ", ".join(set(self.distributions))
+                    raise SpecError(f"prior: {full}: is given twice; keys: {keys}")
+                marginals[full] = distribution
         if self.goals is not None:
             if not any(scenario.human_values.values()):
                 raise SpecError(f"prior.goals: {scenario.name!r} says nothing of human values")
             for value in scenario.values:
-                if f"agent.initial.values.{value}" in found:
+                if f"agent.initial.values.{value}" in marginals:
                     raise SpecError(f"prior: agent.values.{value}: is given by goals, too")
-            found[ALIGNMENT] = self.goals.alignment
-        return dict(sorted(found.items()))
+            marginals[ALIGNMENT] = self.goals.alignment
+        return dict(sorted(marginals.items()))
 
     def pairs(self, scenario: Scenario) -> dict[tuple[str, str], float]:
-        """Return the correlation of each pair of full keys for which one is given, sorted.
+        """Return the correlations by pairs of full keys, sorted.
 
         Raises:
             SpecError: A key has no distribution, or is always the same; or a pair is given twice.
         """
         marginals = self.marginals(scenario)
-        found: dict[tuple[str, str], float] = {}
-        for index, one in enumerate(self.correlations):
-            where = f"prior.correlations[{index}]"
-            sides = [self._drawn(key, marginals, scenario, where) for key in one.keys]
-            same = sides[0] == sides[1]
+        correlations: dict[tuple[str, str], float] = {}
+        for index, correlation in enumerate(self.correlations):
+            path = f"prior.correlations[{index}]"
+            first, second = (_random(k, marginals, scenario, path) for k in correlation.keys)
             pairs: Iterable[tuple[str, ...]] = (
-                combinations(sides[0], 2) if same else product(*sides)
+                combinations(first, 2) if first == second else product(first, second)
             )
             for pair in pairs:
                 a, b = sorted(pair)
                 if a == b:
-                    raise SpecError(f"{where}: {a} with itself")
-                if (a, b) in found:
-                    raise SpecError(f"{where}: {a} with {b}: is given twice")
-                found[a, b] = one.rho
-        return dict(sorted(found.items()))
-
-    def _drawn(
-        self, key: str, marginals: Mapping[str, AnyDistribution], scenario: Scenario, where: str
-    ) -> list[str]:
-        names = [ALIGNMENT] if key == ALIGNMENT else _expanded(key, scenario)
-        for name in names:
-            if name not in marginals:
-                raise SpecError(f"{where}: {key!r} has no distribution; {_near(key, marginals)}")
-            if marginals[name].kind == "point":
-                raise SpecError(f"{where}: {key!r} is one number for all; nothing goes with it")
-        return names
+                    raise SpecError(f"{path}: {a} with itself")
+                if (a, b) in correlations:
+                    raise SpecError(f"{path}: {a} with {b}: is given twice")
+                correlations[a, b] = correlation.rho
+        return dict(sorted(correlations.items()))
 
 
-def _near(key: str, marginals: Collection[str]) -> str:
-    return nearest(key, [name.replace("agent.initial.", "agent.") for name in marginals])
+def _random(
+    key: str, marginals: Mapping[str, AnyDistribution], scenario: Scenario, path: str
+) -> list[str]:
+    """Return the full keys that a key stands for, all of which have distributions."""
+    names = [ALIGNMENT] if key == ALIGNMENT else _expand(key, scenario)
+    for name in names:
+        if name not in marginals:
+            hint = nearest(key, [known.replace("agent.initial.", "agent.") for known in marginals])
+            raise SpecError(f"{path}: {key!r} has no distribution; {hint}")
+        if marginals[name].kind == "point":
+            raise SpecError(f"{path}: {key!r} is one number for all; nothing goes with it")
+    return names
 
 
-def _expanded(key: str, scenario: Scenario) -> list[str]:
+def _expand(key: str, scenario: Scenario) -> list[str]:
     """Return the full keys that a key with * stands for, in order."""
     path = full_key(key).split(".")
     if "*" not in path:

@@ -24,7 +24,7 @@ from sim.specs.errors import SpecError, nearest
 from sim.specs.library import read_yaml, resolve
 
 Kind = Literal["training", "evaluation", "red_team", "deployment"]
-#: Kinds of context in which developers can look before they deploy.
+#: Kinds of context that developers can inspect before they deploy.
 PRE_DEPLOYMENT: tuple[Kind, ...] = ("training", "evaluation", "red_team")
 
 
@@ -82,11 +82,11 @@ class Phase(Spec):
 class Scenario(Spec):
     """Values, contexts, human values, similarity of contexts and a curriculum.
 
-    `agent` is the agent that the story is about: what it leaves unsaid are the defaults of
-    `sim.Agent`, and what a user says of the agent goes before it.
+    `agent` is the agent that the story is about: a field that it does not set has the default of
+    `sim.Agent`, and a user's own agent goes before it.
     """
 
-    name: str = Field("unnamed", description="a file's name serves where nothing is said")
+    name: str = Field("unnamed", description="the name of the file if there is none")
     passage: str = Field("", description="the passage of the post that this renders")
     values: tuple[Name, ...] = Field(description="the named values, in order (index d)")
     contexts: ByName[Context] = Field(description="in order (index c)")
@@ -122,7 +122,7 @@ class Scenario(Spec):
     @field_validator("contexts", mode="before")
     @classmethod
     def _contexts_have_responses(cls, contexts: object) -> object:
-        """Say what a name that was meant for another context should have been."""
+        """Refuse a name that was meant for another context, with the nearest that exists."""
         if isinstance(contexts, Mapping):
             whole = [
                 str(name)
@@ -131,11 +131,8 @@ class Scenario(Spec):
             ]
             for name in contexts:
                 if name not in whole:
-                    raise refuse(
-                        "this context has no responses; if it is to change another: {hint}",
-                        at=str(name),
-                        hint=nearest(str(name), whole),
-                    )
+                    hint = f"if it is to change another: {nearest(str(name), whole)}"
+                    raise refuse(f"this context has no responses; {hint}", at=str(name))
         return contexts
 
     @model_validator(mode="after")
@@ -150,34 +147,31 @@ class Scenario(Spec):
         if self.human_values and not any(self.human_values.values()):
             raise refuse("all zero, which is no direction", at="human_values")
         for name, context in self.contexts.items():
-            where = f"contexts.{name}"
+            path = f"contexts.{name}"
             for response, serves in context.responses.items():
-                _check_names(f"{where}.responses.{response}", serves, self.values, "value")
+                _check_names(f"{path}.responses.{response}", serves, self.values, "value")
             if context.twin is not None:
-                self._check_twin(where, context, context.twin)
+                self._check_twin(f"{path}.twin", context, context.twin)
         self._check_similarity()
         self._check_curriculum()
         return self
 
-    def _check_twin(self, where: str, context: Context, name: str) -> None:
-        _check_names(f"{where}.twin", [name], self.contexts, "context")
+    def _check_twin(self, path: str, context: Context, name: str) -> None:
+        _check_names(path, [name], self.contexts, "context")
         twin = self.contexts[name]
         if twin is context:
-            raise refuse("a context is no twin of itself", at=f"{where}.twin")
+            raise refuse("a context is no twin of itself", at=path)
         if twin.kind != "deployment":
-            raise refuse(
-                "{name} is of kind {kind}; a twin is a deployment context",
-                at=f"{where}.twin",
-                name=name,
-                kind=twin.kind,
-            )
+            kind = f"{name} is of kind {twin.kind}"
+            raise refuse(f"{kind}; a twin is a deployment context", at=path)
         if set(twin.responses) != set(context.responses):
-            raise refuse(
-                "{name} must have the same responses ({responses})",
-                at=f"{where}.twin",
-                name=name,
-                responses=", ".join(context.responses),
-            )
+            responses = ", ".join(context.responses)
+            raise refuse(f"{name} must have the same responses ({responses})", at=path)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.contexts)} contexts, {len(self.values)} values"
+        phases = f", {len(self.curriculum)} phases" if self.curriculum else ""
+        return f"<sim.Scenario {self.name!r}: {counts}{phases}>"
 
     def of_kind(self, *kinds: Kind) -> dict[str, Context]:
         """Return the contexts of some kinds, in their order."""
@@ -193,45 +187,40 @@ class Scenario(Spec):
             return
         count = len(self.contexts)
         if len(self.similarity) != count or any(len(row) != count for row in self.similarity):
-            raise refuse(
-                "must have {n} rows of {n} numbers, a row for each context",
-                at="similarity",
-                n=count,
-            )
+            size = f"{count} rows of {count} numbers"
+            raise refuse(f"must have {size}, a row for each context", at="similarity")
 
     def _check_curriculum(self) -> None:
         for index, phase in enumerate(self.curriculum):
-            where = f"curriculum[{index}]"
+            path = f"curriculum[{index}]"
             for key in ("weight", "reward", "monitor"):
-                _check_names(f"{where}.{key}", getattr(phase, key), self.contexts, "context")
+                _check_names(f"{path}.{key}", getattr(phase, key), self.contexts, "context")
             for name, reward in phase.reward.items():
                 allowed = self.contexts[name].responses
-                _check_names(f"{where}.reward.{name}", reward, allowed, "response")
+                _check_names(f"{path}.reward.{name}", reward, allowed, "response")
         if not self.curriculum:
             self._check_weights("contexts", {})
         for index, phase in enumerate(self.curriculum):
             self._check_weights(f"curriculum[{index}].weight", phase.weight)
 
-    def _check_weights(self, where: str, changed: Mapping[str, float]) -> None:
+    def _check_weights(self, path: str, changed: Mapping[str, float]) -> None:
         trained = self.of_kind("training")
         if not any(changed.get(name, context.weight) for name, context in trained.items()):
-            raise refuse(
-                "nothing is trained on: a context of kind training needs a weight above 0",
-                at=where,
-            )
+            need = "a context of kind training needs a weight above 0"
+            raise refuse(f"nothing is trained on: {need}", at=path)
 
 
 def _fold(data: Mapping[str, object], name: str | None) -> dict[str, object]:
-    """Bring both forms of a scenario file into one: the agent inside the scenario."""
+    """Return a scenario with its agent inside, from either form of a scenario file."""
     folded = dict(data)
     if "scenario" in folded:
         beside = {key: folded[key] for key in folded if key != "scenario"}
         inside = folded["scenario"]
         if not isinstance(inside, Mapping):
             raise SpecError("scenario: must be a mapping")
-        unknown = set(beside) - {"agent"}
+        unknown = sorted(str(key) for key in beside if key != "agent")
         if unknown:
-            first = min(str(key) for key in unknown)
+            first = unknown[0]
             hint = nearest(first, ["scenario", "agent"])
             raise SpecError(f"{first}: unknown key beside 'scenario'; {hint}")
         if "agent" in inside and "agent" in beside:
@@ -245,13 +234,7 @@ def _fold(data: Mapping[str, object], name: str | None) -> dict[str, object]:
     return folded
 
 
-def _check_names(where: str, names: Collection[str], allowed: Collection[str], what: str) -> None:
+def _check_names(path: str, names: Collection[str], allowed: Collection[str], thing: str) -> None:
     for name in names:
         if name not in allowed:
-            raise refuse(
-                "no {what} is named {name}; {hint}",
-                at=where,
-                what=what,
-                name=repr(name),
-                hint=nearest(name, allowed),
-            )
+            raise refuse(f"no {thing} is named {name!r}; {nearest(name, allowed)}", at=path)

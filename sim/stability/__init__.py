@@ -1,1 +1,1 @@
-"""Equilibria of training, their stability, and what becomes of them as a number is moved."""
+"""Equilibria of training, their stability, and their branches along one number."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, log
@@ -33,7 +33,7 @@ from sim.stability.equilibria import draw_starts, uncoupled_parameters
 from sim.stability.fixed_points import survey
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range
-from sim.utils.progress import part_of
+from sim.utils.progress import ProgressOption, part_of, progress_reporter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,7 +152,7 @@ def bifurcations(
     seed: int = 0,
     places: int = 5,
     starts: int = 32,
-    progress: Callable[[float], None] | None = None,
+    progress: ProgressOption = None,
 ) -> Bifurcations:
     """Follow the branches of a scenario's equilibria along one number.
 
@@ -167,7 +167,7 @@ def bifurcations(
         seed: Of the starts, and of the agent's own parameters.
         places: Positions on the axis at which fixed points are looked for.
         starts: Starts at each of them.
-        progress: Called with the share that is done.
+        progress: True for a bar; or a function, called with the share that is done.
 
     Raises:
         SpecError: The input cannot be used.
@@ -179,13 +179,14 @@ def bifurcations(
     positions = [float(p) for p in np.linspace(0.0, 1.0, places + 2)[1:-1]]
     family = _without_uncoupled(family, (0.0, *positions, 1.0))
     seeds: list[tuple[float, Array]] = []
-    report = part_of(progress, 0.0, 0.4)
-    for i, position in enumerate(positions):
-        f = family.at(position)
-        points = survey(f, draw_starts(f, count=starts, seed=seed)).points
-        seeds += [(position, point.at) for point in points]
-        report((i + 1) / places)
-    return Bifurcations(family, branches(family.at, seeds, progress=part_of(progress, 0.4, 1.0)))
+    with progress_reporter(progress, f"{specs.scenario.name}: along {key}") as report:
+        report_survey, report_branches = part_of(report, 0.0, 0.4), part_of(report, 0.4, 1.0)
+        for i, position in enumerate(positions):
+            f = family.at(position)
+            points = survey(f, draw_starts(f, count=starts, seed=seed)).points
+            seeds += [(position, point.at) for point in points]
+            report_survey((i + 1) / places)
+        return Bifurcations(family, branches(family.at, seeds, progress=report_branches))
 
 
 def read_family(

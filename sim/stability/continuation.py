@@ -96,21 +96,26 @@ class _Seed(NamedTuple):
     crossing: BranchPoint | None = None
 
 
+class _State(NamedTuple):
+    """A point z [P + 1], the derivative of F(x) − x by z [P, P + 1], and the tangent [P + 1]."""
+
+    z: Array
+    slopes: Array
+    tangent: Array
+
+
 def branches(
     family: Family,
     seeds: Sequence[tuple[float, Array]],
     *,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Branch, ...]:
-    """Follow the branches through some fixed points, and those that cross them.
+    """Follow the branches through some fixed points, and those that cross them, each once.
 
     Args:
         family: The map.
         seeds: Positions and coordinates [P] of fixed points, or near them.
         progress: Called with the share of known seeds that are followed.
-
-    Returns:
-        Each branch once; none for a seed without a fixed point.
     """
     followed: list[Branch] = []
     queue = [_Seed(*seed) for seed in seeds]
@@ -160,39 +165,41 @@ def _follow_both_ways(family: Family, z: Array, direction: Array | None) -> Bran
 def _follow(family: Family, first: Array, direction: Array) -> tuple[list[BranchPoint], End]:
     """Follow a branch from a point z [P + 1] in one direction, as far as it goes."""
     points: list[BranchPoint] = []
-    z = first
-    slopes = _slopes(family, z)
-    tangent = _tangent(slopes, direction)
+    state = _state(family, first, direction)
     length = _FIRST
-    kind = classify(family(z[-1] / AXIS_WEIGHT), z[:-1]).kind
+    kind = _branch_point(family, first).point.kind
     while len(points) < _MOST_POINTS:
-        z_next = _correct(family, z + length * tangent, tangent)
-        if z_next is None or tangent @ (z_next - z) < 0.5 * length:
+        z = _correct(family, state.z + length * state.tangent, state.tangent)
+        if z is None or state.tangent @ (z - state.z) < 0.5 * length:
             length *= 0.5
             if length < _SHORTEST:
                 return points, "lost"
             continue
-        if not 0.0 <= z_next[-1] <= AXIS_WEIGHT:
-            edge = _at_edge(family, z, z_next)
+        if not 0.0 <= z[-1] <= AXIS_WEIGHT:
+            edge = _at_edge(family, state.z, z)
             return points + ([_branch_point(family, edge)] if edge is not None else []), "axis"
-        slopes_next = _slopes(family, z_next)
-        tangent_next = _tangent(slopes_next, tangent)
-        cosine = float(tangent @ tangent_next)
+        following = _state(family, z, state.tangent)
+        cosine = float(state.tangent @ following.tangent)
         if cosine < _STRAIGHT and length > 10.0 * _SHORTEST:
             length *= 0.5
             continue
-        point = _branch_point(family, z_next)
-        event = _event_between(slopes, tangent, slopes_next, tangent_next)
+        point = _branch_point(family, z)
+        event = _event_between(state, following)
         if event is not None:
-            points.append(_bisect(family, z, tangent, length, event))
+            points.append(_bisect(family, state, length, event))
         elif point.point.kind != kind:
             point = replace(point, event="change")
         points.append(point)
-        if len(points) > 10 and np.abs(z_next - first).max() < length:
+        if len(points) > 10 and np.abs(z - first).max() < length:
             return points, "closed"
-        z, slopes, tangent, kind = z_next, slopes_next, tangent_next, point.point.kind
+        state, kind = following, point.point.kind
         length = min(_LONGEST, length * (1.5 if cosine > _VERY_STRAIGHT else 1.0))
     return points, "long"
+
+
+def _state(family: Family, z: Array, direction: Array) -> _State:
+    slopes = _slopes(family, z)
+    return _State(z, slopes, _tangent(slopes, direction))
 
 
 def _slopes(family: Family, z: Array, by_position: Array | None = None) -> Array:
@@ -241,38 +248,32 @@ def _correct(family: Family, guess: Array, tangent: Array) -> Array | None:
     return None
 
 
-def _event_between(
-    slopes: Array, tangent: Array, slopes_next: Array, tangent_next: Array
-) -> Event | None:
+def _event_between(state: _State, following: _State) -> Event | None:
     """Return whether the parameter turns back or another branch passes between two points."""
-    if tangent[-1] * tangent_next[-1] < 0.0:
+    if state.tangent[-1] * following.tangent[-1] < 0.0:
         return "fold"
-    if _orientation(slopes, tangent) * _orientation(slopes_next, tangent_next) < 0.0:
-        return "crossing"
-    return None
+    return "crossing" if _orientation(state) * _orientation(following) < 0.0 else None
 
 
-def _orientation(slopes: Array, tangent: Array) -> float:
+def _orientation(state: _State) -> float:
     """Return the sign of the bordered system's determinant; 0 where a sheet makes it singular."""
-    system = np.vstack([slopes, tangent])
+    system = np.vstack([state.slopes, state.tangent])
     size = np.linalg.svd(system, compute_uv=False)
     if size[-1] <= _SINGULAR * size[0]:
         return 0.0
     return float(np.linalg.slogdet(system)[0])
 
 
-def _bisect(family: Family, z: Array, tangent: Array, length: float, event: Event) -> BranchPoint:
-    """Locate an event within a step from z [P + 1] by bisection."""
-    slopes = _slopes(family, z)
-    low, high, at = 0.0, length, z
+def _bisect(family: Family, state: _State, length: float, event: Event) -> BranchPoint:
+    """Locate an event within a step of the arc length by bisection."""
+    low, high, at = 0.0, length, state.z
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        z_next = _correct(family, z + middle * tangent, tangent)
-        if z_next is None:
+        z = _correct(family, state.z + middle * state.tangent, state.tangent)
+        if z is None:
             break
-        slopes_next = _slopes(family, z_next)
-        if _event_between(slopes, tangent, slopes_next, _tangent(slopes_next, tangent)) is None:
-            low, at = middle, z_next
+        if _event_between(state, _state(family, z, state.tangent)) is None:
+            low, at = middle, z
         else:
             high = middle
     return replace(_branch_point(family, at), event=event)
@@ -294,12 +295,10 @@ def _with_crossing(branch: Branch, crossing: BranchPoint) -> Branch:
 
     At a pitchfork the new branch turns back exactly there, which from afar looks like a fold.
     """
-    points = [
-        replace(crossing, event="crossing")
-        if p.event in ("fold", "crossing") and np.abs(p.z - crossing.z).max() < _OFFSET
-        else p
-        for p in branch.points
-    ]
+    points = list(branch.points)
+    for i, point in enumerate(points):
+        if point.event in ("fold", "crossing") and np.abs(point.z - crossing.z).max() < _OFFSET:
+            points[i] = replace(crossing, event="crossing")
     return replace(branch, points=tuple(points))
 
 

@@ -12,7 +12,6 @@ they saturate, and the corners at which they do are equilibria of their own.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -28,15 +27,17 @@ from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.overrides import read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.stability.fixed_points import FixedPoint, Kind, Survey, survey
+from sim.stability.fixed_points import FixedPoint, Kind, Survey, count_kinds, survey
 from sim.stability.invasion import SATURATED, Invasion, Side, invasions, log_odds
 from sim.stability.training_map import TrainingMap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Ranges of random starts by kind of parameter; of capabilities: around the agent's own.
-BOX: dict[str, tuple[float, float]] = {
+#: Ranges by kind or name of parameter.
+Box = Mapping[str, tuple[float, float]]
+#: Ranges of random starts; of capabilities: around the agent's own.
+BOX: Box = {
     "values": (-2.0, 2.0),
     "habit": (-8.0, 8.0),
     "awareness": (-8.0, 4.0),
@@ -106,10 +107,10 @@ class Equilibria:
         points: Equilibria: fixed points, then corners.
         unsettled: Share of starts that came to rest nowhere.
         steps: Steps of relaxation.
-        stalled: Attempts of Newton's method that did not converge, ...
-        attempts: ... and all of them.
-        own: Index, in `points`, of the equilibrium that the agent's own start leads to; or None.
-        own_end: End of the agent's own start, in the coordinates of the map [P].
+        stalled: Attempts of Newton's method that did not converge.
+        attempts: All attempts of Newton's method.
+        own: Index in `points` of the equilibrium that the agent's own start leads to; or None.
+        own_end: End of that start, in the coordinates of the map [P].
         own_drift: Change in one more step from there, by parameter that is not at rest.
         invasions: Invasion exponents there; empty with an anchor.
     """
@@ -128,8 +129,7 @@ class Equilibria:
     invasions: tuple[Invasion, ...]
 
     def __repr__(self) -> str:
-        counts = Counter(point.kind for point in self.points)
-        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no points"
+        kinds = count_kinds(point.kind for point in self.points)
         return f"<Equilibria: {kinds}; own={self.own}, unsettled={self.unsettled:.2g}>"
 
     @property
@@ -167,7 +167,7 @@ def equilibria(
     phase: int = -1,
     seed: int = 0,
     starts: int = 64,
-    box: Mapping[str, tuple[float, float]] | None = None,
+    box: Box | None = None,
     steps: int = 20_000,
 ) -> Equilibria:
     """Find the equilibria of a scenario's training.
@@ -192,19 +192,15 @@ def equilibria(
     check_whole("seed", seed, minimum=0)
     specs = read_specs(scenario, agent=agent, training=training)
     whole = TrainingMap.from_specs(specs, free=free, phase=phase, seed=seed)
-    drawn = draw_starts(whole, count=starts, seed=seed, box=box)
-    inert, followers = uncoupled_parameters(whole, drawn)
-    f = whole.hold(
-        {name: float(whole.start[whole.names.index(name)]) for name in (*inert, *followers)}
-    )
+    initial = draw_starts(whole, count=starts, seed=seed, box=box)
+    inert, followers = uncoupled_parameters(whole, initial)
+    f = whole.only([name for name in whole.names if name not in (*inert, *followers)])
     if not f.names:
         everywhere = replace(_CORNER, kind="neutral", neutral=tuple((name,) for name in inert))
         point = _equilibrium(f, everywhere, np.ones(starts, np.bool_))
         return Equilibria(f, inert, followers, (point,), 0.0, 0, 0, 0, 0, np.empty(0), {}, ())
-    surveyed = survey(f, drawn[[name in f.names for name in whole.names]], steps=steps)
-    points = [
-        _equilibrium(f, point, surveyed.attractor == i) for i, point in enumerate(surveyed.points)
-    ]
+    surveyed = survey(f, initial[[name in f.names for name in whole.names]], steps=steps)
+    points = [_equilibrium(f, p, surveyed.attractor == i) for i, p in enumerate(surveyed.points)]
     anchored = bool(f.segment.assumptions.anchor.any())
     if not anchored:
         points += _corners(f, surveyed)
@@ -227,13 +223,7 @@ def equilibria(
     )
 
 
-def draw_starts(
-    f: TrainingMap,
-    *,
-    count: int,
-    seed: int = 0,
-    box: Mapping[str, tuple[float, float]] | None = None,
-) -> Array:
+def draw_starts(f: TrainingMap, *, count: int, seed: int = 0, box: Box | None = None) -> Array:
     """Draw starts for every coordinate of a map [P, count]; the first is the agent's own.
 
     Raises:
@@ -260,9 +250,9 @@ def draw_starts(
 def uncoupled_parameters(f: TrainingMap, starts: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the parameters that no step moves, and the capabilities that act on nothing."""
     sample = starts[:, :16]
-    moved = f.step(sample) != sample
+    change = f.step(sample) != sample
     slopes = f.jacobian(sample) - np.eye(len(f.names))
-    inert = ~moved.any(axis=1) & ~slopes.any(axis=(0, 2))
+    inert = ~change.any(axis=1) & ~slopes.any(axis=(0, 2))
     capability = np.array([name.startswith("capability.") for name in f.names])
     followers = capability & ~slopes.any(axis=(0, 1)) & ~inert
     names = np.array(f.names, dtype=object)
@@ -316,12 +306,12 @@ def _corners(f: TrainingMap, surveyed: Survey) -> list[Equilibrium]:
 def _heading(f: TrainingMap, ends: Array) -> NDArray[np.int_]:
     """Return the direction in which each gate saturates: 1 to d = 1, -1 to d = 0, or 0 [T, N]."""
     trained = f.segment.world.trained
-    now, later = (
+    odds, later = (
         log_odds(program, program.theta)[:, trained].T
         for program in (f.program_at(ends), f.program_at(f.step(ends)))
     )
-    growing = (np.abs(now) > _HEADING) & (np.sign(later - now) == np.sign(now))
-    return np.where(growing, np.sign(now), 0.0).astype(int)
+    growing = (np.abs(odds) > _HEADING) & (np.sign(later - odds) == np.sign(odds))
+    return np.where(growing, np.sign(odds), 0.0).astype(int)
 
 
 def _on_face(

@@ -9,6 +9,8 @@ has none (for gates see `sim.stability.invasion`).
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -31,11 +33,11 @@ _SINGULAR = 1e-12
 #: Newton's method: steps, largest move of a parameter in one step, and from its start in all.
 _MOST_STEPS, _LONGEST, _RADIUS = 60, 1.0, 8.0
 #: Distance below which two points are the same fixed point, and an orbit has come to one.
-_SAME, _REACHED = 1e-6, 1e-4
+_APART, _REACHED = 1e-6, 1e-4
 #: Attractors between which saddles are looked for, at most.
 _MOST_PAIRED = 8
-#: Parameters with at least this part of a neutral direction's largest component name it.
-_NAMED = 0.3
+#: Coordinates with at least this part of a neutral direction's largest component name it.
+_COMPONENT = 0.3
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,7 @@ class FixedPoint:
 
 @dataclass(frozen=True)
 class Solution:
-    """Result of Newton's method from many starts.
-
-    Attributes:
-        points: Last iterates [P, N].
-        converged: Whether they are fixed points [N].
-    """
+    """Last iterates of Newton's method [P, N], and whether they are fixed points [N]."""
 
     points: Array
     converged: NDArray[np.bool_]
@@ -117,7 +114,7 @@ def survey(f: Map, starts: Array, *, steps: int = 20_000, maximum_steps: int = 3
     Args:
         f: The map.
         starts: [P, N].
-        steps: First steps of relaxation, doubled while a start still approaches a fixed point.
+        steps: Steps of relaxation at first, doubled while a start approaches a fixed point.
         maximum_steps: Steps of relaxation, at most.
     """
     solutions = [newton(f, starts)]
@@ -188,6 +185,12 @@ def classify(f: Map, at: Array) -> FixedPoint:
     return FixedPoint(f.names, at.copy(), values, kind, directions, _real_basis(vectors[:, on]))
 
 
+def count_kinds(kinds: Iterable[Kind]) -> str:
+    """Return a list of classes as text: `2 stable, 1 saddle`."""
+    counts = Counter(kinds)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]) or "no points"
+
+
 def _newton_step(jacobian: Array, residual: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Return shortest steps [P, n] that remove residuals [P, n], and where there are such [n]."""
     slopes = np.eye(residual.shape[0]) - jacobian
@@ -209,14 +212,14 @@ def _damped(f: Map, x: Array, move: Array, residual: Array) -> tuple[Array, NDAr
     share = np.ones(x.shape[1])
     best, improved = x.copy(), np.zeros(x.shape[1], np.bool_)
     for _ in range(10):
-        waiting = np.flatnonzero(~improved)
-        if not len(waiting):
+        rows = np.flatnonzero(~improved)
+        if not len(rows):
             break
-        trial = x[:, waiting] + share[waiting] * move[:, waiting]
+        trial = x[:, rows] + share[rows] * move[:, rows]
         after = np.linalg.norm(f.step(trial) - trial, axis=0)
-        better = (after < before[waiting] * (1.0 - 1e-4 * share[waiting])) | (after == 0.0)
-        best[:, waiting[better]] = trial[:, better]
-        improved[waiting[better]] = True
+        better = (after < before[rows] * (1.0 - 1e-4 * share[rows])) | (after == 0.0)
+        best[:, rows[better]] = trial[:, better]
+        improved[rows[better]] = True
         share *= 0.5
     # At rest but for rounding, no step improves it, and none is needed.
     return best, improved | (longest <= 1e3 * CONVERGED)
@@ -248,7 +251,7 @@ def _is_same(point: FixedPoint, at: Array) -> bool:
     across = np.abs(offset - point.sheet @ (point.sheet.T @ offset)).max()
     # A sheet need not be flat.
     bend = 0.05 * np.abs(offset).max() if point.neutral else 0.0
-    return bool(across <= _SAME + bend)
+    return bool(across <= _APART + bend)
 
 
 def _real_basis(vectors: NDArray[np.complex128]) -> Array:
@@ -276,10 +279,10 @@ def _approaching(
 ) -> bool:
     """Return whether an unsettled end [P, N] has come nearer to an attractor."""
     for point in (point for point in points if point.attracts):
-        earlier, now = (
+        earlier, later = (
             np.abs(x[:, unsettled] - point.at[:, None]).max(axis=0) for x in (before, ends)
         )
-        if (now < 0.9 * earlier).any():
+        if (later < 0.9 * earlier).any():
             return True
     return False
 
@@ -288,4 +291,4 @@ def _main_coordinates(direction: NDArray[np.complex128], names: tuple[str, ...])
     """Return the coordinates with the largest components of a direction [P], largest first."""
     size = np.abs(direction)
     order = np.argsort(-size, kind="stable")
-    return tuple(names[i] for i in order if size[i] >= _NAMED * size.max())
+    return tuple(names[i] for i in order if size[i] >= _COMPONENT * size.max())

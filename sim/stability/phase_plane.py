@@ -7,7 +7,6 @@ plane also has the orbit of the full training, projected onto it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.stability.fixed_points import FixedPoint, Survey, survey
+from sim.stability.fixed_points import FixedPoint, Survey, count_kinds, survey
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range
 
@@ -98,8 +97,7 @@ class PhasePlane:
     training_orbit: Orbit
 
     def __repr__(self) -> str:
-        counts = Counter(point.kind for point in self.points)
-        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no fixed points"
+        kinds = count_kinds(point.kind for point in self.points)
         return f"<PhasePlane of values.{self.value} and habit.{self.context}: {kinds}>"
 
     @property
@@ -144,21 +142,11 @@ def phase_plane(
 ) -> PhasePlane:
     """Return the phase plane of one value and the habit of gaming in one context.
 
-    Args:
-        scenario: As for `simulate`.
-        context: A trained context; None for the one with most at stake.
-        value: A value; None for the one with most weight in this context's responses.
-        agent: As for `simulate`.
-        training: As for `simulate`; the estimator must be exact.
-        habit_range: Ends of the plane across.
-        value_range: Ends of the plane upwards.
-        points: Points of the grid each way.
-        at_step: Step of the agent's training at which the other parameters are held; None for the
-            start.
-        orbits: Number of orbits from around the plane.
-        orbit_steps: Steps of these orbits.
-        phase: Phase of the curriculum that lasts for ever in the slice; the last if -1.
-        seed: Of the agent's own parameters, where the agent spec has a spread.
+    By default the context is the trained one with most at stake, and the value the one with most
+    weight in its responses. A grid of `points` each way covers `habit_range` and `value_range`, and
+    `orbits` of `orbit_steps` steps start around it. The other parameters are held where the agent's
+    training has them at `at_step`, by default at its start. Other arguments are as for
+    `equilibria`.
 
     Raises:
         SpecError: The input cannot be used.
@@ -187,7 +175,7 @@ def phase_plane(
     column = f.program.layout.contexts.index(context)
     starts = np.hstack([f.start[:, None], _around(upwards, across, int(orbits))])
     surveyed, inside = _fixed_points(f, starts, upwards, across, steps=int(orbit_steps))
-    own_orbit, *others = _orbits(f, starts, surveyed, inside, steps=int(orbit_steps))
+    own_orbit, *around = _orbits(f, starts, surveyed, inside, steps=int(orbit_steps))
     return PhasePlane(
         specs=specs,
         seed=seed,
@@ -201,7 +189,7 @@ def phase_plane(
         gaming_rate=f.observe(grid, ("gaming_rate",))["gaming_rate"][:, column].reshape(shape),
         points=tuple(surveyed.points[i] for i in inside),
         own_orbit=own_orbit,
-        orbits=tuple(others),
+        orbits=tuple(around),
         training_orbit=_training_orbit(program, f.free, specs.training.steps),
     )
 

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
-from sim.dynamics.engines.jacobian import update_jacobian
-from sim.dynamics.engines.numpy_engine import NumpyEngine
+from sim.dynamics.engines.numpy_engine import NumpyEngine, update_jacobian
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program, Segment
@@ -38,19 +37,15 @@ class Map(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the P coordinates."""
-        ...
 
     def step(self, points: Array) -> Array:
         """Return F(x) at points [P, N]: [P, N]."""
-        ...
 
     def iterate(self, points: Array, steps: int) -> Array:
         """Return the `steps`-th iterate of F at points [P, N]: [P, N]."""
-        ...
 
     def jacobian(self, points: Array) -> Array:
         """Return the Jacobian DF at points [P, N]: [N, P, P]."""
-        ...
 
 
 class TrainingMap:
@@ -81,12 +76,8 @@ class TrainingMap:
     ) -> TrainingMap:
         """Return the map of a scenario's training step.
 
-        Args:
-            specs: Scenario, agent and training; the estimator must be exact.
-            free: Names or kinds of the parameters that are coordinates; all if empty.
-            seed: Of the agent's own parameters, where the agent spec has a spread.
-            phase: Phase of the curriculum that lasts for ever; the last if -1.
-            settings: Numbers by dotted key, in place of those of the specs.
+        Arguments are those of `sim.equilibria`; `settings` are numbers by dotted key, in place of
+        those of the specs.
 
         Raises:
             SpecError: There is no such phase or parameter, or the gradient is sampled.
@@ -97,13 +88,9 @@ class TrainingMap:
                 "fixed points; look at the exact ones, which are their mean"
             )
         columns = {full_key(key): [number] for key, number in (settings or {}).items()}
+        scenario, agent, training, _ = specs
         program = compile_program(
-            specs.scenario,
-            agent=specs.agent,
-            training=specs.training,
-            agents=1,
-            seed=seed,
-            columns=columns,
+            scenario, agent=agent, training=training, agents=1, seed=seed, columns=columns
         )
         whole = cls.from_program(program, 0, phase=phase)
         return whole.only(free) if free else whole
@@ -179,8 +166,9 @@ class TrainingMap:
         for name in free:
             matches = {n for n in self.names if n == name or n.startswith(f"{name}.")}
             if not matches:
-                known = [*{n.partition(".")[0]: None for n in self.names}, *self.names]
-                raise SpecError(f"parameters: there is no free {name!r}; {nearest(name, known)}")
+                choices = [*{n.partition(".")[0]: None for n in self.names}, *self.names]
+                hint = nearest(name, choices)
+                raise SpecError(f"parameters: there is no free {name!r}; {hint}")
             selected |= matches
         return self._without(self.program, set(self.names) - selected)
 

@@ -180,7 +180,7 @@ class Range:
 
 
 class _Sample(Table):
-    """Points drawn from ranges."""
+    """Points drawn from ranges, by key (`Range`, or (low, high), or (low, high, "log"))."""
 
     def __init__(
         self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
@@ -199,13 +199,7 @@ class _Sample(Table):
 
 
 class LatinHypercube(_Sample):
-    """Points that are spread evenly in each key by itself (scipy.stats.qmc).
-
-    Args:
-        ranges: By key, its range.
-        points: How many.
-        seed: Of the draw.
-    """
+    """Points from ranges by key, spread evenly in each key by itself (scipy.stats.qmc)."""
 
     def _draw(self, keys: int, points: int, seed: int) -> Numbers:
         from scipy.stats import qmc  # takes half a second to import
@@ -217,10 +211,7 @@ class LatinHypercube(_Sample):
 class Sobol(_Sample):
     """Points of a scrambled Sobol sequence, even in all keys together (scipy.stats.qmc).
 
-    Args:
-        ranges: By key, its range.
-        points: How many; a power of 2 keeps the sequence's balance.
-        seed: Of the scrambling.
+    A power of 2 as the number of points keeps the sequence's balance.
     """
 
     def _draw(self, keys: int, points: int, seed: int) -> Numbers:

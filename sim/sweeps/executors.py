@@ -35,10 +35,7 @@ class Executor(Protocol):
     ) -> Iterator[StoredShard]:
         """Yield shards as they are finished and stored, in any order.
 
-        Args:
-            shards: What to compute.
-            store: Where results go.
-            progress: Called with agent-steps as they are done.
+        `progress` is called with agent-steps as they are done.
         """
         ...
 
@@ -111,9 +108,8 @@ class DaskExecutor:
         self.workers = workers or usable_processors()
 
     def __repr__(self) -> str:
-        if self.address is not None:
-            return f"DaskExecutor(address={self.address!r})"
-        return f"DaskExecutor(workers={self.workers})"
+        place = f"workers={self.workers}" if self.address is None else f"{self.address!r}"
+        return f"DaskExecutor({place})"
 
     def run(
         self, shards: Sequence[Shard], store: Store, *, progress: CountProgress
@@ -123,14 +119,10 @@ class DaskExecutor:
             return
         distributed = _distributed()
         with self._client(distributed) as client:
+            options = {"retries": RETRIES, "pure": False}
             futures = {
                 client.submit(
-                    work,
-                    shard.by_itself(),
-                    store,
-                    key=f"shard-{shard.name}",
-                    retries=RETRIES,
-                    pure=False,
+                    work, shard.by_itself(), store, key=f"shard-{shard.name}", **options
                 ): shard
                 for shard in shards
             }
@@ -152,15 +144,10 @@ class DaskExecutor:
             with client:
                 yield client
             return
-        with (
-            distributed.LocalCluster(
-                n_workers=self.workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-            ) as cluster,
-            distributed.Client(cluster, set_as_default=False) as client,
-        ):
+        cluster = distributed.LocalCluster(
+            n_workers=self.workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        )
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
             yield client
 
 

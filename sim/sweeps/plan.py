@@ -48,12 +48,12 @@ class Part:
     """Runs that differ in numbers only; run r has point r // seeds and seed r % seeds.
 
     Attributes:
-        specs: What all its runs share.
+        specs: The specs that all runs share.
         design: The numbers in which they differ.
         seeds: The replicates of every point.
-        agents: Agents in a run.
+        agents: How many agents each run has.
         record_every: Steps from one record to the next.
-        choices: What sets this part apart from others, by key.
+        choices: Levels in which parts differ, by key.
     """
 
     specs: Specs
@@ -69,7 +69,7 @@ class Part:
         return len(self.design) * len(self.seeds)
 
     def points(self, rows: Index) -> dict[str, Numbers]:
-        """Return the numbers of some runs, by the keys as they were given, each [rows]."""
+        """Return the numbers of some runs by key, as it was given, each [rows]."""
         return self.design.at(rows // len(self.seeds))
 
     def columns(self, rows: Index) -> dict[str, Numbers]:
@@ -104,14 +104,11 @@ class Shard:
     """Some runs of a part, computed together and stored together.
 
     Attributes:
-        name: Where it stands in the sweep, and the hash of all that its results depend on.
-        part: Its part.
+        name: Its number in the sweep, and the hash of all that its results depend on.
+        part: Its part; record, engine and precision are those of the plan.
         first: The number of its first run in the sweep.
-        start: Its first run, as a number in the part.
+        start: The number of its first run in the part.
         runs: How many runs it has.
-        record: Which tables are stored.
-        engine: The engine that computes it.
-        precision: Of the engine's arithmetic.
     """
 
     name: str
@@ -138,7 +135,7 @@ class Shard:
         return compile_rows(self.part, self.rows)
 
     def by_itself(self) -> Shard:
-        """Return the shard with no more of the design than its own points, to be sent away."""
+        """Return the shard with its own points as design, to be sent away."""
         replicates = len(self.part.seeds)
         first, start = divmod(self.start, replicates)
         last = (self.start + self.runs - 1) // replicates
@@ -148,15 +145,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of a sweep.
-
-    Attributes:
-        parts: In order; the runs of the first come first.
-        record: Which tables are stored: `summary` (a row for each run), `curves` (also what an
-            emergence curve needs), `full` (also everything, of every agent at every record).
-        engine: The engine that computes it.
-        precision: Of the engine's arithmetic.
-    """
+    """All runs of a sweep, part by part; record, engine and precision as for `sweep`."""
 
     parts: tuple[Part, ...]
     record: Record
@@ -199,16 +188,8 @@ class Plan:
                 rows = np.arange(start, min(start + size, part.runs))
                 arrays = [part.seeds_of(rows), *part.columns(rows).values()]
                 digest = _digest(described, *(array.tobytes() for array in arrays))
-                yield Shard(
-                    name=f"{number:06d}-{digest}",
-                    part=part,
-                    first=first,
-                    start=start,
-                    runs=len(rows),
-                    record=self.record,
-                    engine=self.engine,
-                    precision=self.precision,
-                )
+                name, made_by = f"{number:06d}-{digest}", (self.engine, self.precision)
+                yield Shard(name, part, first, start, len(rows), self.record, *made_by)
                 first, number = first + len(rows), number + 1
 
 
@@ -234,11 +215,7 @@ def make_plan(
 
 
 def read_record(record: object) -> Record:
-    """Return what a sweep is to store.
-
-    Raises:
-        SpecError: It is none of `summary`, `curves` and `full`.
-    """
+    """Return which tables a sweep is to store, or refuse what is none of the three choices."""
     if record not in get_args(Record):
         raise SpecError(f"record: got {record!r}: {nearest(str(record), get_args(Record))}")
     return cast(Record, record)

@@ -36,19 +36,9 @@ from sim.utils.progress import CountProgress
 
 #: Drawn as curves: the measures, the values, and what the incentive comes from.
 CURVES = (
-    "gaming_rate",
-    "stake",
-    "values",
-    "awareness_logit",
-    "reach",
-    "reach_weighted",
-    "consistency",
-    "compliance_gap",
-    "behaviour_shift",
-    "opacity_share",
-    "value_drift",
-    "value_cosine",
-    "alignment",
+    *("gaming_rate", "stake", "values", "awareness_logit", "reach", "reach_weighted"),
+    *("consistency", "compliance_gap", "behaviour_shift", "opacity_share"),
+    *("value_drift", "value_cosine", "alignment"),
 )
 #: Not in a summary: several numbers for each response, or for each value in each context ...
 _MANY = {"policy", "value_policy", "gaming_policy", "incentive_by_value"}

@@ -18,9 +18,8 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import fsspec
 import numpy as np
@@ -35,15 +34,8 @@ from sim.utils.files import atomic_write
 TABLES = ("summary", "curves", "full")
 
 
-@dataclass(frozen=True)
-class StoredShard:
-    """A shard that is in the store.
-
-    Attributes:
-        name: The shard.
-        runs: How many runs it has.
-        failed: How many of them failed.
-    """
+class StoredShard(NamedTuple):
+    """A shard in the store: how many runs it has, and how many of them failed."""
 
     name: str
     runs: int
@@ -80,14 +72,8 @@ class Store:
         protocol = self.files.protocol
         return f"{protocol if isinstance(protocol, str) else protocol[0]}://{path}"
 
-    # --------------------------------------------------------------------------------- the sweep
-
     def open(self, plan: Plan, *, note: Mapping[str, Any]) -> None:
         """Make the store of a plan, or check that it is this plan's already.
-
-        Args:
-            plan: The plan.
-            note: Goes into `sweep.json`.
 
         Raises:
             SpecError: There is another sweep, or something else, in this place.
@@ -132,8 +118,6 @@ class Store:
             )
         return description
 
-    # --------------------------------------------------------------------------------- its shards
-
     def check(self, shard: Shard) -> StoredShard | None:
         """Return a shard's record if it is finished and its files are as they were written."""
         try:
@@ -145,17 +129,8 @@ class Store:
             return None
         return StoredShard(shard.name, manifest["runs"], manifest["failed"])
 
-    def has_manifest(self, name: str) -> bool:
-        """Return whether there is a manifest of a shard, damaged or not."""
-        return self.exists(f"shards/{name}.json")
-
     def manifest(self, name: str) -> dict[str, Any]:
-        """Return the manifest of a shard.
-
-        Raises:
-            OSError: There is none.
-            ValueError: It is not as it was written.
-        """
+        """Return the manifest of a shard; an OSError if there is none, a ValueError if damaged."""
         manifest = self.read_json(f"shards/{name}.json")
         if manifest.pop("sha256", None) != _checksum(_json(manifest)):
             raise ValueError(f"shards/{name}.json is damaged")
@@ -183,11 +158,8 @@ class Store:
         for name, table in tables.items():
             content = _parquet(table)
             self.write(f"{name}/{shard.name}.parquet", content)
-            files[name] = {
-                "rows": table.num_rows,
-                "bytes": len(content),
-                "sha256": _checksum(content),
-            }
+            size = {"rows": table.num_rows, "bytes": len(content)}
+            files[name] = {**size, "sha256": _checksum(content)}
         summary = tables["summary"]
         failed = summary.num_rows - summary["error"].null_count
         manifest = {"runs": shard.runs, "first": shard.first, "failed": failed, "tables": files}
@@ -196,7 +168,7 @@ class Store:
         return StoredShard(shard.name, shard.runs, failed)
 
     def table_paths(self, name: str) -> list[str]:
-        """Return the paths of a table's files, of all shards that are finished, in order.
+        """Return the paths of a table's files, of all finished shards, in order.
 
         Raises:
             SpecError: The sweep did not keep this table, or nothing is done yet.
@@ -209,8 +181,6 @@ class Store:
             raise SpecError(f"store: {self.place!r} kept record={record}, which has no {name}")
         return paths
 
-    # ---------------------------------------------------------------------------------- its files
-
     def exists(self, name: str) -> bool:
         """Return whether there is a file of this name."""
         return bool(self.files.exists(self.path(name)))
@@ -220,12 +190,7 @@ class Store:
         return bytes(self.files.cat_file(self.path(name)))
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Return the content of a JSON file.
-
-        Raises:
-            OSError: There is none.
-            ValueError: It holds no mapping in JSON.
-        """
+        """Return the mapping in a JSON file; an OSError if there is none, or else a ValueError."""
         content = json.loads(self.read(name))
         if not isinstance(content, dict):
             raise ValueError(f"{name} holds no mapping")
@@ -264,22 +229,16 @@ def design_pieces(plan: Plan) -> Iterator[pa.Table]:
     for number, part in enumerate(plan.parts):
         for start in range(0, part.runs, size):
             rows = np.arange(start, min(start + size, part.runs))
-            points, count = part.points(rows), len(rows)
-            yield pa.table(
-                {
-                    "run": pa.array(first + rows),
-                    "part": pa.array(np.full(count, number)),
-                    "seed": pa.array(part.seeds_of(rows)),
-                    **{key: pa.repeat(column[number], count) for key, column in choices.items()},
-                    **{
-                        key: pa.array(points[key])
-                        if key in points
-                        else pa.nulls(count, pa.float64())
-                        for key in keys
-                        if key not in part.choices
-                    },
-                }
-            )
+            columns = {
+                "run": pa.array(first + rows),
+                "part": pa.array(np.full(len(rows), number)),
+                "seed": pa.array(part.seeds_of(rows)),
+            }
+            columns |= {key: pa.repeat(c[number], len(rows)) for key, c in choices.items()}
+            absent = pa.nulls(len(rows), pa.float64())
+            points = {key: pa.array(column) for key, column in part.points(rows).items()}
+            columns |= {key: points.get(key, absent) for key in keys if key not in part.choices}
+            yield pa.table(columns)
         first += part.runs
 
 
@@ -300,10 +259,7 @@ def _describe(plan: Plan, note: Mapping[str, Any]) -> dict[str, Any]:
         record=plan.record,
         engine=plan.engine,
         precision=plan.precision,
-        parts=[
-            {**part.description, "runs": part.runs, "seeds": list(part.seeds)}
-            for part in plan.parts
-        ],
+        parts=[{**p.description, "runs": p.runs, "seeds": list(p.seeds)} for p in plan.parts],
     )
 
 

@@ -117,15 +117,10 @@ def run_plan(
     note: Mapping[str, Any] | None = None,
     prepare: Callable[[Shard], None] | None = None,
 ) -> Sweep:
-    """Compute what is missing of a plan.
+    """Compute what is missing of a plan; store, executor and progress as for `sweep`.
 
-    Args:
-        plan: All runs.
-        store: As for `sweep`; so are executor and progress.
-        executor: Likewise.
-        progress: Likewise.
-        note: Goes into the store.
-        prepare: Called with the first shard that is missing, if any is, before one is computed.
+    `note` goes into the store; `prepare` is called with the first shard that is missing, if any is,
+    before one is computed.
 
     Raises:
         SpecError: The store holds something else.
@@ -136,7 +131,7 @@ def run_plan(
         files.open(plan, note=note or {})
         stored = {shard.name: files.check(shard) for shard in plan.shards}
         missing = [shard for shard in plan.shards if stored[shard.name] is None]
-        damaged = sum(files.has_manifest(shard.name) for shard in missing)
+        damaged = sum(files.exists(f"shards/{shard.name}.json") for shard in missing)
         if missing and prepare is not None:
             prepare(missing[0])
         total = max(plan.agent_steps, 1)
@@ -160,7 +155,7 @@ def run_plan(
 
 
 def with_first_point(specs: Specs, design: Design) -> Specs:
-    """Return specs that have the keys of a design, with the numbers of its first point.
+    """Return specs with the numbers of a design's first point.
 
     Raises:
         SpecError: A key does not exist, or its number is not allowed; or an agent that starts from

@@ -27,9 +27,7 @@ LINE_EVERY = 15.0
 def progress_reporter(progress: ProgressOption, label: str) -> Iterator[Progress | None]:
     """Yield the function that a `progress` option stands for; None where nothing is shown.
 
-    Args:
-        progress: A function, which is yielded itself; True for a bar on stderr.
-        label: The name of the work, beside the bar.
+    True is a bar on stderr with a label; a function is yielded itself.
     """
     if progress is True:
         with progress_bar(label) as report:
@@ -40,13 +38,9 @@ def progress_reporter(progress: ProgressOption, label: str) -> Iterator[Progress
 
 @contextmanager
 def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Progress]:
-    """Show a bar with the time left; yields the function that moves it.
+    """Show a bar with the time left on stderr, or a console; yields the function that moves it.
 
     A log gets a line now and then instead.
-
-    Args:
-        label: The name of the work.
-        console: Where to; stderr if None.
     """
     import rich.progress as bars  # a tenth of a second
     from rich.console import Console
@@ -80,10 +74,7 @@ def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Prog
 def part_of(progress: Progress | None, start: float, stop: float) -> Progress:
     """Return what reports the share of a part of some work as a share of the whole.
 
-    Args:
-        progress: Takes the share of the whole; None: nothing is reported.
-        start: The share of the whole that is done when the part begins ...
-        stop: ... and when it ends.
+    The part lasts from the share `start` to the share `stop` of the whole.
     """
 
     def report(share: float) -> None:
@@ -94,25 +85,15 @@ def part_of(progress: Progress | None, start: float, stop: float) -> Progress:
 
 
 def parts_of(progress: Progress | None, costs: Iterable[float]) -> list[Progress]:
-    """Return `part_of` for each part of some work, one after the other.
-
-    Args:
-        progress: Takes the share of the whole; None: nothing is reported.
-        costs: How much of the work each part is, in any unit.
-    """
+    """Return `part_of` for each part of some work, one after the other, by what they cost."""
     ends = list(accumulate(costs, initial=0.0))
     return [part_of(progress, start / ends[-1], stop / ends[-1]) for start, stop in pairwise(ends)]
 
 
 def count_progress(progress: Progress | None, total: int, *, finished: int = 0) -> CountProgress:
-    """Return what takes counts of work as they are done and reports the share of the total.
+    """Return what takes counts of work as they are done, and reports the share of the total.
 
-    It may be called from several threads.
-
-    Args:
-        progress: Takes the share; None: nothing is reported.
-        total: How much work there is.
-        finished: How much was done before.
+    `finished` was done before. It may be called from several threads.
     """
     lock = threading.Lock()
     count = finished

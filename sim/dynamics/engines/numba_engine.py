@@ -1,8 +1,8 @@
-"""The Numba engine: blocks of agents side by side, a whole stretch of steps in one compiled call.
+"""The Numba engine: blocks of agents side by side, many steps in one compiled call.
 
-A block is as many agents as a vector holds, and goes through a stretch from its first step to its
-last before the next block has its turn. So all that it has in mind stays in the first cache; and as
-blocks know nothing of each other, neither do threads, each of which has blocks of its own.
+A block is as many agents as a vector holds, and does all steps of a call before the next block has
+its turn. So its numbers stay in the first cache; and as blocks share nothing, nor do threads, each
+of which has blocks of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WORTH_A_THREAD = 100_000
 
 
 class NumbaEngine(Engine):
-    """Runs agents in blocks, on several threads; results depend on neither, to the last bit.
+    """Trains agents in blocks, on several threads; results depend on neither, to the last bit.
 
     Args:
         threads: How many; None for as many as the process may use processors.
@@ -41,11 +41,7 @@ class NumbaEngine(Engine):
     name = "numba"
 
     def __init__(
-        self,
-        *,
-        threads: int | None = None,
-        width: int = WIDTH,
-        precision: Precision = "float64",
+        self, *, threads: int | None = None, width: int = WIDTH, precision: Precision = "float64"
     ) -> None:
         self.threads = usable_processors() if threads is None else threads
         self.width = width
@@ -59,17 +55,11 @@ class NumbaEngine(Engine):
 
 @dataclass(frozen=True)
 class BlockLayout:
-    """Division of agents into blocks; the last agent also fills the places beyond it.
+    """Division of agents into blocks; the last agent also fills the places beyond it."""
 
-    Attributes:
-        agents: N.
-        width: W, the agents in a block.
-        dtype: Of the arithmetic.
-    """
-
-    agents: int
-    width: int
-    dtype: np.dtype[np.floating]
+    agents: int  # N
+    width: int  # W, the agents in a block
+    dtype: np.dtype[np.floating]  # of the arithmetic
 
     @property
     def count(self) -> int:
@@ -131,21 +121,9 @@ class VectorCohort:
         def train_blocks(first: int, last: int) -> None:
             room = aligned((1, segment.shape.room, width), self._blocks.dtype)
             words = aligned((1, 4, width), np.uint64)
-            train(
-                self._theta,
-                self._origin,
-                self._traits,
-                self._ids,
-                segment.tables,
-                segment.places,
-                segment.shape,
-                room,
-                words,
-                first,
-                last,
-                start,
-                stop,
-            )
+            program = self._theta, self._origin, self._traits, self._ids
+            stage = segment.tables, segment.places, segment.shape
+            train(*program, *stage, room, words, first, last, start, stop)
 
         if threads == 1:
             train_blocks(0, self._blocks.count)

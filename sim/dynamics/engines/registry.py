@@ -1,35 +1,20 @@
-"""The engines by name."""
+"""The engines by name.
+
+Both do the same steps; Numba compiles them, and is an extra of the package (`fast`). It is imported
+only where it is used, as that takes a second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
-from typing import get_args
+from typing import cast, get_args
 
 from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.specs.errors import SpecError, nearest
 
-
-def _numpy(precision: Precision, threads: int | None) -> Engine:
-    if precision != "float64":
-        raise SpecError(f"precision: got {precision!r}: engine=numpy has float64 only")
-    return NumpyEngine()
-
-
-def _numba(precision: Precision, threads: int | None) -> Engine:
-    if not has_numba():
-        raise SpecError(
-            "engine: numba is not installed; install the extra `fast` "
-            "(pip install 'training-gaming-sim[fast]'), or take engine=numpy"
-        )
-    from sim.dynamics.engines.numba_engine import NumbaEngine
-
-    return NumbaEngine(precision=precision, threads=threads)
-
-
-_ENGINES: dict[str, Callable[[Precision, int | None], Engine]] = {"numpy": _numpy, "numba": _numba}
+_NAMES = ("auto", "numpy", "numba")
 
 
 @cache
@@ -44,20 +29,32 @@ def get_engine(
     """Return an engine by name.
 
     Args:
-        name: `numpy`, `numba`, or `auto`.
+        name: `numpy`, `numba`, or `auto` for the fastest that is installed.
         precision: `float64`, or `float32` for exploratory maps.
-        threads: Of the Numba engine; as many as the process may use processors if None. The NumPy
-            engine has one.
+        threads: Of the Numba engine; as many as the process may use processors if None. Results do
+            not depend on it.
+
+    Returns:
+        The engine, ready to start programs.
 
     Raises:
-        SpecError: There is no such engine, or it is not installed.
+        SpecError: There is no such engine, it is not installed, or it does not have the precision;
+            one line says what is allowed.
     """
-    if name == "auto":
-        name = "numba" if has_numba() else "numpy"
-    if not isinstance(name, str) or name not in _ENGINES:
-        raise SpecError(f"engine: got {name!r}: {nearest(str(name), ['auto', *_ENGINES])}")
-    for allowed in get_args(Precision):
-        if precision == allowed:
-            return _ENGINES[name](allowed, threads)
-    hint = nearest(str(precision), get_args(Precision))
-    raise SpecError(f"precision: got {precision!r}: {hint}")
+    if name not in _NAMES:
+        raise SpecError(f"engine: got {name!r}: {nearest(str(name), _NAMES)}")
+    if precision not in get_args(Precision):
+        hint = nearest(str(precision), get_args(Precision))
+        raise SpecError(f"precision: got {precision!r}: {hint}")
+    if name == "numpy" or (name == "auto" and not has_numba()):
+        if precision != "float64":
+            raise SpecError(f"precision: got {precision!r}: engine=numpy has float64 only")
+        return NumpyEngine()
+    if not has_numba():
+        raise SpecError(
+            "engine: numba is not installed; install the extra `fast` "
+            "(pip install 'training-gaming-sim[fast]'), or take engine=numpy"
+        )
+    from sim.dynamics.engines.numba_engine import NumbaEngine
+
+    return NumbaEngine(precision=cast(Precision, precision), threads=threads)
