@@ -87,8 +87,8 @@ def sweep(
         settings: Of the sweeper (`hydra_plugins.array_sweeper.SETTINGS`).
     """
     with stopping():
-        plan, asked = plan_sweep(arguments, config=config, loader=loader, settings=settings)
-        executor = asked.executor
+        plan, inputs = plan_sweep(arguments, config=config, loader=loader, settings=settings)
+        executor = inputs.executor
         directory = _directory(plan, config, settings)
         directory.mkdir(parents=True, exist_ok=True)
         err.print(
@@ -99,7 +99,7 @@ def sweep(
         )
         try:
             with progress_bar("sweep") as progress:
-                found = run_plan(
+                result = run_plan(
                     plan,
                     store=directory,
                     executor=executor,
@@ -107,18 +107,18 @@ def sweep(
                     note={"overrides": list(arguments)},
                     prepare=prepare_shard if isinstance(executor, LocalExecutor) else None,
                 )
-            _show(found, directory)
+            _show(result, directory)
         except KeyboardInterrupt:
             raise Stopped(
                 f"interrupted; the same command goes on from what is in {directory}", INTERRUPTED
             ) from None
-    if found.failed:
+    if result.failed:
         raise Stopped(
-            f"{found.failed:,} of {_count(plan.runs, 'run')} failed, the first because "
-            f"{_first_error(found)}; the column `error` of the summary says why each did",
+            f"{result.failed:,} of {_count(plan.runs, 'run')} failed, the first because "
+            f"{_first_error(result)}; the column `error` of the summary says why each did",
             FAILED,
         )
-    return found
+    return result
 
 
 def plan_sweep(
@@ -142,12 +142,12 @@ def plan_sweep(
 
     firsts = {axis.key: axis.texts[0] for axis in axes}
 
-    def compose(chosen: Mapping[str, str]) -> Asked:
-        """Compose the first combination, but for some axes with what is chosen."""
-        texts = {**firsts, **chosen}
+    def compose(levels: Mapping[str, str]) -> Asked:
+        """Compose the first combination, but for the levels of some axes."""
+        texts = {**firsts, **levels}
         lines = {o.get_key_element(): str(o.input_line) for o in overrides}
         lines |= {axis.element: texts[axis.key] for axis in axes}
-        with _at(chosen):
+        with _at(levels):
             return _compose(config, loader, list(lines.values()))
 
     seeds = _seeds(axes)
@@ -161,9 +161,9 @@ def plan_sweep(
             for axis in columns:
                 if axis.interval is not None:  # its ends need not be among the points
                     for end in axis.values:
-                        apply_overrides(choice.asked.specs, {axis.key: end})
-            specs = with_first_point(choice.asked.specs, points)
-        run = choice.asked.run
+                        apply_overrides(choice.inputs.specs, {axis.key: end})
+            specs = with_first_point(choice.inputs.specs, points)
+        run = choice.inputs.run
         parts.append(
             Part(
                 specs=specs,
@@ -174,7 +174,7 @@ def plan_sweep(
                 choices=choice.values,
             )
         )
-    first = choices[0].asked
+    first = choices[0].inputs
     plan = make_plan(
         parts,
         record=first.record,
@@ -186,27 +186,27 @@ def plan_sweep(
 
 @dataclass(frozen=True)
 class _Choice:
-    """A combination of choices, and what it asks for.
+    """A combination of choices, with the config that Hydra composes of it.
 
     Attributes:
         texts: The choices as overrides, by key.
         values: The same as plain data.
-        asked: What Hydra made of it.
+        inputs: The composed config.
     """
 
     texts: Mapping[str, str]
     values: Mapping[str, Any]
-    asked: Asked
+    inputs: Asked
 
 
 @contextmanager
 def _at(texts: Mapping[str, str]) -> Iterator[None]:
-    """Say, of an error, at which choices it occurs."""
+    """Add, to an error, the choices at which it occurs."""
     try:
         yield
     except SpecError as error:
-        here = f" (at {' '.join(texts.values())})" if texts else ""
-        raise SpecError(f"{error}{here}") from None
+        choices = f" (at {' '.join(texts.values())})" if texts else ""
+        raise SpecError(f"{error}{choices}") from None
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
@@ -214,9 +214,9 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     for key in settings:
         if key not in SETTINGS:
             raise SpecError(f"hydra.sweeper.{key}: unknown key; {nearest(key, SETTINGS)}")
-    for key, known in (("combine", _COMBINE), ("sampling", _SAMPLING)):
-        if settings[key] not in known:
-            hint = nearest(str(settings[key]), known)
+    for key, allowed in (("combine", _COMBINE), ("sampling", _SAMPLING)):
+        if settings[key] not in allowed:
+            hint = nearest(str(settings[key]), allowed)
             raise SpecError(f"hydra.sweeper.{key}: got {settings[key]!r}: {hint}")
     check_whole("hydra.sweeper.points", settings["points"], minimum=1)
     check_whole("hydra.sweeper.seed", settings["seed"], minimum=0)
@@ -248,15 +248,15 @@ def _axis(override: Override) -> Axis:
     return Axis(key, element, values, texts)
 
 
-def _check_axes(axes: Sequence[Axis], given: Mapping[str, str]) -> None:
-    """Refuse what cannot be swept, and axes that something given later would undo.
+def _check_axes(axes: Sequence[Axis], keys: Mapping[str, str]) -> None:
+    """Refuse what cannot be swept, and axes that a later override would undo.
 
-    `given` are all keys in order, by how they were written.
+    `keys` are those of all overrides in order, by how they were written.
     """
     for axis in axes:
         if axis.key in _OF_A_SWEEP or axis.key.split(".")[0] == "executor":
             raise SpecError(f"{axis.key}: a sweep has one for all its runs")
-        later = list(given.values())[list(given).index(axis.element) + 1 :]
+        later = list(keys.values())[list(keys).index(axis.element) + 1 :]
         # A group (scenario=NAME) goes before everything, wherever it stands.
         over = [key for key in later if "." in key and axis.key.startswith(f"{key}.")]
         if axis.key in later or over:
@@ -311,8 +311,8 @@ def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> 
 
 def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> Path:
     """Return where the sweep is kept: in a directory that is named for what it is."""
-    given = [override.lstrip("+").split("=")[0] for override in config.hydra.overrides.hydra]
-    root = config.hydra.sweep.dir if "hydra.sweep.dir" in given else settings["dir"]
+    keys = [override.lstrip("+").split("=")[0] for override in config.hydra.overrides.hydra]
+    root = config.hydra.sweep.dir if "hydra.sweep.dir" in keys else settings["dir"]
     names = list(dict.fromkeys(part.specs.scenario.name for part in plan.parts))
     name = "+".join(names) if len(names) <= 3 else f"{len(names)}-scenarios"
     return Path(root) / f"{name}-{plan.id[:8]}"
@@ -322,20 +322,22 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def _first_error(found: Sweep) -> str:
-    row = found.query("select run, error from summary where error is not null order by run limit 1")
+def _first_error(result: Sweep) -> str:
+    row = result.query(
+        "select run, error from summary where error is not null order by run limit 1"
+    )
     return f"(run {row['run'].iat[0]}) {row['error'].iat[0]}"
 
 
-def _show(found: Sweep, directory: Path) -> None:
-    if found.resumed:
-        err.print(f"[dim]there already: {_count(found.resumed, 'run')}[/dim]")
-    if found.damaged:
-        err.print(f"done again, as they were damaged: {_count(found.damaged, 'shard')}")
-    out.print(sweep_table(found))
-    if found.described["record"] != "summary" and found.failed < found.described["runs"]:
+def _show(result: Sweep, directory: Path) -> None:
+    if result.resumed:
+        err.print(f"[dim]there already: {_count(result.resumed, 'run')}[/dim]")
+    if result.damaged:
+        err.print(f"done again, as they were damaged: {_count(result.damaged, 'shard')}")
+    out.print(sweep_table(result))
+    if result.described["record"] != "summary" and result.failed < result.described["runs"]:
         figure = directory / "curves.png"
-        if found.resumed < found.described["runs"] or not figure.exists():
-            draw_curves(found, directory)
+        if result.resumed < result.described["runs"] or not figure.exists():
+            draw_curves(result, directory)
         out.print(f"figure: {figure}", soft_wrap=True)
     err.print(f"[dim]numbers and data: {directory}[/dim]", soft_wrap=True)

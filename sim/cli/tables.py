@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ from rich.table import Column, Table
 
 from sim.analysis.summary import in_few_agents
 from sim.plots.style import short_key
-from sim.utils.format import format_level
+from sim.utils.format import DASH, format_decimal, format_level
 
 if TYPE_CHECKING:
     from sim.sweeps.result import Sweep
@@ -57,20 +56,21 @@ def emergence_table(summary: dict[str, Any]) -> RenderableType:
 def _regimes(summary: dict[str, Any]) -> str:
     """Return the regimes that there are, the most frequent first, and whether they last."""
     shares = sorted(summary["regimes"].items(), key=lambda item: -item[1])
-    told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares if share > 0.0)
+    text = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares if share > 0.0)
     if summary["settled"] < 1.0:
-        told += f" ({100 * (1.0 - summary['settled']):.0f} % not settled)"
-    return told
+        text += f" ({100 * (1.0 - summary['settled']):.0f} % not settled)"
+    return text
 
 
 def _median(numbers: Band) -> str:
-    return "–" if numbers is None else f"{numbers['median']:.2f}"
+    return format_decimal(None if numbers is None else numbers["median"])
 
 
 def _band(numbers: Band) -> str:
     if numbers is None:
-        return "–"
-    return f"{numbers['median']:.2f} [{numbers['low']:.2f}, {numbers['high']:.2f}]"
+        return DASH
+    low, high = (format_decimal(numbers[end]) for end in ("low", "high"))
+    return f"{_median(numbers)} [{low}, {high}]"
 
 
 def _onset(onset: dict[str, Any]) -> str:
@@ -86,7 +86,7 @@ def _onset(onset: dict[str, Any]) -> str:
 
 #: A table has at most so many rows.
 MOST_ROWS = 24
-_SHOWN = ("reach", "value_drift", "alignment")
+MEASURES = ("reach", "value_drift", "alignment")
 
 
 def sweep_table(sweep: Sweep) -> RenderableType:
@@ -99,7 +99,7 @@ def sweep_table(sweep: Sweep) -> RenderableType:
     pooled = [short_key(axis) for axis in sweep.axes if axis not in axes]
     table = Table(
         *(Column(short_key(axis), no_wrap=True) for axis in axes),
-        *(_column(name) for name in ("runs", "failed", *_SHOWN)),
+        *(_column(name) for name in ("runs", "failed", *MEASURES)),
         title=f"runs: {int(frame['runs'].sum()):,}, engine: {sweep.described['engine']}",
         title_justify="left",
         caption="At the end of training; medians over runs."
@@ -110,8 +110,8 @@ def sweep_table(sweep: Sweep) -> RenderableType:
         table.add_row(
             *(format_level(row[axis]) for axis in axes),
             f"{row['runs']:,}",
-            f"{row['failed']:,}" if row["failed"] else "–",
-            *(_number(row[name]) for name in _SHOWN),
+            f"{row['failed']:,}" if row["failed"] else DASH,
+            *(format_decimal(row[name]) for name in MEASURES),
         )
     return table
 
@@ -125,14 +125,10 @@ def _column(name: str) -> Column:
 def _medians(sweep: Sweep, axes: list[str]) -> pd.DataFrame:
     """Return a row for each combination of levels, in the order of the runs."""
     keys = [sweep.column("design", axis) for axis in axes]
-    medians = [f"median({name}) as {name}" for name in _SHOWN]
+    medians = [f"median({name}) as {name}" for name in MEASURES]
     columns = [*keys, "count(*) as runs", "count(error) as failed", *medians]
     grouped = f"group by {', '.join(keys)}" if keys else ""
     return sweep.query(
         f"select {', '.join(columns)} from design join summary using (run) "
         f"{grouped} order by min(run)"
     )
-
-
-def _number(number: float | None) -> str:
-    return "–" if number is None or math.isnan(number) else f"{number:.2f}"

@@ -69,7 +69,7 @@ class InitialSpread(Spec):
 
 
 class Spread(Spec):
-    """How far the agents of a population differ.
+    """Heterogeneity of a population.
 
     Each number is the standard deviation of a normal draw: of the number itself where it may be
     anything, of its logarithm where it must not be negative, of its logit where it is a share.
@@ -117,9 +117,9 @@ class Agent(Spec):
     initial: Initial = Initial()
     spread: Spread = Spread()
 
-    def completed_by(self, other: Agent) -> Agent:
-        """Return this agent, with the fields that it does not set taken from `other`."""
-        return Agent.parse(_merge(_explicit(other), _explicit(self)), path="agent")
+    def completed_by(self, story: Agent) -> Agent:
+        """Return this agent, with the fields that it does not set taken from `story`."""
+        return Agent.parse(_merge(_explicit(story), _explicit(self)), path="agent")
 
 
 #: The fixed numbers of an agent, in the order of the spec.

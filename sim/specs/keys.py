@@ -174,7 +174,7 @@ def _inner_spec(annotation: Any) -> tuple[int, type[Spec] | None]:
         names, spec = _inner_spec(arguments[1] if origin is dict else arguments[0])
         return names + 1, spec
     inner = (_inner_spec(argument) for argument in arguments)
-    return next((found for found in inner if found[1] is not None), (0, None))
+    return next((pair for pair in inner if pair[1] is not None), (0, None))
 
 
 def _has_names(annotation: Any) -> bool:

@@ -77,14 +77,14 @@ def apply_overrides(specs: Specs, overrides: Mapping[str, object]) -> Specs:
         path = ("interventions",)
         items = override(interventions, tree["interventions"], path, scenario)
         interventions = read_interventions(items)  # type: ignore[arg-type]  # it checks this
-    changed = Specs(
+    overridden = Specs(
         scenario=scenario,
         agent=override_spec(specs.agent, tree, "agent", scenario),
         training=override_spec(specs.training, tree, "training", scenario),
         interventions=interventions,
     )
-    _check_interventions(changed)
-    return changed
+    _check_interventions(overridden)
+    return overridden
 
 
 def _check_interventions(specs: Specs) -> None:

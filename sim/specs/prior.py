@@ -223,7 +223,7 @@ def _random(
     names = [ALIGNMENT] if key == ALIGNMENT else _expand(key, scenario)
     for name in names:
         if name not in marginals:
-            hint = nearest(key, [known.replace("agent.initial.", "agent.") for known in marginals])
+            hint = nearest(key, [full.replace("agent.initial.", "agent.") for full in marginals])
             raise SpecError(f"{path}: {key!r} has no distribution; {hint}")
         if marginals[name].kind == "point":
             raise SpecError(f"{path}: {key!r} is one number for all; nothing goes with it")

@@ -203,9 +203,9 @@ class Scenario(Spec):
         for index, phase in enumerate(self.curriculum):
             self._check_weights(f"curriculum[{index}].weight", phase.weight)
 
-    def _check_weights(self, path: str, changed: Mapping[str, float]) -> None:
+    def _check_weights(self, path: str, in_phase: Mapping[str, float]) -> None:
         trained = self.of_kind("training")
-        if not any(changed.get(name, context.weight) for name, context in trained.items()):
+        if not any(in_phase.get(name, context.weight) for name, context in trained.items()):
             need = "a context of kind training needs a weight above 0"
             raise refuse(f"nothing is trained on: {need}", at=path)
 

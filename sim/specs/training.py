@@ -21,7 +21,7 @@ class LearningRate(Spec):
 
 
 class Transfer(Spec):
-    """How far practice at gaming builds each capability (small: the post's third difference)."""
+    """Transfer of practice at gaming to each capability (small: the post's third difference)."""
 
     opacity: Column[NonNegative] = Field(0.01, description="practice at gaming builds opacity")
     sandbagging: Column[NonNegative] = Field(

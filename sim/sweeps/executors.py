@@ -71,12 +71,12 @@ class LocalExecutor:
                 raise _StoppedError
             progress(agent_steps)
 
-        waiting = iter(shards)
+        queue = iter(shards)
         running: set[Future[StoredShard]] = set()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="shard")
         try:
             while True:
-                for shard in islice(waiting, self.threads - len(running)):
+                for shard in islice(queue, self.threads - len(running)):
                     running.add(pool.submit(work, shard, store, report_unless_stopped))
                 if not running:
                     return

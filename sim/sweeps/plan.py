@@ -65,7 +65,7 @@ class Part:
 
     @property
     def runs(self) -> int:
-        """How many runs there are."""
+        """The number of runs."""
         return len(self.design) * len(self.seeds)
 
     def points(self, rows: Index) -> dict[str, Numbers]:
@@ -127,7 +127,7 @@ class Shard:
 
     @property
     def agent_steps(self) -> int:
-        """How much work it is."""
+        """The amount of work."""
         return self.runs * self.part.agents * self.part.specs.training.steps
 
     def program(self) -> Program:
@@ -154,12 +154,12 @@ class Plan:
 
     @property
     def runs(self) -> int:
-        """How many runs there are."""
+        """The number of runs."""
         return sum(part.runs for part in self.parts)
 
     @property
     def agent_steps(self) -> int:
-        """How much work it is."""
+        """The amount of work."""
         return sum(p.runs * p.agents * p.specs.training.steps for p in self.parts)
 
     @cached_property

@@ -283,9 +283,9 @@ def _write_parquet(pieces: Iterator[pa.Table], sink: Any) -> None:
     # Numbers are encoded byte by byte, which packs neighbours that are alike.
     is_split = {field.name: pa.types.is_floating(field.type) for field in first.schema}
     split = [name for name, split in is_split.items() if split]
-    others = [name for name, split in is_split.items() if not split]
+    whole = [name for name, split in is_split.items() if not split]
     with pq.ParquetWriter(
-        sink, first.schema, compression="zstd", use_dictionary=others, use_byte_stream_split=split
+        sink, first.schema, compression="zstd", use_dictionary=whole, use_byte_stream_split=split
     ) as writer:
         for piece in itertools.chain([first], pieces):
             writer.write_table(piece)

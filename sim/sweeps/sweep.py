@@ -176,7 +176,7 @@ def with_first_point(specs: Specs, design: Design) -> Specs:
 
 
 class _Inputs(NamedTuple):
-    """What a user gives that all runs share, but for the axes."""
+    """Specs of all runs as a user gives them, without the axes."""
 
     scenario: Scenario | str | Mapping[str, object]
     agent: Agent | Mapping[str, object] | None

@@ -36,6 +36,11 @@ def shown(number: float | None, digits: int = 1) -> str:
     return DASH if number is None else with_minus(f"{round(number, digits) + 0.0:,.{digits}f}")
 
 
+def format_decimal(number: float | None, digits: int = 2) -> str:
+    """Write a number for a terminal, with an ASCII minus sign; a dash for none."""
+    return DASH if number is None or math.isnan(number) else f"{number:.{digits}f}"
+
+
 def format_level(level: object) -> str:
     """Write a level of an axis, without what rounding left of a number."""
     return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)

@@ -12,13 +12,13 @@ Array = NDArray[np.float64]
 def binomial_interval(
     successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95
 ) -> tuple[Array, Array]:
-    """Return the exact interval (Clopper and Pearson) of the chance behind a count.
+    """Return the exact interval (Clopper and Pearson) of the probability behind counts.
 
-    It covers the chance in at least `level` of all repetitions, whatever the chance is.
+    It covers the probability in at least `level` of all repetitions, whatever the probability is.
 
     Args:
-        successes: How often it happened.
-        trials: Of how many; with none, nothing is known and the interval is 0 to 1.
+        successes: Counts.
+        trials: Of how many; the interval of none is 0 to 1.
         level: Of confidence, between 0 and 1.
 
     Returns:
@@ -27,7 +27,7 @@ def binomial_interval(
     x, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
     tail = (1.0 - level) / 2.0
     low, high = np.zeros(x.shape), np.ones(x.shape)
-    some, others = x > 0, x < n
-    low[some] = betaincinv(x[some], n[some] - x[some] + 1.0, tail)
-    high[others] = betaincinv(x[others] + 1.0, n[others] - x[others], 1.0 - tail)
+    above, below = x > 0, x < n
+    low[above] = betaincinv(x[above], n[above] - x[above] + 1.0, tail)
+    high[below] = betaincinv(x[below] + 1.0, n[below] - x[below], 1.0 - tail)
     return low, high

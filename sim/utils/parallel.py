@@ -31,46 +31,46 @@ def parallel_map(
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Result]:
-    """Return what a function makes of each job, in the order of jobs.
+    """Return the results of a function on each job, in the order of jobs.
 
     Args:
-        work: A function at the top of a module; what it gives does not depend on who does it.
-        jobs: What can be sent to another process.
+        work: A function at the top of a module.
+        jobs: Arguments that can be sent to another process.
         workers: Processes; 1: this one. None: as many as there are processors for.
-        progress: Told the share that is done.
+        progress: Called with the share that is done.
 
     Raises:
         RuntimeError: Other processes could not be started.
     """
     count = min(usable_processors() if workers is None else workers, len(jobs))
-    found: dict[int, Result] = {}
+    results: dict[int, Result] = {}
     for index, result in _in_any_order(work, jobs, count):
-        found[index] = result
+        results[index] = result
         if progress is not None:
-            progress(len(found) / len(jobs))
-    return [found[index] for index in range(len(jobs))]
+            progress(len(results) / len(jobs))
+    return [results[index] for index in range(len(jobs))]
 
 
 def _in_any_order(
     work: Callable[[Job], Result], jobs: Sequence[Job], workers: int
 ) -> Iterator[tuple[int, Result]]:
-    """Yield the number of each job and what came of it."""
+    """Yield the number and the result of each job."""
     if workers <= 1:
         for index, job in enumerate(jobs):
             yield index, work(job)
         return
-    waiting = iter(enumerate(jobs))
+    queue = iter(enumerate(jobs))
     running: dict[Future[Result], int] = {}
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_ctrl_c)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_ctrl_c)
     try:
         with _unheard_ctrl_c():
-            for index, job in islice(waiting, workers):
+            for index, job in islice(queue, workers):
                 running[pool.submit(work, job)] = index
         while running:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield running.pop(future), future.result()
-                for index, job in islice(waiting, 1):
+                for index, job in islice(queue, 1):
                     running[pool.submit(work, job)] = index
     except BrokenProcessPool:
         raise RuntimeError(
@@ -81,8 +81,8 @@ def _in_any_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_ctrl_c() -> None:
-    """Leave Ctrl-C to the process that waits; it lets the others finish their job, and go."""
+def _ignore_ctrl_c() -> None:
+    """Ignore Ctrl-C, which the process that waits hears: it lets the others finish their jobs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

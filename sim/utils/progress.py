@@ -61,11 +61,11 @@ def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Prog
         def report(share: float) -> None:
             nonlocal last
             bar.update(task, completed=share)
-            now = monotonic()
-            if not console.is_terminal and now - last >= LINE_EVERY and 0.0 < share < 1.0:
-                last = now
-                left = (now - start) * (1.0 - share) / share
-                line = f"{label}: {share:.0%}, about {left:.0f} s left"
+            time = monotonic()
+            if not console.is_terminal and time - last >= LINE_EVERY and 0.0 < share < 1.0:
+                last = time
+                seconds = (time - start) * (1.0 - share) / share
+                line = f"{label}: {share:.0%}, about {seconds:.0f} s left"
                 console.print(line, highlight=False, markup=False)
 
         yield report
