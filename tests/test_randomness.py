@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -186,6 +187,14 @@ def test_normal_draws_are_normal() -> None:
     assert abs(draws.var() - 1) < 5 * np.sqrt(2 / count)
     assert abs((draws**4).mean() - 3) < 5 * np.sqrt(96 / count)
     assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 5 / np.sqrt(count)
+
+
+def test_normal_draws_are_those_of_box_and_muller() -> None:
+    draw = {"seed": 1, "stream": "test", "rows": np.arange(9)}
+    pairs = zip(*uniform_pair(**draw), normal(**draw), strict=True)
+    for first, second, found in pairs:
+        expected = math.sqrt(-2 * math.log(1 - first)) * math.cos(2 * math.pi * second)
+        assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_uniform_draws_fill_the_unit_interval_evenly() -> None:
