@@ -8,17 +8,18 @@ from time import perf_counter
 
 from rich.table import Column, Table
 
+from experiments.sensitivity import study
 from experiments.sensitivity.outcomes import outcomes_of, plan_of, read_assumptions
 from sim.analysis.sensitivity import analyse, convergence, sobol_sample
 from sim.analysis.worst_case import PostTraining, Thresholds
-from sim.specs.library import config_root, read_yaml
+from sim.specs.library import read_yaml
 from sim.specs.overrides import read_specs
 from sim.sweeps.sweep import run_plan
 from sim.takeover import read_deployment, read_oversight
 from sweeps import Cost, cost_of
 
 POINTS, ASSUMPTIONS = 1024, 14
-CONFIG = read_yaml(config_root() / "sensitivity.yaml")
+CONFIG = read_yaml(Path(study.__file__).with_name("config.yaml"))
 #: The last of the list are left out, so that so many stay.
 LEFT_OUT = tuple(CONFIG["assumptions"])[ASSUMPTIONS:]
 

@@ -51,15 +51,16 @@ def test_frame_repr_and_figure_have_every_equilibrium(anchored: Equilibria) -> N
     assert repr(anchored).startswith(f"<Equilibria: {stable} stable, ")
     figure = anchored.plot()
     words = texts(figure)
-    labels = [label.get_text().lstrip("→ ") for label in figure.axes[0].get_yticklabels()]
-    assert [label.split(",")[0] for label in labels] == list(frame["kind"])
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert [label.lstrip("→ ").split(",")[0] for label in labels] == list(frame["kind"])
+    assert [label.startswith("→") for label in labels].index(True) == anchored.own
     assert {name.replace("_", " ") for name in anchored.points[0].gaming_rate} < set(words)
 
 
 def test_where_only_gates_move_all_corners_are_examined_and_one_attracts() -> None:
     for rule in ("policy_gradient", "replicator"):
         training = {**GATE_ALONE, "update_rule": rule}
-        result = equilibria("copyright", training=training, starts=8)
+        result = equilibria("copyright", training=training, starts=2, steps=5000)
         assert len(result.points) == 2**4
         (stable,) = (p for p in result.points if p.attracts)
         assert stable.share == 1.0

@@ -22,8 +22,12 @@ from sim.utils.format import join_words
 SIZES = {
     "animation": "agents=4 training.steps=100 seconds=5",
     "bifurcation": "places=1 starts=4 low=-7 high=-6.5 training.anchor=0.03 free=[habit]",
+    "deploy": "agents=4 training.steps=20 replicates=5 points=2 samples=2 deployment.copies=10 "
+    "deployment.ticks=2 workers=1",
     "footnote4": "cases=[a] agents=16 training.steps=100",
+    "footnote6": "agents=4 points=2 training.steps=40",
     "phase_diagram": "engine=numpy training.steps=100 seeds=2 x.points=9 y.points=9 store=null",
+    "sensitivity": "points=8 trajectories=8 training.steps=10 engine=numpy store=null",
     "spread": "points=3 seeds=2 training.steps=40 engine=numpy awareness=[-8,0] store=null",
     "stability": "starts=4 training.steps=100 training.anchor=0.03 steps=1000",
 }

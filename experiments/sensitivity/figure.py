@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.sensitivity.compare import TOP, Comparison
-from experiments.sensitivity.outcomes import GROUPS
-from experiments.sensitivity.text import MEASURE, label, title
-from sim.analysis.sensitivity import Indices
+from sim.analysis.sensitivity import Indices, Method
 from sim.dynamics.state import Array
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
+from sim.specs.overrides import Specs
+
+from .compare import TOP, Comparison
+from .labels import MEASURE, label, title
+from .outcomes import GROUPS
+from .study import Results
 
 #: Which groups of outcomes stand on which side of the ranks.
 _LEFT, _RIGHT = ("gaming", "values"), ("terms", "worst case")
 _BOTH, _ONE, _OTHER = COLOURS[2], COLOURS[0], COLOURS[1]
 #: So many inputs have their name in Morris' plane.
 _NAMED = 6
+
+
+def figures(results: Mapping[Method, Results], specs: Specs) -> dict[str, Figure]:
+    """Return the comparison by the best method, and the screening where there is one."""
+    name = str(specs.scenario.name)
+    best = results.get("sobol") or results["morris"]
+    drawn = {"sensitivity": sensitivity_figure(best.indices, best.comparison, name=name)}
+    if "morris" in results:
+        screening = results["morris"]
+        drawn["morris"] = morris_figure(screening.indices, screening.comparison, name=name)
+    return drawn
 
 
 def sensitivity_figure(found: Indices, compared: Comparison, *, name: str) -> Figure:

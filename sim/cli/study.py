@@ -169,7 +169,7 @@ class Inputs:
 
         study = self.settings.model_dump(mode="json")
         post_training = self.optional.get("post_training")
-        sections = {} if post_training is None else post_training.described()
+        sections = {} if post_training is None else post_training.to_dict()
         if self.specs is None:
             return describe_run(**sections, study=study)
         return describe(self.specs, **sections, study=study)

@@ -57,9 +57,9 @@ def format_share(share: float | None) -> str:
 
 
 def format_interval(ends: Sequence[float | None], digits: int | None = None) -> str:
-    """Write an interval from its two ends: `0.12 to 0.34`."""
-    low, high = ends
-    return f"{format_number(low, digits)} to {format_number(high, digits)}"
+    """Write an interval from its two ends: `0.12 to 0.34`; a dash where there is none."""
+    low, high = (format_number(end, digits) for end in ends)
+    return DASH if low == high == DASH else f"{low} to {high}"
 
 
 def join_words(names: Sequence[object], last: str = "and") -> str:

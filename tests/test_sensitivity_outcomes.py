@@ -11,9 +11,9 @@ import pytest
 
 import sim
 from experiments.sensitivity.compare import TOP, compare, spearman
-from experiments.sensitivity.methods import read_methods
+from experiments.sensitivity.labels import title
 from experiments.sensitivity.outcomes import OUTCOMES, outcomes_of, plan_of, read_assumptions
-from experiments.sensitivity.text import said, title
+from experiments.sensitivity.study import verdict
 from sim.analysis.sensitivity import analyse, morris_sample, sobol_sample
 from sim.analysis.worst_case import TERMS, PostTraining
 from sim.specs.errors import SpecError
@@ -43,22 +43,19 @@ def test_groups_that_hang_on_the_same_or_on_other_inputs() -> None:
     assert alike.rank_correlation == pytest.approx(1.0)
     assert alike.shared == tuple("abcde")
     assert (alike.shared_low, alike.shared_high) == (TOP, TOP)
-    assert "the same assumptions matter for both" in said(found, alike)["comparison"]
+    assert verdict(alike) == "alike"
     apart = compare(found, ["one"], ["turned"])
     assert apart.rank_correlation == pytest.approx(-1.0)
     assert apart.rank_high < 0.0
     assert apart.shared == ("d", "e")
     assert list(apart.top("right")["input"]) == list("hgfed")
-    assert "says little" in said(found, apart)["comparison"]
+    assert verdict(apart) == "unlike"
     assert "hangs most on a, the worst case on h; 2 of the top 5" in title(apart)
     nothing = compare(found, ["one"], ["flat", "gone"])
     assert not nothing.sound
     assert np.isnan(nothing.rank_correlation)
     assert "nothing to compare" in title(nothing)
-    words = said(found, nothing)
-    assert "never varies: flat" in words["caution"]
-    assert "not defined: gone" in words["caution"]
-    assert "none of its outcomes varies" in words["worst_case"]
+    assert verdict(nothing) == "undefined"
 
 
 def test_spearman_by_hand() -> None:
@@ -126,6 +123,3 @@ def test_assumptions_and_methods_that_cannot_be_used_are_refused() -> None:
         with pytest.raises(SpecError, match=re.escape(message)) as error:
             read_assumptions(given, specs())
         assert "\n" not in str(error.value)
-    with pytest.raises(SpecError, match="did you mean 'sobol'"):
-        read_methods(["sobl"])
-    assert read_methods("sobol") == ("sobol",)
