@@ -298,12 +298,12 @@ def test_they_act_once_on_what_is_given(judge: Callable[..., xr.Dataset], tmp_pa
 def test_the_audit_applies_them_once_with_retraining() -> None:
     mine = audit(run(*HALVES, agent=WIDE), oversight=GIVEN["oversight"])
     same = audit(run(agent=WIDE), oversight=HALVED["oversight"])
-    for name in ("found", "found_first", "rounds", "deployed"):
+    for name in ("findings", "first_findings", "rounds", "deployed"):
         np.testing.assert_array_equal(getattr(mine, name), getattr(same, name))
     assert mine.retrained.any()
     assert mine.final.data.identical(same.final.data)
     other = audit(run(agent=WIDE), oversight=GIVEN["oversight"])
-    assert (other.found_first != mine.found_first).any()
+    assert (other.first_findings != mine.first_findings).any()
 
 
 def test_deployments_of_profiles_apply_them_once() -> None:
