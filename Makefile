@@ -3,11 +3,10 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
-# A study is a folder of experiments/; its figures are those of docs/images that have their names.
-study = $(if $(wildcard experiments/$(1)/__main__.py),experiments/$(1),experiments/$(1).py)
-STUDIES := $(filter-out __init__ emergence curves report claims calibration spread phase_diagram,$(patsubst \
-  experiments/%.py,%,$(wildcard experiments/*.py)) $(patsubst experiments/%/__main__.py,%,$(wildcard \
-  experiments/*/__main__.py)))
+# Studies whose figures stand in docs/images; calibration and claims have targets of their own, and
+# the phase diagram has contours there.
+STUDIES := $(filter-out %/calibration %/claims %/phase_diagram,$(patsubst %/config.yaml,%,$(wildcard \
+  experiments/*/config.yaml)))
 
 .PHONY: help run test verify lint format bench report docs figures validation lessons explore lock \
   clean environment
@@ -39,7 +38,7 @@ bench: environment  ## how fast it is; writes docs/benchmarks.md and the README'
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench.py $(ARGS)
 
 report: environment  ## the post claim by claim, run and judged: outputs/report.html, two minutes
-	@$(BIN)/python $(call study,report) $(ARGS)
+	@$(BIN)/python experiments/claims page=outputs/report.html $(ARGS)
 
 docs: environment  ## the documentation as a site, site/index.html; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
@@ -47,16 +46,16 @@ docs: environment  ## the documentation as a site, site/index.html; a broken lin
 
 figures: environment  ## the figures of README and docs, each from a run
 	@$(BIN)/python experiments/emergence.py hydra.run.dir=outputs/figures
-	@$(BIN)/python $(call study,phase_diagram) contour=values.copyright hydra.run.dir=outputs/figures
-	@for study in $(foreach name,$(STUDIES),$(call study,$(name))); do \
+	@$(BIN)/python experiments/phase_diagram contour=values.copyright hydra.run.dir=outputs/figures
+	@for study in $(STUDIES); do \
 	  $(BIN)/python $$study hydra.run.dir=outputs/figures || exit 1; done
 	@for figure in docs/images/*; do \
 	  new=outputs/figures/$${figure##*/}; [ ! -e $$new ] || cp $$new $$figure; done
 
 validation: environment  ## docs/validation.md with its figures, and the calibrated agent
-	@$(BIN)/python $(call study,calibration) hydra.run.dir=outputs/validation
-	@cd outputs/validation && cp validation.md ../../docs/validation.md \
-	  && cp summary.json ../../docs/validation.json \
+	@$(BIN)/python experiments/calibration hydra.run.dir=outputs/validation
+	@cd outputs/validation && sed 's|](\([a-z_]*\.png\))|](images/\1)|' report.md \
+	  > ../../docs/validation.md && cp summary.json ../../docs/validation.json \
 	  && cp calibration.png mechanisms.png cross_validation.png reinforced.png facts.png \
 	  ../../docs/images && cp calibrated.yaml ../../configs/agent/calibrated.yaml
 

@@ -12,10 +12,10 @@ from rich.table import Column, Table
 
 import sim
 from experiments.worst_case.binding import binding
-from experiments.worst_case.study import funnel
+from experiments.worst_case.funnel import funnel, gaming_frame, stage_frame
 from sim.specs.library import config_root, read_yaml
 from sim.specs.oversight import Oversight
-from sweeps import Cost, cost_of
+from sweeps import EXPERIMENTS, Cost, cost_of
 
 AGENTS = 100_000
 #: Agents that are retrained, for as long as configs/oversight/retrain.yaml says.
@@ -50,8 +50,8 @@ def measure(folder: Path) -> Funnels:
 
 
 def trained(agents: int) -> sim.Result:
-    """Return the population of configs/worst_case.yaml, trained."""
-    config: dict[str, Any] = read_yaml(config_root() / "worst_case.yaml")
+    """Return the population of experiments/worst_case/config.yaml, trained."""
+    config: dict[str, Any] = read_yaml(EXPERIMENTS / "worst_case" / "config.yaml")
     return sim.simulate(
         "lab_to_deployment", agents=agents, agent=config["agent"], record_every=2000
     )
@@ -61,8 +61,8 @@ def counting(result: sim.Result) -> float:
     """Return the seconds, on the wall, from trained agents to all counts."""
     start = time.perf_counter()
     found = funnel(result)
-    found.frame()
-    found.by_gaming()
+    stage_frame(found.conditions)
+    gaming_frame(found.conditions, found.gaming)
     binding(found, oversight=Oversight())
     return time.perf_counter() - start
 
@@ -84,5 +84,5 @@ def funnels_table(found: Funnels) -> Table:
     told = f"audit of {RETRAINED:,} agents with up to 3 rounds of retraining"
     table.add_row(told, f"{found.retraining:.1f} s")
     cost = f"{found.command.seconds:.0f} s, {found.command.memory / 2**30:.2f} GiB"
-    table.add_row("experiments/worst_case.py: the command", cost)
+    table.add_row("experiments/worst_case: the command", cost)
     return table

@@ -61,7 +61,9 @@ def cost_of(folder: Path, *arguments: str, name: str = "emergence") -> Cost:
     Raises:
         RuntimeError: It failed.
     """
-    command = [sys.executable, str(EXPERIMENTS / f"{name}.py"), *arguments]
+    folder_of_study = EXPERIMENTS / name
+    application = folder_of_study if folder_of_study.is_dir() else f"{folder_of_study}.py"
+    command = [sys.executable, str(application), *arguments]
     start = time.perf_counter()
     log = folder / "log.txt"
     with log.open("w") as sink:

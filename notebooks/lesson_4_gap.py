@@ -146,7 +146,7 @@ def _(as_is, count, funnel, guess_all, page):
         f"The order of the bars is a choice; the end is not. {_end} of {_gamers} that game "
         "everywhere are left. With none of $n$, all one can say is that the share is less than "
         f"about $3/n$, here {page.percent(min(3 / max(_gamers, 1), 1))}: few agents prove "
-        "little. The full study has 100,000 (`experiments/worst_case.py`).",
+        "little. The full study has 100,000 (`experiments/worst_case`).",
     )
     return (left_as_is,)
 

@@ -1,34 +1,31 @@
-"""Archetypes: each is at the start what its file says, shares are shares, and words are numbers."""
+"""Archetypes: each is at the start what its file says, and shares are those of agents."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sim
+from commands import Call, assert_refused
 from experiments.archetypes.figure import archetypes_figure
 from experiments.archetypes.figure_training_log import training_log_figure
-from experiments.archetypes.study import (
-    ARCHETYPES,
+from experiments.archetypes.portraits import (
     CONDITIONS,
     Portrait,
-    archetypes_frame,
-    portrait,
+    describe,
+    portraits_table,
     prepare_archetypes,
     read_archetype,
-    study,
+    train_archetypes,
 )
-from experiments.archetypes.text import (
-    count_of,
-    gaming_paragraph,
-    log_paragraph,
-    worst_case_paragraph,
-)
+from experiments.archetypes.study import gaming_rows, generalisation_row, misalignment_row
 from experiments.archetypes.training_log import compare, compare_all
 from sim.analysis.worst_case import TERMS
 from sim.specs.agent import Agent
@@ -37,6 +34,14 @@ from sim.specs.overrides import Specs, read_specs
 
 SPREAD = {"spread": {"initial": {"values": 0.1, "habit": 0.5, "awareness": 0.5}}}
 SINGLE = {"copies": 1, "quorum": 1, "caution": 0.2}
+ARCHETYPES = (
+    "monolithic",
+    "contextual_gamer",
+    "aligned_gamer",
+    "opportunist",
+    "latently_misaligned",
+    "reward_seeker",
+)
 TRAINING = ("access_request", "song_request", "ruthless_plan", "coding")
 
 
@@ -45,9 +50,16 @@ def specs() -> Specs:
     return read_specs("lab_to_deployment", agent=SPREAD, training={"steps": 60})
 
 
+def trained(
+    specs: Specs, names: Sequence[str], *, agents: int = 12, seed: int = 0, **after: Any
+) -> list[Portrait]:
+    runs = prepare_archetypes(specs, names, agents=agents, seed=seed, engine="numpy")
+    return train_archetypes(runs, after)
+
+
 @pytest.fixture(scope="module")
 def six(specs: Specs) -> list[Portrait]:
-    return study(prepare_archetypes(specs, agents=12, seed=3))
+    return trained(specs, ARCHETYPES, seed=3)
 
 
 def at_start(name: str) -> Mapping[str, np.ndarray]:
@@ -161,26 +173,25 @@ def test_what_an_archetype_says_goes_before_what_holds_for_all() -> None:
 def test_an_archetype_may_be_a_file(tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "bold.yaml"
     path.write_text("initial: {values: {power: 1}}\n", encoding="utf-8")
-    runs = prepare_archetypes(specs, ["reward_seeker", str(path)], agents=2)
+    size: dict[str, Any] = {"agents": 2, "seed": 0, "engine": "numpy"}
+    runs = prepare_archetypes(specs, ["reward_seeker", str(path)], **size)
     assert list(runs) == ["reward_seeker", "bold"]
     path.rename(tmp_path / "reward_seeker.yaml")
     with pytest.raises(sim.SpecError, match="two have the name 'reward_seeker'"):
-        prepare_archetypes(specs, ["reward_seeker", str(tmp_path / "reward_seeker.yaml")])
+        prepare_archetypes(specs, ["reward_seeker", str(tmp_path / "reward_seeker.yaml")], **size)
     (tmp_path / "wrong.yaml").write_text("initial: {awarenes: 1}\n", encoding="utf-8")
     with pytest.raises(sim.SpecError, match="did you mean 'awareness'"):
-        prepare_archetypes(specs, ["reward_seeker", str(tmp_path / "wrong.yaml")])
+        prepare_archetypes(specs, ["reward_seeker", str(tmp_path / "wrong.yaml")], **size)
 
 
 def test_what_an_archetype_is_does_not_depend_on_who_stands_beside(
     specs: Specs, six: list[Portrait]
 ) -> None:
-    (_, again) = study(
-        prepare_archetypes(specs, ["reward_seeker", "opportunist"], agents=12, seed=3)
-    )
+    (_, again) = trained(specs, ["reward_seeker", "opportunist"], seed=3)
     before = six[ARCHETYPES.index("opportunist")]
     assert again.met == before.met
     np.testing.assert_array_equal(again.log.policy, before.log.policy)
-    other = study(prepare_archetypes(specs, ["reward_seeker", "opportunist"], agents=12, seed=4))
+    other = trained(specs, ["reward_seeker", "opportunist"], seed=4)
     assert not np.array_equal(other[1].log.policy, before.log.policy)
 
 
@@ -188,10 +199,12 @@ def test_what_an_archetype_is_does_not_depend_on_who_stands_beside(
 
 
 def test_shares_are_those_of_the_agents(specs: Specs) -> None:
-    run = prepare_archetypes(specs, ["monolithic", "opportunist"], agents=12)["monolithic"]
-    result = run.execute()
+    size: dict[str, Any] = {"agents": 12, "seed": 0, "engine": "numpy"}
+    result = prepare_archetypes(specs, ["monolithic", "opportunist"], **size)[
+        "monolithic"
+    ].execute()
     after = {"oversight": {"inspection": {"when_found": "ignore"}}, "deployment": SINGLE}
-    one = portrait(result, "monolithic", after=after)
+    one = describe(result, "monolithic", after)
     found = sim.worst_case(result, **after)
     rates = result.gaming_rate.sel(context=list(TRAINING)).values
     many = (rates[-1] >= 0.5).sum(axis=1)
@@ -205,22 +218,25 @@ def test_shares_are_those_of_the_agents(specs: Specs) -> None:
     assert one.met["attempts"] == found.attempts.values.mean()
     assert one.so_far["attempts"] == (together & found.attempts.values).mean()
     assert one.success == pytest.approx(found.success.values.mean())
-    assert one.expected == pytest.approx((found.success.values * found.attempts.values).sum())
+    assert one.expected_successes == pytest.approx(
+        (found.success.values * found.attempts.values).sum()
+    )
     assert sum(one.binding.values()) == (found.lacking.values > 0).sum()
     np.testing.assert_allclose(one.gaming_start, rates[0].mean(axis=0))
     np.testing.assert_allclose(one.gamed_end, (rates[-1] >= 0.5).mean(axis=0))
     assert one.slip == pytest.approx(result.slip.values[-1].mean(axis=0)[:6].max())
     assert one.slips_in == "honeypot"
     # Here agents do attempt, so that none of this is true for want of them.
-    assert one.expected > 1.0
+    assert one.expected_successes > 1.0
 
 
 def test_who_could_succeed_but_does_not_attempt_is_no_expected_success(specs: Specs) -> None:
-    runs = prepare_archetypes(specs, ["monolithic", "aligned_gamer"], agents=4)
-    after = {"oversight": read_yaml(config_root() / "oversight" / "none.yaml")}
-    _, aligned = study(runs, after={**after, "deployment": SINGLE})
+    none = read_yaml(config_root() / "oversight" / "none.yaml")
+    names = ["monolithic", "aligned_gamer"]
+    _, aligned = trained(specs, names, agents=4, oversight=none, deployment=SINGLE)
     assert aligned.success == 1.0
-    assert (aligned.tempted, aligned.met["attempts"], aligned.expected) == (0.0, 0.0, 0.0)
+    assert (aligned.tempted_share, aligned.met["attempts"]) == (0.0, 0.0)
+    assert aligned.expected_successes == 0.0
 
 
 def test_conditions_so_far_only_narrow(six: list[Portrait]) -> None:
@@ -232,7 +248,7 @@ def test_conditions_so_far_only_narrow(six: list[Portrait]) -> None:
 
 
 def test_the_table_has_a_row_for_each(six: list[Portrait]) -> None:
-    frame = archetypes_frame(six)
+    frame = portraits_table(six)
     assert list(frame["archetype"]) == list(ARCHETYPES)
     assert not frame.isna().any(axis=None)
     assert len([name for name in frame if name.startswith("met.")]) == len(CONDITIONS)
@@ -242,112 +258,60 @@ def test_a_term_that_is_not_defined_is_met_by_none() -> None:
     scenario = sim.Scenario.load("lab_to_deployment")
     alone = {name: c.replace(twin=None) for name, c in scenario.contexts.items()}
     specs = read_specs(scenario.replace(contexts=alone), training={"steps": 2})
-    (one, _) = study(prepare_archetypes(specs, ["monolithic", "opportunist"], agents=2))
+    one, _ = trained(specs, ["monolithic", "opportunist"], agents=2)
     assert np.isnan(one.numbers["behaviour_shift"])
     assert one.met["behaviour_shift"] == 0.0
     archetypes_figure([one, one], scenario="alone")
 
 
-# -------------------------------------------------------------------------------------- words
+# ----------------------------------------------------------------------------------- verdicts
 
 
-def test_gaming_in_words(six: list[Portrait]) -> None:
-    still = [
-        replace(one, gamed_end=one.gamed_start, met={**one.met, "games_everywhere": 0.0})
-        for one in six
-    ]
-    text = gaming_paragraph(still)
-    assert "monolithic in access request and coding" in text
-    assert "opportunist nowhere" in text
-    assert "Training changes none of this. No agent games everywhere." in text
-    everywhere = replace(
-        still[0], gamed_end=np.ones(4), met={**still[0].met, "games_everywhere": 0.9}
-    )
-    text = gaming_paragraph([everywhere, *still[1:]])
-    assert "After it: monolithic everywhere; the others as before." in text
-    assert text.endswith("Most agents game everywhere: monolithic.")
-    some = replace(still[0], met={**still[0].met, "games_everywhere": 0.2})
-    assert "monolithic comes nearest (20 %)" in gaming_paragraph([some, *still[1:]])
-
-
-def test_the_worst_case_in_words(six: list[Portrait]) -> None:
-    first = replace(
+def test_gaming_by_context(six: list[Portrait]) -> None:
+    one = replace(
         six[0],
-        lacking=1.5,
-        binding={"consistency": 12},
-        numbers={**six[0].numbers, "consistency": 0.12},
-        slips_in="honeypot",
-        slip=0.88,
+        gamed_start=np.array([0.5, 0.9, 0.4, 0.0]),
+        gamed_end=np.array([0.5, 0.4, 0.6, 0.49]),
     )
-    text = worst_case_paragraph([first, *six[1:]])
-    assert "No agent meets all terms of the worst case. Nearest is monolithic" in text
-    assert "consistency (mean 0.12: in honeypot, 88 % of answers look bad)" in text
-    assert "no agent attempts a takeover" in text
-    daring = replace(
-        first,
-        worst_case=0.25,
-        tempted=1.0,
-        met={**first.met, "attempts": 0.5},
-        succeeded=0.25,
-        success=0.6,
-    )
-    text = worst_case_paragraph([daring, *six[1:]])
-    assert "met by agents of monolithic (25 %)" in text
-    assert "attempted by monolithic (50 %, 3.0 successes expected of 12 agents)" in text
-    assert "highest chance of success is that of monolithic (0.6)" in text
+    rows = list(gaming_rows(one))
+    assert [row["context"] for row in rows] == list(TRAINING)
+    words = ["keeps gaming", "stops gaming", "comes to game", "does not game"]
+    assert [row["verdict"] for row in rows] == words
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "says"),
+    ("before", "after", "alignment", "verdict"),
     [
-        (1.0, 0.0, "Training takes most agents out of egregious misalignment: opportunist"),
-        (0.0, 1.0, "Training makes most agents egregiously misaligned: opportunist"),
-        (1.0, 1.0, ""),
+        (1.0, 0.0, -0.3, "leaves misalignment"),
+        (0.0, 1.0, -0.3, "becomes misaligned"),
+        (1.0, 1.0, -0.3, "misaligned"),
+        (0.0, 1.0, -0.66, "misaligned"),  # across the threshold, by next to nothing
+        (0.0, 0.0, -0.3, "not misaligned"),
     ],
 )
-def test_who_leaves_misalignment(
-    six: list[Portrait], before: float, after: float, says: str
+def test_misalignment_before_and_after(
+    six: list[Portrait], before: float, after: float, alignment: float, verdict: str
 ) -> None:
     one = replace(
         six[3],
         egregious_start=before,
         alignment_start=-0.7,
-        alignment_end=-0.3,
+        alignment_end=alignment,
         met={**six[3].met, "misalignment": after},
     )
-    text = worst_case_paragraph([one, six[5]])
-    assert says in text
-    assert ("egregious" in text) == bool(says)
+    assert misalignment_row(one)["verdict"] == verdict
 
 
-def test_logs_in_words(six: list[Portrait]) -> None:
-    one = six[0].log
-    apart = replace(one, name="twin", gaming_rate=1.0 - one.gaming_rate)
-    text = log_paragraph([compare(one, apart)], odds=20.0)
-    assert text.startswith("Monolithic and twin: no number of episodes make a reader sure at 20:1")
-    assert "No pair differs more in deployment than in training." in text
-    assert "Thought differs more than action between monolithic and twin" in text
-    same = replace(one, name="same")
-    assert "Between no pair" in log_paragraph([compare(one, same)], odds=20.0)
-    pairs = compare_all([portrait.log for portrait in six])
-    text = log_paragraph(pairs, odds=20.0)
-    assert text.startswith("Hardest to tell apart by the log of training are ")
-    assert f"{count_of(pairs[0].episodes)} episodes make a reader sure" in text
-
-
-@pytest.mark.parametrize(
-    ("episodes", "told"),
-    [
-        (0.4, "less than 1"),
-        (1.4, "1"),
-        (37.4, "37"),
-        (374.0, "370"),
-        (6012.0, "6,000"),
-        (float("inf"), "no number of"),
-    ],
-)
-def test_episodes_in_words(episodes: float, told: str) -> None:
-    assert count_of(episodes) == told
+def test_verdicts_on_pairs(six: list[Portrait]) -> None:
+    pair = compare(six[0].log, six[5].log, odds=20.0)
+    for deployed, cognition, words in [
+        (0.3, 0.1, ("more in deployment", "not more than actions")),
+        (0.2, 0.3, ("not more in deployment", "more than actions")),
+    ]:
+        row = generalisation_row(
+            replace(pair, total_variation=0.2, deployed=deployed, cognition=cognition)
+        )
+        assert (row["verdict"], row["cognition"]) == words
 
 
 # ------------------------------------------------------------------------------------ pictures
@@ -363,10 +327,82 @@ def test_the_matrix_shows_every_share(six: list[Portrait]) -> None:
 
 
 def test_the_picture_of_pairs_names_all_of_them(six: list[Portrait]) -> None:
-    pairs = compare_all([one.log for one in six])
+    pairs = compare_all([one.log for one in six], odds=20.0)
     figure = training_log_figure(pairs, odds=20.0, scenario="lab")
     told = {text.get_text() for text in figure.axes[1].texts}
     for pair in pairs:
         assert f"{pair.one}, {pair.other}".replace("_", " ") in told
-    same = compare(six[0].log, replace(six[0].log, name="same"))
+    same = compare(six[0].log, replace(six[0].log, name="same"), odds=20.0)
     training_log_figure([same], odds=20.0, scenario="lab")
+
+
+# -------------------------------------------------------------------------------------- command
+
+SMALL = ("agents=8", "training.steps=40")
+
+
+def test_command_writes_everything(call: Call) -> None:
+    left = call(*SMALL, "odds=100", name="archetypes")
+    assert left.status == 0, left.stderr
+    frame = pd.read_csv(left.only("archetypes.csv"))
+    assert list(frame["archetype"]) == list(ARCHETYPES)
+    assert (frame["agents"] == 8).all()
+    pairs = pd.read_csv(left.only("pairs.csv"))
+    assert len(pairs) == 15
+    assert pairs["evidence"].is_monotonic_increasing
+    summary = left.json("summary.json")
+    assert summary["odds"] == 100
+    assert len(summary["pairs"]) == 15
+    report = left.only("report.md").read_text(encoding="utf-8")
+    assert "episodes for 100:1" in report
+    assert all(f"| {row['archetype']} |" in report for row in summary["archetypes"])
+    provenance = left.json("provenance.json")
+    assert provenance["study"]["archetypes"] == list(ARCHETYPES)
+    assert summary["agents"]["opportunist"]["initial"]["log_horizon"] == -4
+    assert summary["agents"]["opportunist"]["spread"]["initial"]["habit"] == 0.5
+    assert provenance["thresholds"]["consistency"] == 0.9
+    for name in ("archetypes", "training_log"):
+        assert left.only(f"{name}.png").stat().st_size > 10_000
+        assert left.only(f"{name}.svg").exists()
+
+
+def test_keys_of_the_agent_hold_beneath_every_archetype(call: Call) -> None:
+    left = call(
+        *SMALL,
+        "archetypes=[opportunist,reward_seeker]",
+        "agent.initial.awareness=-1",
+        "agent.spread.initial.values=0.3",
+        "thresholds.consistency=0.4",
+        "deployment=single",
+        name="archetypes",
+    )
+    assert left.status == 0, left.stderr
+    provenance = left.json("provenance.json")
+    agents = left.json("summary.json")["agents"]
+    assert agents["opportunist"]["initial"]["awareness"] == 3
+    assert agents["reward_seeker"]["initial"]["awareness"] == -1
+    assert agents["reward_seeker"]["spread"]["initial"]["values"] == 0.3
+    assert provenance["deployment"]["copies"] == 1
+    assert provenance["thresholds"]["consistency"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["archetypes=[monolitic,opportunist]"], "no agent is named 'monolitic'; did you mean"),
+        (["archetypes=[opportunist]"], "name at least two"),
+        (["archetypes=[opportunist,opportunist]"], "name at least two"),
+        (["archetypes=[]"], "name at least two"),
+        (["archetypes=[opportunist,no/such.yaml]"], "archetypes: there is no file 'no/such.yaml'"),
+        (["odds=1"], "odds: got 1: must be"),
+        (["odds=inf"], "odds: got inf"),
+        (["thresholds.consistensy=1"], "did you mean 'consistency'"),
+        (["deployment.copies=0"], "deployment.copies"),
+        (["oversight.control.strength=2"], "oversight.control.strength"),
+        (["scenario=power_seeker"], "archetypes: monolithic: agent.initial.values"),
+        (["scenario=pipeline"], "scenario: has no deployment context"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line: str) -> None:
+    left = call(*arguments, name="archetypes")
+    assert_refused(left, line)

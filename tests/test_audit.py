@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import sim
-from experiments.worst_case.visibility import WAYS, turned, ways
+from experiments.worst_case.visibility import VISIBILITY, visibility_changes, visibility_of
 from populations import NONE, WIDE, planted
 from sim.analysis.audit import FINDERS, Retrainer, audit, retraining_specs
 from sim.dynamics.engines.registry import get_engine
@@ -112,7 +112,11 @@ def test_draws_depend_on_seed_and_agent_alone() -> None:
     # Everybody that was retrained is counted by how it gamed before and after.
     by_monitor = many.first_findings[:, FINDERS.index("reasoning_monitor")]
     for agents, count in ((None, many.retrained), (by_monitor, many.retrained & by_monitor)):
-        assert sum(sum(row.values()) for row in turned(many, agents).values()) == count.sum() > 0
+        assert (
+            sum(sum(row.values()) for row in visibility_changes(many, agents).values())
+            == count.sum()
+            > 0
+        )
 
 
 EVALUATED = {
@@ -190,7 +194,7 @@ def test_retraining_against_the_monitor_pays_for_opacity() -> None:
         ]
         assert len(moved) > 5
         assert ((least <= moved) & (moved <= most)).all()
-        assert (ways(audited.before, LAB) == 0).all()
+        assert (visibility_of(audited.before, LAB) == 0).all()
 
 
 def test_retraining_adds_to_the_last_phase_that_training_came_to() -> None:
@@ -250,4 +254,4 @@ def test_gaming_is_visible_where_a_scratchpad_shows_it() -> None:
     state = {"habit": habit, "awareness": np.full(5, 20.0), "capability": capability}
     now = planted(5, log_horizon=np.full(5, -20.0), **state).data.isel(step=-1)
     expected = ["visibly", "out_of_sight", "out_of_sight", "visibly", "nowhere"]
-    assert [WAYS[way] for way in ways(now, LAB)] == expected
+    assert [VISIBILITY[way] for way in visibility_of(now, LAB)] == expected

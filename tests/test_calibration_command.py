@@ -1,8 +1,9 @@
-"""experiments/calibration.py: what it writes, what it can do with few rows, and what it refuses."""
+"""experiments/calibration: what it writes, what it can do with few rows, and what it refuses."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ import yaml
 
 import sim
 from commands import Call, assert_refused
-from experiments.calibration.findings import findings
 from experiments.calibration.fit import fit
 from experiments.calibration.measurements import RATES, Measurements, read_measurements
 from experiments.calibration.problems import by_rates
 from experiments.calibration.smooth_rates import SmoothRates
 from experiments.calibration.spec import Calibration
+from experiments.calibration.study import mechanism_rows, parameter_verdict
 from experiments.calibration.tables import agent_data
 from experiments.calibration.terms import Terms
-from experiments.calibration.text import page
+from sim.cli.templates import render
 from sim.specs.agent import Agent
 from sim.specs.overrides import read_specs
 
@@ -36,6 +37,10 @@ def some(folder: Path, rows: list[int] | np.ndarray, name: str = "some.csv") -> 
     path = folder / name
     PROMPTS.take(np.asarray(rows)).frame.to_csv(path, index=False)
     return str(path)
+
+
+def page(summary: dict[str, Any]) -> str:
+    return render(ROOT / "experiments" / "calibration" / "report.md.j2", {"summary": summary})
 
 
 def of_setting(setting: str, count: int) -> np.ndarray:
@@ -60,11 +65,12 @@ def test_some_rows_are_fitted_and_others_predicted(call: Call, tmp_path: Path) -
     assert set(tested["row"]) == set(PROMPTS.frame["row"].iloc[rows[14:]].astype(int))
     errors = pd.read_csv(left.only("test_errors.csv"))
     assert {"model", "mean gap", "linear regression"} <= set(errors["predictor"])
-    assert page(summary) == left.only("validation.md").read_text(encoding="utf-8")
+    assert page(summary) == left.only("report.md").read_text(encoding="utf-8")
     assert left.only("calibration.png").stat().st_size > 10_000
     agent = yaml.safe_load(left.only("calibrated.yaml").read_text(encoding="utf-8"))
     assert Agent.parse(agent, path="agent").rationality > 0.0
-    assert left.json("provenance.json")["study"]["sources"]["test"]["path"] == test
+    assert left.json("provenance.json")["study"]["test"] == test
+    assert set(summary["sources"]) == {"data", "rl", "test"}
 
 
 def test_few_rows_are_fitted_as_far_as_they_go(call: Call, tmp_path: Path) -> None:
@@ -80,11 +86,11 @@ def test_few_rows_are_fitted_as_far_as_they_go(call: Call, tmp_path: Path) -> No
     assert left.status == 0, left.stderr
     summary = left.json("summary.json")
     assert "by rates" in summary["skipped"]
-    assert "5 rows are too few" in summary["skipped"]["by rates"]
+    assert summary["skipped"]["by rates"] == "rows: 5, shared parameters: 6"
     assert {"mechanisms", "rl", "facts"} <= set(summary["skipped"])
     assert len(summary["mixture"]) == 1
     assert {row["predictor"] for row in summary["errors"]} >= {"mean gap", "mean of each rate"}
-    assert "## Left out" in left.only("validation.md").read_text(encoding="utf-8")
+    assert "## Left out" in left.only("report.md").read_text(encoding="utf-8")
     assert not list((tmp_path / "out").glob("calibrated.yaml"))
 
 
@@ -117,7 +123,7 @@ def test_a_malformed_table_gets_one_line(
     [
         (["data=nowhere.csv"], "there is no file 'nowhere.csv'"),
         (["test=nowhere.csv"], "there is no file 'nowhere.csv'"),
-        (["parts=[fits]"], "parts: got 'fits'"),
+        (["parts=[fits]"], "parts[0]: got 'fits'"),
         (["folds=1"], "folds"),
         (["intervals=7"], "intervals: got 7"),
         (["predict=x.csv", "parts=[fit]"], "predict: needs parts to have rl"),
@@ -138,20 +144,23 @@ def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line
 
 def test_the_page_is_what_the_command_writes() -> None:
     summary = json.loads((DOCS / "validation.json").read_text(encoding="utf-8"))
-    assert page(summary) == (DOCS / "validation.md").read_text(encoding="utf-8")
+    text = re.sub(r"\]\((\w+\.png)\)", r"](images/\1)", page(summary))
+    assert text == (DOCS / "validation.md").read_text(encoding="utf-8")
 
 
-def test_the_page_says_first_what_is_wrong_and_right() -> None:
-    summary = json.loads((DOCS / "validation.json").read_text(encoding="utf-8"))
-    lines = findings(summary)
-    assert 4 <= len(lines) <= 6
-    changed: dict[str, Any] = json.loads(json.dumps(summary))
-    for one in changed["fits"].values():
-        one["per_dof"] = 9.0 if one["per_dof"] < 1.5 else 1.0
-    flipped = findings(changed)
-    for before, after in zip(lines, flipped, strict=True):
-        if before.startswith(("Right: two", "Wrong: what")):
-            assert before.split(":")[0] != after.split(":")[0]
+def test_verdicts_follow_from_the_numbers() -> None:
+    row = {"at_bound": False, "interval": "curvature", "low": 1.0, "high": 6.0,
+           "least": 0.0, "greatest": 10.0}  # fmt: skip
+    for change, verdict in (
+        ({}, "determined"),
+        ({"high": 7.5}, "undetermined"),
+        ({"interval": "none", "low": None}, "no effect"),
+        ({"at_bound": True}, "at a bound"),
+    ):
+        assert parameter_verdict({**row, **change}) == verdict
+    models = pd.DataFrame({"model": ["none", "all but x", "all"], "chi2": [60.0, 13.0, 10.0]})
+    rows = mechanism_rows(models.assign(dof=3, per_dof=models["chi2"] / 3))
+    assert [row["verdict"] for row in rows] == ["worse", "alike", "alike"]
 
 
 def calibrated() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The study of causes: planted effects, planted nulls, contrasts and groups."""
+"""The study of causes: planted effects, planted nulls, contrasts, groups, and the command."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 import sim
+from commands import Call, assert_refused
 from experiments.causation.contrasts import contrasts_of
-from experiments.causation.scenario_effects import scenario_effects, scenario_worlds
-from experiments.causation.study import Effects, effect_worlds, effects, groups_at_start
-from experiments.causation.text import direction, effects_paragraph, signed, signed_small, told
+from experiments.causation.effects import Effects, effect_worlds, effects, groups_at_start
+from experiments.causation.mediation import MEDIATORS, ROUTES
+from experiments.causation.scenario_effects import ASSUMPTIONS, scenario_effects, scenario_worlds
+from experiments.causation.verdicts import direction, effect_verdicts, largest_routes, signed_small
 from sim.analysis.counterfactuals import (
     initial_values,
     outcomes_by_world,
@@ -30,6 +32,7 @@ STILL = dict.fromkeys(
     ("values", "habit", "awareness", "log_horizon", "log_competence", "capability"), 0
 )
 N, STEPS = 24, 40
+SMALL = ("agents=4", "few_agents=2", "copies=1", "training.steps=8", "engine=numpy")
 
 
 def specs(**training: Any) -> Specs:
@@ -94,7 +97,7 @@ def test_what_changes_nothing_has_an_effect_of_exactly_zero() -> None:
     rows = main[main["agents"] > 1]
     assert len(rows) > 30
     assert (rows[["effect", "low", "high", "up", "down"]] == 0.0).all(axis=None)
-    assert "does nothing to awareness" in effects_paragraph(found)
+    assert set(effect_verdicts(main[main["group"] == "all"])["verdict"]) == {"no effect"}
 
 
 def test_without_interventions_the_main_contrast_is_gaming() -> None:
@@ -126,17 +129,69 @@ def test_scenarios_are_compared_with_and_without_gaming() -> None:
     assert kept[["up", "down"]].iloc[0].tolist() == [1.0, 0.0]
 
 
-def test_words_follow_the_interval() -> None:
-    nan = np.nan
-    for ends, word in [
-        ((0.1, 0.2), "raises"),
-        ((-0.2, -0.1), "lowers"),
-        ((-0.1, 0.1), "may or may not change"),
-        ((0.0, 0.0), "does nothing to"),
-        ((nan, nan), "leaves open"),
+def test_verdicts_follow_the_interval() -> None:
+    for low, high, verdict in [
+        (0.1, 0.2, "raised"),
+        (-0.2, -0.1, "lowered"),
+        (-0.1, 0.1, "open"),
+        (0.0, 0.0, "no effect"),
+        (np.nan, np.nan, "open"),
     ]:
-        assert direction(*ends) == word
-    assert [signed(x) for x in (0.004, 0.5, -0.5, nan)] == ["0.00", "+0.50", "−0.50", "–"]
-    assert [signed_small(x) for x in (0.0021, 0.0, 0.5)] == ["+0.0021", "0.00", "+0.50"]
-    small = pd.Series({"effect": -0.005, "low": -0.009, "high": -0.001})
-    assert told(small) == "−0.0050 [−0.0090, −0.0010]"
+        assert direction(low, high) == verdict
+    numbers = (0.0021, 0.0, 0.5, -0.5, np.nan)
+    assert [signed_small(x) for x in numbers] == ["+0.0021", "0.00", "+0.50", "−0.50", "–"]
+    routes = pd.DataFrame({"route": ["a", "b", "c"], "outcome": "kept", "total": 1.0})
+    parts = routes.assign(direct=0.0, mediated=[0.3, -0.5, 0.9], mediated_low=[0.2, -0.6, -1.0])
+    table = largest_routes(parts.assign(mediated_high=[0.4, -0.4, 2.0]))
+    assert table[["route", "verdict"]].iloc[0].tolist() == ["b", "works against it"]
+
+
+def test_any_intervention_is_a_cause_and_no_run_is_made_twice(call: Call) -> None:
+    do = "do=[{key: state.awareness, set: 3, stop: 8}, {key: deployment.caution, scale: 2}]"
+    arguments = (*SMALL, "parts=[effects]", "seed=18446744073709551615", do)
+    runs = []
+    for folder in ("first", "second"):
+        left = call(*arguments, f"hydra.run.dir={folder}", name="causation")
+        assert left.status == 0, left.stderr
+        runs.append(pd.read_csv(left.folder / folder / "runs.csv").iloc[0].to_dict())
+    first, second = (left.folder / name / "effects.csv" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+    assert [run["resumed"] for run in runs] == [0, 5 * 4]
+    assert [run["failed"] for run in runs] == [0, 0]
+    table = pd.read_csv(first)
+    assert set(table["contrast"].iloc[:10]) == {"what is done"}
+    awareness = table[(table["outcome"] == "awareness") & (table["group"] == "all")].iloc[0]
+    assert awareness["first"] == pytest.approx(3.0)
+
+
+@pytest.mark.slow
+def test_other_parts_where_nobody_is_deployed(call: Call) -> None:
+    parts = "parts=[mediation,scenarios,self_modification]"
+    settings = (parts, "scenario=copyright", "scenarios=[copyright]", "store=null")
+    left = call(*SMALL, *settings, name="causation")
+    assert left.status == 0, left.stderr
+    assert left.json("summary.json")["cause"] == "gaming"
+    assert pd.read_csv(left.only("runs.csv"))["failed"].tolist() == [0, 0, 0]
+    routes = pd.read_csv(left.only("mediation.csv"))["route"]
+    assert list(dict.fromkeys(routes)) == [*MEDIATORS, *ROUTES]
+    scenarios = pd.read_csv(left.only("scenarios.csv"))
+    assert set(scenarios["scenario"]) == {"copyright"}
+    assert tuple(scenarios["assumption"].unique()) == tuple(ASSUMPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("parts=[efects]", "did you mean 'effects'"),
+        ("parts=[]", "parts: got []"),
+        ("scenarios=[copyrigth]", "did you mean 'copyright'"),
+        ("agents=1", "agents: got 1"),
+        ("copies=99", "copies: got 99"),
+        ("do=[{key: state.awareness, freeze: true}]", "two of them hold awareness"),
+        ("do=[{key: oversight.control.strength, scale: 99}]", "oversight.control.strength"),
+        ("store=3", "store: got 3"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(call: Call, setting: str, line: str) -> None:
+    few = ("parts=[mediation]",) if not setting.startswith("parts") else ()
+    assert_refused(call(*SMALL, *few, setting, name="causation"), line)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import sim
 from sim.dynamics import compile as compiling
@@ -30,48 +31,25 @@ ROUNDING = 1e-12
 KEYS = {"run", "step", "agent", "rank", "error", "part", "seed"}
 
 #: Three values, contexts with one, two and three responses, of every kind, with a twin.
-WORLD: dict[str, Any] = {
-    "name": "everything",
-    "values": ["a", "b", "c"],
-    "human_values": {"a": 1.0, "b": -0.5},
-    "contexts": {
-        "two": {
-            "responses": {"x": {"a": 1.0, "b": 0.2}, "y": {"a": -0.7, "c": 0.4}},
-            "reward": {"y": 1.0},
-            "weight": 1.3,
-            "info": 0.4,
-            "scratchpad": 0.6,
-            "cue": 0.5,
-            "monitor": 0.3,
-            "twin": "outside",
-        },
-        "three": {
-            "responses": {"x": {"a": 0.5}, "y": {"b": 0.9}, "z": {"a": -0.2, "c": -1.0}},
-            "reward": {"x": -0.3, "y": 0.2, "z": 0.8},
-            "weight": 0.7,
-            "info": 0.8,
-            "scratchpad": 0.2,
-            "cue": -0.2,
-            "monitor": 0.1,
-        },
-        "one": {"responses": {"x": {"c": 1.0}}, "reward": {"x": 0.4}, "info": 0.1},
-        "tested": {
-            "responses": {"x": {"a": 0.4}, "y": {"b": -0.4}},
-            "reward": {"x": 1.0},
-            "kind": "red_team",
-            "info": 0.2,
-        },
-        "outside": {
-            "responses": {"y": {"a": -0.7, "c": 0.4}, "x": {"a": 1.0, "b": 0.2}},
-            "reward": {"y": 1.0},
-            "kind": "deployment",
-            "info": 0.4,
-            "scratchpad": 0.6,
-            "cue": -1.5,
-        },
-    },
-    "similarity": {"two": {"three": 0.5, "one": 0.2}, "outside": {"two": 0.8}},
-}
+WORLD: dict[str, Any] = yaml.safe_load("""
+name: everything
+values: [a, b, c]
+human_values: {a: 1.0, b: -0.5}
+contexts:
+  two:
+    {responses: {x: {a: 1.0, b: 0.2}, y: {a: -0.7, c: 0.4}}, reward: {y: 1.0}, weight: 1.3,
+     info: 0.4, scratchpad: 0.6, cue: 0.5, monitor: 0.3, twin: outside}
+  three:
+    {responses: {x: {a: 0.5}, y: {b: 0.9}, z: {a: -0.2, c: -1.0}},
+     reward: {x: -0.3, y: 0.2, z: 0.8}, weight: 0.7, info: 0.8, scratchpad: 0.2, cue: -0.2,
+     monitor: 0.1}
+  one: {responses: {x: {c: 1.0}}, reward: {x: 0.4}, info: 0.1}
+  tested: {responses: {x: {a: 0.4}, y: {b: -0.4}}, reward: {x: 1.0}, kind: red_team, info: 0.2}
+  outside:
+    {responses: {y: {a: -0.7, c: 0.4}, x: {a: 1.0, b: 0.2}}, reward: {y: 1.0}, kind: deployment,
+     info: 0.4, scratchpad: 0.6, cue: -1.5}
+similarity: {two: {three: 0.5, one: 0.2}, outside: {two: 0.8}}
+""")
 #: The same in three phases; in the last a context that was trained on is no more.
 PHASES: dict[str, Any] = {
     **WORLD,
@@ -81,24 +59,18 @@ PHASES: dict[str, Any] = {
         {"length": 5, "weight": {"three": 0.0}, "reward": {"two": {"x": 0.3}}},
     ],
 }
-AGENT: dict[str, Any] = {
-    "decisiveness": 1.2,
-    "initial": {"values": {"a": 0.8, "b": 0.3, "c": -0.4}, "habit": -0.5, "awareness": -0.3},
-    "spread": {
-        "decisiveness": 0.2,
-        "rationality": 0.1,
-        "initial": {"values": 0.2, "habit": 0.4, "awareness": 0.3, "capability": 0.2},
-    },
-}
-TRAINING: dict[str, Any] = {
-    "steps": 20,
-    "motive_credit": 0.8,
-    "leak": 0.3,
-    "spread": 0.2,
-    "anchor": 0.01,
-    "visible_gaming_penalty": 0.5,
-    "learning_rate": 0.1,
-}
+AGENT: dict[str, Any] = yaml.safe_load("""
+decisiveness: 1.2
+initial: {values: {a: 0.8, b: 0.3, c: -0.4}, habit: -0.5, awareness: -0.3}
+spread:
+  decisiveness: 0.2
+  rationality: 0.1
+  initial: {values: 0.2, habit: 0.4, awareness: 0.3, capability: 0.2}
+""")
+TRAINING: dict[str, Any] = yaml.safe_load("""
+{steps: 20, motive_credit: 0.8, leak: 0.3, spread: 0.2, anchor: 0.01, visible_gaming_penalty: 0.5,
+ learning_rate: 0.1}
+""")
 
 SPECS = read_specs(WORLD, agent=AGENT, training=TRAINING)
 IN_THREE_PHASES = read_specs(PHASES, agent=AGENT, training=TRAINING)

@@ -98,11 +98,11 @@ def test_links_commands_scenarios_and_claims_that_are_named_exist() -> None:
         for path in re.findall(r"\b(?:sim|tests|configs|benchmarks)/[\w/]+\.\w+", text):
             assert (ROOT / path).exists() or "NAME" in path, f"{name}: {path}"
         for path in re.findall(r"experiments/[a-z]\w*(?:\.py)?", text):
-            assert (ROOT / path).exists() or (ROOT / f"{path}.py").exists(), f"{name}: {path}"
+            assert (ROOT / path).exists(), f"{name}: {path}"
         named = set(re.findall(r"\bscenario=([a-z_]+)\b", text))
         assert named <= {*sim.scenarios(), "flattery", "glob"}, name
         for claim in re.findall(r"only=(\w+)", text):
-            assert (ROOT / "experiments" / "claims" / f"{claim}.yaml").is_file(), claim
+            assert (ROOT / "experiments/claims/claims" / f"{claim}.yaml").is_file(), claim
 
 
 # --------------------------------------------------------------------------------------- the site

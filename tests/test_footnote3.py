@@ -1,4 +1,4 @@
-"""The study of footnote 3: visible and opaque gaming, the regimes of a penalty, and its words."""
+"""The study of footnote 3: visible and opaque gaming, and the regimes of a penalty."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ import pytest
 
 import sim
 from commands import Call, assert_refused
-from experiments.footnote3 import study as footnote3
-from experiments.footnote3.map import (
+from experiments.footnote3.histories import History, train_points
+from experiments.footnote3.plan import (
+    LEARNING_KEY,
+    OPACITY_KEY,
+    PENALTY_KEY,
+    Settings,
+    StudyDesign,
+)
+from experiments.footnote3.regimes import (
     HIDDEN,
     NEVER,
     REGIMES,
     REMOVED,
     VISIBLE,
-    Map,
+    RegimeMap,
     choose,
-    maps,
-    regimes_of,
+    classify,
+    train_maps,
 )
-from experiments.footnote3.study import (
-    LEARNING_KEY,
-    OPACITY_KEY,
-    PENALTY_KEY,
-    Limits,
-    Study,
-    histories,
-    unaware,
-)
-from experiments.footnote3.text import finding, numbers, paragraphs
+from experiments.footnote3.study import map_row, penalty_rows, regime_row, verdict
 from experiments.footnote3.visibility import KINDS, gaming_shares, opaque_part
-from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, read_specs
-from sim.sweeps.design import Range
 
 SPREAD = {"initial": {"values": 0.1, "habit": 0.5, "awareness": 0.5}}
 
 
 def specs(steps: int = 2000, scenario: str = "monitored_reasoning", **training: Any) -> Specs:
     return read_specs(scenario, agent={"spread": SPREAD}, training={"steps": steps, **training})
+
+
+def plan(steps: int = 2000, **settings: Any) -> StudyDesign:
+    usual = {"agents": 16, "seed": 0, "points": 41, "penalty": 4, "learning": [0.001, 10]}
+    usual |= {"opacity": [-4, 4], "gamed": 0.5, "opaque": 0.5, "engine": "numpy"}
+    return StudyDesign(specs(steps), Settings.parse({**usual, **settings}, path=""))
 
 
 # --------------------------------------------------------------------------- visible and opaque
@@ -82,7 +84,9 @@ def test_the_kinds_agree_with_the_opacity_share_of_a_result() -> None:
         "visible_gaming_penalty": 1.0,
         "learning_rate": {"capability": 0.5},
     }
-    result = sim.simulate(scenario, agent=agent, training=training, agents=16, record_every=50)
+    result = sim.simulate(
+        scenario, agent=agent, training=training, agents=16, record_every=50, engine="numpy"
+    )
     shares = gaming_shares(
         result.gaming_rate.values,
         opacity=result.capabilities.sel(capability="opacity").values,
@@ -110,27 +114,26 @@ def test_the_kinds_agree_with_the_opacity_share_of_a_result() -> None:
     ],
 )
 def test_regimes(without: float, gaming: float, opaque: float, regime: int) -> None:
-    found = regimes_of([[without], [gaming]], [[0.0], [opaque]], limits=Limits())
+    found = classify([[without], [gaming]], [[0.0], [opaque]], gamed_from=0.5, opaque_from=0.5)
     assert found[1, 0] == regime
 
 
 def test_limits_move_the_regimes() -> None:
-    loose = Limits(gamed=0.1, opaque=0.9)
-    assert regimes_of([[0.2]], [[0.8]], limits=loose)[0, 0] == VISIBLE
-    assert regimes_of([[0.2]], [[0.8]], limits=Limits())[0, 0] == NEVER
+    assert classify([[0.2]], [[0.8]], gamed_from=0.1, opaque_from=0.9)[0, 0] == VISIBLE
+    assert classify([[0.2]], [[0.8]], gamed_from=0.5, opaque_from=0.5)[0, 0] == NEVER
 
 
-def painted(rows: list[str], *, key: str = LEARNING_KEY) -> Map:
+def painted(rows: list[str], *, key: str = LEARNING_KEY) -> RegimeMap:
     """A map of one agent from letters: v, h (hidden anyway), t (taught to hide), r, n."""
     letters = np.array([list(row) for row in rows])[:, :, None]
     regime = np.select(
         [letters == "v", letters == "r", letters == "n"], [VISIBLE, REMOVED, NEVER], HIDDEN
     )
-    return Map(
+    return RegimeMap(
         key=key,
         levels=np.arange(1.0, len(rows) + 1.0),
         penalties=np.arange(float(len(rows[0]))),
-        here=1.0,
+        level_as_set=1.0,
         gaming=np.where(regime < REMOVED, 0.8, 0.1),
         opaque=np.where(regime == HIDDEN, 0.9, 0.1),
         unwritten=np.where(np.arange(regime.shape[1])[:, None] == 0, 0.5, 0.25) + 0.0 * regime,
@@ -167,16 +170,12 @@ def test_what_no_map_shows_is_not_chosen() -> None:
 
 
 @cache
-def small() -> tuple[Study, tuple[Map, ...]]:
-    study = Study(
-        specs=specs(300), agents=3, points=3, penalty=2.0, learning=Range(0.01, 1.0, "log"), seed=5
-    )
-    return study, maps(study)
+def small() -> tuple[RegimeMap, ...]:
+    return train_maps(plan(300, agents=3, points=3, penalty=2, learning=[0.01, 1], seed=5))
 
 
 def test_a_point_of_a_map_is_the_run_that_simulate_gives() -> None:
-    study, found = small()
-    one = found[0]
+    one = small()[0]
     row = int(np.flatnonzero(np.isclose(one.levels, 0.1))[0])
     result = sim.simulate(
         "monitored_reasoning",
@@ -188,6 +187,7 @@ def test_a_point_of_a_map_is_the_run_that_simulate_gives() -> None:
         },
         agents=3,
         seed=5,
+        engine="numpy",
     )
     end = result.data.isel(step=-1)
     rate = end["gaming_rate"].sel(context="dossier_monitored").values
@@ -199,47 +199,41 @@ def test_a_point_of_a_map_is_the_run_that_simulate_gives() -> None:
     np.testing.assert_array_equal(one.strength[row, 1], kept)
     dossier = end["gaming_rate"].sel(context="dossier").values
     np.testing.assert_array_equal(one.unwritten[row, 1], dossier)
-    (case,) = histories(study, {})
-    np.testing.assert_allclose(case.shares[0].sum(), 1.0, rtol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_maps() -> None:
-    study, found = small()
-    for one, again in zip(found, maps(study), strict=True):
-        np.testing.assert_array_equal(one.gaming, again.gaming)
-        np.testing.assert_array_equal(one.opaque, again.opaque)
-    other = maps(Study(**{**vars_of(study), "seed": 6}))
-    assert not np.array_equal(found[0].gaming, other[0].gaming)
-
-
-def vars_of(study: Study) -> dict[str, Any]:
-    names = ("specs", "agents", "points", "penalty", "learning", "opacity", "limits", "engine")
-    return {name: getattr(study, name) for name in names}
+    again, other = (
+        train_maps(plan(300, agents=3, points=3, penalty=2, learning=[0.01, 1], seed=seed))
+        for seed in (5, 6)
+    )
+    for first, second in zip(small(), again, strict=True):
+        np.testing.assert_array_equal(first.gaming, second.gaming)
+        np.testing.assert_array_equal(first.opaque, second.opaque)
+    assert not np.array_equal(small()[0].gaming, other[0].gaming)
 
 
 def test_the_levels_of_the_specs_are_on_the_maps() -> None:
-    study = Study(specs=specs(), points=5)
-    assert 0.003 in study.levels[LEARNING_KEY]
-    assert -2.0 in study.levels[OPACITY_KEY]
-    assert len(study.levels[LEARNING_KEY]) == 6
-    assert len(study.levels[OPACITY_KEY]) == 5  # it was there already
-    assert study.watched == ("dossier_monitored",)
-    assert study.unwritten == ("dossier",)
+    design = plan(points=5)
+    assert 0.003 in design.levels[LEARNING_KEY]
+    assert -2.0 in design.levels[OPACITY_KEY]
+    assert len(design.levels[LEARNING_KEY]) == 6
+    assert len(design.levels[OPACITY_KEY]) == 5  # it was there already
+    assert design.watched == ("dossier_monitored",)
+    assert design.unwritten == ("dossier",)
 
 
 @cache
-def cases() -> dict[str, footnote3.Case]:
-    study = Study(specs=specs(), agents=8, points=2)
-    chosen = {
+def cases() -> dict[str, History]:
+    points = {
         "removed": {LEARNING_KEY: 0.003, PENALTY_KEY: 1.2},
         "taught to hide": {LEARNING_KEY: 0.2, PENALTY_KEY: 1.2},
     }
-    found = {case.name: case for case in histories(study, chosen)}
-    return {**found, "unaware": unaware(study)}
+    return {case.name: case for case in train_points(plan(agents=8, points=2), points)}
 
 
 def test_the_same_penalty_removes_gaming_or_teaches_it_to_hide() -> None:
     ends = {name: case.shares[-1] for name, case in cases().items()}
+    np.testing.assert_allclose([end.sum() for end in ends.values()], 1.0, rtol=1e-12)
     assert opaque_part(ends["no penalty"]) < 0.2
     assert ends["removed"][-1] > 0.99
     assert opaque_part(ends["taught to hide"]) > 0.9
@@ -255,61 +249,42 @@ def test_the_value_is_kept_where_gaming_hides_and_lost_where_it_is_removed() -> 
     assert kept["removed"] == pytest.approx(kept["unaware"], abs=0.15)
 
 
-# ------------------------------------------------------------------------------------------ words
+# ----------------------------------------------------------------------------------------- tables
 
 
-@cache
-def plain() -> tuple[list[footnote3.Case], footnote3.Case]:
-    study = small()[0]
-    return histories(study, {}), unaware(study)
-
-
-def told(*found: Map) -> dict[str, Any]:
-    return numbers(small()[0], found, *plain())
-
-
-def test_the_words_follow_the_numbers() -> None:
-    both = painted(["vvrr", "vvrr", "vttt", "hhhh"])
-    text = " ".join(paragraphs(told(both)))
-    assert (
-        "most agents end gaming visibly up to a penalty of 1 and with gaming removed from 2 on"
-        in text
-    )
-    assert "teaches most agents to hide is 3 (3 times as fast), at a penalty of 1" in text
-    assert "19 % of the points" in text
-    assert "From 4 on, most gaming cannot be read even without a penalty" in text
-    assert "privacy, ends at 0.50 of its start where gaming ends visible" in text
-    assert "−1.00 of its start where gaming ends removed (turned round in 100 % of agents)" in text
-    assert "at 25 % where it is removed (the same agents without a penalty: 50 %)" in text
-    never = " ".join(paragraphs(told(painted(["nn", "nn"]))))
-    assert "not gaming, with a penalty or without, at every penalty up to 1" in never
-    assert "0.50 in the 100 % of agents that do not end gaming without a penalty" in never
-    neither = " ".join(paragraphs(told(painted(["vv", "vv"]))))
-    assert "gaming visibly at every penalty up to 1" in neither
-    assert "Nowhere on this map are most agents taught to hide" in neither
-    assert "the penalty changes nothing" in neither
+def test_a_row_of_a_map_says_where_most_agents_end() -> None:
+    grid = painted(["vvrr", "vvrr", "vttt", "hhhh"])
+    row = map_row(grid)
+    assert (row["removed_points"], row["taught_points"], row["points"]) == (4, 3, 16)
+    assert (row["taught_from"], row["taught_penalty"]) == (3.0, 1.0)
+    assert row["hidden_without_from"] == 4.0
+    assert penalty_rows(grid) == [
+        {"key": LEARNING_KEY, "regime": "visible", "from": 0.0, "to": 1.0},
+        {"key": LEARNING_KEY, "regime": "removed", "from": 2.0, "to": 3.0},
+    ]
+    removed = regime_row(grid, REMOVED)
+    assert (removed["share"], removed["strength"], removed["reversed"]) == (0.25, -1.0, 1.0)
+    assert (removed["unwritten"], removed["unwritten_without_penalty"]) == (0.25, 0.5)
 
 
 @pytest.mark.parametrize(
-    ("rows", "title"),
+    ("rows", "word"),
     [
-        (["vr", "vt"], "removes it, or teaches it to hide"),
-        (["vr", "hh"], "removes it, and teaches no hiding"),
-        (["vv", "vt"], "teaches it to hide, and removes none"),
-        (["vv", "hh"], "neither removes it nor teaches it to hide"),
-        (["nn", "nn"], "gaming does not last even without a penalty"),
+        (["vr", "vt"], "both"),
+        (["vr", "hh"], "removes"),
+        (["vv", "vt"], "teaches to hide"),
+        (["vv", "hh"], "neither"),
+        (["nn", "nn"], "never gamed"),
     ],
 )
-def test_the_title_follows_the_numbers(rows: list[str], title: str) -> None:
-    assert finding(told(painted(rows))).endswith(title)
+def test_the_verdict_follows_the_numbers(rows: list[str], word: str) -> None:
+    assert verdict([painted(rows)]) == word
 
 
-def test_numbers_of_regimes_that_nobody_is_in_are_none() -> None:
-    regimes = told(painted(["vr", "vr"]))["maps"][0]["regimes"]
-    assert regimes["hidden"] is None
-    assert regimes["never"] is None
-    assert regimes["removed"]["share"] == 0.5
-    assert regimes["removed"]["unwritten"] == 0.25
+def test_numbers_of_regimes_that_nobody_is_in_are_nan() -> None:
+    row = regime_row(painted(["vr", "vr"]), HIDDEN)
+    assert row["share"] == 0.0
+    assert np.isnan([row["gaming"], row["strength"], row["moving"]]).all()
 
 
 # ---------------------------------------------------------------------------------------- command
@@ -318,18 +293,19 @@ def test_numbers_of_regimes_that_nobody_is_in_are_none() -> None:
 def test_command_writes_everything(call: Call) -> None:
     left = call("agents=2", "points=4", "training.steps=400", "penalty=2", name="footnote3")
     assert left.status == 0, left.stderr
-    summary = left.json("summary.json")
-    shown = " ".join(left.stdout.split())
-    for paragraph in summary["says"]:
-        assert paragraph in shown
     table = pd.read_csv(left.only("map.csv"))
     assert set(table["key"]) == {LEARNING_KEY, OPACITY_KEY}
     assert len(table) == 2 * (4 + 1) * 4  # the specs' own level stands between the others
     np.testing.assert_allclose(table[list(REGIMES)].sum(axis=1), 1.0)
     training = pd.read_csv(left.only("training.csv"))
     assert "no penalty" in set(training["case"])
+    report = left.only("report.md").read_text(encoding="utf-8")
+    for row in left.json("summary.json")["maps"]:
+        assert f"| `{row['key']}` |" in report
+        assert report.count(f"| {row['verdict']} |") >= 1
+    picture = left.only("footnote3.svg").read_text(encoding="utf-8")
+    assert "penalty ψ for visible gaming" in picture
     assert left.only("footnote3.png").stat().st_size > 10_000
-    assert left.only("footnote3.svg").exists()
     assert left.json("provenance.json")["study"]["points"] == 4
 
 
@@ -345,7 +321,6 @@ def test_command_writes_everything(call: Call) -> None:
         (["gamed=1"], "gamed: got 1"),
         (["opaque=no"], "opaque"),
         (["engine=gpu"], "engine"),
-        (["penalties=3"], "penalties: unknown key"),
         (["scenario=pipeline"], "scenario.curriculum"),
         (["scenario=scratchpad"], "has both a scratchpad and a monitor"),
         (["scenario=reward_seeker"], "gaming protects nothing anywhere"),
@@ -353,10 +328,3 @@ def test_command_writes_everything(call: Call) -> None:
 )
 def test_bad_input_is_refused_in_one_line(call: Call, arguments: list[str], line: str) -> None:
     assert_refused(call(*arguments, name="footnote3"), line)
-
-
-def test_a_study_refuses_what_its_command_refuses() -> None:
-    with pytest.raises(SpecError, match="penalty"):
-        Study(specs=specs(), penalty=-1.0)
-    with pytest.raises(SpecError, match="opaque"):
-        Limits(opaque=0.0)

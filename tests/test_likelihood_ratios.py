@@ -65,6 +65,7 @@ def test_resampled_counts_are_multinomial() -> None:
     counts = np.array([[30, 0, 50, 20]])
     redrawn = resample(counts, seed=4, stream="test", draws=20_000)[:, 0, :]
     assert (redrawn.sum(axis=1) == 100).all()
+    assert (resample(np.array([[1, 0, 1, 0]]), seed=4, stream="test").sum(axis=-1) == 2).all()
     assert (redrawn[:, 1] == 0).all()
     share = counts[0] / 100
     covariance = 100 * (np.diag(share) - np.outer(share, share))
@@ -86,6 +87,8 @@ def test_cells_with_too_few_agents_are_named_and_have_no_ratio() -> None:
     assert row["ratio"] == pytest.approx((5 / 40) / (100 / 960))
     nobody = row_of(seen, np.zeros(1000, bool))
     assert (nobody["few"], nobody["few_of"]) == (0, "true")
+    never = row_of(true, true)  # O never without H: no ratio, and not an infinite one
+    assert (never["few_of"], str(never["ratio"])) == ("seen and not true", "nan")
 
 
 def test_a_count_of_zero_does_not_make_the_interval_certain() -> None:

@@ -1,10 +1,14 @@
-"""Settings: specs changed by dotted keys."""
+"""Overrides: specs changed by dotted keys, and what keys name."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 
+import sim
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
+from sim.specs.keys import field_at, full_key, nest, override_spec, value_at
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
@@ -51,64 +55,59 @@ def test_what_is_not_named_stays(specs: Specs) -> None:
     assert specs.training.leak == 0.1
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "read"),
-    [
-        ("training.leak", 0.2, lambda s: s.training.leak),
-        ("training.learning_rate.habit", 0.3, lambda s: s.training.learning_rate.habit),
-        ("training.transfer.opacity", 0.3, lambda s: s.training.transfer.opacity),
-        ("training.steps", 7, lambda s: s.training.steps),
-        ("training.update_rule", "replicator", lambda s: s.training.update_rule),
-        ("agent.rationality", 3.0, lambda s: s.agent.rationality),
-        ("agent.spread.rationality", 3.0, lambda s: s.agent.spread.rationality),
-        ("agent.initial.awareness", -2.0, lambda s: s.agent.initial.awareness),
-        ("agent.initial.capability.opacity", 1.0, lambda s: s.agent.initial.capability.opacity),
-        ("agent.spread.initial.awareness", 2.0, lambda s: s.agent.spread.initial.awareness),
-        ("scenario.contexts.code.info", 2.0, lambda s: s.scenario.contexts["code"].info),
-        (
-            "scenario.contexts.chat.reward.no",
-            2.0,
-            lambda s: s.scenario.contexts["chat"].reward["no"],
-        ),
-        (
-            "scenario.contexts.chat.responses.yes.candour",
-            2.0,
-            lambda s: s.scenario.contexts["chat"].responses["yes"]["candour"],
-        ),
-        ("scenario.human_values.care", 3.0, lambda s: s.scenario.human_values["care"]),
-        ("scenario.curriculum.1.length", 9, lambda s: s.scenario.curriculum[1].length),
-        (
-            "scenario.curriculum.1.reward.chat.no",
-            9.0,
-            lambda s: s.scenario.curriculum[1].reward["chat"]["no"],
-        ),
-        ("scenario.similarity.chat.code", 0.5, lambda s: s.scenario.similarity["chat"]["code"]),
-    ],
-)
-def test_a_key_sets_its_number_and_nothing_else(specs, key, value, read) -> None:
-    changed = apply_overrides(specs, {key: value})
-    assert read(changed) == value
-    assert sum(a != b for a, b in zip(changed, specs, strict=True)) == 1
-    assert isinstance(changed, Specs)
+NUMBERS: dict[str, Any] = {
+    "training.leak": 0.2,
+    "training.learning_rate.habit": 0.3,
+    "training.transfer.opacity": 0.3,
+    "training.steps": 7,
+    "training.update_rule": "replicator",
+    "agent.rationality": 3.0,
+    "agent.spread.rationality": 3.0,
+    "agent.initial.awareness": -2.0,
+    "agent.initial.capability.opacity": 1.0,
+    "agent.spread.initial.awareness": 2.0,
+    "scenario.contexts.code.info": 2.0,
+    "scenario.contexts.chat.reward.no": 2.0,
+    "scenario.contexts.chat.responses.yes.candour": 2.0,
+    "scenario.human_values.care": 3.0,
+    "scenario.curriculum.1.length": 9,
+    "scenario.curriculum.1.reward.chat.no": 9.0,
+    "scenario.similarity.chat.code": 0.5,
+}
 
 
-@pytest.mark.parametrize(
-    ("short", "full"),
-    [
-        ("agent.awareness", "agent.initial.awareness"),
-        ("agent.habit", "agent.initial.habit"),
-        ("agent.habit.chat", "agent.initial.habit.chat"),
-        ("agent.values.care", "agent.initial.values.care"),
-        ("agent.log_horizon", "agent.initial.log_horizon"),
-        ("agent.capability.opacity", "agent.initial.capability.opacity"),
-        ("agent.spread.awareness", "agent.spread.initial.awareness"),
-        ("agent.spread.values.care", "agent.spread.initial.values.care"),
-    ],
-)
-def test_initial_may_be_left_out(specs: Specs, short: str, full: str) -> None:
-    changed = apply_overrides(specs, {short: 0.7})
-    assert changed == apply_overrides(specs, {full: 0.7})
-    assert changed != specs
+def test_a_key_sets_its_number_and_nothing_else(specs: Specs) -> None:
+    for key, value in NUMBERS.items():
+        changed = apply_overrides(specs, {key: value})
+        assert value_at(changed, key) == value
+        assert sum(a != b for a, b in zip(changed, specs, strict=True)) == 1
+        assert isinstance(changed, Specs)
+        back = (
+            apply_overrides(changed, {key: value_at(specs, key)}) if value_at_ends(key) else specs
+        )
+        assert back == specs
+
+
+def value_at_ends(key: str) -> bool:
+    """Whether a key stands in the scenario as it is: what it leaves out stays when it is put in."""
+    return not any(part in key for part in (".no", "candour", "similarity"))
+
+
+def test_initial_may_be_left_out(specs: Specs) -> None:
+    for short, full in {
+        "agent.awareness": "agent.initial.awareness",
+        "agent.habit": "agent.initial.habit",
+        "agent.habit.chat": "agent.initial.habit.chat",
+        "agent.values.care": "agent.initial.values.care",
+        "agent.log_horizon": "agent.initial.log_horizon",
+        "agent.capability.opacity": "agent.initial.capability.opacity",
+        "agent.spread.awareness": "agent.spread.initial.awareness",
+        "agent.spread.values.care": "agent.spread.initial.values.care",
+    }.items():
+        changed = apply_overrides(specs, {short: 0.7})
+        assert full_key(short) == full_key(full) == full
+        assert changed == apply_overrides(specs, {full: 0.7})
+        assert changed != specs
 
 
 def test_one_of_many_leaves_the_others_as_they_were(specs: Specs) -> None:
@@ -173,63 +172,84 @@ def test_changes_are_checked_together_not_one_by_one(specs: Specs) -> None:
         apply_overrides(once, {second: 0})
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"trainng.leak": 1}, "trainng: unknown key; did you mean 'training'? allowed: agent,"),
-        ({"training.lek": 1}, "training.lek: unknown key; did you mean 'leak'? allowed: anchor,"),
-        ({"agent.awarenes": 1}, "agent.awarenes: unknown key; did you mean 'awareness'? allowed:"),
-        (
-            {"agent.initial.awarenes": 1},
-            "agent.initial.awarenes: unknown key; did you mean 'awareness'? allowed: awareness, "
-            "capability, habit, log_competence, log_horizon, values",
-        ),
-        (
-            {"scenario.contexts.chatt.info": 1},
-            "scenario.contexts.chatt: unknown key; did you mean 'chat'? allowed: chat, code",
-        ),
-        (
-            {"scenario.contexts.chat.responses.yess.care": 1},
-            "scenario.contexts.chat.responses.yess: unknown key; did you mean 'yes'? "
-            "allowed: no, yes",
-        ),
-        (
-            {"scenario.curriculum.0.reward.chat.q": 1},
-            "scenario.curriculum.0.reward.chat.q: unknown key; allowed: no, yes",
-        ),
-        (
-            {"scenario.curriculum.7.length": 1},
-            "scenario.curriculum.7: unknown key; allowed: 0, 1",
-        ),
-        (
-            {"agent.habit.chatt": 1},
-            "agent.initial.habit.chatt: unknown key; did you mean 'chat'? allowed: chat, code",
-        ),
-        (
-            {"agent.values.cares": 1},
-            "agent.initial.values.cares: unknown key; did you mean 'care'? allowed: candour, care",
-        ),
-        ({"scenario.agent.rationality": 1}, "scenario.agent: unknown key;"),
-        ({"training.leak.x": 1}, "training.leak.x: unknown key; training.leak has none below it"),
-        ({"training.leak": 2}, "training.leak: got 2: must be a number from 0 to 1"),
-        ({"training.leak": "0.2"}, "training.leak: got '0.2': must be a number from 0 to 1"),
-        ({"training.steps": 2.5}, "training.steps: got 2.5: must be"),
-        (
-            {"agent.awareness": 1, "agent.initial.awareness": 2},
-            "agent.initial.awareness: is given twice",
-        ),
-        (
-            {"agent.habit": 1, "agent.habit.chat": 2},
-            "agent.habit.chat: is given twice, or in whole and in part",
-        ),
-        (
-            {"agent.habit.chat": 2, "agent.habit": 1},
-            "agent.habit: is given twice, or in whole and in part",
-        ),
-    ],
-)
-def test_errors_say_where_and_what_is_allowed(specs: Specs, settings, message: str) -> None:
-    with pytest.raises(SpecError) as error:
-        apply_overrides(specs, settings)
-    assert str(error.value).startswith(message)
-    assert "\n" not in str(error.value)
+UNKNOWN = "unknown key; did you mean"
+#: Overrides (of one key: 1), and the start of the line that refuses them.
+REFUSED: list[tuple[str | dict[str, Any], str]] = [
+    ("trainng.leak", f"trainng: {UNKNOWN} 'training'? allowed: agent,"),
+    ("training.lek", f"training.lek: {UNKNOWN} 'leak'? allowed: anchor,"),
+    ("agent.awarenes", f"agent.awarenes: {UNKNOWN} 'awareness'? allowed: awareness, capab"),
+    (
+        "agent.initial.awarenes",
+        f"agent.initial.awarenes: {UNKNOWN} 'awareness'? allowed: awareness,",
+    ),
+    ("scenario.contexts.chatt.info", f"scenario.contexts.chatt: {UNKNOWN} 'chat'? allowed: chat, "),
+    (
+        "scenario.contexts.chat.responses.yess.care",
+        f"scenario.contexts.chat.responses.yess: {UNKNOWN} 'yes'? allowed: no, yes",
+    ),
+    (
+        "scenario.curriculum.0.reward.chat.q",
+        "scenario.curriculum.0.reward.chat.q: unknown key; allowed: no, yes",
+    ),
+    ("scenario.curriculum.7.length", "scenario.curriculum.7: unknown key; allowed: 0, 1"),
+    ("scenario.similarity.chat.code.x", "scenario.similarity.chat.code.x: unknown key; scenario."),
+    ("agent.habit.chatt", f"agent.initial.habit.chatt: {UNKNOWN} 'chat'? allowed: chat, code"),
+    ("agent.values.cares", f"agent.initial.values.cares: {UNKNOWN} 'care'? allowed: candour, care"),
+    ("scenario.agent.rationality", "scenario.agent: unknown key;"),
+    ("training.leak.x", "training.leak.x: unknown key; training.leak has none below it"),
+    ({"training.leak": 2}, "training.leak: got 2: must be a number from 0 to 1"),
+    ({"training.leak": "0.2"}, "training.leak: got '0.2': must be a number from 0 to 1"),
+    ({"training.steps": 2.5}, "training.steps: got 2.5: must be"),
+    (
+        {"agent.awareness": 1, "agent.initial.awareness": 2},
+        "agent.initial.awareness: is given twice",
+    ),
+    ({"agent.habit": 1, "agent.habit.chat": 2}, "agent.habit.chat: is given twice, or in whole"),
+    ({"agent.habit.chat": 2, "agent.habit": 1}, "agent.habit: is given twice, or in whole and in"),
+]
+
+
+def test_errors_say_where_and_what_is_allowed(specs: Specs) -> None:
+    for overrides, message in REFUSED:
+        with pytest.raises(SpecError) as error:
+            apply_overrides(specs, overrides if isinstance(overrides, dict) else {overrides: 1})
+        assert str(error.value).startswith(message)
+        assert "\n" not in str(error.value)
+
+
+def test_what_follows_training_is_overridden_as_a_whole_or_by_name(specs: Specs) -> None:
+    """A mapping is a new one; where one number stands for many contexts, the others stay."""
+    oversight, deployment = sim.Oversight(), sim.Deployment(mix={"chat": 1})
+    tree = nest(
+        {
+            "oversight.control.strength": 0.25,
+            "oversight.inspection.encounters.code": 0,
+            "deployment.mix": {"code": 2},
+        },
+        flatten=False,
+    )
+    oversight = override_spec(oversight, tree, "oversight", specs.scenario)
+    assert oversight.control.strength == 0.25
+    assert oversight.inspection.encounters == {"chat": 3, "code": 0}
+    assert override_spec(deployment, tree, "deployment", specs.scenario).mix == {"code": 2}
+    added = nest({"deployment.mix.code": 1})
+    assert override_spec(deployment, added, "deployment", specs.scenario).mix == {
+        "chat": 1,
+        "code": 1,
+    }
+
+
+def test_a_key_has_a_field_with_its_meaning() -> None:
+    for key, path, words in (
+        ("training.leak", (), "gamed responses also train"),
+        ("agent.values.care", ("care",), "its explicit goals"),
+        ("scenario.contexts.any.reward.yes", ("yes",), "what training rewards here"),
+        ("oversight.control.strength", (), "chance to find what no capability hides"),
+        ("scenario.curriculum.3.length", (), "steps"),
+    ):
+        field, names = field_at(key)
+        assert field is not None
+        assert names == path
+        assert words in str(field.description)
+    for key in ("leak", "training.leek", "scenario.contexts.chat.colour", "agent"):
+        assert field_at(key)[0] is None

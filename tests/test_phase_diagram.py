@@ -145,6 +145,7 @@ def test_the_id_is_of_all_that_runs_depend_on() -> None:
         {"contour": "alignment"},  # which is read from the runs
         {"stride": 4},
         {"seeds": 3},
+        {"seeds": 1},
         {"refine": False},
         {"x": {**X, "high": -1}},
         {"rules": Rules(idle=0.2)},
@@ -162,6 +163,10 @@ def test_progress_rises_to_the_end() -> None:
         assert (shares[0], shares[-1]) == (0.0, 1.0)
         assert all(0.0 <= share <= 1.0 for share in shares)
         assert refine or shares == sorted(shares)
+    shares = []  # a map of one regime ends long before the share of the grid that was expected
+    flat = {**X, "high": -9, "points": 33}
+    small(33, x=flat, stride=32, training={"steps": 1}, progress=shares.append)
+    assert shares[-2] < 0.1 < shares[-1] == 1.0
 
 
 def test_the_labelled_map_can_be_written_and_read(tmp_path: Path) -> None:

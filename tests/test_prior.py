@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from scipy import stats
 
 import sim
@@ -29,25 +30,18 @@ def drawn(given: Prior, points: int = POINTS, seed: int = 3) -> dict[str, np.nda
     return PriorSample(given, points=points, seed=seed, scenario=LAB).at(np.arange(points))
 
 
-@pytest.mark.parametrize(
-    ("distribution", "reference"),
-    [
-        (NORMAL, stats.norm(1.0, 2.0)),
-        ({"kind": "lognormal", "median": 2.0, "sd": 0.5}, stats.lognorm(0.5, scale=2.0)),
-        ({"kind": "uniform", "low": -1, "high": 3}, stats.uniform(-1.0, 4.0)),
-        ({"kind": "beta", "a": 2, "b": 5}, stats.beta(2.0, 5.0)),
-    ],
-)
-def test_marginals_are_those_asked_for(distribution: Any, reference: Any) -> None:
+def test_marginals_are_those_asked_for() -> None:
     """Kolmogorov and Smirnov; false alarm in 1 of 1,000 seeds, and the seed is fixed."""
-    key = "scenario.contexts.coding.info" if distribution["kind"] == "beta" else AWARENESS
-    found = drawn(prior(distributions={key: distribution}))[key]
-    assert stats.kstest(found, reference.cdf).pvalue > 0.001
-
-
-def test_a_share_has_a_normal_logit() -> None:
-    key = "training.leak"
-    share = drawn(prior(distributions={key: {"kind": "logit_normal", "median": 0.2, "sd": 1}}))[key]
+    for key, distribution, reference in (
+        (AWARENESS, NORMAL, stats.norm(1.0, 2.0)),
+        (AWARENESS, {"kind": "lognormal", "median": 2, "sd": 0.5}, stats.lognorm(0.5, scale=2)),
+        (AWARENESS, {"kind": "uniform", "low": -1, "high": 3}, stats.uniform(-1.0, 4.0)),
+        ("training.leak", {"kind": "beta", "a": 2, "b": 5}, stats.beta(2.0, 5.0)),
+    ):
+        found = drawn(prior(distributions={key: distribution}))[key]
+        assert stats.kstest(found, reference.cdf).pvalue > 0.001
+    logits = {"training.leak": {"kind": "logit_normal", "median": 0.2, "sd": 1}}
+    share = drawn(prior(distributions=logits))["training.leak"]
     assert stats.kstest(np.log(share / (1 - share)) - np.log(0.25), "norm").pvalue > 0.001
     assert 0.0 < share.min() < share.max() < 1.0
 
@@ -160,65 +154,41 @@ def test_a_sweep_runs_what_is_drawn() -> None:
     assert swept["alignment"][2] == pytest.approx(float(alone.data["alignment"][-1, 0]), abs=1e-14)
 
 
-CAPABLE_TRIO = dict.fromkeys([AWARENESS, COMPETENCE, "agent.log_horizon"], NORMAL)
+#: A prior as YAML (N stands for a normal distribution, T for three of them), and the refusal.
+REFUSED = """
+{distributions: {agent.awareness: {kind: normal, mean: 1, sd: -1}}} => sd: got -1: must be
+{distributions: {agent.awareness: {kind: norml, mean: 1, sd: 2}}} => did you mean 'normal'
+{distributions: {agent.awareness: {mean: 1}}} => kind: is missing; allowed: point, normal,
+{distributions: {agent.awareness: wide}} => must be a number, or a mapping with a kind
+{distributions: {agent.awareness: {kind: uniform, low: 2, high: 1}}} => high: must be above low (2)
+{distribution: {agent.awareness: N}} => did you mean 'distributions'
+{distributions: {}} => must have distributions, or goals
+{distributions: {agent.valus.*: N}} => did you mean 'agent.values.*'
+{distributions: {agent.awareness: 1, agent.initial.awareness: 2}} => is given twice
+{distributions: {agent.values.*: N}, goals: {alignment: 1}} => is given by goals, too
+{distributions: T, correlations: [{keys: [a, b], rho: 1.5}]} => rho: got 1.5: must be a number from
+{distributions: T, correlations: [{keys: [agent.awareness, agent.log_horzon], rho: 0.5}]} => did you
+{distributions: {agent.awareness: 1, agent.log_horizon: N}, correlations: [
+  {keys: [agent.awareness, agent.log_horizon], rho: 0.5}]} => one number for all
+{distributions: T, correlations: [{keys: [agent.log_competence, agent.awareness], rho: 0.5},
+  {keys: [agent.awareness, agent.log_competence], rho: 0.5}]} => is given twice
+{distributions: T, correlations: [{keys: [agent.awareness, agent.log_competence], rho: 0.9},
+  {keys: [agent.awareness, agent.log_horizon], rho: 0.9},
+  {keys: [agent.log_competence, agent.log_horizon], rho: -0.95}]} => bring the correlation of agent.
+"""
 
 
-@pytest.mark.parametrize(
-    ("said", "line"),
-    [
-        ({"distributions": {AWARENESS: {**NORMAL, "sd": -1}}}, "sd: got -1: must be"),
-        ({"distributions": {AWARENESS: {**NORMAL, "kind": "norml"}}}, "did you mean 'normal'"),
-        ({"distributions": {AWARENESS: {"mean": 1}}}, "kind: is missing"),
-        ({"distributions": {AWARENESS: "wide"}}, "must be a number, or a mapping with a kind"),
-        ({"distributions": {AWARENESS: {"kind": "uniform", "low": 2, "high": 1}}}, "high: must be"),
-        ({"distribution": {AWARENESS: NORMAL}}, "did you mean 'distributions'"),
-        ({"distributions": {}}, "must have distributions, or goals"),
-        ({"distributions": {"agent.valus.*": NORMAL}}, "did you mean 'agent.values.*'"),
-        ({"distributions": {AWARENESS: 1, "agent.awareness": 2}}, "is given twice"),
-        ({"distributions": {"agent.values.*": NORMAL}, "goals": {"alignment": 1}}, "by goals, too"),
-        (
-            {"distributions": CAPABLE_TRIO, "correlations": [{"keys": ["a", "b"], "rho": 1.5}]},
-            "rho: got 1.5: must be a number from -1 to 1",
-        ),
-        (
-            {
-                "distributions": CAPABLE_TRIO,
-                "correlations": [{"keys": [AWARENESS, "agent.log_horzon"], "rho": 0.5}],
-            },
-            "did you mean 'agent.log_horizon'",
-        ),
-        (
-            {
-                "distributions": {**CAPABLE_TRIO, AWARENESS: 1},
-                "correlations": [{"keys": [AWARENESS, COMPETENCE], "rho": 0.5}],
-            },
-            "one number for all",
-        ),
-        (
-            {
-                "distributions": CAPABLE_TRIO,
-                "correlations": [{"keys": [COMPETENCE, AWARENESS], "rho": 0.5}] * 2,
-            },
-            "is given twice",
-        ),
-        (
-            {
-                "distributions": CAPABLE_TRIO,
-                "correlations": [
-                    {"keys": [AWARENESS, COMPETENCE], "rho": 0.9},
-                    {"keys": [AWARENESS, "agent.log_horizon"], "rho": 0.9},
-                    {"keys": [COMPETENCE, "agent.log_horizon"], "rho": -0.95},
-                ],
-            },
-            "bring the correlation of agent.log_competence with agent.log_horizon (-0.95) nearer",
-        ),
-    ],
-)
-def test_bad_priors_are_refused_in_one_line(said: dict[str, Any], line: str) -> None:
-    with pytest.raises(SpecError) as refused:
-        PriorSample(prior(**said), points=3, scenario=LAB)
-    assert line in str(refused.value)
-    assert "\n" not in str(refused.value)
+def test_bad_priors_are_refused_in_one_line() -> None:
+    normal = "{kind: normal, mean: 1.0, sd: 2.0}"
+    names = ("awareness", "log_competence", "log_horizon")
+    three = "{" + ", ".join(f"agent.{name}: {normal}" for name in names) + "}"
+    for row in REFUSED.strip().replace("\n  ", " ").splitlines():
+        data, says = row.split(" => ")
+        text = data.replace(": N", f": {normal}").replace(": T,", f": {three},")
+        with pytest.raises(SpecError) as refused:
+            PriorSample(prior(**yaml.safe_load(text)), points=3, scenario=LAB)
+        assert says in str(refused.value), (data, str(refused.value))
+        assert "\n" not in str(refused.value)
 
 
 def test_a_key_that_no_agent_has_is_refused_before_anything_runs() -> None:

@@ -26,9 +26,8 @@ from experiments.calibration.reinforced_fit import (
 )
 from experiments.calibration.reinforced_moments import after
 from experiments.calibration.reinforced_places import draw, draw_places
-from experiments.calibration.reinforced_predict import Reinforced, study
+from experiments.calibration.reinforced_predict import Reinforced, disagreements, study
 from experiments.calibration.reinforced_stages import Stages, read_prompts, read_stages
-from experiments.calibration.reinforced_text import predictions_paragraph, title, variants_paragraph
 from experiments.calibration.spec import Calibration
 from experiments.calibration.terms import Terms
 from sim.specs.errors import SpecError
@@ -442,12 +441,12 @@ def test_courses_start_from_what_the_places_say(found, rates):
         np.testing.assert_allclose(own, np.tile(expected[p], (len(own), 1)), atol=1e-12)
 
 
-def test_words_and_the_figure_say_what_was_found(found):
-    said = variants_paragraph(found)
-    assert "too few for AICc" in said
-    assert f"{len(found.variants)} variants" in said
-    assert "'milder'" in predictions_paragraph(found)
-    assert "'default'" in title(found)
+def test_disagreements_and_the_figure_name_the_prompts(found):
+    apart = disagreements(found)
+    assert "milder" in set(apart["prompt"])
+    widths = apart["highest"] - apart["lowest"]
+    assert (widths >= 0.0).all()
+    assert widths.is_monotonic_decreasing
     figure = reinforced_figure(found)
     labels = [text.get_text() for ax in figure.axes for text in ax.get_yticklabels()]
     assert "milder" in labels

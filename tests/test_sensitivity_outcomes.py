@@ -53,6 +53,7 @@ def test_groups_that_hang_on_the_same_or_on_other_inputs() -> None:
     assert "hangs most on a, the worst case on h; 2 of the top 5" in title(apart)
     nothing = compare(found, ["one"], ["flat", "gone"])
     assert not nothing.sound
+    assert nothing.shared == ()
     assert np.isnan(nothing.rank_correlation)
     assert "nothing to compare" in title(nothing)
     assert verdict(nothing) == "undefined"

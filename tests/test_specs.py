@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import sim
@@ -570,43 +568,11 @@ def test_reprs_are_short_and_show_what_was_set() -> None:
 # ------------------------------------------------------------------------------------- JSON schema
 
 
-def from_schema(schema: Mapping[str, Any], top: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Return whatever a JSON schema allows (of what pydantic writes)."""
-
-    def from_form(form: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-        low, high = form.get("minimum"), form.get("maximum")
-        match form:
-            case {"enum": choices}:
-                return st.sampled_from(choices)
-            case {"type": "null"}:
-                return st.none()
-            case {"type": "integer"}:
-                return st.integers(low, high)
-            case {"type": "number"}:
-                return st.floats(low, high, allow_nan=False, allow_infinity=False)
-            case {"type": "array", "items": items}:
-                return st.lists(from_schema(items, top), max_size=3)
-            case {"properties": known}:
-                parts = {key: from_schema(part, top) for key, part in known.items()}
-                return st.fixed_dictionaries({}, optional=parts)
-            case {"patternProperties": patterns}:
-                names = st.sampled_from(["care", "can-dour", "_c3"])
-                return st.dictionaries(names, from_schema(next(iter(patterns.values())), top))
-        raise AssertionError(f"a form that this test does not know: {form}")
-
-    return st.one_of([from_form(form) for form in forms_of(schema, top)])
-
-
-@pytest.mark.parametrize("kind", [Agent, Training])
-@settings(max_examples=30)
-@given(data=st.data())
-def test_what_the_schema_allows_survives_being_written_and_read(
-    kind: type[Spec], data: st.DataObject
-) -> None:
-    schema = kind.model_json_schema()
-    spec = kind.parse(data.draw(from_schema(schema, schema)), path="spec")
-    assert kind.parse(spec.model_dump(), path="spec") == spec
-    assert kind.parse(json.loads(spec.model_dump_json()), path="spec") == spec
+def test_a_spec_survives_being_written_and_read() -> None:
+    for spec in SPECS:
+        kind = type(spec)
+        assert kind.parse(spec.model_dump(), path="spec") == spec
+        assert kind.parse(json.loads(spec.model_dump_json()), path="spec") == spec
 
 
 def test_the_schema_has_the_ranges_in_every_form_and_is_closed() -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -14,13 +14,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+import yaml
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import RunMode
 
 import sim
 import sim.cli.curves
 import sim.cli.outputs
 from commands import Call, Left, assert_refused, command, ended, start
+from hydra_plugins.array_sweeper import SETTINGS
+from sim.cli import application
+from sim.cli.errors import explain
+from sim.cli.sweeper import plan_sweep
+from sim.specs.errors import SpecError
+from sim.sweeps.plan import Plan
 from sim.sweeps.result import Sweep
+from sim.sweeps.store import design_pieces
 
 NUMPY = "engine=numpy"
 FEW = (NUMPY, "training.steps=20", "agents=3")
@@ -107,94 +120,53 @@ def assert_same_curves(sweep: Sweep, run: int, single: Left) -> None:
         np.testing.assert_array_equal(seen, np.sort(values, axis=1).astype(np.float32))
 
 
-Axes = dict[str, Sequence[str]]
-
-SAME: dict[str, tuple[Axes, Sequence[str]]] = {
+#: Axes (parted by blanks, as choices), and settings of all runs. Those with * are slow.
+SAME: dict[str, tuple[str, str]] = {
     "several": (
-        {
-            "agent.initial.awareness": ("-4", "2"),
-            "training.leak": ("0", "0.2"),
-            "scenario": ("copyright", "scratchpad"),
-            "seed": ("0", "3"),
-        },
-        (),
+        "agent.initial.awareness=-4,2 training.leak=0,0.2 scenario=copyright,scratchpad seed=0,3",
+        "",
     ),
-    "habit": (
-        {"agent.initial.habit.coding": ("-5", "1")},
-        ("agent.initial.habit={copyright_chat: -1}", "agent.initial.awareness=0"),
+    "habit*": (
+        "agent.initial.habit.coding=-5,1",
+        "agent.initial.habit={copyright_chat:-1} agent.initial.awareness=0",
     ),
-    "context": (
-        {
-            "scenario.contexts.copyright_chat.info": ("0", "0.7"),
-            "+scenario.contexts.coding.monitor": ("0", "0.5"),
-        },
-        ("scenario.contexts.coding.weight=2", "training.visible_gaming_penalty=0.5", "seed=4"),
+    "context*": (
+        "scenario.contexts.copyright_chat.info=0,0.7 +scenario.contexts.coding.monitor=0,0.5",
+        "scenario.contexts.coding.weight=2 training.visible_gaming_penalty=0.5 seed=4",
     ),
-    "plus": (
-        {"+training.leak": ("0", "0.3"), "++training.spread": ("0", "0.1")},
-        ("~training.leak", "++training.anchor=0.1"),
+    "plus*": (
+        "+training.leak=0,0.3 ++training.spread=0,0.1",
+        "~training.leak ++training.anchor=0.1",
     ),
-    "rates": (
-        {
-            "training.update_rule": ("policy_gradient", "replicator"),
-            "training.learning_rate": ("0.01", "0.3"),
-        },
-        ("agent.initial.awareness=2",),
+    "rates*": (
+        "training.update_rule=policy_gradient,replicator training.learning_rate=0.01,0.3",
+        "agent.initial.awareness=2",
     ),
-    "run": (
-        {"training.steps": ("7", "20"), "agents": ("2", "5"), "record_every": ("5", "3")},
-        (),
-    ),
+    "run*": ("training.steps=7,20 agents=2,5 record_every=5,3", ""),
     "sampled": (
-        {
-            "training.episodes": ("4", "8"),
-            "training.selection.keep": ("0.5", "0.7"),
-            "seed": ("1", "2"),
-        },
-        ("training.estimator=sampled", "training.selection.every=5", "agents=4"),
+        "training.episodes=4,8 training.selection.keep=0.5,0.7",
+        "training.estimator=sampled training.selection.every=5 agents=4 seed=1",
     ),
     "agent": (
-        {
-            "agent.initial.values.copyright": ("0", "1.5"),
-            "agent.decisiveness": ("1", "3"),
-            "agent.spread.initial.awareness": ("0", "2"),
-        },
-        ("agent.initial.values.helpfulness=0.5",),
-    ),
-    "mappings": (
-        {
-            "scenario.contexts.agentic_tasks.reward": (
-                "{report_failure:-1,gloss_over:0.3,fake_success:1}",
-                "{report_failure:-0.5,gloss_over:0,fake_success:0.8}",
-            ),
-            "scenario.contexts.agentic_tasks.info": ("0", "1"),
-        },
-        ("scenario=pipeline", "agent.initial.awareness=2"),
+        "agent.initial.values.copyright=0,1.5 agent.decisiveness=1,3 agent.spread.rationality=0,2",
+        "agent.initial.values.helpfulness=0.5",
     ),
 }
 
 
-#: Those that `make verify` tries, too.
-SLOW = ("run", "mappings", "plus", "rates", "habit")
-
-
 @pytest.mark.parametrize(
-    ("axes", "fixed"),
-    [
-        pytest.param(*case, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
-        for name, case in SAME.items()
-    ],
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n.endswith("*") else []) for n in SAME],
 )
-def test_a_run_of_a_sweep_is_the_run_with_its_settings(
-    call: Call, axes: Axes, fixed: Sequence[str]
-) -> None:
+def test_a_run_of_a_sweep_is_the_run_with_its_settings(call: Call, name: str) -> None:
+    swept, fixed = (text.split() for text in SAME[name])
+    axes = {axis.split("=")[0]: axis.split("=")[1].split(",") for axis in swept}
     few = [setting for setting in FEW if setting.split("=")[0] not in {*axes, *keys_of(fixed)}]
-    swept = [f"{key}=choice({','.join(values)})" for key, values in axes.items()]
-    sweep = sweep_of(call("-m", *few, *fixed, *swept))
+    choices = [f"{key}=choice({','.join(values)})" for key, values in axes.items()]
+    sweep = sweep_of(call("-m", *few, *fixed, *choices))
     frame = sweep.frame
     combinations = list(product(*axes.values()))
     assert len(frame) == len(combinations)
-    plain = [key.lstrip("+") for key in axes]
     # The first and the last differ in everything.
     for values in {combinations[0], combinations[-1]} if len(axes) > 3 else {combinations[-1]}:
         settings = [f"{key}={value}" for key, value in zip(axes, values, strict=True)]
@@ -203,8 +175,8 @@ def test_a_run_of_a_sweep_is_the_run_with_its_settings(
         assert single.status == 0, single.stderr
         single = replace(single, folder=single.folder / place)
         here = np.ones(len(frame), bool)
-        for key, value in zip(plain, values, strict=True):
-            here &= [same_level(level, value) for level in frame[key]]
+        for key, value in zip(axes, values, strict=True):
+            here &= [same_level(level, value) for level in frame[key.lstrip("+")]]
         (row,) = frame[here].to_dict("records")
         expected = expected_row(single)
         np.testing.assert_equal({name: row[name] for name in expected}, expected)
@@ -221,26 +193,6 @@ def same_level(level: object, text: str) -> bool:
     return float(text) == level
 
 
-def test_no_two_of_these_runs_are_alike(call: Call) -> None:
-    frame = sweep_of(
-        call("-m", *FEW, "scenario.contexts.copyright_chat.info=0,0.7", "seed=range(2)")
-    ).frame
-    assert frame["gaming_rate.copyright_chat"].nunique() == 4
-
-
-def test_of_two_values_for_a_key_the_later_holds_as_everywhere_in_hydra(call: Call) -> None:
-    left = call("-m", *FEW, "record=summary", "training.leak=0.3", "training.leak=0,0.2")
-    assert list(sweep_of(left).frame["training.leak"]) == [0, 0.2]
-    other = call("-m", *FEW, "record=summary", "seed=1,2", "seed=5", "hydra.sweep.dir=other")
-    assert list(sweep_of(other, "other").frame["seed"]) == [5]
-
-
-def test_one_value_each_is_a_sweep_of_one_run(call: Call) -> None:
-    left = call("-m", *FEW, "training.leak=0.1")
-    assert len(sweep_of(left).frame) == 1
-    assert "1 run in 1 shard," in left.stderr
-
-
 def test_a_sweep_has_one_directory_with_a_file_for_each_shard_and_the_figure(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,105 +203,143 @@ def test_a_sweep_has_one_directory_with_a_file_for_each_shard_and_the_figure(
     assert [path for path in left.files() if directory not in path.parents] == []
     top = {path.name for path in directory.iterdir() if path.is_file()}
     assert top == {"sweep.json", "design.parquet", "curves.csv", "curves.png", "curves.svg"}
-    for folder in ("shards", "summary", "curves"):
-        assert len(list((directory / folder).iterdir())) == 2
+    kept = {path.name for path in directory.iterdir() if path.is_dir()}
+    assert kept == {"shards", "summary", "curves"}
+    assert all(len(list((directory / folder).iterdir())) == 2 for folder in kept)
     last = left.stdout.splitlines()[-1]
     assert last == f"figure: {directory.relative_to(left.folder) / 'curves.png'}"
-    told = json.loads((directory / "sweep.json").read_text())
-    assert told["asked_for"]["overrides"] == [
-        *FEW,
-        "scenario=copyright,scratchpad",
-        "seed=range(2)",
-    ]
+    description = json.loads((directory / "sweep.json").read_text())
+    overrides = [*FEW, "scenario=copyright,scratchpad", "seed=range(2)"]
+    assert description["asked_for"]["overrides"] == overrides
+    for record, count in (("summary", 1), ("full", 3)):
+        left = call("-m", *FEW, f"record={record}", "training.leak=0", f"hydra.sweep.dir={record}")
+        folders = [path for path in directory_of(left, record).iterdir() if path.is_dir()]
+        assert len(folders) == 1 + count
+        assert ("figure: " in left.stdout) == (record != "summary")
 
 
 def test_stdout_is_the_result_and_stderr_the_progress(call: Call) -> None:
-    left = call("-m", *FEW, "training.leak=0,0.2", "seed=range(3)", "record=summary")
-    assert left.status == 0
-    assert "leak" in left.stdout
+    """The table has medians by level, and takes levels together where there are many."""
+    left = call("-m", *FEW, "agent.initial.awareness=-4,3", "seed=range(3)", "record=summary")
+    frame = sweep_of(left).frame
+    assert frame["gaming_rate.copyright_chat"].nunique() == len(frame) == 6
     assert "Taken together: seed." in " ".join(left.stdout.split())
-    for progress in ("shard", "%", "left", "numbers and data"):
-        assert progress not in left.stdout
-        assert progress in left.stderr
+    for words in ("shard", "%", "left", "numbers and data"):
+        assert words not in left.stdout
+        assert words in left.stderr
     assert "6 runs in 1 shard, engine numpy, in outputs/emergence-sweep/copyright-" in left.stderr
     assert "100%" in left.stderr
-
-
-def test_the_closing_table_has_medians_by_level(call: Call) -> None:
-    left = call("-m", *FEW, "agent.initial.awareness=-4,3", "seed=range(3)")
-    frame = sweep_of(left).frame
-    medians = frame.groupby("agent.initial.awareness")["value_drift"].median()
-    for level, drift in medians.items():
+    for level, drift in frame.groupby("agent.initial.awareness")["value_drift"].median().items():
         row = next(line for line in left.stdout.splitlines() if f"│ {level:g} " in line)
         assert f" {drift:.2f} " in row
         assert " 3 " in row
-
-
-def test_many_levels_are_taken_together_in_the_closing_table(call: Call) -> None:
-    left = call("-m", *FEW, "agent.initial.awareness=range(5)", "training.leak=range(0,0.6,0.1)")
-    assert "runs: 30" in left.stdout
-    assert "Taken together: leak." in " ".join(left.stdout.split())
-
-
-@pytest.mark.parametrize("record", ["summary", "curves", "full"])
-def test_what_is_kept_is_what_was_asked_for(call: Call, record: str) -> None:
-    left = call("-m", *FEW, f"record={record}", "training.leak=0,0.2")
-    kept = {path.name for path in directory_of(left).iterdir() if path.is_dir()}
-    assert (
-        kept - {"shards"}
-        == {
-            "summary": {"summary"},
-            "curves": {"summary", "curves"},
-            "full": {"summary", "curves", "full"},
-        }[record]
-    )
-    assert ("figure: " in left.stdout) == (record != "summary")
-    if record == "full":
-        full = sweep_of(left).query('select * from "full"')
-        assert len(full) == 2 * 3 * 3
+    axes = ("agent.initial.awareness=range(5)", "training.leak=range(0,0.6,0.1)")
+    many = call("-m", *FEW, *axes, "record=summary", "hydra.sweep.dir=many")
+    assert "runs: 30" in many.stdout
+    assert "Taken together: leak." in " ".join(many.stdout.split())
 
 
 # ------------------------------------------------------------------------ what values can be given
 
-
-def levels(frame: pd.DataFrame, key: str) -> list[Any]:
-    return list(dict.fromkeys(frame[key]))
+Planner = Callable[..., Plan]
 
 
-RULES = ["replicator", "policy_gradient"]
+@pytest.fixture(scope="module")
+def planned() -> Planner:
+    """Plan the sweep of overrides, without the command around it."""
+    application._open_sections()
+    with initialize_config_dir(str(application.CONFIGS), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("emergence", overrides=[], run_mode=RunMode.MULTIRUN)
+    default = {key: SETTINGS[key] for key in SETTINGS if key not in ("_target_", "max_batch_size")}
+
+    def plan(*overrides: str) -> Plan:
+        settings, task = dict(default), []
+        for override in overrides:
+            key, _, value = override.partition("=")
+            if "hydra.sweeper." in key:
+                settings[key.rpartition(".")[2]] = yaml.safe_load(value)
+            else:
+                task.append(override)
+        few = [setting for setting in FEW if setting.split("=")[0] not in keys_of(task)]
+        return plan_sweep([*few, *task], config=config, loader=loader, settings=settings)[0]
+
+    return plan
 
 
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ("training.leak=0,0.2,0.1", [0, 0.2, 0.1]),
-        ("training.leak=choice(0.3,0.1)", [0.3, 0.1]),
-        ("training.leak=range(0,0.3,0.1)", [0, 0.1, 0.2]),
-        ("training.leak=sort(0.3,0.1)", [0.1, 0.3]),
-        ("training.leak=sort(0.1,0.3,reverse=true)", [0.3, 0.1]),
-        ("training.leak=tag(mine,choice(0,1))", [0, 1]),
-        ("seed=range(3)", [0, 1, 2]),
-        ("seed=5,2", [5, 2]),
-        ("agents=range(1,3)", [1, 2]),
-        ("scenario=glob(*copyright*)", ["copyright"]),
-        ("scenario=glob(s*)", ["scratchpad"]),
-        ("scenario=glob([c*,r*])", ["copyright", "reward_seeker"]),
-        (
-            "training.update_rule='replicator',\"policy_gradient\"",
-            ["replicator", "policy_gradient"],
-        ),
-    ],
-)
-def test_values_are_given_in_every_way_that_hydra_has(
-    call: Call, override: str, expected: list[Any]
+def design_of(plan: Plan) -> pd.DataFrame:
+    return pa.concat_tables(design_pieces(plan)).to_pandas()
+
+
+#: Overrides, and the levels of the last that they give.
+VALUES: dict[str, list[Any]] = {
+    "training.leak=choice(0.3,0.1)": [0.3, 0.1],
+    "training.leak=range(0,0.3,0.1)": [0, 0.1, 0.2],
+    "training.leak=sort(0.1,0.3,reverse=true)": [0.3, 0.1],
+    "training.leak=tag(mine,choice(0,1))": [0, 1],
+    "training.leak=0.3 training.leak=0,0.2": [0, 0.2],  # as everywhere in Hydra, the later holds
+    "seed=1,2 seed=5": [5],
+    "seed=range(3)": [0, 1, 2],
+    "seed=5,2": [5, 2],
+    "agents=range(1,3)": [1, 2],
+    "scenario=glob(s*)": ["scratchpad"],
+    "scenario=glob([c*,r*])": ["copyright", "reward_seeker"],
+    "training.update_rule='replicator',\"policy_gradient\"": ["replicator", "policy_gradient"],
+}
+
+
+def test_values_are_given_in_every_way_that_hydra_has(planned: Planner) -> None:
+    for overrides, levels in VALUES.items():
+        plan = planned(*overrides.split(" "))
+        frame, key = design_of(plan), overrides.split(" ")[-1].split("=")[0]
+        assert len(frame) == len(levels)
+        if key in frame:
+            assert list(dict.fromkeys(frame[key])) == pytest.approx(levels)
+        else:
+            assert [part.specs.scenario.name for part in plan.parts] == levels
+
+
+def test_combinations_are_in_the_order_of_their_axes_and_zip_takes_numbers_together(
+    planned: Planner,
 ) -> None:
-    few = [setting for setting in FEW if setting.split("=")[0] != override.split("=")[0]]
-    frame = sweep_of(call("-m", *few, override, "record=summary")).frame
-    key = override.split("=")[0]
-    assert levels(frame, key) == pytest.approx(expected) if key in frame else len(expected) == 1
-    assert len(frame) == len(expected)
+    axes = ("agent.initial.awareness=2,0", "training.leak=0.2,0", "seed=1,0")
+    keys = ["agent.initial.awareness", "training.leak", "seed"]
+    rows = design_of(planned(*axes))[keys].to_numpy().tolist()
+    assert rows == [list(row) for row in product([2, 0], [0.2, 0], [1, 0])]
+    rows = design_of(planned(*axes, "hydra.sweeper.combine=zip"))[keys].to_numpy().tolist()
+    assert rows == [[2, 0.2, 1], [2, 0.2, 0], [0, 0, 1], [0, 0, 0]]
 
 
+def test_intervals_are_sampled_evenly_in_every_combination_of_the_rest(planned: Planner) -> None:
+    """Of a number that is no power of 2, a Latin hypercube alone has one point in every share."""
+    rate = "training.learning_rate.values"
+    axes = ("training.leak=interval(0.2,1)", f"{rate}=tag(log,interval(0.001,0.1))")
+    for sampling, count in (("sobol", 16), ("lhs", 12)):
+        settings = (f"hydra.sweeper.points={count}", f"hydra.sweeper.sampling={sampling}")
+        frame = design_of(planned(*settings, *axes, "agent.initial.awareness=0,1"))
+        assert len(frame) == 2 * count
+        for _, points in frame.groupby("agent.initial.awareness"):
+            for shares in ((points["training.leak"] - 0.2) / 0.8, np.log10(points[rate]) / 2 + 1.5):
+                assert sorted(np.floor(count * shares)) == list(range(count))
+        firsts = frame["training.leak"].to_numpy().reshape(2, count)
+        np.testing.assert_array_equal(firsts[0], firsts[1])
+    settings = ("hydra.sweeper.points=4", "training.leak=interval(0,1)")
+    first, other, again = (
+        list(design_of(planned(*settings, f"hydra.sweeper.seed={seed}"))["training.leak"])
+        for seed in (0, 1, 0)
+    )
+    assert first == again != other
+    assert len(set(first)) == 4
+
+
+def test_a_point_of_a_sample_is_the_run_with_its_numbers(call: Call) -> None:
+    sample = ("record=summary", "hydra.sweeper.points=2", "training.leak=interval(0,1)")
+    row = sweep_of(call("-m", *FEW, *sample)).frame.to_dict("records")[1]
+    single = call(*FEW, f"training.leak={row['training.leak']!r}", "hydra.run.dir=single")
+    assert expected_row(single)["value_drift"] == row["value_drift"]
+
+
+@pytest.mark.slow
 def test_every_scenario_is_there_by_glob(call: Call) -> None:
     left = call("-m", NUMPY, "training.steps=3", "agents=1", "scenario=glob(*)", "record=summary")
     frame = sweep_of(left).frame
@@ -361,153 +351,89 @@ def test_every_scenario_is_there_by_glob(call: Call) -> None:
     assert frame["gaming_rate.coding"].notna().sum() < len(frame)
 
 
-def test_combinations_are_in_the_order_of_their_axes(call: Call) -> None:
-    frame = sweep_of(
-        call("-m", *FEW, "agent.initial.awareness=2,0", "training.leak=0.2,0", "seed=1,0")
-    ).frame
-    assert list(
-        zip(frame["agent.initial.awareness"], frame["training.leak"], frame["seed"], strict=True)
-    ) == list(product([2, 0], [0.2, 0], [1, 0]))
-
-
-def test_zip_takes_numbers_together(call: Call) -> None:
-    frame = sweep_of(
-        call(
-            *("-m", *FEW, "hydra.sweeper.combine=zip", "seed=range(2)"),
-            *("agent.initial.awareness=2,0,1", "training.leak=0.2,0,0.1"),
-        )
-    ).frame
-    pairs = list(zip(frame["agent.initial.awareness"], frame["training.leak"], strict=True))
-    assert pairs == [(2, 0.2), (2, 0.2), (0, 0), (0, 0), (1, 0.1), (1, 0.1)]
-
-
-# Of a number that is no power of 2, a Latin hypercube alone has one point in every share.
-@pytest.mark.parametrize(("sampling", "count"), [("sobol", 16), ("lhs", 12)])
-def test_intervals_are_sampled_evenly_in_every_combination_of_the_rest(
-    call: Call, sampling: str, count: int
-) -> None:
-    settings = (
-        f"hydra.sweeper.points={count}",
-        f"hydra.sweeper.sampling={sampling}",
-        "record=summary",
-    )
-    ranges = (
-        "training.leak=interval(0.2,1)",
-        "training.learning_rate.values=tag(log,interval(0.001,0.1))",
-    )
-    one = ("agents=1", *FEW[:2])
-    frame = sweep_of(call("-m", *one, *settings, *ranges, "agent.initial.awareness=0,1")).frame
-    assert len(frame) == 2 * count
-    for _, points in frame.groupby("agent.initial.awareness"):
-        share = (points["training.leak"] - 0.2) / 0.8
-        logs = np.log10(points["training.learning_rate.values"]) / 2 + 1.5
-        for shares in (share, logs):
-            assert sorted(np.floor(count * shares)) == list(range(count))
-    firsts = frame["training.leak"].to_numpy().reshape(2, count)
-    np.testing.assert_array_equal(firsts[0], firsts[1])
-
-
-def test_the_samples_seed_makes_other_points(call: Call) -> None:
-    drawn = []
-    for seed in (0, 1, 0):
-        root = f"hydra.sweep.dir=root-{seed}"
-        few = ("hydra.sweeper.points=4", f"hydra.sweeper.seed={seed}", root)
-        left = call("-m", *FEW, *few, "training.leak=interval(0,1)")
-        drawn.append(list(sweep_of(left, f"root-{seed}").frame["training.leak"]))
-    assert drawn[0] == drawn[2] != drawn[1]
-    assert len(set(drawn[0])) == 4
-
-
-def test_a_point_of_a_sample_is_the_run_with_its_numbers(call: Call) -> None:
-    frame = sweep_of(
-        call("-m", *FEW, "hydra.sweeper.points=2", "training.leak=interval(0,1)")
-    ).frame
-    row = frame.to_dict("records")[1]
-    single = call(*FEW, f"training.leak={row['training.leak']!r}", "hydra.run.dir=single")
-    assert expected_row(single)["value_drift"] == row["value_drift"]
-
-
 # ----------------------------------------------------------------------------------------- refusals
 
 LEAK = "training.leak=0,0.2"
-DRAWN = "training.leak=interval(0,0.2)"
-REFUSED: list[tuple[list[str], str]] = [
-    (["training.leek=0,0.2"], "training.leek: unknown key; did you mean 'leak'?"),
-    (["+foo=1,2"], "foo: unknown key; allowed: agent, "),
-    (["scenario.contexts.coding.inf=0,1"], "did you mean 'info'?"),
-    (["scenario=copyright,copyrigth"], "scenario: no scenario is named 'copyrigth'; did you mean"),
-    (["scenario=glob(zz*)"], "scenario: has nothing in it"),
-    (["training.leak=0,2"], "training.leak: got 2"),
-    (["training.leak=range(0,3)"], "training.leak: got 2"),
-    (["training.leak=0,null"], "training.leak: got None: must be a number"),
-    (["training.leak=0,nan"], "training.leak"),
-    (["training.leak=range(1,1)"], "training.leak: has nothing in it"),
-    (["training.update_rule=replicator,replicate"], "did you mean 'replicator'?"),
-    (["agents=1,0"], "agents: got 0: must be a whole number of 1 or more"),
-    (["seed=0,-1"], "seed: got -1: must be a whole number of 0 or more"),
-    (["seed=0,0"], "seed: each may be given only once"),
-    (["seed=interval(0,3)"], "seed: must be whole numbers; seed=range(32) gives 0 to 31"),
-    (["training.steps=interval(1,5)"], "training.steps: cannot be drawn from an interval"),
-    (["training.leak=interval(0.9,1.01)"], "training.leak: got 1.01: must be a number from 0"),
-    (["training.leak=tag(log,interval(0,1))"], "above 0 where the scale is a logarithm"),
-    (["training.leak=tag(lgo,interval(0.1,1))"], "training.leak: got the tag 'lgo'"),
-    (["record=summary,full"], "record: a sweep has one for all its runs"),
-    (["executor=local,dask"], "executor: a sweep has one for all its runs"),
-    (["executor.threads=1,2"], "executor.threads: a sweep has one for all its runs"),
-    ([LEAK, "record=sumary"], "record: got 'sumary': did you mean 'summary'?"),
-    ([LEAK, "executor=loca"], "executor: no executor is named 'loca'; did you mean 'local'?"),
-    ([LEAK, "~executor"], "executor: got None: choose one with executor=local"),
-    ([LEAK, "executor.name=loca"], "executor.name: got 'loca': did you mean 'local'?"),
-    ([LEAK, "+executor.thread=1"], "executor.thread: unknown key of executor=local; did you mean"),
-    ([LEAK, "+executor.workers=1"], "executor.workers: unknown key of executor=local; allowed: "),
-    ([LEAK, "executor.threads=0"], "executor.threads: got 0: must be a whole number of 1 or more"),
-    ([LEAK, "executor=dask", "executor.address=1"], "executor.address: got 1: must be text"),
-    (
-        [LEAK, "hydra.sweeper.combine=gird"],
-        "hydra.sweeper.combine: got 'gird': did you mean 'g",
-    ),
-    ([LEAK, "hydra.sweeper.sampling=sobl"], "hydra.sweeper.sampling: got 'sobl': did you mean 'so"),
-    ([DRAWN, "hydra.sweeper.points=0"], "hydra.sweeper.points: got 0: must be a whole number of 1"),
-    ([DRAWN, "hydra.sweeper.seed=-1"], "hydra.sweeper.seed: got -1: must be a whole number of 0"),
-    ([LEAK, "hydra.sweeper.dir=null"], "hydra.sweeper.dir: got None: must be a directory"),
-    ([LEAK, "+hydra.sweeper.pionts=1"], "hydra.sweeper.pionts: unknown key; did you mean 'points'"),
-    (
-        [LEAK, "agent.initial.awareness=0,1,2", "hydra.sweeper.combine=zip"],
-        "keys that go together need as many numbers each: training.leak has 2, agent.initial.aw",
-    ),
-    ([LEAK, "++training.leak=0.1"], "training.leak: is given twice"),
-    (
-        ["training.learning_rate.habit=0.1,0.2", "training.learning_rate=0.3"],
-        "training.learning_rate.habit: is given twice, or in whole and in part",
-    ),
-    (
-        ["scenario=copyright,scratchpad", "agent.initial.habit.coding=0,1"],
-        "agent.initial.habit.coding: unknown key; allowed: arithmetic_with_scratchpad",
-    ),
-    (
-        ["scenario=copyright,scratchpad", "scenario.contexts.coding.info=0.5"],
-        "(at scenario=scratchpad)",
-    ),
-    (
-        [
-            *(f"scenario.contexts.{name}.weight=0" for name in ("copyright_chat", "coding")),
-            *(f"scenario.contexts.{n}.weight=1,0" for n in ("copyright_excerpt", "travel")),
-        ],
-        "nothing is trained on",
-    ),
-    (["hydra.verbose=true,false"], "Sweeping over Hydra's configuration is not supported"),
-    (["hydra.sweeper.points=1,2", DRAWN], "Sweeping over Hydra's configuration is not supported"),
-    (["training.leak=${nowhere},1"], "nowhere"),
+#: Overrides (parted by blanks; LEAK is the line above), and words of the refusal.
+REFUSED = """
+training.leek=0,0.2 => training.leek: unknown key; did you mean 'leak'?
++foo=1,2 => foo: unknown key; allowed: agent,
+scenario.contexts.coding.inf=0,1 => did you mean 'info'?
+scenario=copyright,copyrigth => scenario: no scenario is named 'copyrigth'; did you mean
+scenario=glob(zz*) => scenario: has nothing in it
+training.leak=0,2 => training.leak: got 2
+training.leak=range(0,3) => training.leak: got 2
+training.leak=0,null => training.leak: got None: must be a number
+training.leak=0,nan => training.leak
+training.leak=range(1,1) => training.leak: has nothing in it
+training.update_rule=replicator,replicate => did you mean 'replicator'?
+agents=1,0 => agents: got 0: must be a whole number of 1 or more
+seed=0,-1 => seed: got -1: must be a whole number of 0 or more
+seed=0,0 => seed: each may be given only once
+seed=interval(0,3) => seed: must be whole numbers; seed=range(32) gives 0 to 31
+training.steps=interval(1,5) => training.steps: cannot be drawn from an interval
+training.leak=interval(0.9,1.01) => training.leak: got 1.01: must be a number from 0
+training.leak=tag(log,interval(0,1)) => above 0 where the scale is a logarithm
+training.leak=tag(lgo,interval(0.1,1)) => training.leak: got the tag 'lgo'
+record=summary,full => record: a sweep has one for all its runs
+executor=local,dask => executor: a sweep has one for all its runs
+executor.threads=1,2 => executor.threads: a sweep has one for all its runs
+LEAK record=sumary => record: got 'sumary': did you mean 'summary'?
+LEAK executor=loca => executor: no executor is named 'loca'; did you mean 'local'?
+LEAK ~executor => executor: got None: choose one with executor=local
+LEAK executor.name=loca => executor.name: got 'loca': did you mean 'local'?
+LEAK +executor.thread=1 => executor.thread: unknown key of executor=local; did you mean
+LEAK +executor.workers=1 => executor.workers: unknown key of executor=local; allowed:
+LEAK executor.threads=0 => executor.threads: got 0: must be a whole number of 1 or more
+LEAK executor=dask executor.address=1 => executor.address: got 1: must be text
+LEAK hydra.sweeper.combine=gird => hydra.sweeper.combine: got 'gird': did you mean 'g
+LEAK hydra.sweeper.sampling=sobl => hydra.sweeper.sampling: got 'sobl': did you mean 'so
+LEAK hydra.sweeper.points=0 => hydra.sweeper.points: got 0: must be a whole number of 1
+LEAK hydra.sweeper.seed=-1 => hydra.sweeper.seed: got -1: must be a whole number of 0
+LEAK hydra.sweeper.dir=null => hydra.sweeper.dir: got None: must be a directory
+LEAK +hydra.sweeper.pionts=1 => hydra.sweeper.pionts: unknown key; did you mean 'points'
+LEAK agent.initial.awareness=0,1,2 hydra.sweeper.combine=zip => has 2, agent.initial.awareness has
+LEAK ++training.leak=0.1 => training.leak: is given twice
+training.learning_rate.habit=0.1,0.2 training.learning_rate=0.3 => habit: is given twice, or in
+scenario=copyright,scratchpad agent.initial.habit.coding=0,1 => agent.initial.habit.coding: unknown
+scenario=copyright,scratchpad scenario.contexts.coding.info=0.5 => (at scenario=scratchpad)
+"""
+#: Sweeps of the weights of four contexts in which a run trains on nothing.
+WEIGHTS = [
+    *(f"scenario.contexts.{name}.weight=0" for name in ("copyright_chat", "coding")),
+    *(f"scenario.contexts.{name}.weight=1,0" for name in ("copyright_excerpt", "travel")),
 ]
 
 
-@pytest.mark.parametrize(("settings", "says"), REFUSED, ids=[" ".join(s) for s, _ in REFUSED])
-def test_a_sweep_with_a_bad_run_is_refused_in_one_line_before_anything_is_written(
-    call: Call, settings: list[str], says: str
+def test_a_sweep_with_a_bad_run_is_refused_in_one_line(planned: Planner) -> None:
+    rows = [row.split(" => ") for row in REFUSED.strip().splitlines()]
+    for overrides, says in [*rows, (" ".join(WEIGHTS), "nothing is trained on")]:
+        with pytest.raises((SpecError, HydraException)) as caught:
+            planned(*overrides.replace("LEAK", LEAK).split(" "))
+        error = caught.value
+        line = str(error) if isinstance(error, SpecError) else explain(error)
+        assert says in line, (overrides, line)
+        assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["training.leek=0,0.2"], "training.leek: unknown key; did you mean 'leak'?"),
+        (["scenario=copyright,copyrigth"], "scenario: no scenario is named 'copyrigth'; did you"),
+        ([LEAK, "hydra.sweeper.combine=gird"], "hydra.sweeper.combine: got 'gird': did you mean"),
+        (["hydra.verbose=true,false"], "Sweeping over Hydra's configuration is not supported"),
+        (
+            ["hydra.sweeper.points=1,2", LEAK],
+            "Sweeping over Hydra's configuration is not supported",
+        ),
+        (["training.leak=${nowhere},1"], "nowhere"),
+    ],
+)
+def test_a_refused_sweep_ends_before_anything_is_written(
+    call: Call, overrides: list[str], says: str
 ) -> None:
-    few = [setting for setting in FEW if setting.split("=")[0] not in keys_of(settings)]
-    left = call("-m", *few, *settings)
-    assert_refused(left, says)
+    assert_refused(call("-m", *FEW, *overrides), says)
 
 
 def test_a_place_that_cannot_be_written_is_told_in_one_line(call: Call, tmp_path: Path) -> None:
@@ -532,111 +458,68 @@ def test_a_place_that_holds_something_else_is_left_alone(call: Call) -> None:
 
 # --------------------------------------------------------------------------- the same command again
 
-AGAIN = (
-    "-m",
-    *FEW,
-    "record=summary",
-    "scenario=copyright,scratchpad",
-    "training.leak=0,0.2",
-    "seed=range(3)",
-)
+AGAIN = ("-m", *FEW, *["record=summary", "scenario=copyright,scratchpad", "training.leak=0,0.2"])
 
 
-def test_the_same_command_does_nothing_again_and_says_so(call: Call) -> None:
+def test_the_same_command_does_what_is_missing_or_damaged_and_says_so(call: Call) -> None:
     first = call(*AGAIN)
     assert "there already" not in first.stderr
     directory = directory_of(first)
     before, content = stamps(directory), {p: p.read_bytes() for p in first.files()}
+    whole = tables(directory)
     again = call(*AGAIN)
     assert directory_of(again) == directory
-    assert "there already: 12 runs" in again.stderr
+    assert "there already: 4 runs" in again.stderr
     assert stamps(directory) == before
     assert {path: path.read_bytes() for path in again.files()} == content
     assert again.stdout == first.stdout
-
-
-def test_only_what_is_missing_is_done(call: Call) -> None:
-    first = call(*AGAIN)
-    directory = directory_of(first)
-    whole = tables(directory)
-    before = stamps(directory)
-    lost = sorted((directory / "shards").iterdir())[1]
+    lost, hurt = (sorted((directory / folder).iterdir())[1] for folder in ("shards", "summary"))
     lost.unlink()
     again = call(*AGAIN)
-    assert again.status == 0
-    assert "there already: 6 runs" in again.stderr
-    assert "damaged" not in again.stderr
-    assert tables(directory) == whole
-    written = {name for name, stamp in stamps(directory).items() if before[name] != stamp}
-    assert written == {
-        f"shards/{lost.name}",
-        f"summary/{lost.stem}.parquet",
-    }
-
-
-def test_order_does_not_matter_where_none_was_asked_for(call: Call) -> None:
-    """Hydra shuffles anew every time; then nothing would ever be there already."""
-    shuffled = ("-m", *FEW, "seed=shuffle(range(20))", "training.leak=shuffle(0,0.1,0.2,0.3,0.4)")
-    first = call(*shuffled)
-    assert len(sweep_of(first).frame) == 100
-    again = call(*shuffled)
-    assert "there already: 100 runs" in again.stderr
-    assert directory_of(again) == directory_of(first)
-
-
-def test_a_changed_command_has_a_directory_of_its_own(call: Call) -> None:
-    first = call(*AGAIN)
-    directory = directory_of(first)
-    before = stamps(directory)
-    changes = ("seed=range(4)", "training.leak=0,0.3", "training.steps=21", "record_every=5")
-    for number, change in enumerate(changes):
-        kept = [setting for setting in AGAIN if setting.split("=")[0] != change.split("=")[0]]
-        other = call(*kept, change)
-        assert other.status == 0, other.stderr
-        assert "there already" not in other.stderr
-        assert stamps(directory) == before
-        assert len(list(directory.parent.iterdir())) == 2 + number
-
-
-def test_who_computes_changes_nothing_in_what_the_sweep_is(call: Call) -> None:
-    first = call(*AGAIN)
-    again = call(*AGAIN, "executor.threads=1")
-    assert "there already: 12 runs" in again.stderr
-    assert directory_of(again) == directory_of(first)
-
-
-@pytest.mark.parametrize("setting", ["hydra.sweep.dir", "++hydra.sweep.dir", "hydra.sweeper.dir"])
-def test_the_root_of_sweeps_can_be_chosen(call: Call, setting: str) -> None:
-    left = call("-m", *FEW, LEAK, "record=summary", f"{setting}=mine/sweeps")
-    directory = directory_of(left, "mine/sweeps")
-    assert directory.name.startswith("copyright-")
-    assert not (left.folder / "outputs").exists()
-    again = call("-m", *FEW, LEAK, "record=summary", f"{setting}=mine/sweeps")
+    assert (again.status, "damaged" in again.stderr) == (0, False)
     assert "there already: 2 runs" in again.stderr
-
-
-@pytest.mark.parametrize("how", ["cut", "changed", "gone"])
-def test_a_damaged_shard_is_noticed_done_again_and_told(call: Call, how: str) -> None:
-    first = call(*AGAIN)
-    directory = directory_of(first)
-    whole, before = tables(directory), stamps(directory)
-    hurt = sorted((directory / "summary").iterdir())[0]
-    content = hurt.read_bytes()
-    if how == "gone":
-        hurt.unlink()
-    else:
-        middle = len(content) // 2
-        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-        hurt.write_bytes(content[:-100] if how == "cut" else flipped)
-    again = call(*AGAIN)
-    assert again.status == 0, again.stderr
-    assert "done again, as they were damaged: 1 shard" in again.stderr
-    assert "there already: 6 runs" in again.stderr
     assert tables(directory) == whole
-    untouched = {name for name, stamp in stamps(directory).items() if before[name] == stamp}
-    assert {path.split("/")[-1] for path in before if hurt.stem in path} == {
-        name.split("/")[-1] for name in before if name not in untouched
-    }
+    after = stamps(directory)
+    written = {f"shards/{lost.name}", f"summary/{lost.stem}.parquet"}
+    assert {name for name, stamp in after.items() if before[name] != stamp} == written
+    middle = len(hurt.read_bytes()) // 2
+    flipped = bytearray(hurt.read_bytes())
+    flipped[middle] ^= 1
+    hurt.write_bytes(flipped)
+    again = call(*AGAIN)
+    assert again.status == 0
+    assert "done again, as they were damaged: 1 shard" in again.stderr
+    assert "there already: 2 runs" in again.stderr
+    assert tables(directory) == whole
+    assert {name for name, stamp in stamps(directory).items() if after[name] != stamp} == written
+
+
+def test_order_does_not_matter_where_none_was_asked_for(planned: Planner) -> None:
+    """Hydra shuffles anew every time; then nothing would ever be there already."""
+    shuffled = ("seed=shuffle(range(20))", "training.leak=shuffle(0,0.1,0.2,0.3,0.4)")
+    assert len({planned(*shuffled).id for _ in range(3)}) == 1
+    assert planned(*shuffled, "executor.threads=1").id == planned(*shuffled).id
+
+
+def test_a_changed_command_has_a_directory_of_its_own(call: Call, planned: Planner) -> None:
+    directory = directory_of(call(*AGAIN))
+    before = stamps(directory)
+    other = call(*AGAIN, "record_every=5")
+    assert "there already" not in other.stderr
+    assert stamps(directory) == before
+    assert len(list(directory.parent.iterdir())) == 2
+    changes = ("seed=range(4)", "training.leak=0,0.3", "training.steps=21", "record_every=5")
+    plans = [planned(*AGAIN[1:]), *(planned(*AGAIN[1:], change) for change in changes)]
+    assert len({plan.id for plan in plans}) == 5
+
+
+def test_the_root_of_sweeps_can_be_chosen(call: Call) -> None:
+    for number, setting in enumerate(("hydra.sweep.dir", "++hydra.sweep.dir", "hydra.sweeper.dir")):
+        left = call("-m", *FEW, LEAK, "record=summary", f"{setting}=mine/sweeps")
+        directory = directory_of(left, "mine/sweeps")
+        assert directory.name.startswith("copyright-")
+        assert not (left.folder / "outputs").exists()
+        assert ("there already: 2 runs" in left.stderr) == (number > 0)
 
 
 # ------------------------------------------------------------------------------------- failing runs
@@ -644,32 +527,20 @@ def test_a_damaged_shard_is_noticed_done_again_and_told(call: Call, how: str) ->
 
 def test_a_run_that_fails_leaves_the_others_alone_and_is_told(call: Call) -> None:
     axis = "training.learning_rate.values"
-    left = call("-m", *FEW, f"{axis}=0.003,1e300,0.01", "seed=range(2)")
-    assert left.status == 1
-    assert re.fullmatch(
-        r"error: 2 of 6 runs failed, the first because \(run 2\) values\.\w+ grew out of all "
-        r"bounds by step 10; lower training\.learning_rate\.values; .*",
-        left.stderr.splitlines()[-1],
-    )
-    assert "Traceback" not in left.stderr
+    for _ in range(2):
+        left = call("-m", *FEW, f"{axis}=0.003,1e300,0.01", "seed=range(2)", "record=summary")
+        assert left.status == 1
+        assert re.fullmatch(
+            r"error: 2 of 6 runs failed, the first because \(run 2\) values\.\w+ grew out of all "
+            r"bounds by step 10; lower training\.learning_rate\.values; .*",
+            left.stderr.splitlines()[-1],
+        )
+        assert "Traceback" not in left.stderr
+    assert "there already: 6 runs" in left.stderr
     frame = Sweep.load(directory_of(left)).frame
     assert list(frame["error"].notna()) == [level == 1e300 for level in frame[axis]]
     assert list(frame["reach"].notna()) == [level != 1e300 for level in frame[axis]]
-    fine = frame[frame["error"].isna()]
-    only = call("-m", *FEW, f"{axis}=0.003,0.01", "seed=range(2)", "hydra.sweep.dir=fine")
-    expected = sweep_of(only, "fine").frame
-    numbers = [name for name in expected.columns if name not in ("run", "error")]
-    pd.testing.assert_frame_equal(
-        fine[numbers].reset_index(drop=True), expected[numbers], check_exact=True
-    )
-    again = call("-m", *FEW, f"{axis}=0.003,1e300,0.01", "seed=range(2)")
-    assert again.status == 1
-    assert "there already: 6 runs" in again.stderr
-    assert "2 of 6 runs failed" in again.stderr
-
-
-def test_a_sweep_of_which_nothing_came_says_so(call: Call) -> None:
-    left = call("-m", *FEW, "training.learning_rate.values=1e299,1e300")
+    left = call("-m", *FEW, f"{axis}=1e299,1e300", "hydra.sweep.dir=nothing")
     assert left.status == 1
     assert "2 of 2 runs failed" in left.stderr.splitlines()[-1]
     assert "Traceback" not in left.stderr
@@ -679,71 +550,44 @@ def test_a_sweep_of_which_nothing_came_says_so(call: Call) -> None:
 # ------------------------------------------------------------------------------------------ Ctrl-C
 
 LONG = (
-    *("-m", NUMPY, "scenario=scratchpad", "agents=4", "seed=range(1000)", "record_every=1000"),
+    *("-m", NUMPY, "scenario=scratchpad", "agents=4", "seed=range(400)", "record_every=1000"),
     *("training.steps=range(200,208)", "record=summary", "executor.threads=1"),
 )
 
 
-def until(condition: Callable[[], object], *, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
-
-
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Left, float]]:
-    """A sweep of eight shards that was interrupted after the second."""
+def test_an_interrupted_sweep_stops_at_once_and_the_same_command_finishes_it(
+    tmp_path_factory: pytest.TempPathFactory, call: Call
+) -> None:
+    """After the second of eight shards; nothing is half-written, and the bytes are the same."""
     folder = tmp_path_factory.mktemp("interrupted")
     running = start(folder, *LONG)
     try:
-        until(lambda: len(list(folder.rglob("shards/*.json"))) > 1, seconds=60)
+        end = time.monotonic() + 60
+        while len(list(folder.rglob("shards/*.json"))) < 2:
+            assert time.monotonic() < end, "waited too long"
+            time.sleep(0.02)
         running.send_signal(signal.SIGINT)
         begun = time.monotonic()
         left = ended(running, folder, timeout=30)
-        yield left, time.monotonic() - begun
+        assert time.monotonic() - begun < 10
     finally:
         running.kill()
-
-
-def test_an_interrupted_sweep_stops_at_once_and_says_so_in_one_line(
-    interrupted: tuple[Left, float],
-) -> None:
-    left, seconds = interrupted
-    assert left.status == 130
-    assert seconds < 10
-    assert left.stdout == ""
+    directory = directory_of(left)
+    assert (left.status, left.stdout) == (130, "")
     assert "Traceback" not in left.stderr
     assert left.stderr.splitlines()[-1] == (
-        "interrupted; the same command goes on from what is in "
-        f"{directory_of(left).relative_to(left.folder)}"
+        f"interrupted; the same command goes on from what is in {directory.relative_to(folder)}"
     )
     assert left.stderr.count("interrupted") == 1
-
-
-def test_an_interrupted_sweep_keeps_finished_shards_and_nothing_half_written(
-    interrupted: tuple[Left, float],
-) -> None:
-    left, _ = interrupted
-    directory = directory_of(left)
     done = {path.stem for path in (directory / "shards").iterdir()}
     assert 1 < len(done) < 8
     assert {path.stem for path in (directory / "summary").iterdir()} == done
     assert not [path for path in left.files() if ".part" in path.name]
-    assert len(Sweep.load(directory).frame) == 1000 * len(done)
-
-
-def test_the_same_command_finishes_an_interrupted_sweep_with_the_same_bytes(
-    interrupted: tuple[Left, float], call: Call
-) -> None:
-    left, _ = interrupted
-    directory = directory_of(left)
+    assert len(Sweep.load(directory).frame) == 400 * len(done)
     before = stamps(directory)
-    done = len(list((directory / "shards").iterdir()))
-    root = f"hydra.sweep.dir={directory.parent}"
-    rest = call(*LONG, root)
+    rest = call(*LONG, f"hydra.sweep.dir={directory.parent}")
     assert rest.status == 0, rest.stderr
-    assert f"there already: {1000 * done:,} runs" in rest.stderr
+    assert f"there already: {400 * len(done):,} runs" in rest.stderr
     after = stamps(directory)
     assert {name: after[name] for name in before} == before
     whole = call(*LONG, "executor.threads=2")
@@ -755,14 +599,7 @@ def test_the_same_command_finishes_an_interrupted_sweep_with_the_same_bytes(
 
 # -------------------------------------------------------------------------------------------- dask
 
-SPREAD = (
-    "-m",
-    NUMPY,
-    "agents=3",
-    "scenario=scratchpad,copyright",
-    "training.steps=10,20",
-    "seed=range(2)",
-)
+SPREAD = ("-m", NUMPY, *["agents=3", "scenario=scratchpad,copyright", "training.steps=10,20"])
 
 
 @pytest.mark.slow

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 import sim
+from experiments.archetypes import training_log
 from experiments.archetypes.training_log import (
     END,
     TrainingLog,
-    compare,
-    compare_all,
     divergence,
     episodes_needed,
     evidence,
-    pairs_frame,
+    format_episodes,
+    pairs_table,
     total_variation,
 )
+
+compare = partial(training_log.compare, odds=20.0)
+compare_all = partial(training_log.compare_all, odds=20.0)
 
 
 def bernoulli(chance: float) -> np.ndarray:
@@ -73,8 +77,8 @@ def test_evidence_is_the_mean_over_contexts_by_their_weights() -> None:
     assert evidence(one, other) == pytest.approx(expected)
     pair = compare(one, other, odds=20.0)
     back = 0.25 * (0.25 * math.log(0.5) + 0.75 * math.log(1.5)) + 0.75 * 0.8 * math.log(9.0)
-    assert pair.evidence_one == pytest.approx(expected)
-    assert pair.evidence_other == pytest.approx(back)
+    assert pair.evidence_first == pytest.approx(expected)
+    assert pair.evidence_second == pytest.approx(back)
     assert pair.episodes == pytest.approx(math.log(20.0) / (0.5 * (expected + back)))
     assert pair.total_variation == pytest.approx(0.25 * 0.25 + 0.75 * 0.8)
 
@@ -146,8 +150,11 @@ def test_a_pair_is_the_same_in_both_orders() -> None:
     other = a_log("other", chances=(0.7, 0.5), gaming=0.9, deployed=0.8)
     other = replace(other, values=np.array([0.6, 0.8]))
     forth, back = compare(one, other), compare(other, one)
-    assert forth.names == ("one", "other")
-    assert (forth.evidence_one, forth.evidence_other) == (back.evidence_other, back.evidence_one)
+    assert (forth.first, forth.second) == ("one", "other")
+    assert (forth.evidence_first, forth.evidence_second) == (
+        back.evidence_second,
+        back.evidence_first,
+    )
     for name in (
         "evidence",
         "episodes",
@@ -181,13 +188,13 @@ def test_a_planted_pair_with_the_same_actions_is_hardest_to_tell_apart() -> None
     planted = [a_log("gamer", gaming=0.9, deployed=0.9), a_log("other", deployed=0.1)]
     logs = [a_log("third", chances=(0.51, 0.5)), *planted]
     pairs = compare_all(logs)
-    assert pairs[0].names == ("gamer", "other")
+    assert (pairs[0].first, pairs[0].second) == ("gamer", "other")
     assert pairs[0].episodes == math.inf
     assert pairs[0].cognition == pytest.approx(0.9)
     assert pairs[0].deployed == pytest.approx(0.8)
     assert len(pairs) == 3
-    frame = pairs_frame(pairs)
-    assert list(frame["one"]) == [pair.one for pair in pairs]
+    frame = pairs_table(pairs)
+    assert list(frame["one"]) == [pair.first for pair in pairs]
     assert np.isinf(frame["episodes"]).tolist() == [True, False, False]
 
 
@@ -211,7 +218,7 @@ def logged(name: str, **initial: object) -> TrainingLog:
         training={"steps": 20, "learning_rate": 0},
         record_every=5,
     )
-    return TrainingLog.of(result, name)
+    return TrainingLog.from_result(result, name)
 
 
 def test_the_same_answers_by_other_thought_leave_the_same_log_and_generalise_otherwise() -> None:
@@ -238,7 +245,7 @@ def test_a_log_holds_means_over_agents() -> None:
         training={"steps": 30},
         agents=4,
     )
-    log = TrainingLog.of(result, "four")
+    log = TrainingLog.from_result(result, "four")
     assert log.contexts == ("access_request", "song_request", "ruthless_plan", "coding")
     assert log.deployment[-1] == "unwatched_cluster"
     np.testing.assert_array_equal(log.steps, [0, 10, 20, 30])
@@ -269,4 +276,19 @@ def test_nothing_generalises_to_no_deployment() -> None:
     }
     result = sim.simulate({"scenario": scenario}, training={"steps": 1})
     with pytest.raises(sim.SpecError, match="no deployment context"):
-        TrainingLog.of(result, "chat")
+        TrainingLog.from_result(result, "chat")
+
+
+@pytest.mark.parametrize(
+    ("episodes", "text"),
+    [
+        (0.4, "less than 1"),
+        (1.4, "1"),
+        (37.4, "37"),
+        (374.0, "370"),
+        (6012.0, "6,000"),
+        (math.inf, "no number of"),
+    ],
+)
+def test_episodes_have_two_digits(episodes: float, text: str) -> None:
+    assert format_episodes(episodes) == text

@@ -1,0 +1,1 @@
+"""Archetypes of the post side by side: gaming, the worst case, and training logs."""

@@ -1,4 +1,4 @@
-"""The picture of the archetypes: which share of each meets which condition, and all so far."""
+"""The figures: shares of archetypes by condition, and pairs by their training logs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from experiments.archetypes.study import CONDITIONS, Portrait
-from experiments.archetypes.text import name_of
 from sim.dynamics.state import Array
-from sim.plots.style import COLOURS, MUTED, head, house_style
-from sim.utils.format import join_words
+from sim.plots.style import COLOURS, MUTED, head, house_style, spaced
+from sim.specs.overrides import Specs
+from sim.utils.format import join_words, with_minus
+
+from .figure_training_log import training_log_figure
+from .portraits import CONDITIONS, Portrait
+from .study import Results, Settings
 
 _SHARES = LinearSegmentedColormap.from_list("shares", ["#FFFFFF", "#9EC4E0", "#004C7A"])
 _BINDING = COLOURS[1]
@@ -23,15 +26,24 @@ _DARK = 0.6
 _EXTRA = ("P(success)\nif all\nattempted", "successes\nexpected")
 
 
+def figures(results: Results, specs: Specs, settings: Settings) -> dict[str, Figure]:
+    """Draw the figures of the study, by name."""
+    scenario = specs.scenario.name or "scenario"
+    return {
+        "archetypes": archetypes_figure(results.portraits, scenario=scenario),
+        "training_log": training_log_figure(results.pairs, odds=settings.odds, scenario=scenario),
+    }
+
+
 def archetypes_figure(portraits: Sequence[Portrait], *, scenario: str) -> Figure:
     """Draw archetypes by conditions: the share that meets each; below, it and all before it.
 
-    The number beneath a share is the mean of what the condition is about, where it has one; the
-    frame marks the term of the worst case that binds most agents.
+    The number beneath a share is the mean of the condition's number, where it has one; the frame
+    marks the term of the worst case that binds most agents.
 
     Args:
-        portraits: The study.
-        scenario: Its name.
+        portraits: The archetypes.
+        scenario: The name of the scenario.
     """
     with house_style():
         rows = len(portraits)
@@ -39,8 +51,8 @@ def archetypes_figure(portraits: Sequence[Portrait], *, scenario: str) -> Figure
         upper, lower = figure.subplots(
             2, 1, gridspec_kw={"height_ratios": [rows, 0.62 * rows]}, sharex=True
         )
-        own = np.array([[one.met[c] for c in CONDITIONS] for one in portraits])
-        so_far = np.array([[one.so_far[c] for c in CONDITIONS] for one in portraits])
+        own = np.array([[portrait.met[c] for c in CONDITIONS] for portrait in portraits])
+        so_far = np.array([[portrait.so_far[c] for c in CONDITIONS] for portrait in portraits])
         _matrix(upper, own, portraits)
         _numbers(upper, portraits)
         _binding(upper, portraits)
@@ -62,22 +74,27 @@ def archetypes_figure(portraits: Sequence[Portrait], *, scenario: str) -> Figure
 
 
 def _title(portraits: Sequence[Portrait]) -> str:
-    whole = len(portraits)
-    somewhere = [name_of(o.name) for o in portraits if o.met["games_somewhere"] >= 0.5]
-    everywhere = [name_of(o.name) for o in portraits if o.met["games_everywhere"] >= 0.5]
-    reached = [name_of(o.name) for o in portraits if o.worst_case >= 0.5]
+    count = len(portraits)
+    somewhere, everywhere, reached = (
+        [spaced(name) for name, share in shares if share >= 0.5]
+        for shares in (
+            [(portrait.name, portrait.met["games_somewhere"]) for portrait in portraits],
+            [(portrait.name, portrait.met["games_everywhere"]) for portrait in portraits],
+            [(portrait.name, portrait.worst_case) for portrait in portraits],
+        )
+    )
     return (
-        f"Most agents game somewhere: {_told(somewhere, whole)}. "
-        f"Everywhere: {_told(everywhere, whole)}. "
-        f"All terms of the worst case: {_told(reached, whole)}."
+        f"Most agents game somewhere: {_some_names(somewhere, count)}. "
+        f"Everywhere: {_some_names(everywhere, count)}. "
+        f"All terms of the worst case: {_some_names(reached, count)}."
     )
 
 
-def _told(names: Sequence[str], whole: int) -> str:
+def _some_names(names: Sequence[str], count: int) -> str:
     """Write a few names, or how many they are."""
     if not names:
         return "none"
-    return join_words(names) if len(names) <= 3 else f"{len(names)} of {whole}"
+    return join_words(names) if len(names) <= 3 else f"{len(names)} of {count}"
 
 
 def _matrix(ax: Axes, shares: Array, portraits: Sequence[Portrait]) -> None:
@@ -85,7 +102,7 @@ def _matrix(ax: Axes, shares: Array, portraits: Sequence[Portrait]) -> None:
     for (row, column), share in np.ndenumerate(shares):
         colour = "white" if share > _DARK else "black" if share else MUTED
         ax.text(column, row, _percent(share), ha="center", va="center", color=colour)
-    ax.set_yticks(range(len(portraits)), [name_of(one.name) for one in portraits])
+    ax.set_yticks(range(len(portraits)), [spaced(portrait.name) for portrait in portraits])
     ax.tick_params(axis="y", length=0, labelcolor="black")
     for spine in ax.spines.values():
         spine.set_visible(False)
@@ -103,25 +120,21 @@ def _percent(share: float) -> str:
 
 
 def _numbers(ax: Axes, portraits: Sequence[Portrait]) -> None:
-    for row, one in enumerate(portraits):
+    for row, portrait in enumerate(portraits):
         for column, condition in enumerate(CONDITIONS):
-            number = one.numbers.get(condition, np.nan)
+            number = portrait.numbers.get(condition, np.nan)
             if np.isfinite(number):
                 ax.text(
-                    column,
-                    row + 0.33,
-                    f"{number:.2f}".replace("-", "−"),
-                    ha="center",
-                    va="center",
-                    fontsize=6.5,
-                    color="white" if one.met[condition] > _DARK else MUTED,
-                )
+                    column, row + 0.33, with_minus(f"{number:.2f}"),
+                    ha="center", va="center", fontsize=6.5,
+                    color="white" if portrait.met[condition] > _DARK else MUTED,
+                )  # fmt: skip
 
 
 def _binding(ax: Axes, portraits: Sequence[Portrait]) -> None:
-    for row, one in enumerate(portraits):
-        if one.bound_by:
-            column = CONDITIONS.index(one.bound_by)
+    for row, portrait in enumerate(portraits):
+        if portrait.bound_by:
+            column = CONDITIONS.index(portrait.bound_by)
             frame = Rectangle(
                 (column - 0.46, row - 0.44), 0.92, 0.88, fill=False, ec=_BINDING, lw=1.8
             )
@@ -129,30 +142,25 @@ def _binding(ax: Axes, portraits: Sequence[Portrait]) -> None:
 
 
 def _prospects(ax: Axes, portraits: Sequence[Portrait]) -> None:
-    for row, one in enumerate(portraits):
-        chance = "0" if one.success == 0.0 else "<0.001"
-        if one.success >= 0.0005:
-            chance = f"{one.success:.3f}"
-        for column, told in enumerate([chance, f"{one.expected:.1f}"]):
-            ax.text(len(CONDITIONS) + column, row, told, ha="center", va="center")
+    for row, portrait in enumerate(portraits):
+        chance = "0" if portrait.success == 0.0 else "<0.001"
+        if portrait.success >= 0.0005:
+            chance = f"{portrait.success:.3f}"
+        for column, text in enumerate([chance, f"{portrait.expected_successes:.1f}"]):
+            ax.text(len(CONDITIONS) + column, row, text, ha="center", va="center")
 
 
-def _heads(ax: Axes, one: Portrait) -> None:
+def _heads(ax: Axes, portrait: Portrait) -> None:
     """Name the conditions above the upper matrix, each with its threshold if it has one."""
     heads = []
     for condition in CONDITIONS:
-        name = name_of(condition).replace(" ", "\n")
-        if condition in one.thresholds:
+        name = spaced(condition).replace(" ", "\n")
+        if condition in portrait.thresholds:
             sign = "≤" if condition == "misalignment" else "≥"
-            name += f"\n{sign} {one.thresholds[condition]:g}".replace("-", "−")
+            name += with_minus(f"\n{sign} {portrait.thresholds[condition]:g}")
         heads.append(name)
     ax.set_xticks(range(len(heads) + len(_EXTRA)), [*heads, *_EXTRA])
     ax.tick_params(
-        axis="x",
-        length=0,
-        labelcolor="black",
-        labelsize=8,
-        bottom=False,
-        labelbottom=False,
-        labeltop=True,
-    )
+        axis="x", length=0, labelcolor="black", labelsize=8,
+        bottom=False, labelbottom=False, labeltop=True,
+    )  # fmt: skip

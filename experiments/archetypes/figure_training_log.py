@@ -1,4 +1,4 @@
-"""The picture of pairs: how far their logs of training differ, and what they do in deployment."""
+"""The figure of pairs: differences of their actions in training and in deployment."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.archetypes.text import count_of, name_of
-from experiments.archetypes.training_log import Pair
-from sim.plots.style import COLOURS, MUTED, head, house_style
+from sim.plots.style import COLOURS, MUTED, head, house_style, spaced
+
+from .training_log import Pair, format_episodes
 
 _ALIKE, _OTHER = COLOURS[1], COLOURS[0]
 
@@ -24,7 +24,7 @@ def training_log_figure(pairs: Sequence[Pair], *, odds: float, scenario: str) ->
     Args:
         pairs: The hardest to tell apart by its log first.
         odds: At which a reader of a log is sure.
-        scenario: Its name.
+        scenario: The name of the scenario.
     """
     with house_style():
         figure = Figure(figsize=(11.6, 5.6), layout="constrained")
@@ -41,27 +41,18 @@ def training_log_figure(pairs: Sequence[Pair], *, odds: float, scenario: str) ->
         ax.set_xlabel("difference of actions in training (total variation, for each episode)")
         ax.set_ylabel("difference of actions in deployment (mean total variation)")
         ax.text(
-            0.02,
-            0.985,
-            "above the line: more alike in training than in deployment",
-            transform=ax.transAxes,
-            va="top",
-            color=_ALIKE,
-            fontsize=8,
-        )
+            0.02, 0.985, "above the line: more alike in training than in deployment",
+            transform=ax.transAxes, va="top", color=_ALIKE, fontsize=8,
+        )  # fmt: skip
         ax.text(
-            0.98,
-            0.02,
-            "below: more alike in deployment",
-            transform=ax.transAxes,
-            ha="right",
-            color=_OTHER,
-            fontsize=8,
-        )
+            0.98, 0.02, "below: more alike in deployment",
+            transform=ax.transAxes, ha="right", color=_OTHER, fontsize=8,
+        )  # fmt: skip
         _listing(listing, pairs, odds)
         note = (
             f"{scenario}: pairs of archetypes, numbered from the hardest to tell apart by their "
-            f"logs. {_first(pairs[0])}"
+            f"logs. The actions of 1 differ by {pairs[0].total_variation:.2f} in training and by "
+            f"{pairs[0].deployed:.2f} in deployment."
         )
         head(figure, _title(pairs, odds), note)
         return figure
@@ -71,15 +62,8 @@ def _title(pairs: Sequence[Pair], odds: float) -> str:
     pair = pairs[0]
     which = "are hardest to tell apart" if len(pairs) > 1 else "can be told apart"
     return (
-        f"{name_of(pair.one).capitalize()} and {name_of(pair.other)} {which} by a training log: "
-        f"{count_of(pair.episodes)} episodes for {odds:g}:1"
-    )
-
-
-def _first(pair: Pair) -> str:
-    return (
-        f"The actions of 1 differ by {pair.total_variation:.2f} in training and by "
-        f"{pair.deployed:.2f} in deployment."
+        f"{spaced(pair.first).capitalize()} and {spaced(pair.second)} {which} by a training log: "
+        f"{format_episodes(pair.episodes)} episodes for {odds:g}:1"
     )
 
 
@@ -92,13 +76,13 @@ def _listing(ax: Axes, pairs: Sequence[Pair], odds: float) -> None:
     ax.set_axis_off()
     columns = (0.0, 0.045, 0.68, 0.84, 1.0)
     heads = ("", "pair", f"episodes for\n{odds:g}:1", "of the\nlast tenth", "gaming rates\napart")
-    for at, told in zip(columns, heads, strict=True):
-        ax.text(at, 1.0, told, ha=_side(at), va="bottom", fontsize=8, color=MUTED)
+    for at, text in zip(columns, heads, strict=True):
+        ax.text(at, 1.0, text, ha=_side(at), va="bottom", fontsize=8, color=MUTED)
     step = min(0.062, 0.98 / len(pairs))
     for number, pair in enumerate(pairs, 1):
         cells = (
             str(number),
-            f"{name_of(pair.one)}, {name_of(pair.other)}",
+            f"{spaced(pair.first)}, {spaced(pair.second)}",
             _episodes(pair.episodes),
             _episodes(pair.episodes_end),
             f"{pair.cognition:.2f}",
@@ -114,4 +98,4 @@ def _side(at: float) -> str:
 
 
 def _episodes(episodes: float) -> str:
-    return "never" if math.isinf(episodes) else count_of(episodes).replace("less than ", "<")
+    return "never" if math.isinf(episodes) else format_episodes(episodes).replace("less than ", "<")

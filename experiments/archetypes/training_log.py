@@ -1,11 +1,11 @@
-"""What a training log alone could tell apart, and what agents with the same log do in deployment.
+"""Compare populations by their training logs, and by their actions in deployment.
 
 The post, footnote 2: "Even if the actions are roughly the same, the updates on the model's
 cognition might be different (resulting in e.g. different generalization), and so we care about
 this case, too."
 
 A log is what developers see of training: (step, context, response) of episodes, and nothing of the
-thought behind a response. Of a population, it shows the mean of the agents' policies. Two
+cognition behind a response. Of a population, it shows the mean of the agents' policies. Two
 populations with policies π and π' differ, for each episode of the log,
 
     evidence          Σ_c p_c KL(π_c ‖ π'_c)        nats towards π, when π wrote the log
@@ -35,13 +35,13 @@ from sim.dynamics.state import Array
 from sim.result import Result
 from sim.specs.errors import SpecError
 
-#: Training is asked about as a whole, and about this share of it, at its end.
+#: Shares of training, at its end, that are compared.
 WHOLE, END = 1.0, 0.1
 
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """What a population did and thought in training, and does in deployment: means over its agents.
+    """Policies, gaming rates and values of a population: means over its agents.
 
     Attributes:
         name: Of the population.
@@ -66,8 +66,8 @@ class TrainingLog:
     deployed: Array
 
     @classmethod
-    def of(cls, result: Result, name: str) -> TrainingLog:
-        """Return the log of a result's agents taken together.
+    def from_result(cls, result: Result, name: str) -> TrainingLog:
+        """Build the log of all agents of a result.
 
         Raises:
             SpecError: The scenario has no deployment context to generalise to.
@@ -124,20 +124,20 @@ def divergence(p: Array, q: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(p > 0.0, p * np.log(p / q), 0.0)
     # Rounding may leave a last bit below zero where p and q are next to equal.
-    found: Array = np.maximum(terms.sum(axis=-1), 0.0)
-    return found
+    nats: Array = np.maximum(terms.sum(axis=-1), 0.0)
+    return nats
 
 
 def total_variation(p: Array, q: Array) -> Array:
     """Return the total variation between distributions [..., K]: ½ Σ |p − q| [...]."""
-    found: Array = 0.5 * np.abs(p - q).sum(axis=-1)
-    return found
+    variation: Array = 0.5 * np.abs(p - q).sum(axis=-1)
+    return variation
 
 
-def evidence(true: TrainingLog, other: TrainingLog, *, part: float = WHOLE) -> float:
-    """Return nats for each episode that the true population's log speaks against the other."""
-    _check_alike(true, other)
-    return _mean(divergence(true.policy, other.policy), true.shares(part))
+def evidence(author: TrainingLog, other: TrainingLog, *, part: float = WHOLE) -> float:
+    """Compute nats for each episode of the author's log against the other population."""
+    _check_alike(author, other)
+    return _mean(divergence(author.policy, other.policy), author.shares(part))
 
 
 def episodes_needed(nats: float, *, odds: float) -> float:
@@ -155,11 +155,11 @@ class Pair:
     """Two populations, and what tells them apart.
 
     Attributes:
-        one, other: Their names.
-        evidence_one, evidence_other: Nats for each episode when the one, or the other, wrote the
-            log.
+        first, second: Their names.
+        evidence_first, evidence_second: Nats for each episode when the first, or the second, wrote
+            the log.
         evidence: Their mean (half of Jeffreys' divergence).
-        episodes: How many make a reader sure, at the odds that were asked for; inf: no log does.
+        episodes: How many make a reader sure at the odds; inf: no log does.
         total_variation: Between the policies of training, for each episode.
         evidence_end, episodes_end, total_variation_end: The same, of the last tenth of training.
         cognition: Difference of gaming rates in training.
@@ -169,10 +169,10 @@ class Pair:
         deployed_context: ... which is this one.
     """
 
-    one: str
-    other: str
-    evidence_one: float
-    evidence_other: float
+    first: str
+    second: str
+    evidence_first: float
+    evidence_second: float
     evidence: float
     episodes: float
     total_variation: float
@@ -185,54 +185,62 @@ class Pair:
     deployed_most: float
     deployed_context: str
 
-    @property
-    def names(self) -> tuple[str, str]:
-        """Both names."""
-        return self.one, self.other
 
-
-def compare(one: TrainingLog, other: TrainingLog, *, odds: float = 20.0) -> Pair:
-    """Return what tells two populations apart; the same for both orders, but for the names.
+def compare(first: TrainingLog, second: TrainingLog, *, odds: float) -> Pair:
+    """Compare two populations; the same for both orders, but for the names.
 
     Raises:
         SpecError: They were not trained on the same contexts for the same steps, with the same
             shares of episodes.
     """
-    forth, back = evidence(one, other), evidence(other, one)
-    both_end = [evidence(one, other, part=END), evidence(other, one, part=END)]
+    forth, back = evidence(first, second), evidence(second, first)
+    both_end = [evidence(first, second, part=END), evidence(second, first, part=END)]
     mean, mean_end = 0.5 * (forth + back), 0.5 * sum(both_end)
-    apart = total_variation(one.policy, other.policy)
-    deployed = total_variation(one.deployed, other.deployed)
+    variation = total_variation(first.policy, second.policy)
+    deployed = total_variation(first.deployed, second.deployed)
     most = int(deployed.argmax())
-    shares = one.shares()
+    shares = first.shares()
     return Pair(
-        one=one.name,
-        other=other.name,
-        evidence_one=forth,
-        evidence_other=back,
+        first=first.name,
+        second=second.name,
+        evidence_first=forth,
+        evidence_second=back,
         evidence=mean,
         episodes=episodes_needed(mean, odds=odds),
-        total_variation=_mean(apart, shares),
+        total_variation=_mean(variation, shares),
         evidence_end=mean_end,
         episodes_end=episodes_needed(mean_end, odds=odds),
-        total_variation_end=_mean(apart, one.shares(END)),
-        cognition=_mean(np.abs(one.gaming_rate - other.gaming_rate), shares),
-        values=1.0 - float(cosine(one.values[None], other.values)[0]),
+        total_variation_end=_mean(variation, first.shares(END)),
+        cognition=_mean(np.abs(first.gaming_rate - second.gaming_rate), shares),
+        values=1.0 - float(cosine(first.values[None], second.values)[0]),
         deployed=float(deployed.mean()),
         deployed_most=float(deployed[most]),
-        deployed_context=one.deployment[most],
+        deployed_context=first.deployment[most],
     )
 
 
-def compare_all(logs: Sequence[TrainingLog], *, odds: float = 20.0) -> list[Pair]:
-    """Return every pair of populations, the hardest to tell apart by its whole log first."""
-    pairs = [compare(one, other, odds=odds) for one, other in combinations(logs, 2)]
+def compare_all(logs: Sequence[TrainingLog], *, odds: float) -> list[Pair]:
+    """Compare every pair of populations; the hardest to tell apart by its whole log is first."""
+    pairs = [compare(first, second, odds=odds) for first, second in combinations(logs, 2)]
     return sorted(pairs, key=lambda pair: pair.evidence)
 
 
-def pairs_frame(pairs: Sequence[Pair]) -> pd.DataFrame:
+def pairs_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     """Return a row for each pair; `episodes` is inf where no number of them tells it apart."""
-    return pd.DataFrame([vars(pair) for pair in pairs])
+    table = pd.DataFrame([vars(pair) for pair in pairs])
+    return table.rename(
+        columns=lambda name: name.replace("first", "one").replace("second", "other")
+    )
+
+
+def format_episodes(episodes: float) -> str:
+    """Write a number of episodes with two digits; inf: no number is enough."""
+    if math.isinf(episodes):
+        return "no number of"
+    if episodes < 1.0:
+        return "less than 1"
+    digits = max(0, math.floor(math.log10(episodes)) - 1)
+    return f"{round(episodes / 10**digits) * 10**digits:,}"
 
 
 def _mean(numbers: Array, shares: Array) -> float:
@@ -241,15 +249,15 @@ def _mean(numbers: Array, shares: Array) -> float:
     return float((numbers[occurs] * shares[occurs]).sum())
 
 
-def _check_alike(one: TrainingLog, other: TrainingLog) -> None:
+def _check_alike(first: TrainingLog, second: TrainingLog) -> None:
     same = (
-        one.contexts == other.contexts
-        and one.deployment == other.deployment
-        and np.array_equal(one.steps, other.steps)
-        and np.array_equal(one.weight, other.weight)
+        first.contexts == second.contexts
+        and first.deployment == second.deployment
+        and np.array_equal(first.steps, second.steps)
+        and np.array_equal(first.weight, second.weight)
     )
     if not same:
         raise SpecError(
-            f"logs: {one.name!r} and {other.name!r} must have the same contexts, records and "
+            f"logs: {first.name!r} and {second.name!r} must have the same contexts, records and "
             "shares of episodes"
         )

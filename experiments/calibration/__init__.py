@@ -1,0 +1,1 @@
+"""The scenario alignment_faking fitted to published measurements."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from experiments.calibration.facts_world import leans_on
 from sim.dynamics.state import Array
-from sim.utils.format import percent, shown
 
 VERDICTS = ("met", "depends", "not met")
 #: Shares of trainings from which on a fact is met, and up to which it is not.
@@ -64,13 +63,11 @@ class Answer:
 
     Attributes:
         verdict: One of `VERDICTS`.
-        words: The answer, with its numbers.
         numbers: What it was judged by, and more.
         shown: What a picture shows.
     """
 
     verdict: str
-    words: str
     numbers: Mapping[str, float]
     shown: Bars | Lines
 
@@ -96,8 +93,11 @@ def of_draws(
     yes: NDArray[np.bool_],
     *,
     among: NDArray[np.bool_] | None = None,
-) -> tuple[str, str]:
-    """Return the verdict of a fact that holds in some trainings, and words for where.
+) -> tuple[str, dict[str, float]]:
+    """Return the verdict of a fact that holds in some trainings, and what it depends on.
+
+    The second is the correlation with the number of trainings on which the fact depends most, if
+    it is not weak.
 
     Args:
         unknown: What was drawn of trainings, by key [draw].
@@ -107,26 +107,14 @@ def of_draws(
     if among is not None:
         unknown, yes = {key: column[among] for key, column in unknown.items()}, yes[among]
     if not len(yes):
-        return "not met", "in none, for no training counts"
+        return "not met", {}
     share = float(yes.mean())
-    words = f"in {percent(share)} of {len(yes)} trainings"
     key, correlation = leans_on(unknown, yes)
-    if key:
-        name = key.removeprefix("training.").replace("learning_rate.", "learning rate of ")
-        where = "high" if correlation > 0.0 else "low"
-        if abs(correlation) >= _WEAK:
-            words += f", more often where {name} is {where} (r = {shown(correlation, 2)})"
-        else:
-            words += ", on no single number of theirs"
-    return of_share(share), words
+    is_strong = bool(key) and abs(correlation) >= _WEAK
+    return of_share(share), {f"correlation_with_{key}": float(correlation)} if is_strong else {}
 
 
 def middle(numbers: Array) -> tuple[float, tuple[float, float]]:
     """Return the median of numbers, and where the middle eight tenths lie."""
     low, median, high = np.quantile(numbers, (0.1, 0.5, 0.9))
     return float(median), (float(low), float(high))
-
-
-def signed(share: float) -> str:
-    """Write a share that may be negative in per cent."""
-    return f"{shown(100.0 * share, 0 if abs(share) >= 0.0095 else 1)} %"

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from experiments.calibration.facts_answer import Answer, Bars, Lines, plain, signed
+from experiments.calibration.facts_answer import Answer, Bars, Lines, plain
 from experiments.calibration.facts_world import Asked, trained
 from sim.dynamics.state import Array
 from sim.specs.agent import HABIT
 from sim.specs.errors import SpecError
-from sim.utils.format import percent, shown
 
 Progress = Callable[[float], None] | None
 #: What is about 0: below this share of what it is compared with.
@@ -37,24 +36,8 @@ def no_conflict(asked: Asked, progress: Progress = None) -> Answer:
     at_none, opposite = (float(x) for x in faking[1:] / faking[0])
     verdicts = [plain(x < ABOUT_NONE) for x in (at_none, opposite)]
     verdict = verdicts[0] if verdicts[0] == verdicts[1] else "depends"
-    words = (
-        f"{percent(faking[0])} faking with conflict, {percent(faking[1])} where training rewards "
-        f"nothing, {percent(faking[2])} where it rewards what the value wants"
-    )
-    if verdict == "depends":
-        words += "; on which of the two it is"
-    if verdict != "met":
-        words += (
-            "; what is left is habit, which asks for no conflict: with the habit of an agent "
-            f"that never gamed {percent(unused[1])} and {percent(unused[2])} "
-            f"(and {percent(unused[0])} with conflict)"
-        )
     unlike = _without_conflict(asked)
-    if unlike.any():
-        words += (
-            f"; the table's {unlike.sum()} such rows have at most "
-            f"{percent(float(asked.prompts.rates[unlike, 0].max()))}"
-        )
+    rows = asked.prompts.rates[unlike, 0]
     numbers = {
         "faking_with_conflict": float(faking[0]),
         "faking_without_reward": float(faking[1]),
@@ -62,11 +45,12 @@ def no_conflict(asked: Asked, progress: Progress = None) -> Answer:
         "share_left_without_reward": at_none,
         "share_left_with_reward_for_the_value": opposite,
         "faking_without_reward_or_habit": float(unused[1]),
+        **({"most_faking_of_rows_without_conflict": float(rows.max())} if len(rows) else {}),
         "threshold": ABOUT_NONE,
     }
     names = ("conflict", "no reward", "reward agrees")
     bars = Bars("faking before training", dict(zip(names, map(float, faking), strict=True)))
-    return Answer(verdict, words, numbers, bars)
+    return Answer(verdict, numbers, bars)
 
 
 def no_faking_no_gap(asked: Asked, progress: Progress = None) -> Answer:
@@ -80,10 +64,6 @@ def no_faking_no_gap(asked: Asked, progress: Progress = None) -> Answer:
     distance = float(((gaps / errors) ** 2).sum())
     chance = float(chi2.sf(distance, none.sum())) if none.any() else 1.0
     others = asked.prompts.gap[~none]
-    words = (
-        f"gaming off: gap {shown(left, 3)} before and throughout training "
-        f"({signed(before[2] - before[1])} with it)"
-    )
     numbers = {
         "gap": float(before[2] - before[1]),
         "gap_without_gaming": left,
@@ -94,15 +74,11 @@ def no_faking_no_gap(asked: Asked, progress: Progress = None) -> Answer:
     heights = {"model": float(before[2] - before[1]), "gaming off": left}
     if none.any():
         numbers["their_mean_gap"] = float(gaps.mean())
-        words += (
-            f"; table: {none.sum()} rows without faking have a mean gap of "
-            f"{signed(float(gaps.mean()))} (chance of more if none: {shown(chance, 2)})"
-        )
         heights["rows, no faking"] = float(gaps.mean())
     if len(others):
         heights["rows, faking"] = float(others.mean())
     met = left <= _ROUNDING and chance >= _LEVEL
-    return Answer(plain(met), words, numbers, Bars("compliance gap", heights))
+    return Answer(plain(met), numbers, Bars("compliance gap", heights))
 
 
 def no_scratchpad(asked: Asked, progress: Progress = None) -> Answer:
@@ -110,10 +86,9 @@ def no_scratchpad(asked: Asked, progress: Progress = None) -> Answer:
     there, without = asked.untrained({})[0], asked.untrained({}, context=_plain(asked))[0]
     gap, left = float(there[2] - there[1]), float(without[2] - without[1])
     share = left / gap if gap else np.nan
-    words = f"gap {signed(gap)} with a scratchpad, {signed(left)} without"
     numbers = {"gap": gap, "gap_without": left, "share_left": share, "threshold": NEARLY_GONE}
     bars = Bars("compliance gap", {"scratchpad": gap, "none": left})
-    return Answer(plain(0.0 <= share < NEARLY_GONE), words, numbers, bars)
+    return Answer(plain(0.0 <= share < NEARLY_GONE), numbers, bars)
 
 
 def no_scratchpad_after_documents(asked: Asked, progress: Progress = None) -> Answer:
@@ -131,15 +106,6 @@ def no_scratchpad_after_documents(asked: Asked, progress: Progress = None) -> An
     free = _gap(asked.untrained(easy, context=_plain(asked)))
     most = int(left.argmax())
     verdict = "met" if holds[1:].all() else "depends" if holds.any() else "not met"
-    words = (
-        f"the gap without a scratchpad is at most {percent(float(left[most]))}, where documents "
-        f"raise awareness by {shown(float(raised[most]))} (with one {percent(float(gap[most]))})"
-    )
-    if verdict == "depends":
-        first, last = raised[holds][[0, -1]]
-        words += f"; on awareness raised by {shown(float(first))} to {shown(float(last))}"
-    elif verdict == "not met":
-        words += f"; if reasoning cost nothing, up to {percent(float(free.max()))}"
     numbers = {
         "gap_prompted": float(gap[0]),
         "most_without": float(left[most]),
@@ -147,6 +113,8 @@ def no_scratchpad_after_documents(asked: Asked, progress: Progress = None) -> An
         "awareness_raised_there": float(raised[most]),
         "most_without_if_reasoning_is_free": float(free.max()),
         "share_of_levels": float(holds.mean()),
+        **({"least_level": float(raised[holds][0])} if holds.any() else {}),
+        **({"greatest_level": float(raised[holds][-1])} if holds.any() else {}),
         "threshold": NEARLY_GONE,
     }
     lines = Lines(
@@ -155,7 +123,7 @@ def no_scratchpad_after_documents(asked: Asked, progress: Progress = None) -> An
         raised.tolist(),
         {"scratchpad": gap.tolist(), "none": left.tolist(), "none, no cost": free.tolist()},
     )
-    return Answer(verdict, words, numbers, lines)
+    return Answer(verdict, numbers, lines)
 
 
 def _gap(rates: Array) -> Array:

@@ -10,10 +10,9 @@ from itertools import product
 
 import numpy as np
 
-from experiments.calibration.facts_answer import Answer, Lines, of_draws, signed
+from experiments.calibration.facts_answer import Answer, Lines, of_draws
 from experiments.calibration.facts_world import Asked, Course, trained
 from sim.dynamics.state import Array
-from sim.utils.format import percent, shown
 from sim.utils.progress import parts_of
 
 Progress = Callable[[float], None] | None
@@ -39,15 +38,8 @@ def terminal_keeps_the_gap(asked: Asked, progress: Progress = None) -> Answer:
     kept_by = [course.gap.mean(axis=0) for course in (means, end)]
     yes = kept_by[1] > kept_by[0] + _ALIKE
     by_exact = end_exact.gap.mean(axis=0) > means_exact.gap.mean(axis=0) + _ALIKE
-    verdict, where = of_draws(asked.unknown, yes)
+    verdict, leaning = of_draws(asked.unknown, yes)
     medians = [float(np.median(kept)) for kept in kept_by]
-    words = (
-        f"the mean gap over training is larger as an end {where} (median "
-        f"{signed(medians[1])} as an end, {signed(medians[0])} as a means; at the end of "
-        f"training {signed(float(np.median(end.gap[-1])))} and "
-        f"{signed(float(np.median(means.gap[-1])))}); by the exact gradient in "
-        f"{percent(by_exact.mean())}"
-    )
     numbers = {
         "share": float(yes.mean()),
         "share_by_exact_gradient": float(by_exact.mean()),
@@ -67,7 +59,7 @@ def terminal_keeps_the_gap(asked: Asked, progress: Progress = None) -> Answer:
             "as a means": np.median(means.gap, axis=1).tolist(),
         },
     )
-    return Answer(verdict, words, numbers, lines)
+    return Answer(verdict, numbers | leaning, lines)
 
 
 def terminal_is_bimodal(asked: Asked, progress: Progress = None) -> Answer:
@@ -89,13 +81,8 @@ def terminal_is_bimodal(asked: Asked, progress: Progress = None) -> Answer:
         )
         gaps.append(_where_seeds_differ_most(course, asked.seeds))
     bimodal = [np.array([two_modes(row) for row in one]) for one in gaps]
-    verdict, where = of_draws(few, bimodal[0])
+    verdict, leaning = of_draws(few, bimodal[0])
     spread = [float(np.median(one.std(axis=1))) for one in gaps]
-    words = (
-        f"two modes over {asked.seeds} seeds {where}; as a means in "
-        f"{percent(bimodal[1].mean())}; the standard deviation over seeds is {shown(spread[0], 3)} "
-        f"and {shown(spread[1], 3)} in the median"
-    )
     numbers = {
         "share": float(bimodal[0].mean()),
         "share_instrumental": float(bimodal[1].mean()),
@@ -116,7 +103,7 @@ def terminal_is_bimodal(asked: Asked, progress: Progress = None) -> Answer:
             "as a means": np.sort(gaps[1][widest]).tolist(),
         },
     )
-    return Answer(verdict, words, numbers, lines)
+    return Answer(verdict, numbers | leaning, lines)
 
 
 def sarle(numbers: Array) -> float:

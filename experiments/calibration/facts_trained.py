@@ -17,7 +17,6 @@ from experiments.calibration.facts_world import Asked, Course, trained
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
-from sim.utils.format import percent, shown
 from sim.utils.progress import parts_of
 
 Progress = Callable[[float], None] | None
@@ -40,14 +39,7 @@ def training_lowers_faking(asked: Asked, progress: Progress = None) -> Answer:
     wider = there.at(relative, after) > relative[0]
     yes = lower & smaller & wider
     risen = here.at(here.gaming, here.gone) > here.gaming[0]
-    verdict, where = of_draws(asked.unknown, yes)
-    words = (
-        f"all three {where}; slightly less faking in {percent(lower.mean())}, a smaller gap in "
-        f"{percent(smaller.mean())}, a larger relative gap in {percent(wider.mean())}; faking "
-        f"falls at all in {percent((faking < 1.0).mean())}, and rises on the calibrated prompt in "
-        f"{percent(risen.mean())}; all three hold at some moment of training in "
-        f"{percent(ever.mean())}"
-    )
+    verdict, leaning = of_draws(asked.unknown, yes)
     numbers = {
         "share": float(yes.mean()),
         "share_at_some_moment": float(ever.mean()),
@@ -69,7 +61,7 @@ def training_lowers_faking(asked: Asked, progress: Progress = None) -> Answer:
     for name, (before, now) in of.items():
         heights[f"{name}, before"] = float(before[0])
         heights[f"{name}, after"], ends[f"{name}, after"] = middle(now)
-    return Answer(verdict, words, numbers, Bars("rate, animal welfare", heights, ends))
+    return Answer(verdict, numbers | leaning, Bars("rate, animal welfare", heights, ends))
 
 
 def gap_lost_reasoning_stays(asked: Asked, progress: Progress = None) -> Answer:
@@ -80,22 +72,13 @@ def gap_lost_reasoning_stays(asked: Asked, progress: Progress = None) -> Answer:
     yes = ever & (left >= STAYS)
     exact, _, left_by_exact = _lost(trained(asked, columns=asked.exact, progress=told[1]))
     share_by_exact = float((exact & (left_by_exact >= STAYS)).mean())
-    verdict, where = of_draws(asked.unknown, yes)
-    words = f"the gap is lost with reasoning left {where}; lost at all in {percent(ever.mean())}"
+    verdict, leaning = of_draws(asked.unknown, yes)
     numbers = {"share": float(yes.mean()), "share_gap_lost": float(ever.mean())}
     if ever.any():
         numbers["reasoning_left_median"] = float(np.median(left[ever]))
         numbers["step_median"] = float(np.median(course.steps[when[ever]]))
-        words += (
-            f", at step {numbers['step_median']:.0f} in the median, with "
-            f"{shown(numbers['reasoning_left_median'])} times the reasoning of the start"
-        )
     last = (course.gap[-1] <= LOST * course.gap[0]) & (
         course.gaming[-1] >= STAYS * course.gaming[0]
-    )
-    words += (
-        f"; lost and reasoned about at the end of training in {percent(last.mean())}; by the "
-        f"exact gradient in {percent(share_by_exact)}"
     )
     numbers["share_at_the_end"] = float(last.mean())
     numbers["share_by_exact_gradient"] = share_by_exact
@@ -111,7 +94,7 @@ def gap_lost_reasoning_stays(asked: Asked, progress: Progress = None) -> Answer:
             "refusals unmonitored": np.median(course.unmonitored, axis=1).tolist(),
         },
     )
-    return Answer(verdict, words, numbers, lines)
+    return Answer(verdict, numbers | leaning, lines)
 
 
 def _lost(course: Course) -> tuple[NDArray[np.bool_], NDArray[np.intp], Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from experiments.calibration.facts_answer import Answer, Bars, middle, of_draws, of_share
 from experiments.calibration.facts_world import Asked, Course, trained
 from sim.dynamics.state import Array
-from sim.utils.format import join_words, percent
 from sim.utils.progress import parts_of
 
 Progress = Callable[[float], None] | None
@@ -44,19 +43,12 @@ def behind_a_trigger(asked: Asked, progress: Progress = None) -> Answer:
     ]
     removed = of[0][1]  # what training meets is the same, whatever is behind the trigger
     if not removed.any():
-        return Answer("not met", "no training removes refusals", {}, Bars("", {}))
+        return Answer("not met", {}, Bars("", {}))
     kept = np.array([left[removed] for left, _ in of])
     shares = [float((left >= KEPT).mean()) for left in kept]
     share = float((kept >= KEPT).mean())
     verdict = of_share(share)
-    words = (
-        f"{percent(KEPT)} or more is left in {percent(share)} of trainings that remove refusals: "
-        f"in {percent(shares[0])} where the trigger has a value of its own, in "
-        f"{percent(shares[-1])} where it shares the value that is trained on"
-    )
     medians = [float(np.median(left)) for left in kept]
-    if verdict == "depends":
-        words += f"; on how much is shared (left in the median: {_each(medians)})"
     numbers = {
         "share": share,
         "trainings_that_remove": float(removed.mean()),
@@ -68,10 +60,6 @@ def behind_a_trigger(asked: Asked, progress: Progress = None) -> Answer:
         own, same = (float(left[gone].min()) for left, gone in still)
         numbers["least_kept_own_value_no_spread"] = own
         numbers["least_kept_same_value_no_spread"] = same
-        words += (
-            f"; where habits do not spread, at least {percent(own)} is left with a value of its "
-            f"own, and {percent(same)} with the same value"
-        )
     middles = [middle(left) for left in kept]
     bars = Bars(
         "refusals left behind the trigger",
@@ -79,7 +67,7 @@ def behind_a_trigger(asked: Asked, progress: Progress = None) -> Answer:
         {f"{s:g}": e for s, (_, e) in zip(SHARED, middles, strict=True)},
         over="share that rests on the value trained on",
     )
-    return Answer(verdict, words, numbers, bars)
+    return Answer(verdict, numbers, bars)
 
 
 def reasoning_keeps_the_trigger(asked: Asked, progress: Progress = None) -> Answer:
@@ -95,18 +83,10 @@ def reasoning_keeps_the_trigger(asked: Asked, progress: Progress = None) -> Answ
     by_exact = [
         float(np.mean(yes[removed_by_exact] if removed_by_exact.any() else False)) for yes in order
     ]
-    verdict, where = of_draws(asked.unknown, first & second, among=removed)
+    verdict, leaning = of_draws(asked.unknown, first & second, among=removed)
     if not removed.any():
-        return Answer(verdict, where, {}, Bars("", {}))
+        return Answer(verdict, leaning, Bars("", {}))
     medians = {name: float(np.median(left[removed])) for name, (left, _) in of.items()}
-    words = (
-        f"in this order {where}: with reasoning {percent(medians['reasoning'])} of refusals are "
-        f"left in the median, without {percent(medians['none'])}, in the smallest "
-        f"{percent(medians['smallest'])}; reasoning keeps as much or more in "
-        f"{percent(first[removed].mean())}, the smallest keeps least in "
-        f"{percent(second[removed].mean())}; by the exact gradient {percent(by_exact[0])} and "
-        f"{percent(by_exact[1])}"
-    )
     numbers = {
         "share": float((first & second)[removed].mean()),
         "trainings_that_remove": float(removed.mean()),
@@ -121,7 +101,7 @@ def reasoning_keeps_the_trigger(asked: Asked, progress: Progress = None) -> Answ
         {name: median for name, (median, _) in middles.items()},
         {name: ends for name, (_, ends) in middles.items()},
     )
-    return Answer(verdict, words, numbers, bars)
+    return Answer(verdict, numbers | leaning, bars)
 
 
 def _with_and_without(
@@ -159,7 +139,3 @@ def _kept(course: Course) -> tuple[Array, NDArray[np.bool_]]:
     """
     record, removed = course.falls_to(1.0 - REMOVED)
     return course.at(course.unmonitored, record) / course.unmonitored[0], removed
-
-
-def _each(shares: Sequence[float]) -> str:
-    return join_words([f"{percent(m)} at {s:g}" for s, m in zip(SHARED, shares, strict=True)])

@@ -1,11 +1,11 @@
 """Where published facts are asked of the model: one agent that is trained on many kinds of query.
 
-Queries differ in how much they offend the contested value (`experiments.calibration.prompt_rates`). Before any
-training, a spread of values over agents says the same; under training it does not, for there is one
-agent, and all kinds of query move its values. So here each kind is a context of its own, with the
-features of the contested value scaled by (v + s z)/v at the node z of that kind, and the node's
-weight; its twin beside it. What is never said by those who published is how training was done:
-learning rates and assumptions are drawn, evenly, and an answer is a share of these draws.
+Queries differ in how much they offend the contested value (`PromptRates`). Before any training, a
+spread of values over agents says the same; under training it does not, for there is one agent, and
+all kinds of query move its values. So here each kind is a context of its own, with the features of
+the contested value scaled by (v + s z)/v at the node z of that kind, and the node's weight; its
+twin beside it. What is never said by those who published is how training was done: learning rates
+and assumptions are drawn, evenly, and an answer is a share of these draws.
 """
 
 from __future__ import annotations

@@ -7,9 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.calibration.calibrate import BY_RATES, CONDITION, Calibrated
+from experiments.calibration.figure_facts import facts_figure
+from experiments.calibration.figure_reinforced import reinforced_figure
 from experiments.calibration.measurements import RATES
 from experiments.calibration.mixture import crude_product
-from experiments.calibration.study import BY_RATES, CONDITION, Calibrated
 from sim.dynamics.state import Array
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 from sim.utils.format import join_words
@@ -195,3 +197,19 @@ def errors_figure(errors: pd.DataFrame) -> Figure:
         axes[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
         title_of(figure, f"On rows not seen, {join_words(said)}")
     return figure
+
+
+def figures(results: Calibrated) -> dict[str, Figure]:
+    """Draw the figures of the parts that were done, by name."""
+    drawn = {}
+    if len(results.residuals):
+        drawn["calibration"] = predicted_figure(results)
+    if len(results.mechanisms):
+        drawn["mechanisms"] = mechanisms_figure(results.mechanisms)
+    if len(results.errors):
+        drawn["cross_validation"] = errors_figure(results.errors)
+    if results.reinforced is not None:
+        drawn["reinforced"] = reinforced_figure(results.reinforced)
+    if results.answers:
+        drawn["facts"] = facts_figure(results.answers, name="the calibrated agent")
+    return drawn

@@ -11,10 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.calibration.measurements import RATES
-from experiments.calibration.reinforced_predict import VARIANT, Reinforced
-from experiments.calibration.reinforced_text import RATE_NAMES, title, variant_name
+from experiments.calibration.reinforced_predict import VARIANT, Reinforced, variant_name
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
 
+#: Of rates, for readers.
+RATE_NAMES = dict(
+    zip(RATES, ("faking", "refusals in training", "refusals unmonitored"), strict=True)
+)
 #: More prompts than these are left to the table.
 MOST = 8
 _OF_RULE = {"policy_gradient": COLOURS[0], "replicator": COLOURS[1]}
@@ -59,7 +62,7 @@ def reinforced_figure(found: Reinforced) -> Figure:
         left = len(others) - len(shown)
         title_of(
             figure,
-            title(found, rows=len(shown) + 1)
+            f"After training on {found.stages.trained!r}: rates by variant, and of other prompts"
             + (f" ({left} more prompts in the table)" if left else ""),
         )
         return figure

@@ -47,6 +47,8 @@ RUNS, DRAWS = 256, 400
 _FAR = 12.0
 #: What tells variants apart in tables.
 VARIANT = ("rule", "spreads", "leaks")
+#: Variants with at least this weight beside the best are not told apart from it.
+_TOLD_APART = 0.05
 
 
 @dataclass(frozen=True)
@@ -348,3 +350,40 @@ def _courses(trainer: Trainer, table: pd.DataFrame) -> pd.DataFrame:
 
 def _variant(row: pd.Series) -> tuple[object, ...]:
     return row["rule"], bool(row["spreads"]), bool(row["leaks"])
+
+
+def variant_name(row: pd.Series) -> str:
+    """Return what a variant is called."""
+    rule = str(row["rule"]).replace("_", " ")
+    parts = [name for name, has in (("spread", row["spreads"]), ("leak", row["leaks"])) if has]
+    return f"{rule} with {' and '.join(parts)}" if parts else rule
+
+
+def disagreements(found: Reinforced) -> pd.DataFrame:
+    """Return how far medians of variants lie apart, for each prompt and rate, furthest first.
+
+    Columns: `prompt`, `rate`, `lowest`, `highest`, and the variants that say so. Variants that
+    AIC tells apart from the best are left out.
+    """
+    table = found.variants
+    near = table[table["weight"] / table["weight"].max() >= _TOLD_APART]
+    own = found.by_variant.merge(near[list(VARIANT)], on=list(VARIANT))
+    apart = []
+    for prompt, of in own[~own["measured"]].groupby("prompt", sort=False):
+        for rate in RATES:
+            low, high = of.loc[of[rate].idxmin()], of.loc[of[rate].idxmax()]
+            apart.append(
+                {
+                    "prompt": prompt,
+                    "rate": rate,
+                    "lowest": float(low[rate]),
+                    "highest": float(high[rate]),
+                    "lowest_by": variant_name(low),
+                    "highest_by": variant_name(high),
+                }
+            )
+    frame = pd.DataFrame(
+        apart, columns=["prompt", "rate", "lowest", "highest", "lowest_by", "highest_by"]
+    )
+    order = (frame["lowest"] - frame["highest"]).argsort(kind="stable")
+    return frame.iloc[order].reset_index(drop=True)

@@ -1,367 +1,294 @@
-"""The scenario fitted to published measurements, put together: fits, tests, predictions, facts.
-
-Three fits stand side by side. *By condition*: what a prompt says tells all three rates, with the
-published errors. *By condition, with scatter*: the same, where prompts differ besides by as much as
-makes χ² what its degrees of freedom are. *By rates*: two of a prompt's rates place it, the third
-tests the model (`calibration_problems`).
-"""
+"""The study of calibration: its settings, its run, its tables and the agent that comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import hashlib
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import pandas as pd
+import yaml
+from pydantic import Field
 
-from experiments.calibration.cross_validation import (
-    Model,
-    Predictor,
-    cross_validate,
-    errors_of,
-    predictions,
-    predictors,
-)
-from experiments.calibration.facts import answers, table_of
-from experiments.calibration.facts_answer import Answer
-from experiments.calibration.facts_world import Asked
-from experiments.calibration.fit import Fit, fit, interval
-from experiments.calibration.measurements import Measurements
-from experiments.calibration.mixture import explained, mechanisms, product_chi2
-from experiments.calibration.problems import by_condition, by_rates, shared_of
-from experiments.calibration.prompt_rates import PromptRates
-from experiments.calibration.reinforced_predict import Reinforced
-from experiments.calibration.reinforced_predict import study as reinforce
-from experiments.calibration.scatter import scatter_of
-from experiments.calibration.smooth_rates import SmoothRates
-from experiments.calibration.spec import Calibration
-from experiments.calibration.tables import agent_data, default_prompt, parameters_of, residuals_of
-from experiments.calibration.terms import Terms, unknown_edits
-from sim.specs.agent import Agent
+from sim.cli.fields import OneOrMore, Seed, Spec
+from sim.cli.outputs import records
 from sim.specs.errors import SpecError
+from sim.specs.library import config_root
 from sim.specs.overrides import Specs
-from sim.utils.parallel import parallel_map
-from sim.utils.progress import parts_of
+from sim.utils.files import atomic_write
 
-PARTS = ("fit", "mixture", "cross_validation", "rl", "facts")
-#: The fits, by what tells where a prompt stands.
-CONDITION, SCATTERED, BY_RATES = "by condition", "by condition, with scatter", "by rates"
-#: What each part takes, about.
-_COSTS = {"fit": 6.0, "intervals": 20.0, "mixture": 8.0, "cross_validation": 16.0, "test": 3.0,
-          "rl": 5.0, "facts": 4.0}  # fmt: skip
-#: From so many rows on, other processes help.
-_MANY = 40
-#: The setting whose default prompt tells the calibrated agent, if the table has it.
-_FIRST = "helpful_only"
-#: The setting whose default prompt some further facts are about.
-_WELFARE = "animal_welfare"
+from .calibrate import BY_RATES, PARTS, Calibrated, Question, calibrate, terms_of
+from .measurements import OF_PROMPTS, OF_STAGES, Measurements, read_measurements
+from .reinforced_predict import disagreements, variant_name
+from .reinforced_stages import read_prompts, read_stages
+from .smooth_rates import SmoothRates
+from .spec import Calibration
+from .tables import agent_data
 
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked.
-
-    Attributes:
-        specs: The scenario, and whatever of the agent is not fitted.
-        calibration: What was measured, and what is free.
-        data: Prompts before training, to which the model is fitted.
-        stages: Prompts before and after training.
-        test: Prompts that no fit sees.
-        predict: Prompts before training whose rates after it are asked.
-        folds: Of the cross-validation.
-        seed: Of how rows are dealt to folds, and of what is drawn of trainings.
-        parts: Which parts are done.
-        intervals: Whether profiles are computed.
-    """
-
-    specs: Specs
-    calibration: Calibration
-    data: Measurements
-    stages: Measurements | None = None
-    test: Measurements | None = None
-    predict: Measurements | None = None
-    folds: int = 10
-    seed: int = 0
-    parts: tuple[str, ...] = PARTS
-    intervals: bool = True
+#: The path of a CSV file.
+TablePath = Annotated[str, Field(min_length=1, strict=True)]
+#: Rows of residuals of each fit that the summary has, the largest first.
+WORST = 12
+#: Chi-square per degree of freedom above which errors do not account for the residuals.
+MISFIT = 1.5
+#: Shares of the range of a parameter above which an interval says nothing.
+FLAT = 0.6
+#: The rise of chi-square at 5 %, for one degree of freedom.
+RISE = 3.84
+#: Columns that the terminal shows.
+_ERRORS = ("task", "predictor", "setting", "rmse_refusal_training", "rmse_gap", "chi2_per_rate")
+SHOWN = {
+    "fits": ("fit", "parameters", "chi2", "dof", "per_dof", "verdict"),
+    "errors": _ERRORS,
+    "test_errors": _ERRORS,
+    "skipped": ("part", "reason"),
+}
 
 
-@dataclass
-class Calibrated:
-    """What came out.
+class Settings(Spec):
+    """The study's own keys; their meaning and defaults are in config.yaml."""
 
-    Attributes:
-        question: What was asked.
-        fits: By name; those that the table has rows for.
-        scatter: By how much prompts differ besides; nan if that was not asked.
-        parameters: A row for each parameter of each fit that places no row.
-        residuals: A row for each fit, row and rate.
-        mixture: A row for each setting: what the crude product explains.
-        mechanisms: A row for each model with some of its mechanisms.
-        predicted, errors: Of the cross-validation (`cross_validation`).
-        tested, test_errors: The same of the rows that no fit saw.
-        reinforced: Training on one prompt.
-        answers: To the further facts.
-        agent: Of the default prompt, by key; None if no fit by rates tells.
-        skipped: What could not be done, and why.
-        told_nothing: Conditions of which no edit tells anything.
-    """
-
-    question: Question
-    fits: dict[str, Fit] = field(default_factory=dict)
-    scatter: float = float("nan")
-    parameters: pd.DataFrame = field(default_factory=pd.DataFrame)
-    residuals: pd.DataFrame = field(default_factory=pd.DataFrame)
-    mixture: pd.DataFrame = field(default_factory=pd.DataFrame)
-    mechanisms: pd.DataFrame = field(default_factory=pd.DataFrame)
-    predicted: pd.DataFrame = field(default_factory=pd.DataFrame)
-    errors: pd.DataFrame = field(default_factory=pd.DataFrame)
-    tested: pd.DataFrame = field(default_factory=pd.DataFrame)
-    test_errors: pd.DataFrame = field(default_factory=pd.DataFrame)
-    reinforced: Reinforced | None = None
-    answers: Mapping[str, Answer] = field(default_factory=dict)
-    agent: dict[str, float] | None = None
-    skipped: dict[str, str] = field(default_factory=dict)
-    told_nothing: tuple[str, ...] = ()
-
-    @property
-    def facts(self) -> pd.DataFrame:
-        """The answers as a table."""
-        return table_of(self.answers)
+    data: TablePath
+    rl: TablePath | None
+    measured: Calibration
+    test: TablePath | None
+    predict: TablePath | None
+    folds: Annotated[int, Field(ge=2, strict=True)]
+    seed: Seed
+    parts: OneOrMore[Literal["fit", "mixture", "cross_validation", "rl", "facts"]]
+    intervals: Annotated[bool, Field(strict=True)]
 
 
-def terms_of(question: Question) -> tuple[Terms, SmoothRates]:
-    """Return the parameters and the model that a question is about.
+def check(specs: Specs, settings: Settings) -> None:
+    """Refuse tables that cannot be read, and keys of the model that name no number.
 
     Raises:
-        SpecError: A key names no number, or a table has a setting that `data` has not.
+        SpecError: One line: what was wrong, where, what is allowed.
     """
-    rates = SmoothRates(question.specs, question.calibration)
-    terms = Terms(question.calibration, rates, settings=sorted(set(question.data.frame["setting"])))
-    if question.test is not None:
-        terms.matrix(question.test.frame)
-    return terms, rates
+    question = read_question(specs, settings)
+    terms, _ = terms_of(question)
+    stages = question.stages
+    if stages is not None and set(stages.frame["setting"]) <= set(question.data.frame["setting"]):
+        rough = SmoothRates(specs, settings.measured, cells=2)  # only the table is checked
+        read_stages(stages, terms=terms, rates=rough, shared={})
 
 
-def calibrate(question: Question, *, progress: Progress | None = None) -> Calibrated:
+def run(
+    specs: Specs, settings: Settings, *, progress: Callable[[float], None] | None = None
+) -> Calibrated:
     """Fit, test and predict.
 
     Raises:
-        SpecError: What was asked does not go together; one line.
+        SpecError: As for `check`.
     """
-    terms, rates = terms_of(question)
-    found = Calibrated(question)
-    conditions = list(question.data.frame["condition"])
-    found.told_nothing = tuple(unknown_edits(question.calibration.edits.values(), conditions))
-    wanted = [
-        part
-        for part in _COSTS
-        if part in question.parts
-        or (part == "intervals" and question.intervals and "fit" in question.parts)
-        or (part == "test" and question.test is not None)
-    ]
-    todo = dict(zip(wanted, parts_of(progress, [_COSTS[part] for part in wanted]), strict=True))
-    # What follows needs the fits, whether they are asked for or not.
-    _fit(found, terms, rates, todo.get("fit"))
-    if "intervals" in todo:
-        _intervals(found, todo["intervals"])
-    if "mixture" in todo:
-        _mixture(found, terms, rates, todo["mixture"])
-    if "cross_validation" in todo:
-        _cross_validate(found, terms, rates, todo["cross_validation"])
-    if "test" in todo:
-        _test(found, terms, rates, todo["test"])
-    if "rl" in todo:
-        _reinforce(found, terms, todo["rl"])
-    if "facts" in todo:
-        _facts(found, todo["facts"])
-    return found
+    return calibrate(read_question(specs, settings), progress=progress)
 
 
-def _fit(found: Calibrated, terms: Terms, rates: PromptRates, told: Progress | None) -> None:
-    measured = found.question.data
-    first, second, third = parts_of(told, [1.0, 2.0, 2.0])
-    plain = by_condition(terms, rates, measured)
-    free = 3 * len(measured) - len(plain.terms)
-    if free > 0:
-        found.fits[CONDITION] = fit(plain, thorough=True)
-        first(1.0)
-        found.scatter, found.fits[SCATTERED] = scatter_of(
-            terms, rates, measured, start=found.fits[CONDITION]
-        )
-    else:
-        found.skipped[CONDITION] = (
-            f"{len(measured)} rows have {3 * len(measured)} rates, and what they say has "
-            f"{len(plain.terms)} parameters"
-        )
-    second(1.0)
-    problem = by_rates(terms, rates, measured)
-    shared = sum(term.row is None for term in problem.terms)
-    if len(measured) > shared:
-        found.fits[BY_RATES] = fit(problem, thorough=True)
-        settings = (_FIRST, *measured.frame["setting"])
-        told_by = (default_prompt(found.fits[BY_RATES], setting) for setting in settings)
-        found.agent = next((numbers for numbers in told_by if numbers), None)
-    else:
-        found.skipped[BY_RATES] = (
-            f"each row tests the model once, and {len(measured)} rows are too few for the "
-            f"{shared} numbers that prompts share"
-        )
-    third(1.0)
-    if found.fits:
-        found.parameters = pd.concat(
-            [parameters_of(name, one) for name, one in found.fits.items()], ignore_index=True
-        )
-        found.residuals = pd.concat(
-            [residuals_of(name, one) for name, one in found.fits.items()], ignore_index=True
-        )
+def read_question(specs: Specs, settings: Settings) -> Question:
+    """Read the tables that the settings name.
+
+    Raises:
+        SpecError: A table is missing or malformed, or settings do not go together.
+    """
+    parts = settings.parts
+    if settings.predict is not None and "rl" not in parts:
+        raise SpecError("predict: needs parts to have rl, which tells what training does")
+    if "rl" in parts and settings.rl is None:
+        raise SpecError("rl: must be the path of a table, or parts must not have rl")
+    predict = _path(settings.predict)
+    data = _read(settings.data, OF_PROMPTS)
+    assert data is not None
+    return Question(
+        specs=specs,
+        calibration=settings.measured,
+        data=data,
+        stages=_read(settings.rl, OF_STAGES) if "rl" in parts else None,
+        test=_read(settings.test, OF_PROMPTS),
+        predict=None if predict is None else read_prompts(predict),
+        folds=settings.folds,
+        seed=settings.seed,
+        parts=tuple(part for part in PARTS if part in parts),
+        intervals=settings.intervals,
+    )
 
 
-def _intervals(found: Calibrated, told: Progress) -> None:
-    jobs = [
-        (row, found.fits[name])
-        for row, (name, edit) in enumerate(
-            zip(found.parameters["fit"], found.parameters["edit"], strict=True)
-        )
-        if name == BY_RATES or (name == SCATTERED and edit is None)
-    ] if len(found.parameters) else []  # fmt: skip
-    names = [[term.name for term in one.problem.terms] for _, one in jobs]
-    asked = [
-        (one, own.index(found.parameters.loc[row, "name"]))
-        for (row, one), own in zip(jobs, names, strict=True)
-    ]
-    ends = parallel_map(_profile, asked, workers=_workers(found), progress=told)
-    for (row, _), (low, high) in zip(jobs, ends, strict=True):
-        found.parameters.loc[row, ["low", "high"]] = low, high
-        found.parameters.loc[row, "interval"] = "profile"
+def tables(results: Calibrated) -> dict[str, pd.DataFrame]:
+    """Return the tables that have rows: fits, residuals, errors, predictions and facts."""
+    rl = results.reinforced
+    empty = pd.DataFrame()
+    named = {
+        "fits": fits_table(results),
+        "parameters": results.parameters,
+        "residuals": results.residuals,
+        "mixture": results.mixture,
+        "mechanisms": results.mechanisms,
+        "cross_validation": results.predicted,
+        "errors": results.errors,
+        "test": results.tested,
+        "test_errors": results.test_errors,
+        "variants": empty if rl is None else rl.variants,
+        "predictions": empty if rl is None else rl.predictions,
+        "courses": empty if rl is None else rl.courses,
+        "facts": results.facts,
+        "skipped": pd.DataFrame(list(results.skipped.items()), columns=["part", "reason"]),
+    }
+    return {name: table for name, table in named.items() if len(table)}
 
 
-def _profile(job: tuple[Fit, int]) -> tuple[float, float]:
-    return interval(*job)
-
-
-def _workers(found: Calibrated) -> int | None:
-    """Return how many processes to use: starting them takes longer than fitting few rows."""
-    return None if len(found.question.data) >= _MANY else 1
-
-
-def _mixture(found: Calibrated, terms: Terms, rates: PromptRates, told: Progress) -> None:
-    measured, rows = found.question.data, []
-    settings = measured.frame["setting"]
-    for setting in sorted(set(settings)):
-        part = measured.take((settings == setting).to_numpy())
-        rows.append(
-            {
-                "setting": setting,
-                "rows": len(part),
-                "explained": explained(part) if len(part) > 1 else np.nan,
-                "chi2": product_chi2(part),
-                "per_dof": product_chi2(part) / len(part),
-            }
-        )
-    found.mixture = pd.DataFrame(rows)
-    if BY_RATES in found.fits:
-        found.mechanisms = mechanisms(terms, rates, measured, progress=told)
-    else:
-        found.skipped["mechanisms"] = found.skipped[BY_RATES]
-
-
-def _compared(
-    found: Calibrated, terms: Terms, rates: PromptRates
-) -> dict[str, dict[str, Predictor]]:
-    compared = predictors(Model(terms, rates))
-    if CONDITION not in found.fits:
-        del compared["from the prompt"]["model"]
-    else:
-        scattered = Model(terms, rates, scatter=found.scatter)
-        compared["from the prompt"] = {
-            "model": compared["from the prompt"].pop("model"),
-            "model, with scatter": scattered.from_prompt,
-            **compared["from the prompt"],
+def fits_table(results: Calibrated) -> pd.DataFrame:
+    """Return a row for each fit: its parameters, chi-square, and whether errors account for it."""
+    rows = [
+        {
+            "fit": name,
+            "parameters": len(fit.theta),
+            "shared": sum(term.row is None for term in fit.problem.terms),
+            "chi2": fit.chi2,
+            "dof": fit.dof,
+            "per_dof": fit.chi2 / fit.dof,
+            "verdict": "misfit" if fit.chi2 / fit.dof > MISFIT else "within errors",
         }
-    if BY_RATES not in found.fits:
-        del compared["from two rates"]["model"]
-    return compared
+        for name, fit in results.fits.items()
+    ]
+    return pd.DataFrame(rows)
 
 
-def _cross_validate(found: Calibrated, terms: Terms, rates: PromptRates, told: Progress) -> None:
-    question = found.question
-    per_setting = question.data.frame["setting"].value_counts()
-    if len(question.data) < 4 or int(per_setting.min()) < 2:
-        found.skipped["cross-validation"] = (
-            "it takes at least 4 rows, and 2 of each setting; the table has "
-            + ", ".join(f"{n} of {name}" for name, n in per_setting.items())
-        )
-        return
-    found.predicted = cross_validate(
-        question.data,
-        _compared(found, terms, rates),
-        folds=min(question.folds, len(question.data)),
-        seed=question.seed,
-        workers=_workers(found),
-        progress=told,
+def summary(results: Calibrated, settings: Settings) -> dict[str, Any]:
+    """Return all that the report shows."""
+    question = results.question
+    counts = question.data.frame["setting"].value_counts().sort_index()
+    worst = results.residuals
+    if len(worst):
+        order = worst["residual"].abs().sort_values(ascending=False, kind="stable").index
+        worst = worst.loc[order]
+    fits = {row.pop("fit"): row for row in records(fits_table(results))}
+    mechanisms = results.mechanisms
+    return {
+        "sources": sources(settings),
+        "rows": {str(name): int(n) for name, n in counts.items()},
+        "kinds": question.calibration.kinds,
+        "folds": min(question.folds, len(question.data)),
+        "fits": {
+            name: {
+                **row,
+                "converged": results.fits[name].converged,
+                "worst": records(worst[worst["fit"] == name].head(WORST)),
+                "by_setting": _by_setting(results.residuals, name),
+            }
+            for name, row in fits.items()
+        },
+        "scatter": results.scatter if math.isfinite(results.scatter) else None,
+        "parameters": [
+            {**row, "verdict": parameter_verdict(row)} for row in records(results.parameters)
+        ],
+        "mixture": records(results.mixture),
+        "mechanisms": mechanism_rows(mechanisms) if len(mechanisms) else [],
+        "errors": records(results.errors),
+        "test_errors": records(results.test_errors),
+        "rl": _rl_summary(results),
+        "facts": [
+            {**row, "numbers": dict(results.answers[row["name"]].numbers)}
+            for row in records(results.facts)
+        ],
+        "agent": results.agent,
+        "skipped": dict(results.skipped),
+        "no_edit": list(results.told_nothing),
+    }
+
+
+def parameter_verdict(row: dict[str, Any]) -> str:
+    """Say whether the data determine a parameter: from its interval, bounds and curvature."""
+    if row["at_bound"]:
+        return "at a bound"
+    if row["interval"] == "none":
+        return "no effect"
+    if row["low"] is None or row["high"] is None:
+        return "determined"
+    is_flat = row["high"] - row["low"] > FLAT * (row["greatest"] - row["least"])
+    return "undetermined" if is_flat else "determined"
+
+
+def mechanism_rows(mechanisms: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return models with some mechanisms, and whether chi-square rises by 3.84 beside all."""
+    table = mechanisms[["model", "chi2", "dof", "per_dof"]]
+    whole = float(table.loc[table["model"] == "all", "chi2"].iloc[0])
+    return [
+        {**row, "verdict": "worse" if row["chi2"] - whole >= RISE else "alike"}
+        for row in records(table)
+    ]
+
+
+def _rl_summary(results: Calibrated) -> dict[str, Any] | None:
+    rl = results.reinforced
+    if rl is None:
+        return None
+    variants = rl.variants.assign(
+        variant=[variant_name(row) for _, row in rl.variants.iterrows()],
+        verdict=[
+            "alike" if chi2 < rl.variants["chi2"].min() + RISE else "worse"
+            for chi2 in rl.variants["chi2"]
+        ],
     )
-    found.errors = errors_of(found.predicted, question.data)
+    return {
+        "trained": rl.stages.trained,
+        "setting": rl.stages.setting,
+        "variants": records(variants),
+        "predictions": records(rl.predictions),
+        "disagreements": records(disagreements(rl)),
+    }
 
 
-def _test(found: Calibrated, terms: Terms, rates: PromptRates, told: Progress) -> None:
-    question, predicted = found.question, {}
-    assert question.test is not None
-    compared = _compared(found, terms, rates)
-    jobs = [(task, name) for task, named in compared.items() for name in named]
-    for done, (task, name) in enumerate(jobs):
-        predicted[task, name] = compared[task][name](question.data, question.test)
-        told((done + 1) / len(jobs))
-    found.tested = predictions(question.test, predicted)
-    found.test_errors = errors_of(found.tested, question.test)
+def _by_setting(residuals: pd.DataFrame, name: str) -> dict[str, float]:
+    """Return χ² over the number of rates, by setting and rate."""
+    part = residuals[residuals["fit"] == name]
+    grouped = (part["residual"] ** 2).groupby([part["setting"], part["rate"]]).mean()
+    return {f"{setting}, {rate}": float(x) for (setting, rate), x in grouped.items()}
 
 
-def _reinforce(found: Calibrated, terms: Terms, told: Progress) -> None:
-    question = found.question
-    if BY_RATES not in found.fits:
-        found.skipped["rl"] = f"it needs the fit by rates: {found.skipped[BY_RATES]}"
+def sources(settings: Settings) -> dict[str, dict[str, str]]:
+    """Return the files that were read, by key: path and SHA-256."""
+    named = {"data": settings.data, "rl": settings.rl, "test": settings.test,
+             "predict": settings.predict}  # fmt: skip
+    paths = {key: (name, _path(name)) for key, name in named.items()}
+    return {
+        key: {"path": str(name), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for key, (name, path) in paths.items()
+        if path is not None and path.is_file()
+    }
+
+
+def write(results: Calibrated, directory: Path, settings: Settings) -> None:
+    """Write the calibrated agent as a config, with where it comes from, if there is one."""
+    if results.agent is None:
         return
-    assert question.stages is not None
-    settings = sorted(set(question.stages.frame["setting"]))
-    missing = [s for s in settings if s not in set(question.data.frame["setting"])]
-    if missing:
-        found.skipped["rl"] = f"the table of the fit has no row of the setting {missing[0]!r}"
-        return
-    # Trained agents meet kinds of query, so here prompts are placed by kinds too.
-    found.reinforced = reinforce(
-        question.stages,
-        calibration=question.calibration,
-        terms=terms,
-        rates=PromptRates(question.specs, question.calibration),
-        shared=shared_of(found.fits[BY_RATES]),
-        prompts=question.predict,
-        seed=question.seed,
-        progress=told,
+    fit, source = results.fits[BY_RATES], sources(settings)["data"]
+    text = "\n".join(
+        [
+            "# agent=calibrated scenario=alignment_faking: the default helpful-only prompt, as",
+            "# the fit by rates has it (docs/validation.md). Queries differ by the spread of the",
+            "# contested value; a population of agents stands for them.",
+            "#   command: python experiments/calibration (it writes this file, calibrated.yaml)",
+            f"#   data: {source['path']}",
+            f"#   sha256: {source['sha256']}",
+            f"#   chi-square per degree of freedom: {fit.chi2:.1f} / {fit.dof}",
+            f"#   date: {datetime.now(UTC).date().isoformat()}",
+            yaml.safe_dump(agent_data(results.agent, value=settings.measured.value)),
+        ]
     )
+    with atomic_write(directory / "calibrated.yaml") as part:
+        part.write_text(text, encoding="utf-8")
 
 
-def _facts(found: Calibrated, told: Progress) -> None:
-    question = found.question
-    if found.agent is None:
-        found.skipped["facts"] = found.skipped.get(BY_RATES, "no row is of the default prompt")
-        return
-    welfare = default_prompt(found.fits[BY_RATES], _WELFARE)
-    try:
-        asked = Asked(
-            agent=_agent(question, found.agent),
-            welfare=_agent(question, welfare) if welfare else None,
-            scenario=question.specs.scenario,
-            calibration=question.calibration,
-            prompts=question.data,
-            seed=question.seed,
-        )
-        found.answers = answers(asked, progress=told)
-    except SpecError as error:
-        found.skipped["facts"] = str(error)
+def _path(name: str | None) -> Path | None:
+    """Return the path of a table: from here, or from where this project's own data are."""
+    if name is None:
+        return None
+    path, own = Path(name).expanduser(), config_root().parent / name
+    return own if not path.exists() and own.is_file() else path
 
 
-def _agent(question: Question, numbers: Mapping[str, float]) -> Agent:
-    data = agent_data(numbers, value=question.calibration.value)
-    return Agent.parse(data, path="agent").completed_by(question.specs.agent)
+def _read(name: str | None, columns: tuple[str, ...]) -> Measurements | None:
+    path = _path(name)
+    return None if path is None else read_measurements(path, of=columns)

@@ -1,8 +1,8 @@
-"""What twins differ in: interventions that last as long as training, on the one or the other."""
+"""Contrasts between twins: interventions that last as long as training, on the one or the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from sim.analysis.context_roles import context_roles
 from sim.specs.errors import SpecError
@@ -14,23 +14,22 @@ Do = tuple[Intervention, ...]
 Contrast = tuple[Do, Do]
 
 
-def in_training(specs: Specs, *done: Mapping[str, object]) -> Do:
+def in_training(specs: Specs, *settings: Mapping[str, object]) -> Do:
     """Return interventions that last to the end of training, so that agents are measured free."""
     steps = specs.training.steps
-    return tuple(Intervention.parse({"stop": steps, **one}, path="do") for one in done)
+    return tuple(Intervention.parse({"stop": steps, **setting}, path="do") for setting in settings)
 
 
-def gaming_only_in(specs: Specs, contexts: Iterable[str]) -> Do:
-    """Return what forces gaming on, whenever training is in mind, in some contexts only."""
-    wanted = set(contexts)
+def gaming_only_in(specs: Specs, contexts: Collection[str]) -> Do:
+    """Return interventions that force gaming on, where training is in mind, in some contexts."""
     return in_training(
         specs,
-        *({"key": f"gaming.{c}", "set": float(c in wanted)} for c in specs.scenario.contexts),
+        *({"key": f"gaming.{c}", "set": float(c in contexts)} for c in specs.scenario.contexts),
     )
 
 
 def contrasts_of(specs: Specs, do: Do = ()) -> dict[str, Contrast]:
-    """Return what is contrasted; the effect is that of the first less that of the second.
+    """Return contrasts by name; the effect is that of the first less that of the second.
 
     Args:
         specs: Without interventions.
@@ -44,12 +43,12 @@ def contrasts_of(specs: Specs, do: Do = ()) -> dict[str, Contrast]:
     off = in_training(specs, {"key": "gaming", "set": 0.0})
     main: dict[str, Contrast] = {"what is done": (do, ())} if do else {"gaming": ((), off)}
     context = _one_context(specs)
-    found = {**main, f"gaming in {context} only": (gaming_only_in(specs, [context]), off)}
+    contrasts = {**main, f"gaming in {context} only": (gaming_only_in(specs, [context]), off)}
     half = specs.training.steps // 2
     if half:
         late = in_training(specs, {"key": "gaming", "set": 0.0, "start": half})
-        found["gaming in the second half"] = ((), late)
-    return found
+        contrasts["gaming in the second half"] = ((), late)
+    return contrasts
 
 
 def _one_context(specs: Specs) -> str:

@@ -1,129 +1,85 @@
-"""The figure of effects: what a contrast causes, outcome by outcome, with intervals."""
+"""The figures of the study; here, what is kept of a goal against where gaming is forced."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.causation.study import Effects
-from experiments.causation.text import direction, outcome_label, signed, signed_small
-from sim.plots.style import COLOURS, MUTED, house_style, title_of
+from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends, title_of
+from sim.specs.overrides import Specs
 
-_GROUPS = {
-    "all": ("all agents", COLOURS[2], "o"),
-    "aligned": ("start aligned", COLOURS[0], "s"),
-    "misaligned": ("start misaligned", COLOURS[1], "D"),
+from .figure_effects import effects_figure
+from .figure_matrices import mediation_figure, scenarios_figure
+from .scenario_effects import AS_IT_IS
+from .self_modification import HALF, SCENARIO, Coverage
+from .study import Results, Settings
+
+#: Which knobs stand together, each panel with the run as it is.
+_PANELS = {
+    "how long training lasts": ("shorter", "longer"),
+    "what gaming leaves unprotected": ("leak",),
+    "other assumptions": ("motive_credit", "anchor", "sampled"),
 }
-#: Panels by unit: a title, and how the outcomes in it begin.
-_PANELS = (
-    ("values", ("kept", "strength.", "value_drift", "alignment")),
-    (
-        "what else training changes",
-        ("awareness", "log_horizon", "log_competence", "capability."),
-    ),
-    (
-        "what agents do at the end (chances, shares)",
-        (
-            "gaming_rate",
-            "reach",
-            "opacity_share",
-            "consistency",
-            "behaviour_shift",
-            "slip_deployed",
-            "deployed_policy",
-            "success",
-        ),
-    ),
-    ("worst case: share of agents that meet it", ("met.", "worst_case", "attempts")),
-)
 
 
-def effects_figure(found: Effects, *, name: str, contrast: str | None = None) -> Figure:
-    """Draw every effect of a contrast, for all agents and by their alignment at the start.
+def figures(results: Results, specs: Specs, settings: Settings) -> dict[str, Figure]:
+    """Return the figure of each part that was run."""
+    name, tables, pictures = specs.scenario.name, results.tables, {}
+    if results.effects is not None:
+        pictures["effects"] = effects_figure(results.effects, name=name)
+    if "mediation" in tables:
+        cause = results.cause
+        pictures["mediation"] = mediation_figure(tables["mediation"], name=name, cause=cause)
+    if "scenarios" in tables:
+        pictures["scenarios"] = scenarios_figure(tables["scenarios"])
+    if results.coverage is not None:
+        title = f"{SCENARIO} x {settings.copies}"
+        pictures["self_modification"] = self_modification_figure(results.coverage, name=title)
+    return pictures
+
+
+def self_modification_figure(coverage: Coverage, *, name: str) -> Figure:
+    """Draw what is kept against coverage, a line for each knob, and the agent's own choice.
 
     Args:
-        found: The effects.
+        coverage: Results of the part.
         name: Of the scenario.
-        contrast: Which; the first if None.
     """
-    chosen = contrast or str(found.table["contrast"].iat[0])
-    table = found.table[found.table["contrast"] == chosen]
     with house_style():
-        figure = Figure(figsize=(12.0, 8.0), layout="constrained")
-        axes = figure.subplots(2, 2).flat
-        for ax, (title, starts) in zip(axes, _PANELS, strict=True):
-            _draw(ax, table, starts)
-            ax.set_title(title)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        groups = _shown(table)
-        counts = [f"{s} ({found.sizes[g]:,})" for s, g in zip(labels, groups, strict=True)]
-        figure.legend(
-            handles,
-            counts,
-            title="effect: mean difference between twins, with its 95 % interval "
-            "(numbers on the right: all agents; grey: the interval has 0 in it)",
-            loc="outside lower center",
-            ncols=3,
-            frameon=False,
-        )
-        title_of(figure, f"{name}: {effects_title(table)}")
+        figure = Figure(figsize=(13.0, 4.8), layout="constrained")
+        axes = figure.subplots(1, len(_PANELS), sharey=True)
+        lowest = min(0.0, float(coverage.table["low"].min()))
+        for ax, (title, starts) in zip(axes, _PANELS.items(), strict=True):
+            knobs = [
+                knob
+                for knob in coverage.knobs["knob"]
+                if knob == AS_IT_IS or str(knob).startswith(starts)
+            ]
+            ax.set(xlim=(0.0, 1.02), ylim=(1.05 * lowest - 0.05, 1.1), title=title)
+            _draw(ax, coverage.table, knobs)
+            ax.set_xlabel("share of contested contexts in which gaming is forced")
+        last = axes[-1]
+        for level, text in ((HALF, "half"), (0.0, "nothing left; below: reversed")):
+            last.text(0.01, level, text, va="bottom", color=MUTED, fontsize=8)
+        axes[0].set_ylabel("share of the goal that is kept")
+        handles = axes[0].plot([], [], "o", mfc="white", mec="black", label="own choice")
+        axes[0].legend(handles=handles, loc="lower right", frameon=False)
+        title_of(figure, f"{name}: what is kept of the goal, by coverage")
     return figure
 
 
-def effects_title(table: pd.DataFrame) -> str:
-    """Say what the contrast does to what is kept of the goal, and to terms of the worst case."""
-    rows = table[table["group"] == "all"].set_index("outcome")
-    parts = []
-    for outcome in ("kept", "consistency", "behaviour_shift", "terms_met"):
-        row = rows.loc[outcome]
-        if np.isfinite(row["effect"]):
-            verb = direction(row["low"], row["high"])
-            parts.append(f"{verb} {outcome_label(outcome)} ({signed(row['effect'])})")
-    return f"{table['contrast'].iat[0]} {', '.join(parts)}"
-
-
-def _shown(table: pd.DataFrame) -> list[str]:
-    return [group for group in _GROUPS if (table["group"] == group).any()]
-
-
-def _draw(ax: Axes, table: pd.DataFrame, starts: tuple[str, ...]) -> None:
-    chosen = [
-        o
-        for o in dict.fromkeys(table["outcome"])
-        if any(o.startswith(s) if s.endswith(".") else o == s for s in starts)
-    ]
-    place = {outcome: i for i, outcome in enumerate(chosen)}
-    groups = _shown(table)
-    for index, group in enumerate(groups):
-        label, colour, marker = _GROUPS[group]
-        rows = table[(table["group"] == group) & table["outcome"].isin(chosen)]
-        y = rows["outcome"].map(place).to_numpy(float) + 0.24 * (index - 0.5 * (len(groups) - 1))
-        effect = rows["effect"].to_numpy()
-        ax.hlines(y, rows["low"], rows["high"], color=colour, lw=1.4)
-        ax.plot(effect, y, marker, color=colour, ms=4.0, label=label)
-    ax.axvline(0.0, color=MUTED, lw=0.8)
-    ax.set_yticks(range(len(chosen)), [outcome_label(o) for o in chosen])
-    ax.set_ylim(len(chosen) - 0.4, -0.6)
-    ax.tick_params(axis="y", length=0)
-    _numbers(ax, table, chosen)
-    for i in range(0, len(chosen), 2):
-        ax.axhspan(i - 0.5, i + 0.5, color="#F4F4F4", zorder=0, lw=0)
-
-
-def _numbers(ax: Axes, table: pd.DataFrame, chosen: list[str]) -> None:
-    """Write the effects on all agents beside the rows: some are too small to be seen."""
-    rows = table[table["group"] == "all"].set_index("outcome")
-    for i, outcome in enumerate(chosen):
-        row = rows.loc[outcome]
-        sure = row["low"] > 0.0 or row["high"] < 0.0
-        ax.annotate(
-            signed_small(row["effect"]),
-            xy=(1.01, i),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=8,
-            color=_GROUPS["all"][1] if sure else MUTED,
-            style="normal" if sure else "italic",
-        )
+def _draw(ax: Axes, table: pd.DataFrame, knobs: list[str]) -> None:
+    labels = []
+    for index, knob in enumerate(knobs):
+        colour = COLOURS[2] if knob == AS_IT_IS else COLOURS[(0, 1, 3)[(index - 1) % 3]]
+        rows = table[(table["knob"] == knob) & ~table["own"]]
+        own = table[(table["knob"] == knob) & table["own"]]
+        ax.fill_between(rows["coverage"], rows["low"], rows["high"], color=colour, alpha=0.2, lw=0)
+        dashes = DASHES[index]
+        ax.plot(rows["coverage"], rows["kept"], color=colour, dashes=dashes or (None, None))
+        ax.plot(own["coverage"], own["kept"], "o", mfc="white", mec=colour, ms=6, zorder=5)
+        labels.append(EndLabel(knob, float(rows["kept"].iat[-1]), colour))
+    ax.axhline(HALF, color=MUTED, lw=0.7)
+    ax.axhline(0.0, color=MUTED, lw=0.7, dashes=(1, 2))
+    label_ends(ax, labels)

@@ -16,9 +16,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from experiments.causation.contrasts import Contrast, Do, in_training, with_do
 from sim.analysis.counterfactuals import paired_difference
 from sim.specs.overrides import Specs, apply_overrides
+
+from .contrasts import Contrast, Do, in_training, with_do
 
 #: Kinds of state that training can change, each a route ...
 MEDIATORS = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
@@ -42,7 +43,7 @@ _OWN = {
 
 
 def is_own(route: str, outcome: str) -> bool:
-    """Say whether an outcome is the mediator itself, so that freezing it leaves nothing to tell."""
+    """Return whether an outcome is the mediator itself, which says nothing when frozen."""
     return any(
         outcome.startswith(own) if own.endswith(".") else outcome == own
         for own in _OWN.get(route, ())
@@ -56,9 +57,9 @@ def frozen(specs: Specs, side: Do, mediator: str) -> Do:
     """
     gated = {
         name
-        for one in side
-        if one.subject == "gaming"
-        for name in one.names(specs.scenario)  # habit.CONTEXT
+        for intervention in side
+        if intervention.subject == "gaming"
+        for name in intervention.names(specs.scenario)  # habit.CONTEXT
     }
     if mediator == "habit" and gated:
         free = [f"habit.{c}" for c in specs.scenario.contexts if f"habit.{c}" not in gated]
@@ -86,22 +87,22 @@ def mediation_worlds(specs: Specs, contrast: Contrast) -> dict[str, Specs]:
     return worlds
 
 
-def mediation(found: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
+def mediation(outcomes: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
     """Return total, direct and mediated effects, a row for each route and outcome.
 
     Args:
-        found: Outcomes of `mediation_worlds`.
+        outcomes: Outcomes of `mediation_worlds`.
         level: Of confidence.
 
     Returns:
         `total`, `direct`, `mediated` with `_low` and `_high`; of a mediator's own outcomes, direct
         and mediated are nan.
     """
-    total = found["total|first"] - found["total|second"]
-    routes = [name.removesuffix("|first") for name in found if name.endswith("|first")]
+    total = outcomes["total|first"] - outcomes["total|second"]
+    routes = [name.removesuffix("|first") for name in outcomes if name.endswith("|first")]
     rows = []
     for route in routes[1:]:
-        direct = found[f"{route}|first"] - found[f"{route}|second"]
+        direct = outcomes[f"{route}|first"] - outcomes[f"{route}|second"]
         for outcome in total.columns:
             zero = 0.0 * total[outcome].to_numpy()
             parts = {

@@ -6,23 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from experiments.causation.contrasts import in_training, with_do
 from sim.analysis.counterfactuals import paired_table
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 
-#: Scenarios, and assumptions, under which effects are compared; no setting: as it is.
-SCENARIOS = (
-    "copyright",
-    "drop_human_values",
-    "scratchpad",
-    "pipeline",
-    "power_seeker",
-    "monolithic",
-    "lab_to_deployment",
-)
+from .contrasts import in_training, with_do
+
+AS_IT_IS = "as it is"
+#: Assumptions under which effects are compared; no setting: as it is.
 ASSUMPTIONS: Mapping[str, Mapping[str, object]] = {
-    "as it is": {},
+    AS_IT_IS: {},
     "motive_credit 0": {"training.motive_credit": 0.0},
     "leak 0.3": {"training.leak": 0.3},
     "spread 0.5": {"training.spread": 0.5},
@@ -34,7 +27,7 @@ _STORY_SPREAD = {"values": 0.1, "habit": 0.5, "awareness": 0.5}
 
 
 def scenario_worlds(
-    names: Sequence[str] = SCENARIOS,
+    names: Sequence[str],
     assumptions: Mapping[str, Mapping[str, object]] = ASSUMPTIONS,
     *,
     specs: Specs,
@@ -64,13 +57,13 @@ def scenario_worlds(
     return worlds
 
 
-def scenario_effects(found: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
+def scenario_effects(outcomes: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
     """Return the effect of gaming on every outcome, by scenario and assumption."""
     tables = []
-    for name in found:
+    for name in outcomes:
         scenario, assumption, twin = name.split("|")
         if twin == "with":
-            other = found[f"{scenario}|{assumption}|without"]
-            table = paired_table(found[name], other, level=level)
+            other = outcomes[f"{scenario}|{assumption}|without"]
+            table = paired_table(outcomes[name], other, level=level)
             tables.append(table.assign(scenario=scenario, assumption=assumption))
     return pd.concat(tables, ignore_index=True)

@@ -22,15 +22,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from experiments.causation.contrasts import gaming_only_in, with_do
 from sim.analysis.counterfactuals import contested_values, paired_difference
 from sim.dynamics.state import Array
 from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.scenario import Scenario
 
-#: The scenario in which the same goal is contested everywhere, and how many times it is copied.
-SCENARIO, COPIES = "monolithic", 3
-AS_IT_IS = "as it is"
+from .contrasts import gaming_only_in, with_do
+from .scenario_effects import AS_IT_IS
+
+#: The scenario in which the same goal is contested everywhere.
+SCENARIO = "monolithic"
 #: Settings under which coverage is tried; `steps` multiplies the length of training.
 KNOBS: Mapping[str, Mapping[str, object]] = {
     AS_IT_IS: {},
@@ -85,21 +86,21 @@ def coverage_worlds(
     worlds = {}
     contexts = contested_contexts(specs.scenario)
     for knob, settings in knobs.items():
-        told = dict(settings)
-        if "steps" in told:
-            factor = float(told.pop("steps"))  # type: ignore[arg-type]
-            told["training.steps"] = max(1, round(factor * specs.training.steps))
-        changed = apply_overrides(specs._replace(interventions=()), told)
+        overrides = dict(settings)
+        if "steps" in overrides:
+            factor = float(overrides.pop("steps"))  # type: ignore[arg-type]
+            overrides["training.steps"] = max(1, round(factor * specs.training.steps))
+        changed = apply_overrides(specs._replace(interventions=()), overrides)
         for covered in range(len(contexts) + 1):
-            done = gaming_only_in(changed, contexts[:covered])
-            worlds[f"{knob}|{covered}"] = with_do(changed, done)
+            forced = gaming_only_in(changed, contexts[:covered])
+            worlds[f"{knob}|{covered}"] = with_do(changed, forced)
         worlds[f"{knob}|{OWN}"] = changed
     return worlds
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a goal keeps against coverage.
+    """Shares of a goal that are kept, against coverage.
 
     Attributes:
         table: A row for each knob and coverage: `coverage` (share of contested contexts; of the
@@ -115,30 +116,30 @@ class Coverage:
     knobs: pd.DataFrame
 
 
-def coverage(found: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> Coverage:
-    """Return what a goal keeps against coverage.
+def coverage(outcomes: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> Coverage:
+    """Return the shares of a goal that are kept, against coverage.
 
     Args:
-        found: Outcomes of `coverage_worlds`.
+        outcomes: Outcomes of `coverage_worlds`.
         level: Of confidence.
     """
     rows = []
-    most = max(int(name.split("|")[1]) for name in found if not name.endswith(OWN))
-    for name, outcomes in found.items():
+    most = max(int(name.split("|")[1]) for name in outcomes if not name.endswith(OWN))
+    for name, frame in outcomes.items():
         knob, covered = name.split("|")
         own = covered == OWN
-        kept = paired_difference(outcomes["kept"], np.zeros(len(outcomes)), level=level)
+        mean = paired_difference(frame["kept"], np.zeros(len(frame)), level=level)
         rows.append(
             {
                 "knob": knob,
                 "own": own,
                 "covered": np.nan if own else int(covered),
-                "coverage": outcomes["gaming_rate"].mean() if own else int(covered) / most,
-                "kept": kept["effect"],
-                "low": kept["low"],
-                "high": kept["high"],
-                "apart": _apart(outcomes, found.get(f"{AS_IT_IS}|{covered}")),
-                "agents": int(kept["agents"]),
+                "coverage": frame["gaming_rate"].mean() if own else int(covered) / most,
+                "kept": mean["effect"],
+                "low": mean["low"],
+                "high": mean["high"],
+                "apart": _apart(frame, outcomes.get(f"{AS_IT_IS}|{covered}")),
+                "agents": int(mean["agents"]),
             }
         )
     table = pd.DataFrame(rows)

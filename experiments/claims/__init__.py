@@ -1,0 +1,1 @@
+"""The claims of the post, run over assumptions and judged."""

@@ -14,11 +14,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from experiments.claims.measures import meets
-from experiments.claims.spec import Claim, Condition
-from experiments.claims.study import Answer, axis_text, number_text, share_text, where_text
-from experiments.claims.verdicts import Split
 from sim.plots.style import COLOURS, house_style, title_of
+
+from .claim_results import ClaimResult, Results
+from .figure_beside import beside_figure
+from .labels import axis_label, format_share, format_threshold
+from .measures import meets
+from .spec import Claim, Condition
+from .verdicts import Split
 
 TRUE, FALSE, SILENT = COLOURS[0], COLOURS[1], "#8C8C8C"
 #: So many points of each kind are drawn.
@@ -26,66 +29,73 @@ MOST = 350
 _BINS = 24
 _GOLDEN = 0.6180339887498949
 #: Words of conditions, as titles of panels have them.
-_HOW = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
+_COMPARISONS = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
 #: So many characters of a label are as wide as a panel.
 _LABEL = 52
 #: Points of one level stand apart by this share of the way to the next.
 _APART = 0.5
 
 
-def claim_figure(found: Answer) -> Figure:
+def figures(results: Results) -> dict[str, Figure]:
+    """Draw a figure for each claim, and those of studies beside them, by file name."""
+    drawings = {}
+    for result in results.claims:
+        drawings[result.claim.name] = claim_figure(result)
+        beside = beside_figure(result)
+        if beside is not None:
+            drawings[f"{result.claim.name}_beside"] = beside
+    return drawings
+
+
+def claim_figure(result: ClaimResult) -> Figure:
     """Draw a claim: each condition of its test on the left, the map of points on the right.
 
     Args:
-        found: The claim with what came out.
+        result: The claim with its numbers and verdict.
     """
     with house_style():
-        conditions = found.claim.test
+        conditions = result.claim.test
         height = max(3.6, 1.1 + 1.2 * len(conditions))
         figure = Figure(figsize=(9.6, height), layout="constrained")
         halves = figure.add_gridspec(1, 2, width_ratios=[1.0, 1.25], wspace=0.08)
         rows = GridSpecFromSubplotSpec(len(conditions), 1, halves[0])
         for place, condition in enumerate(conditions):
-            _test(figure.add_subplot(rows[place]), found, condition)
+            _test(figure.add_subplot(rows[place]), result, condition)
         ax = figure.add_subplot(halves[1])
-        _map(ax, found)
+        _map(ax, result)
         handles = []
-        if found.judged.true.any():
+        if result.judged.true.any():
             handles.append(Line2D([], [], ls="", marker="o", color=TRUE, ms=5, label="true"))
-        if (found.judged.given & ~found.judged.true).any():
+        if (result.judged.applies & ~result.judged.true).any():
             handles.append(
                 Line2D([], [], ls="", marker="x", color=FALSE, ms=5, mew=1.5, label="not true")
             )
-        if not found.judged.given.all():
+        if not result.judged.applies.all():
             handles.append(
                 Line2D([], [], ls="", marker=".", color=SILENT, ms=7, label="nothing claimed")
             )
         figure.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False)
-        title_of(figure, figure_title(found))
+        title_of(figure, figure_title(result))
         return figure
 
 
-def figure_title(found: Answer) -> str:
-    """Return what the figure shows, in words that the numbers choose."""
-    judged = found.judged
-    if judged.kind == "untried":
-        return f"{found.claim.title}: untried, no point has a case of it"
-    of = int(judged.given.sum())
-    share = "all" if judged.share == 1.0 else f"{share_text(judged.share)} of"
-    told = f"true at {share} {of:,} points"
-    where = f"; {where_text(judged.rule, found.claim.region)}" if judged.rule else ""
-    return f"{found.claim.title}: {judged.kind}, {told}{where}"
+def figure_title(result: ClaimResult) -> str:
+    """Return the title of a claim's figure: its verdict, share and rule."""
+    judged = result.judged
+    share = format_share(judged.share) if judged.applies_count else "none"
+    title = f"{result.claim.title}: {judged.kind}, {share} of {judged.applies_count:,} points"
+    return f"{title}; {result.rule}" if result.rule else title
 
 
-def _test(ax: Axes, found: Answer, condition: Condition) -> None:
+def _test(ax: Axes, result: ClaimResult, condition: Condition) -> None:
     """Draw how a quantity lies on either side of its threshold."""
-    quantity = found.claim.measure.quantities[condition.quantity]
-    numbers = found.measured.quantities.loc[found.judged.given, condition.quantity].to_numpy()
+    quantity = result.claim.measure.quantities[condition.quantity]
+    numbers = result.measured.quantities.loc[result.judged.applies, condition.quantity].to_numpy()
     met = meets(condition, numbers)
     edge = condition.threshold
     whole = len(set(numbers)) <= 9 and bool(np.all(numbers == np.round(numbers)))
     if whole:  # counts: a bar for each, and the threshold between two bars
-        edge += {"at_least": -0.5, "at_most": 0.5}.get(condition.how, 0.0)
+        edge += {"at_least": -0.5, "at_most": 0.5}.get(condition.comparison, 0.0)
         ends = [*numbers, edge]
         bins = np.arange(np.floor(min(ends)) - 0.5, np.ceil(max(ends)) + 1.0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -101,11 +111,11 @@ def _test(ax: Axes, found: Answer, condition: Condition) -> None:
     ax.axvline(edge, color="black", lw=1.2, dashes=(4, 2))
     ax.margins(x=0.03)
     ax.yaxis.set_major_locator(
-        MaxNLocator(nbins=3 if len(found.claim.test) < 3 else 2, integer=True)
+        MaxNLocator(nbins=3 if len(result.claim.test) < 3 else 2, integer=True)
     )
-    told = share_text(met.mean()) + " of points" if len(met) else "no points"
+    share = format_share(met.mean()) + " of points" if len(met) else "no points"
     ax.set_title(
-        f"{_HOW[condition.how]} {number_text(condition.threshold)}: {told}",
+        f"{_COMPARISONS[condition.comparison]} {format_threshold(condition.threshold)}: {share}",
         fontsize=8.5,
         fontweight="normal",
     )
@@ -113,16 +123,16 @@ def _test(ax: Axes, found: Answer, condition: Condition) -> None:
     ax.set_ylabel("points", fontsize=8.5)
 
 
-def _map(ax: Axes, found: Answer) -> None:
+def _map(ax: Axes, result: ClaimResult) -> None:
     """Draw points over the two assumptions that tell most, or that the claim names."""
-    x, y = map_axes(found)
-    axes, judged = found.measured.axes, found.judged
+    x, y = map_axes(result)
+    axes, judged = result.measured.axes, result.judged
     kinds: list[tuple[NDArray[np.bool_], dict[str, Any]]] = [
-        (~judged.given, {"marker": ".", "color": SILENT, "s": 26, "lw": 0}),
-        (judged.given & ~judged.true, {"marker": "x", "color": FALSE, "s": 16, "lw": 1.0}),
+        (~judged.applies, {"marker": ".", "color": SILENT, "s": 26, "lw": 0}),
+        (judged.applies & ~judged.true, {"marker": "x", "color": FALSE, "s": 16, "lw": 1.0}),
         (judged.true, {"marker": "o", "color": TRUE, "s": 13, "lw": 0, "alpha": 0.8}),
     ]
-    places = {key: _place(ax, axes[key], key, which, found.claim) for which, key in
+    places = {key: _place(ax, axes[key], key, which, result.claim) for which, key in
               (("x", x), ("y", y)) if key is not None}  # fmt: skip
     for flags, style in kinds:
         some = np.flatnonzero(flags)
@@ -131,22 +141,22 @@ def _map(ax: Axes, found: Answer) -> None:
         up = places[y][some] if y is not None else _jitter(len(axes))[some]
         ax.scatter(across, up, **style)
     for split in judged.rule.splits if judged.rule else ():
-        _line(ax, split, x, found.claim.region.grid.get(split.axis, ()))
-    ax.set_xlabel(axis_text(x))
-    ax.set_ylabel(axis_text(y) if y is not None else "")
-    told = (
-        "each mark a point: all must be met" if len(found.claim.test) > 1 else "each mark a point"
+        _line(ax, split, x, result.claim.region.grid.get(split.axis, ()))
+    ax.set_xlabel(axis_label(x))
+    ax.set_ylabel(axis_label(y) if y is not None else "")
+    note = (
+        "each mark a point: all must be met" if len(result.claim.test) > 1 else "each mark a point"
     )
-    ax.set_title(f"{told}{'; dashed: the best short rule' if judged.rule else ''}",
+    ax.set_title(f"{note}{'; dashed: the best short rule' if judged.rule else ''}",
                  fontsize=8.5, fontweight="normal")  # fmt: skip
 
 
-def map_axes(found: Answer) -> tuple[str, str | None]:
+def map_axes(result: ClaimResult) -> tuple[str, str | None]:
     """Return the assumptions of the map: those of the rule first, then those that are named."""
-    wanted = [split.axis for split in found.judged.rule.splits] if found.judged.rule else []
-    wanted += [found.claim.plot.x, *([found.claim.plot.y] if found.claim.plot.y else [])]
-    kept = list(dict.fromkeys(wanted))
-    return kept[0], kept[1] if len(kept) > 1 else None
+    plot, rule = result.claim.plot, result.judged.rule
+    keys = [split.axis for split in rule.splits] if rule else []
+    keys = list(dict.fromkeys([*keys, plot.x, *filter(None, [plot.y])]))
+    return keys[0], keys[1] if len(keys) > 1 else None
 
 
 def _place(ax: Axes, column: pd.Series, key: str, which: str, claim: Claim) -> Any:
@@ -162,7 +172,7 @@ def _place(ax: Axes, column: pd.Series, key: str, which: str, claim: Claim) -> A
     numbers = column.to_numpy(np.float64)
     if key in claim.region.grid:
         levels = np.unique(numbers)
-        set_ticks(range(len(levels)), [number_text(level) for level in levels])
+        set_ticks(range(len(levels)), [format_threshold(level) for level in levels])
         _between_levels(ax, len(levels), which)
         return np.searchsorted(levels, numbers) + _APART * _jitter(len(column), which)
     if len(claim.region.ranges[key]) == 3:
@@ -192,13 +202,3 @@ def _jitter(count: int, which: str = "x") -> NDArray[np.float64]:
     start = 0.0 if which == "x" else 0.5
     apart = start + np.arange(count, dtype=np.float64) * _GOLDEN * (1.0 if which == "x" else 1.7)
     return np.asarray(apart % 1.0 - 0.5, np.float64)
-
-
-def alternative_text(found: Answer) -> str:
-    """Return what a reader hears who does not see the figure."""
-    x, y = map_axes(found)
-    over = axis_text(x) + (f" and {axis_text(y)}" if y is not None else "")
-    return (
-        f"{figure_title(found)}. Left: how the test's quantities lie around their thresholds. "
-        f"Right: points over {over}, marked true or not true."
-    )

@@ -8,42 +8,43 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from experiments.claims.map import Emergence
 from sim.dynamics.measures import GAMED
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
+
+from .map import Emergence
 
 _COLUMNS = 4
 _OTHER = "#8C8C8C"
 
 
-def emergence_figure(found: Sequence[Emergence]) -> tuple[Figure, str]:
-    """Draw a panel for each scenario, a line for each training context; and say it."""
+def emergence_figure(scenarios: Sequence[Emergence]) -> Figure:
+    """Draw a panel for each scenario, a line for each training context."""
     with house_style():
-        rows = -(-len(found) // _COLUMNS)
+        rows = -(-len(scenarios) // _COLUMNS)
         figure = Figure(
             figsize=(10.4, 1.72 * rows + 0.9),
             layout=ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.06),
         )
         axes = figure.subplots(rows, _COLUMNS, sharey=True, squeeze=False)
-        told = []
-        for ax, one in zip(axes.flat, found, strict=False):
-            gamed = [name for name, rate in one.rates.items() if rate[-1] >= GAMED]
-            for name, rate in one.rates.items():
+        for ax, emergence in zip(axes.flat, scenarios, strict=False):
+            gamed = [name for name, rate in emergence.rates.items() if rate[-1] >= GAMED]
+            for name, rate in emergence.rates.items():
                 colour = COLOURS[0] if name in gamed else _OTHER
-                ax.plot(one.steps, rate, color=colour, lw=1.7, clip_on=False)
+                ax.plot(emergence.steps, rate, color=colour, lw=1.7, clip_on=False)
             ax.axhline(GAMED, color=MUTED, lw=0.6, dashes=(2, 2))
-            ax.set(ylim=(0.0, 1.0), xlim=(0, one.steps[-1]))
+            ax.set(ylim=(0.0, 1.0), xlim=(0, emergence.steps[-1]))
             ax.set_yticks([0.0, 0.5, 1.0])
-            ax.set_xticks([0, one.steps[-1]], ["0", f"{one.steps[-1]:,.0f}"], fontsize=8)
+            ax.set_xticks(
+                [0, emergence.steps[-1]], ["0", f"{emergence.steps[-1]:,.0f}"], fontsize=8
+            )
             first, last = ax.get_xticklabels()
             first.set_ha("left")
             last.set_ha("right")
-            name = one.scenario.name.replace("_", " ")
+            name = emergence.scenario.name.replace("_", " ")
             ax.set_title(f"{name}\n", fontsize=9)
-            ax.text(0.0, 1.05, f"gamed: {len(gamed)} of {len(one.rates)} contexts", fontsize=8,
-                    transform=ax.transAxes, color=MUTED)  # fmt: skip
-            told.append(f"{one.scenario.name}: {len(gamed)} of {len(one.rates)} contexts gamed")
-        for ax in list(axes.flat)[len(found) :]:
+            note = f"gamed: {len(gamed)} of {len(emergence.rates)} contexts"
+            ax.text(0.0, 1.05, note, fontsize=8, transform=ax.transAxes, color=MUTED)
+        for ax in list(axes.flat)[len(scenarios) :]:
             ax.set_axis_off()
         for ax in axes[:, 0]:
             ax.set_ylabel("gaming rate", fontsize=8)
@@ -55,19 +56,21 @@ def emergence_figure(found: Sequence[Emergence]) -> tuple[Figure, str]:
             Line2D([], [], color=MUTED, lw=0.6, dashes=(2, 2), label="0.5"),
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-        for ax in list(axes.flat)[max(0, len(found) - _COLUMNS) : len(found)]:
+        for ax in list(axes.flat)[max(0, len(scenarios) - _COLUMNS) : len(scenarios)]:
             ax.set_xlabel("training step", fontsize=8, labelpad=-6)
-        title_of(figure, emergence_title(found))
-        return figure, (
-            f"{emergence_title(found)}. Gaming rate over training, a panel each. {'; '.join(told)}."
-        )
+        title_of(figure, emergence_title(scenarios))
+        return figure
 
 
-def emergence_title(found: Sequence[Emergence]) -> str:
-    """Say in how many scenarios gaming emerges."""
-    some = sum(any(rate[-1] >= GAMED for rate in one.rates.values()) for one in found)
-    every = sum(all(rate[-1] >= GAMED for rate in one.rates.values()) for one in found)
+def emergence_title(scenarios: Sequence[Emergence]) -> str:
+    """Return the title: the number of scenarios in which gaming emerges."""
+    some = sum(
+        any(rate[-1] >= GAMED for rate in emergence.rates.values()) for emergence in scenarios
+    )
+    every = sum(
+        all(rate[-1] >= GAMED for rate in emergence.rates.values()) for emergence in scenarios
+    )
     return (
-        f"When training ends, agents game in at least one training context in {some} of "
-        f"{len(found)} scenarios, and in every training context in {every}"
+        f"When gaming emerges: at the end in some training context of {some}, in every one of "
+        f"{every} of {len(scenarios)} scenarios"
     )

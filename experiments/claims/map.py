@@ -1,7 +1,7 @@
-"""What the report shows before the claims: emergence in every scenario, and a map of regimes.
+"""What the page shows before the claims: emergence in every scenario, and a map of regimes.
 
-Both are runs of the default agent; in the map two assumptions move, and every cell has the curves
-of its own run, so that a reader can look at what a regime is.
+Both are runs of the default agent. In the map two assumptions vary, and every cell has the curves
+of its own run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.claims.measures import How
 from sim.analysis.context_roles import context_roles
 from sim.analysis.regimes import sweep_regimes
 from sim.dynamics.state import Array
@@ -22,6 +21,8 @@ from sim.specs.scenario import Scenario
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, make_plan
 from sim.sweeps.sweep import run_plan, with_first_point
+
+from .measures import RunOptions
 
 SCENARIO = "copyright"
 X, Y = "agent.initial.awareness", "agent.initial.log_horizon"
@@ -36,10 +37,10 @@ class Emergence:
     """Gaming over training in a scenario.
 
     Attributes:
-        scenario: It.
-        steps: When it was looked at [S].
+        scenario: The scenario.
+        steps: The recorded steps [S].
         rates: By training context, the median gaming rate over agents [S].
-        agents: How many.
+        agents: The number of agents.
     """
 
     scenario: Scenario
@@ -53,14 +54,14 @@ class RegimeMap:
     """Regimes over two assumptions, with the curves of every cell.
 
     Attributes:
-        scenario: In which.
+        scenario: The name of the scenario.
         x, y: The assumptions' keys.
-        across, up: What they are set to [X], [Y].
+        across, up: Their levels [X], [Y].
         regime: Of each cell [Y, X].
-        steps: When curves were looked at [S].
+        steps: The steps of the curves [S].
         gaming: Gaming rate in the contested context [Y, X, S].
         value: The value that is at stake there, as a share of its start [Y, X, S].
-        context, protected: What these are called.
+        context, protected: The names of context and value.
     """
 
     scenario: str
@@ -76,50 +77,54 @@ class RegimeMap:
     protected: str
 
 
-def emergences(how: How, *, progress: Callable[[float], None] | None = None) -> list[Emergence]:
+def emergences(
+    run_options: RunOptions, *, progress: Callable[[float], None] | None = None
+) -> list[Emergence]:
     """Return gaming over training in every scenario of the library."""
-    found = []
+    curves = []
     scenarios = names("scenario")
     for i, name in enumerate(scenarios):
         scenario = Scenario.load(name)
         result = simulate(
             scenario,
             agent={"spread": {"initial": {"awareness": 0.5}}},
-            agents=how.scaled(_AGENTS),
-            seed=how.seed,
-            engine=how.engine,
+            agents=run_options.scaled(_AGENTS),
+            seed=run_options.seed,
+            engine=run_options.engine,
             record_every=20,
         )
         median = result.gaming_rate.median("agent")
         rates = {c: median.sel(context=c).values for c in scenario.of_kind("training")}
         steps = median["step"].values.astype(np.float64)
-        found.append(Emergence(scenario, steps, rates, how.scaled(_AGENTS)))
+        curves.append(Emergence(scenario, steps, rates, run_options.scaled(_AGENTS)))
         if progress is not None:
             progress((i + 1) / len(scenarios))
-    return found
+    return curves
 
 
-def regime_map(how: How, *, progress: Callable[[float], None] | None = None) -> RegimeMap:
+def regime_map(
+    run_options: RunOptions, *, progress: Callable[[float], None] | None = None
+) -> RegimeMap:
     """Return the map: a run for each cell."""
     specs = read_specs(SCENARIO)
-    cast = context_roles(specs)
-    width, height = (max(3, round(n * min(1.0, how.size**0.5))) for n in _CELLS)
+    roles = context_roles(specs)
+    width, height = (max(3, round(n * min(1.0, run_options.size**0.5))) for n in _CELLS)
     across, up = np.linspace(*_X_ENDS, width), np.linspace(*_Y_ENDS, height)
     design = Grid({Y: up, X: across})
-    part = Part(specs=with_first_point(specs, design), design=design, seeds=(how.seed,))
-    plan = make_plan([part], record="curves", engine=how.engine)
-    sweep = run_plan(plan, store=how.place(plan), progress=progress)
+    part = Part(specs=with_first_point(specs, design), design=design, seeds=(run_options.seed,))
+    plan = make_plan([part], record="curves", engine=run_options.engine)
+    sweep = run_plan(plan, store=run_options.place(plan), progress=progress)
     regime = sweep_regimes(sweep).sort_values("run")["regime"].astype(str).to_numpy()
-    rate, kept = (
+    rate, value_column = (
         sweep.column("curves", name)
-        for name in (f"gaming_rate.{cast.contested}", f"values.{cast.protected}")
+        for name in (f"gaming_rate.{roles.contested}", f"values.{roles.protected}")
     )
-    rows = sweep.query(f"select run, step, {rate}, {kept} from curves order by run, step")
+    rows = sweep.query(f"select run, step, {rate}, {value_column} from curves order by run, step")
     steps = np.sort(rows["step"].unique()).astype(np.float64)
     shape = (height, width, len(steps))
     gaming = rows.iloc[:, 2].to_numpy(np.float64).reshape(shape)
     value = rows.iloc[:, 3].to_numpy(np.float64).reshape(shape)
-    some = np.unique(np.linspace(0, len(steps) - 1, _MOMENTS).astype(int))
+    moments = np.unique(np.linspace(0, len(steps) - 1, _MOMENTS).astype(int))
     return RegimeMap(
         scenario=SCENARIO,
         x=X,
@@ -127,9 +132,9 @@ def regime_map(how: How, *, progress: Callable[[float], None] | None = None) -> 
         across=across,
         up=up,
         regime=regime.reshape(height, width),
-        steps=steps[some],
-        gaming=gaming[:, :, some],
-        value=(value / value[:, :, :1])[:, :, some],
-        context=cast.contested,
-        protected=cast.protected,
+        steps=steps[moments],
+        gaming=gaming[:, :, moments],
+        value=(value / value[:, :, :1])[:, :, moments],
+        context=roles.contested,
+        protected=roles.protected,
     )

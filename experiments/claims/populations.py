@@ -1,9 +1,8 @@
-"""Populations of the funnel, counted in more ways than one after the other.
+"""Populations of the funnel, counted stage by stage and each condition by itself.
 
-The funnel counts one condition after the other. Beside it stands here, for the same agents, how
-many meet all eight terms whether they game or not, who attempts a takeover, and how frequent
-egregious misalignment is among those that game everywhere, and in each training context. And how
-often each two of the terms are met together, which says where the conjunction excludes itself.
+Beside the funnel: how many agents meet all eight terms of the worst case whether they game or not,
+who attempts a takeover, how frequent egregious misalignment is among agents that game everywhere
+and in each training context, and how often each two of the terms are met together.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ from numpy.typing import NDArray
 
 from sim.analysis.worst_case import TERMS
 from sim.dynamics.measures import GAMED
+from sim.utils.intervals import binomial_interval
 
 Flags = NDArray[np.bool_]
-#: How many agents, and of how many of them something is true.
+#: A number of agents, and the number of those that meet a condition.
 Pair = tuple[int, int]
+#: The funnel's conditions in order.
+STAGES = ("all", "games_somewhere", "games_everywhere", *TERMS, "attempts")
 #: Terms that an agent near the worst case may lack.
 NEAR = 2
-#: Below so many that are expected, how often two terms are met together says too little.
+#: Pairs of terms are compared if independence would give at least so many agents.
 FEWEST_EXPECTED = 5.0
 
-
-#: How sure one must be that something is more than chance.
+#: Confidence at which a difference is beyond chance.
 _LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Together:
-    """Two conditions, and how many agents meet both.
+    """Two conditions, and the number of agents that meet both.
 
     Attributes:
         names: Of the two.
-        first: How many agents meet the first, ...
-        second: ... the second, ...
-        both: ... and both.
-        agents: How many agents there are.
+        first, second, both: Numbers of agents that meet the first, the second, and both.
+        agents: Number of all agents.
     """
 
     names: tuple[str, str]
@@ -53,45 +52,42 @@ class Together:
 
     @property
     def expected(self) -> float:
-        """How many would meet both if the two were as frequent, and independent."""
+        """Number of agents that would meet both if the two were independent."""
         return self.first * self.second / self.agents
 
     @property
     def ratio(self) -> float:
-        """How many times as often they are met together as if they were independent."""
+        """Number that meets both, over the number expected."""
         return self.both / self.expected
 
-    def beyond_chance(self, looked_at: int = 1) -> bool:
-        """Tell whether independence would hardly bring so few, or so many, together.
-
-        Of the agents that meet the first, those that meet the second are then drawn without
-        replacement from all agents (hypergeometric; Fisher's exact test, each tail by half).
+    def beyond_chance(self, comparisons: int = 1) -> bool:
+        """Test independence at 5 % by Fisher's exact test (hypergeometric, each tail by half).
 
         Args:
-            looked_at: Of how many pairs this one is an extreme (Bonferroni).
+            comparisons: Number of pairs that are compared (Bonferroni).
         """
         from scipy.stats import hypergeom  # takes half a second to import
 
-        drawn = hypergeom(self.agents, self.second, self.first)
-        tail = min(drawn.cdf(self.both), drawn.sf(self.both - 1))
-        return bool(tail * looked_at < (1.0 - _LEVEL) / 2.0)
+        overlap = hypergeom(self.agents, self.second, self.first)
+        tail = min(overlap.cdf(self.both), overlap.sf(self.both - 1))
+        return bool(tail * comparisons < (1.0 - _LEVEL) / 2.0)
 
 
 @dataclass(frozen=True)
 class Population:
-    """A population of the funnel, counted in other ways.
+    """Counts of a population.
 
     Attributes:
         stages: The funnel: `stage`, `count` (meet this condition and all above), `alone` (meet this
             one) and `agents`.
-        eight: How many meet all eight terms, gaming or not.
-        attempts: How many would attempt a takeover.
-        attempts_eight: How many of these meet all eight terms.
+        eight: Number that meets all eight terms, gaming or not.
+        attempts: Number that would attempt a takeover.
+        attempts_eight: Number of these that meets all eight terms.
         everywhere: Agents that game in all training contexts, and those egregiously misaligned.
         contexts: The same of agents that game in a training context, by context.
         near: All agents, and those that lack at most `NEAR` of the eight terms.
         near_everywhere: The same of agents that game in all training contexts.
-        both: How many meet both of two terms, by the two in the order of `TERMS`.
+        both: Number that meets both of two terms, by the two in the order of `TERMS`.
     """
 
     stages: pd.DataFrame
@@ -106,7 +102,7 @@ class Population:
 
     @property
     def agents(self) -> int:
-        """How many agents there are."""
+        """Number of agents."""
         return int(self.stages["agents"].iat[0])
 
     @property
@@ -115,27 +111,27 @@ class Population:
         return self.agents, int(self.alone("misalignment"))
 
     def alone(self, stage: str) -> int:
-        """Return how many agents meet a condition, whatever else they do."""
+        """Return the number of agents that meet a condition, whatever else they do."""
         return int(self.stages.set_index("stage")["alone"][stage])
 
     def count(self, stage: str) -> int:
-        """Return how many agents meet a condition and all above it."""
+        """Return the number of agents that meet a condition and all above it."""
         return int(self.stages.set_index("stage")["count"][stage])
 
     @property
     def if_independent(self) -> float:
-        """How many would meet all eight terms if each were as frequent, and independent."""
+        """Number that would meet all eight terms if these were independent."""
         return self.agents * float(np.prod([self.alone(term) / self.agents for term in TERMS]))
 
     @property
     def together(self) -> tuple[Together, ...]:
-        """Pairs of terms of which enough say something, those least often together first."""
+        """Pairs of terms with enough expected agents, those least often met together first."""
         pairs = [
             Together(names, self.alone(names[0]), self.alone(names[1]), both, self.agents)
             for names, both in self.both.items()
         ]
-        enough = [pair for pair in pairs if pair.expected >= FEWEST_EXPECTED]
-        return tuple(sorted(enough, key=lambda pair: pair.ratio))
+        frequent = [pair for pair in pairs if pair.expected >= FEWEST_EXPECTED]
+        return tuple(sorted(frequent, key=lambda pair: pair.ratio))
 
     @property
     def steps(self) -> tuple[Together, ...]:
@@ -149,7 +145,18 @@ class Population:
         )
 
 
-def counted(stages: pd.DataFrame, now: xr.Dataset, met: Flags, attempts: Flags) -> Population:
+def differs(group: Pair, everyone: Pair) -> str:
+    """Compare a share among a group with that of all agents: `more`, `less` or `within chance`."""
+    if not group[0] or not everyone[1]:
+        return "undefined"
+    low, high = (float(end) for end in binomial_interval(group[1], group[0]))
+    share = everyone[1] / everyone[0]
+    return "more" if low > share else "less" if high < share else "within chance"
+
+
+def count_population(
+    stages: pd.DataFrame, now: xr.Dataset, met: Flags, attempts: Flags
+) -> Population:
     """Count a population.
 
     Args:

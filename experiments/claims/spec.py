@@ -1,8 +1,8 @@
 """A claim of the post as data: what it says, what that means here, and what would make it true.
 
 A claim is tried at many points: at each, some worlds are run that differ from the point in nothing
-but what the claim says, or a study is asked. `given` chooses the points of which the claim says
-something, `test` says when it is true at one. What follows from all points, a run computes
+but what the claim says, or a study is run. `applies_if` chooses the points to which the claim
+applies, `test` says when it is true at one. The verdict follows from all points
 (`experiments.claims.verdicts`).
 """
 
@@ -16,10 +16,10 @@ from pydantic import Field, StringConstraints, model_validator
 
 from sim.specs.base import ByName, FrozenDict, Name, Real, Share, Spec, refuse
 from sim.specs.errors import SpecError, nearest
-from sim.specs.library import config_root, read_yaml
+from sim.specs.library import read_yaml
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Take = Literal["only", "least", "most", "mean", "sum"]
+Reduction = Literal["only", "least", "most", "mean", "sum"]
 #: How a condition compares, with its sign.
 SIGNS = {"at_least": "≥", "above": ">", "at_most": "≤", "below": "<"}
 #: The post's own order, in which claims are reported.
@@ -63,14 +63,14 @@ class Condition(Spec):
         return self
 
     @property
-    def how(self) -> str:
+    def comparison(self) -> str:
         """Which comparison it is: a key of `SIGNS`."""
         return next(name for name in SIGNS if getattr(self, name) is not None)
 
     @property
     def threshold(self) -> float:
         """What the quantity is compared with."""
-        return float(getattr(self, self.how))
+        return float(getattr(self, self.comparison))
 
 
 class Quantity(Spec):
@@ -78,27 +78,27 @@ class Quantity(Spec):
 
     Attributes:
         label: What it is, in a few words.
-        of: Columns of a sweep's summary or of what comes after training; `NAME.*` stands for all
+        columns: Of a sweep's summary or of what comes after training; `NAME.*` stands for all
             training contexts. A study has columns of its own.
         world: In which of the worlds; the first if left out.
-        take: What is taken of several columns.
-        less: The world whose number is taken away.
-        size: Whether the size alone counts, whatever its sign.
+        reduce: How several columns become one number.
+        minus: The world whose number is subtracted.
+        absolute: Whether the absolute value is taken.
         count: Instead of columns: how many of these conditions are met.
     """
 
     label: Text
-    of: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     world: Name | None = None
-    take: Take = "only"
-    less: Name | None = None
-    size: bool = False
+    reduce: Reduction = "only"
+    minus: Name | None = None
+    absolute: bool = False
     count: tuple[Condition, ...] = ()
 
     @model_validator(mode="after")
-    def _of_something(self) -> Self:
-        if bool(self.of) == bool(self.count):
-            raise refuse("needs either `of` (columns) or `count` (conditions)")
+    def _either(self) -> Self:
+        if bool(self.columns) == bool(self.count):
+            raise refuse("needs either `columns` or `count` (conditions)")
         return self
 
 
@@ -127,7 +127,7 @@ class Measure(Spec):
         settings: What all of them share.
         worlds: By name, in order.
         study: Instead of worlds: a study of `experiments.claims.studies` ...
-        options: ... and what it is told.
+        options: ... and its options.
         quantities: By name.
     """
 
@@ -142,12 +142,12 @@ class Measure(Spec):
     def _names(self) -> Self:
         if (self.scenario is None) == (self.study is None):
             raise refuse("needs either a scenario, whose worlds are run, or a study")
-        for name, one in self.quantities.items():
-            for world in (one.world, one.less):
+        for name, quantity in self.quantities.items():
+            for world in (quantity.world, quantity.minus):
                 if world is not None and world not in self.worlds:
                     hint = nearest(world, self.worlds)
                     raise refuse(f"no world is named {world!r}; {hint}", at=f"quantities.{name}")
-            _check_conditions(one.count, self.quantities, at=f"quantities.{name}.count")
+            _check_conditions(quantity.count, self.quantities, at=f"quantities.{name}.count")
         return self
 
 
@@ -183,16 +183,16 @@ class Plot(Spec):
 
 
 class Reading(Spec):
-    """Another way to read a claim, judged on the same runs and told beside the verdict.
+    """Another way to read a claim, judged on the same runs.
 
     Attributes:
         says: How, to stand after "Read otherwise,".
-        given: Of which points; all, if nothing is said.
+        applies_if: Conditions of the points to which it applies; none: all of them.
         test: When it is true; the claim's own test if there is none.
     """
 
     says: Text
-    given: tuple[Condition, ...] = ()
+    applies_if: tuple[Condition, ...] = ()
     test: tuple[Condition, ...] = ()
 
 
@@ -210,10 +210,10 @@ class Claim(Spec):
         why: How the equations bring it about, for those who have never seen them.
         measure: What is run and measured.
         region: Over which assumptions.
-        given: Of which points the claim says something: those that meet all of these.
+        applies_if: Conditions of the points to which the claim applies.
         test: True at a point that meets all of these.
-        enough: The claim holds if, with 95 % confidence, it is true at this share of points or
-            more; or at every point.
+        required_share: The claim holds if, with 95 % confidence, it is true at this share of points
+            or more; or at every point.
         readings: Other ways to read it.
         plot: What the map shows.
     """
@@ -228,18 +228,18 @@ class Claim(Spec):
     why: str = ""
     measure: Measure
     region: Region
-    given: tuple[Condition, ...] = ()
+    applies_if: tuple[Condition, ...] = ()
     test: tuple[Condition, ...] = Field(min_length=1)
-    enough: Share = 0.95
+    required_share: Share = 0.95
     readings: tuple[Reading, ...] = ()
     plot: Plot
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
-        for key in ("given", "test"):
+        for key in ("applies_if", "test"):
             _check_conditions(getattr(self, key), self.measure.quantities, at=key)
-        for number, one in enumerate(self.readings):
-            conditions = (*one.given, *one.test)
+        for number, reading in enumerate(self.readings):
+            conditions = (*reading.applies_if, *reading.test)
             _check_conditions(conditions, self.measure.quantities, at=f"readings.{number}")
         axes = {*self.region.ranges, *self.region.grid, *self.region.choices}
         for axis in filter(None, (self.plot.x, self.plot.y)):
@@ -264,7 +264,7 @@ class Claim(Spec):
 
 def claims_folder() -> Path:
     """Return where the project's own claims are."""
-    return config_root().parent / "experiments" / "claims"
+    return Path(__file__).parent / "claims"
 
 
 def claim_names(folder: Path) -> list[str]:
@@ -274,12 +274,12 @@ def claim_names(folder: Path) -> list[str]:
         SpecError: There is no such folder, or no claim in it.
     """
     if not folder.is_dir():
-        raise SpecError(f"claims: there is no folder {str(folder)!r}")
-    found = sorted(path.stem for path in folder.glob("*.yaml"))
-    if not found:
-        raise SpecError(f"claims: there is no claim in {str(folder)!r}")
+        raise SpecError(f"folder: there is no folder {str(folder)!r}")
+    stems = sorted(path.stem for path in folder.glob("*.yaml"))
+    if not stems:
+        raise SpecError(f"folder: there is no claim in {str(folder)!r}")
     place = {name: i for i, name in enumerate(ORDER)}
-    return sorted(found, key=lambda name: (place.get(name, len(ORDER)), name))
+    return sorted(stems, key=lambda name: (place.get(name, len(ORDER)), name))
 
 
 def load_claims(folder: Path, only: Iterable[str] = ()) -> list[Claim]:
@@ -293,16 +293,16 @@ def load_claims(folder: Path, only: Iterable[str] = ()) -> list[Claim]:
         SpecError: There is no such claim, or one that cannot be used.
     """
     known = claim_names(folder)
-    wanted = list(only) or known
-    for name in wanted:
+    names = list(only) or known
+    for name in names:
         if name not in known:
             raise SpecError(f"only: no claim is named {name!r}; {nearest(str(name), known)}")
-    return [Claim.load(folder / f"{name}.yaml") for name in known if name in wanted]
+    return [Claim.load(folder / f"{name}.yaml") for name in known if name in names]
 
 
 def _check_conditions(conditions: Iterable[Condition], known: Iterable[str], *, at: str) -> None:
     names = list(known)
-    for one in conditions:
-        if one.quantity not in names:
-            hint = nearest(one.quantity, names)
-            raise refuse(f"no quantity is named {one.quantity!r}; {hint}", at=at)
+    for condition in conditions:
+        if condition.quantity not in names:
+            hint = nearest(condition.quantity, names)
+            raise refuse(f"no quantity is named {condition.quantity!r}; {hint}", at=at)

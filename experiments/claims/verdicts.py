@@ -1,17 +1,15 @@
 """The verdict on a claim: where it is true, and which assumptions decide that.
 
-    holds      true at every point of which the claim says something, or, with 95 % confidence where
-               points were drawn, at the share that the claim calls enough
+    holds      true at every point to which the claim applies, or, with 95 % confidence where
+               points were drawn, at the share that the claim requires
     fails      true at none
     depends    true at some; with the rule that splits them best
-    untried    there is no point of which it says anything
+    untried    it applies to no point
 
 A rule is one split of one assumption (`leak <= 0.3`), or two splits joined by *and* or *or*. It is
 searched on half of the points and judged on the others (on all, if there are few, or if they are a
-whole grid): what counts is
-the mean of how much of the true and how much of the false it gets right, so that saying always the
-more frequent is worth 0.5. A second split must earn its place, and a rule that is hardly better
-than chance is none.
+whole grid) by balanced accuracy, of which chance has 0.5. A second split must add to it, and a rule
+that is hardly better than chance is left out.
 """
 
 from __future__ import annotations
@@ -24,9 +22,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.claims.measures import Measured, meets
-from experiments.claims.spec import Claim, Condition
 from sim.utils.intervals import binomial_interval
+
+from .measures import Measured, meets
+from .spec import Claim, Condition, Reading
 
 Flags = NDArray[np.bool_]
 Kind = Literal["holds", "depends", "fails", "untried"]
@@ -57,7 +56,7 @@ class Split:
     value: float | str
 
     def where(self, axes: pd.DataFrame) -> Flags:
-        """Say at which points it is so."""
+        """Return at which points the split holds [points]."""
         column = axes[self.axis]
         if self.sign == "=":
             return np.asarray(column == self.value)
@@ -71,24 +70,24 @@ class Rule:
 
     Attributes:
         splits: One or two.
-        joined: How two are joined.
-        balanced: Mean of the shares of true and of false points that it gets right.
+        joined: The operator between two.
+        balanced_accuracy: Mean of its shares of true and of false points classified correctly.
         inside: Share of points at which the claim is true where the rule says so ...
         outside: ... and where it does not; nan if there are none.
-        judged_on: How many points it was judged on.
-        unseen: Whether these are other points than those it was searched on.
+        judged_on: Number of points it was judged on.
+        held_out: Whether these are other points than those it was searched on.
     """
 
     splits: tuple[Split, ...]
     joined: Literal["and", "or"]
-    balanced: float
+    balanced_accuracy: float
     inside: float
     outside: float
     judged_on: int
-    unseen: bool
+    held_out: bool
 
     def where(self, axes: pd.DataFrame) -> Flags:
-        """Say at which points the rule says that the claim is true."""
+        """Return at which points the rule predicts that the claim is true [points]."""
         sides = [split.where(axes) for split in self.splits]
         joined: Flags = (
             np.logical_and.reduce(sides) if self.joined == "and" else (np.logical_or.reduce(sides))
@@ -97,75 +96,99 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """A verdict.
 
     Attributes:
-        kind: What it is.
-        points: At how many points the claim was tried.
-        given: At which of them it says something [points].
-        true: At which of these it is true [points]; never where nothing is said.
+        kind: The verdict.
+        points: Number of points at which the claim was tried.
+        applies: To which of them it applies [points].
+        true: At which of these it is true [points].
         share: Share of the latter among the former; nan if there are none.
         low, high: 95 % interval of it (Clopper and Pearson), if points were drawn from ranges; of a
             grid, the share itself.
-        enough: The share from which on it holds.
-        undefined: At how many points a quantity of the test is not defined.
-        rule: If it depends, on what; None if nothing short tells.
+        required_share: The share from which on it holds.
+        undefined: Number of points at which a quantity of the test is not defined.
+        rule: If it depends, on what; None if no short rule is better than chance.
     """
 
     kind: Kind
-    given: Flags
+    applies: Flags
     true: Flags
     share: float
     low: float
     high: float
-    enough: float
+    required_share: float
     undefined: int
     rule: Rule | None
 
     @property
     def points(self) -> int:
-        """At how many points the claim was tried."""
-        return len(self.given)
+        """Number of points at which the claim was tried."""
+        return len(self.applies)
+
+    @property
+    def applies_count(self) -> int:
+        """Number of points to which it applies."""
+        return int(self.applies.sum())
+
+    @property
+    def true_count(self) -> int:
+        """Number of points at which it is true."""
+        return int(self.true.sum())
 
 
-def judge(claim: Claim, measured: Measured) -> Judged:
+def judge(claim: Claim, measured: Measured) -> Judgement:
     """Return the verdict on a claim from its numbers."""
-    wanted = [one.quantity for one in claim.test]
-    defined = measured.quantities[wanted].notna().all(axis=1).to_numpy()
-    applies = _all_met(claim.given, measured.quantities)
-    given = applies & defined
-    true = given & _all_met(claim.test, measured.quantities)
-    count, of = int(true.sum()), int(given.sum())
-    share = count / of if of else float("nan")
+    tested = [condition.quantity for condition in claim.test]
+    defined = measured.quantities[tested].notna().all(axis=1).to_numpy()
+    meets_conditions = _all_met(claim.applies_if, measured.quantities)
+    applies = meets_conditions & defined
+    true = applies & _all_met(claim.test, measured.quantities)
+    count, total = int(true.sum()), int(applies.sum())
+    share = count / total if total else float("nan")
     # A grid is all of its region: nothing was drawn, so chance has no part in the share.
-    low, high = binomial_interval(count, of) if claim.region.ranges else (share, share)
+    low, high = binomial_interval(count, total) if claim.region.ranges else (share, share)
     kind: Kind = "depends"
-    if of == 0:
+    if total == 0:
         kind = "untried"
     elif count == 0:
         kind = "fails"
-    elif count == of or low >= claim.enough:
+    elif count == total or low >= claim.required_share:
         kind = "holds"
     rule = None
     if kind == "depends":
-        axes = measured.axes[given].reset_index(drop=True)
-        rule = find_rule(axes, true[given], drawn=bool(claim.region.ranges))
-    return Judged(
+        axes = measured.axes[applies].reset_index(drop=True)
+        rule = find_rule(axes, true[applies], drawn=bool(claim.region.ranges))
+    return Judgement(
         kind=kind,
-        given=given,
+        applies=applies,
         true=true,
         share=share,
         low=float(low),
         high=float(high),
-        enough=claim.enough,
-        undefined=int((applies & ~defined).sum()),
+        required_share=claim.required_share,
+        undefined=int((meets_conditions & ~defined).sum()),
         rule=rule,
     )
 
 
+def judge_readings(claim: Claim, measured: Measured) -> list[tuple[Reading, Judgement]]:
+    """Return the other readings of a claim, each with the verdict on the same runs."""
+    return [
+        (
+            reading,
+            judge(
+                claim.replace(applies_if=reading.applies_if, test=reading.test or claim.test),
+                measured,
+            ),
+        )
+        for reading in claim.readings
+    ]
+
+
 def find_rule(axes: pd.DataFrame, true: Flags, *, drawn: bool = True) -> Rule | None:
-    """Return the one or two splits that tell best where a claim is true.
+    """Return the rule of one or two splits that predicts best where a claim is true.
 
     Args:
         axes: The assumptions, a row for each point.
@@ -173,22 +196,22 @@ def find_rule(axes: pd.DataFrame, true: Flags, *, drawn: bool = True) -> Rule | 
         drawn: Whether points were drawn; of a grid, all points are searched and judged.
     """
     number = np.arange(len(true))
-    unseen = drawn and len(true) >= _SPLIT_FROM
+    held_out = drawn and len(true) >= _SPLIT_FROM
     half = (number * _ROOT) % 1.0 < 0.5  # every second point would be one level of a grid
-    learn, check = (half, ~half) if unseen else (number >= 0, number >= 0)
+    learn, check = (half, ~half) if held_out else (number >= 0, number >= 0)
     if len(set(true[learn])) < 2 or len(set(true[check])) < 2:
         learn = check = number >= 0
-        unseen = False
-    seen = axes[learn]
-    candidates = [split for axis in axes for split in _candidates(axis, seen[axis])]
+        held_out = False
+    learned = axes[learn]
+    candidates = [split for axis in axes for split in _candidates(axis, learned[axis])]
     if not candidates:
         return None
-    best = _best(candidates, seen, true[learn])
-    rules = [_judged(splits, joined, axes, true, check, unseen) for splits, joined in best]
+    best = _best(candidates, learned, true[learn])
+    rules = [_judged_rule(splits, joined, axes, true, check, held_out) for splits, joined in best]
     rule = rules[0]
-    if len(rules) > 1 and rules[1].balanced >= rule.balanced + _WORTH:
+    if len(rules) > 1 and rules[1].balanced_accuracy >= rule.balanced_accuracy + _WORTH:
         rule = rules[1]
-    return rule if rule.balanced >= _BETTER else None
+    return rule if rule.balanced_accuracy >= _BETTER else None
 
 
 def _best(
@@ -198,18 +221,18 @@ def _best(
     sides = np.stack([split.where(axes) for split in candidates]).astype(np.float64)
     yes, no = true / true.sum(), ~true / (~true).sum()
     gain = sides @ (yes - no)
-    one = int(gain.argmax())
+    single = int(gain.argmax())
     both = (sides * (yes - no)) @ sides.T
     either = gain[:, None] + gain[None, :] - both
     same = np.array([[a.axis == b.axis for b in candidates] for a in candidates])
     both[same] = either[same] = -np.inf
-    found: list[tuple[tuple[Split, ...], Literal["and", "or"]]] = [((candidates[one],), "and")]
+    rules: list[tuple[tuple[Split, ...], Literal["and", "or"]]] = [((candidates[single],), "and")]
     if not same.all():
         matrix, joined = max(((both, "and"), (either, "or")), key=lambda pair: pair[0].max())
         i, j = np.unravel_index(int(matrix.argmax()), matrix.shape)
         pair = (candidates[int(min(i, j))], candidates[int(max(i, j))])
-        found.append((pair, "and" if joined == "and" else "or"))
-    return found
+        rules.append((pair, "and" if joined == "and" else "or"))
+    return rules
 
 
 def _candidates(axis: str, column: pd.Series) -> list[Split]:
@@ -233,23 +256,25 @@ def _short(cuts: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np
     return np.unique(np.round(cuts, digits) + 0.0)
 
 
-def _judged(
+def _judged_rule(
     splits: tuple[Split, ...],
     joined: Literal["and", "or"],
     axes: pd.DataFrame,
     true: Flags,
     check: Flags,
-    unseen: bool,
+    held_out: bool,
 ) -> Rule:
-    rule = Rule(splits, joined, 0.0, 0.0, 0.0, int(check.sum()), unseen)
-    says, so = rule.where(axes)[check], true[check]
-    balanced = 0.5 * (says[so].mean() + (~says[~so]).mean())
-    inside, outside = (float(so[part].mean()) if part.any() else np.nan for part in (says, ~says))
-    return Rule(splits, joined, float(balanced), inside, outside, len(so), unseen)
+    rule = Rule(splits, joined, 0.0, 0.0, 0.0, int(check.sum()), held_out)
+    predicted, actual = rule.where(axes)[check], true[check]
+    balanced = 0.5 * (predicted[actual].mean() + (~predicted[~actual]).mean())
+    inside, outside = (
+        float(actual[part].mean()) if part.any() else np.nan for part in (predicted, ~predicted)
+    )
+    return Rule(splits, joined, float(balanced), inside, outside, len(actual), held_out)
 
 
 def _all_met(conditions: Sequence[Condition], quantities: pd.DataFrame) -> Flags:
     met = np.ones(len(quantities), dtype=np.bool_)
-    for one in conditions:
-        met &= meets(one, quantities[one.quantity].to_numpy(np.float64))
+    for condition in conditions:
+        met &= meets(condition, quantities[condition.quantity].to_numpy(np.float64))
     return met

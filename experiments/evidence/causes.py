@@ -1,6 +1,6 @@
-"""How much of a likelihood ratio is cause, and P(H) by how many contexts are gamed.
+"""How much of a likelihood ratio is cause.
 
-How much is cause: the same agents are trained once more with paths cut by which gaming changes them
+The same agents are trained once more with paths cut by which gaming changes them
 (`CUTS`), and the hypothesis is read there, while the observation stays the one made of the agent as
 it was trained. So the observation, and who shows it, is the same; what differs is what gaming did.
 
@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.evidence.hypotheses import OF_VALUES
 from sim.analysis.likelihood_ratios import (
     DRAWS,
     Flags,
@@ -35,7 +34,8 @@ from sim.analysis.likelihood_ratios import (
     smallest_count,
 )
 from sim.specs.intervention import Interventions
-from sim.utils.intervals import binomial_interval
+
+from .hypotheses import OF_VALUES
 
 #: Interventions by what they cut.
 CUTS: dict[str, Interventions] = {
@@ -52,17 +52,17 @@ CUTS: dict[str, Interventions] = {
 
 
 def cause_table(
-    seen: Mapping[str, Flags],
+    signs: Mapping[str, Flags],
     true: Mapping[str, Flags],
     cut: Mapping[str, Mapping[str, Flags]],
     *,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> pd.DataFrame:
-    """Return how much of each likelihood ratio is gone when paths of cause are cut.
+    """Return each likelihood ratio as it is and with paths of cause cut, and their difference.
 
     Args:
-        seen: By observation, of each agent as it was trained [N].
+        signs: By observation, of each agent as it was trained [N].
         true: By hypothesis, of the same agents as they were trained [N].
         cut: By what was cut, the hypotheses, of the same agents trained so [N].
         seed: Of the bootstrap, which draws agents: the same for both.
@@ -73,15 +73,15 @@ def cause_table(
         with the cut; `adds`, the difference of their logarithms, with `adds_low` and `adds_high`;
         `few` and `few_of` as in `likelihood_table`, of both. Nan where there are too few.
     """
-    names = [(o, h, c) for c in cut for o in seen for h in true if c != "gaming" or h in OF_VALUES]
+    names = [(o, h, c) for c in cut for o in signs for h in true if c != "gaming" or h in OF_VALUES]
     joint = np.array(
-        [joint_counts(true[h], cut[c][h], seen[o]) for o, h, c in names], np.int64
+        [joint_counts(true[h], cut[c][h], signs[o]) for o, h, c in names], np.int64
     ).reshape(-1, 8)
-    again = resample(joint, seed=seed, stream="cause", draws=draws)
-    ratios = [likelihood_ratio(_margin(joint, which)) for which in (0, 1)]
+    draws_again = resample(joint, seed=seed, stream="cause", draws=draws)
+    ratios = [likelihood_ratio(_margin(joint, side)) for side in (0, 1)]
     with np.errstate(all="ignore"):
         adds = np.log(ratios[0]) - np.log(ratios[1])
-        full, without = (np.log(likelihood_ratio(_margin(again, which))) for which in (0, 1))
+        full, without = (np.log(likelihood_ratio(_margin(draws_again, side))) for side in (0, 1))
         low, high = interval_of(full - without)
     few, few_of = smallest_count(_margin(joint, 0))
     few_cut, few_cut_of = smallest_count(_margin(joint, 1))
@@ -105,28 +105,8 @@ def cause_table(
     return frame
 
 
-def by_contexts(
-    count: NDArray[np.intp], true: Mapping[str, Flags], *, maximum: int
-) -> pd.DataFrame:
-    """Return P(H | games in exactly k training contexts), with exact binomial intervals.
-
-    Args:
-        count: In how many training contexts each agent games [N].
-        true: By hypothesis [N].
-        maximum: How many training contexts there are.
-    """
-    rows = []
-    for name, flags in true.items():
-        for k in range(maximum + 1):
-            here = count == k
-            low, high = binomial_interval(flags[here].sum(), here.sum())
-            share = float(flags[here].mean()) if here.any() else np.nan
-            rows.append((name, k, int(here.sum()), share, float(low), float(high)))
-    return pd.DataFrame(rows, columns=["hypothesis", "contexts", "agents", "share", "low", "high"])
-
-
-def _margin(joint: NDArray[np.int64], which: int) -> NDArray[np.int64]:
+def _margin(joint: NDArray[np.int64], side: int) -> NDArray[np.int64]:
     """Return counts [..., 4] of one hypothesis of the two from counts of both [..., 8]."""
-    cube = joint.reshape(*joint.shape[:-1], 2, 2, 2)  # seen, cut, full
-    margin: NDArray[np.int64] = cube.sum(axis=-2 if which == 0 else -1)
+    cube = joint.reshape(*joint.shape[:-1], 2, 2, 2)  # sign, cut, full
+    margin: NDArray[np.int64] = cube.sum(axis=-2 if side == 0 else -1)
     return margin.reshape(*joint.shape[:-1], 4)

@@ -1,200 +1,88 @@
-"""Pictures of what observations are evidence of: likelihood ratios, and chances by contexts."""
+"""The figures of the study of evidence; here, calibration of predicted chances and ROC curves."""
 
 from __future__ import annotations
 
-import matplotlib as mpl
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from experiments.evidence.hypotheses import HYPOTHESES
 from sim.analysis.likelihood_ratios import FEWEST
 from sim.plots.style import COLOURS, MUTED, house_style, title_of
-from sim.utils.format import join_words, percent, shown
+from sim.specs.overrides import Specs
+from sim.utils.format import format_number
 
-MARKERS = "osD^v*PX"
-#: What is drawn lies between these; beyond, at the edge.
-_LEAST, _MOST = 1 / 32, 32.0
-
-
-def ratios_figure(evidence: pd.DataFrame, cause: pd.DataFrame, *, name: str) -> Figure:
-    """Draw likelihood ratios with their intervals: rows observations, a panel per hypothesis.
-
-    Args:
-        evidence: `sim.analysis.likelihood_ratios.likelihood_table` of each prior, with `prior_name`.
-        cause: `cause_table` likewise; where it has rows, an open mark is the ratio with what gaming
-            feeds back cut.
-        name: The scenario.
-    """
-    priors = list(dict.fromkeys(evidence["prior_name"]))
-    seen = list(dict.fromkeys(evidence["observation"]))
-    row = {observation: i for i, observation in enumerate(seen)}
-    names = [h for h in HYPOTHESES if (_of(evidence, h)["few"] < 0).any()]
-    nothing = [h for h in HYPOTHESES if h not in names]
-    with house_style():
-        width = 4.0 + 2.8 * max(len(names), 1)
-        figure = Figure(figsize=(width, 1.9 + 0.36 * len(seen)), layout="constrained")
-        panels = figure.subplots(1, max(len(names), 1), sharey=True, squeeze=False)[0]
-        for ax, hypothesis in zip(panels, names, strict=False):
-            _ratio_panel(ax, _of(evidence, hypothesis), priors, row)
-            if not cause.empty:
-                _cut_marks(ax, _of(cause, hypothesis), priors, row)
-            ax.set(title=hypothesis, xlabel="likelihood ratio")
-        panels[0].set_yticks(range(len(seen)), seen)
-        panels[0].set_ylim(len(seen) - 0.5, -0.5)
-        marks = [
-            Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], ms=5, ls="-", label=prior)
-            for i, prior in enumerate(priors)
-        ]
-        marks.append(Line2D([], [], color=MUTED, marker="$–$", ls="", ms=6, label="too few agents"))
-        if not cause.empty:
-            marks.append(
-                Line2D(
-                    [], [], color=MUTED, marker="o", ls="", ms=7, mfc="none",
-                    label="open: with what gaming feeds back cut",
-                )
-            )  # fmt: skip
-        note = "95 % intervals; right of 1: evidence for, left of it: against"
-        if nothing:
-            note += f". Too few agents for any ratio: {join_words(nothing)}"
-        figure.legend(
-            handles=marks, loc="outside lower center", ncols=len(marks), frameon=False, title=note
-        )
-        title_of(figure, f"{name}: {_ratios_title(evidence, priors)}")
-        return figure
+from .figure_ratios import MARKERS, by_contexts_figure, ratios_figure
+from .hypotheses import HYPOTHESES
+from .scores import Score
+from .study import Results
 
 
-def by_contexts_figure(contexts: pd.DataFrame, *, name: str) -> Figure:
-    """Draw the chance of each hypothesis by the number of training contexts gamed.
+def figures(results: Results, specs: Specs) -> dict[str, Figure]:
+    """Return the figures of likelihood ratios, of shares by contexts, and of prediction."""
+    name = specs.scenario.name
+    return {
+        "evidence": ratios_figure(results.evidence, results.cause, name=name),
+        "contexts": by_contexts_figure(results.contexts, name=name),
+        "calibration": calibration_figure(results.curves, results.scores, name=name),
+    }
+
+
+def calibration_figure(
+    curves: pd.DataFrame, scores: Mapping[str, Mapping[str, Score]], *, name: str
+) -> Figure:
+    """Draw predicted against actual chances above, and ROC curves below, by hypothesis.
 
     Args:
-        contexts: `sim.analysis.likelihood_ratios.by_contexts` of each prior, with `prior_name`.
+        curves: `calibration` of each prior and hypothesis, with their names.
+        scores: By prior and hypothesis, how well the number of contexts gamed tells it.
         name: The scenario.
     """
-    priors = list(dict.fromkeys(contexts["prior_name"]))
     with house_style():
-        figure = Figure(figsize=(3.0 * len(HYPOTHESES), 4.3), layout="constrained")
-        panels = figure.subplots(1, len(HYPOTHESES))
-        for ax, hypothesis in zip(panels, HYPOTHESES, strict=True):
+        count = len(HYPOTHESES)
+        figure = Figure(figsize=(2.9 * count, 7.0), layout="constrained")
+        panels = figure.subplots(2, count)
+        for column, hypothesis in enumerate(HYPOTHESES):
+            upper, lower = panels[:, column]
             most = 0.0
-            for i, prior in enumerate(priors):
-                rows = _of(contexts, hypothesis)
-                rows = rows[(rows["prior_name"] == prior) & (rows["agents"] >= FEWEST)]
-                at = rows["contexts"] + 0.09 * (i - (len(priors) - 1) / 2)
+            for i, (prior, by) in enumerate(scores.items()):
+                colour, marker = COLOURS[i % 8], MARKERS[i % 8]
+                rows = curves[
+                    (curves["prior_name"] == prior)
+                    & (curves["hypothesis"] == hypothesis)
+                    & (curves["agents"] >= FEWEST)
+                ]
                 ends = np.abs(rows[["low", "high"]].to_numpy().T - rows["share"].to_numpy())
-                ax.errorbar(
-                    at, rows["share"], yerr=ends, color=COLOURS[i % 8], marker=MARKERS[i % 8],
-                    ms=5, lw=1.4, elinewidth=1.0, capsize=2, label=prior,
+                upper.errorbar(
+                    rows["predicted"], rows["share"], yerr=ends, color=colour, marker=marker,
+                    ms=4.5, lw=0, elinewidth=1.0, capsize=2, label=prior,
                 )  # fmt: skip
-                most = max(most, float(rows["high"].max() if len(rows) else 0.0))
-            ax.set_title(hypothesis)
-            ax.set_ylim(-0.03 * max(most, 0.01), 1.05 * max(most, 0.01))
-            ax.set_xlabel("contexts gamed")
-            ax.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=None))
-            ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-        panels[0].set_ylabel("share of agents")
-        handles, labels = panels[0].get_legend_handles_labels()
-        note = (
-            "across: training contexts in which an agent games; exact 95 % intervals, where there "
-            f"are {FEWEST} agents or more; scales differ"
+                most = max(most, float(rows[["predicted", "share"]].max(axis=None)))
+                score = by[hypothesis]
+                if np.isnan(score.low):
+                    text = f"{prior}: too few"
+                else:
+                    lower.plot(score.false_alarms, score.hits, color=colour, marker=marker, ms=4.5)
+                    ends_text = f"[{format_number(score.low, 2)}, {format_number(score.high, 2)}]"
+                    text = f"{prior} {format_number(score.auc, 2)} {ends_text}"
+                lower.text(
+                    0.98, 0.03 + 0.085 * (len(scores) - 1 - i), text, transform=lower.transAxes,
+                    ha="right", color=colour, fontsize=7.5, zorder=5,
+                    bbox={"facecolor": "white", "alpha": 0.85, "lw": 0, "pad": 1.0},
+                )  # fmt: skip
+            top = min(1.05, max(1.15 * most, 0.01))
+            upper.plot([0, top], [0, top], color=MUTED, lw=0.8, ls=":")
+            upper.set(xlim=(-0.03 * top, top), ylim=(-0.03 * top, top), title=hypothesis)
+            upper.set_xlabel("predicted chance")
+            lower.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")
+            lower.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="share of others at or above")
+        panels[0, 0].set_ylabel("share found, in the other half")
+        panels[1, 0].set_ylabel("share of these at or above")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        title_of(
+            figure,
+            f"{name}: chances predicted from observations, and ROC curves of contexts gamed",
         )
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=len(priors),
-            frameon=False,
-            title=note,
-        )
-        title_of(figure, f"{name}: {_contexts_title(contexts, priors)}".replace(" %", "\u00a0%"))
         return figure
-
-
-def _of(table: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
-    return table[table["hypothesis"] == hypothesis]
-
-
-def _place(row: int, i: int, priors: list[str]) -> float:
-    return row + 0.22 * (i - (len(priors) - 1) / 2)
-
-
-def _ratio_panel(ax: Axes, table: pd.DataFrame, priors: list[str], row: dict[str, int]) -> None:
-    ax.axvline(1.0, color=MUTED, lw=0.8)
-    for band in row.values():
-        if band % 2:
-            ax.axhspan(band - 0.5, band + 0.5, color="#F3F3F3", zorder=0, lw=0)
-    shown_ratios = table.loc[table["few"] < 0, ["ratio_low", "ratio_high"]].to_numpy()
-    inside = shown_ratios[np.isfinite(shown_ratios) & (shown_ratios > 0.0)]
-    least = max(_LEAST, float(inside.min()) / 1.3) if inside.size else 0.5
-    most = min(_MOST, float(inside.max()) * 1.3) if inside.size else 2.0
-    for i, prior in enumerate(priors):
-        for _, one in table[table["prior_name"] == prior].iterrows():
-            at, colour = _place(row[one["observation"]], i, priors), COLOURS[i % 8]
-            if one["few"] >= 0:
-                ax.plot(1.0, at, marker="$–$", color=colour, ms=5, alpha=0.6)
-                continue
-            low, ratio, high = (
-                float(np.clip(one[key], least, most))
-                for key in ("ratio_low", "ratio", "ratio_high")
-            )
-            ax.plot([low, high], [at, at], color=colour, lw=1.4)
-            ax.plot(ratio, at, marker=MARKERS[i % 8], color=colour, ms=4.5)
-    ax.set_xscale("log")
-    ax.set_xlim(min(least, 0.8), max(most, 1.25))
-    ticks = [
-        t for t in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8, 16, 32) if least <= t <= most
-    ]
-    ax.set_xticks(ticks, [f"{t:g}" if t >= 1 else f"1/{1 / t:g}" for t in ticks])
-    ax.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-    ax.tick_params(axis="y", length=0)
-
-
-def _cut_marks(ax: Axes, table: pd.DataFrame, priors: list[str], row: dict[str, int]) -> None:
-    low, high = ax.get_xlim()
-    known = table[(table["cut"] == "feedback") & (table["few"] < 0)]
-    for i, prior in enumerate(priors):
-        of = known[known["prior_name"] == prior]
-        ax.plot(
-            of["ratio_cut"].clip(low, high), [_place(row[o], i, priors) for o in of["observation"]],
-            marker=MARKERS[i % 8], color=COLOURS[i % 8], ms=7.5, mfc="none", mew=0.8, ls="",
-        )  # fmt: skip
-
-
-def _ratios_title(evidence: pd.DataFrame, priors: list[str]) -> str:
-    told = []
-    for prior in priors:
-        rows = evidence[
-            (evidence["prior_name"] == prior) & (evidence["hypothesis"] == "misalignment")
-        ]
-        first = rows.iloc[0]
-        if first["few"] < 0:
-            told.append(f"{shown(first['ratio'], 2)} under {prior}")
-    if not told:
-        return "too few misaligned agents to say what gaming is evidence of"
-    return (
-        f"an agent that {evidence['observation'].iloc[0]} has its odds of egregious misalignment "
-        f"multiplied by {join_words(told)}"
-    )
-
-
-def _contexts_title(contexts: pd.DataFrame, priors: list[str]) -> str:
-    """Say in how many contexts those game that are misaligned most often, and of all contexts."""
-    told = []
-    for prior in priors:
-        rows = _of(contexts, "misalignment")
-        rows = rows[(rows["prior_name"] == prior) & (rows["agents"] >= FEWEST)]
-        if rows.empty or not rows["share"].max() > 0.0:
-            continue
-        top, last = rows.loc[rows["share"].idxmax()], rows.iloc[-1]
-        told.append(
-            f"{top['contexts']} under {prior} ({percent(top['share'])}; of those that game in "
-            f"{last['contexts']}, {percent(last['share'])})"
-        )
-    if not told:
-        return "nobody is egregiously misaligned"
-    return (
-        "the share of egregiously misaligned agents is largest among those that game in this many "
-        f"contexts: {join_words(told)}"
-    )

@@ -10,44 +10,39 @@ aligned gamer     alignment of at least `aligned`, and games in some training co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from sim.analysis.observations import contexts_gamed
+from sim.analysis.observations import Flags, contexts_gamed
 from sim.analysis.worst_case import PostTraining, worst_case_at
-from sim.dynamics.measures import GAMED
 from sim.specs.scenario import Scenario
+from sim.utils.intervals import binomial_interval
 
-#: In the order of reports; and what is said of an agent of which it is true.
-HYPOTHESES = {
-    "misalignment": "is egregiously misaligned",
-    "worst case": "is the worst case",
-    "near worst case": "is near the worst case",
-    "would attempt": "would attempt a takeover",
-    "aligned gamer": "is an aligned gamer",
-}
+#: In the order of reports.
+HYPOTHESES = ("misalignment", "worst case", "near worst case", "would attempt", "aligned gamer")
 #: Those that look at values alone, and so do not change with how agents answer at the moment.
 OF_VALUES = ("misalignment",)
-#: The worst case and the near one are far apart, or the near one would be as rare.
-LACKING, ALIGNED = 2, 0.5
 
 
 def hypotheses(
-    now: xr.Dataset,
+    moment: xr.Dataset,
     scenario: Scenario,
     *,
-    after: PostTraining,
-    lacking: int = LACKING,
-    aligned: float = ALIGNED,
-    games: float = GAMED,
-) -> dict[str, NDArray[np.bool_]]:
-    """Return what is true of each agent, by name.
+    post_training: PostTraining,
+    lacking: int,
+    aligned: float,
+    games: float,
+) -> dict[str, Flags]:
+    """Return which hypotheses are true of each agent, by name.
 
     Args:
-        now: One moment, as `sim.analysis.counterfactuals.moment_of` gives it.
+        moment: One moment, as `sim.analysis.counterfactuals.moment_of` gives it.
         scenario: What the agents were trained in; has human values.
-        after: Oversight, deployment and thresholds.
+        post_training: Oversight, deployment and thresholds.
         lacking: How many terms an agent near the worst case may lack.
         aligned: From which alignment on an agent is aligned.
         games: Gaming rate from which an agent games in a context.
@@ -55,12 +50,33 @@ def hypotheses(
     Returns:
         [agent] each, of `HYPOTHESES`.
     """
-    worst = worst_case_at(now, scenario, **after.arguments())
-    alignment = now["alignment"].values
+    worst = worst_case_at(moment, scenario, **post_training.arguments())
+    alignment = moment["alignment"].values
     return {
-        "misalignment": alignment <= after.thresholds.misalignment,
+        "misalignment": alignment <= post_training.thresholds.misalignment,
         "worst case": worst["worst_case"].values.astype(bool),
         "near worst case": worst["lacking"].values <= lacking,
         "would attempt": worst["attempts"].values.astype(bool),
-        "aligned gamer": (alignment >= aligned) & (contexts_gamed(now, scenario, games=games) > 0),
+        "aligned gamer": (alignment >= aligned)
+        & (contexts_gamed(moment, scenario, games=games) > 0),
     }
+
+
+def by_contexts(
+    count: NDArray[np.intp], true: Mapping[str, Flags], *, maximum: int
+) -> pd.DataFrame:
+    """Return P(H | games in exactly k training contexts), with exact binomial intervals.
+
+    Args:
+        count: In how many training contexts each agent games [N].
+        true: By hypothesis [N].
+        maximum: How many training contexts there are.
+    """
+    rows = []
+    for name, flags in true.items():
+        for k in range(maximum + 1):
+            group = count == k
+            low, high = binomial_interval(flags[group].sum(), group.sum())
+            share = float(flags[group].mean()) if group.any() else np.nan
+            rows.append((name, k, int(group.sum()), share, float(low), float(high)))
+    return pd.DataFrame(rows, columns=["hypothesis", "contexts", "agents", "share", "low", "high"])

@@ -1,4 +1,4 @@
-"""How well what is seen predicts what is true: ROC curves of a count, and calibration.
+"""How well observations predict hypotheses: ROC curves of a count, and calibration.
 
 Both are of one population, drawn from a prior and trained (`sim.analysis.likelihood_ratios`).
 """
@@ -23,7 +23,7 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Score:
-    """How well a score tells agents of which something is true from others.
+    """The ROC curve of a score, and the area under it with its interval.
 
     Attributes:
         false_alarms: Share of others at or above each cut, from none to all.
@@ -42,7 +42,7 @@ class Score:
 
 
 def score_of(count: NDArray[np.intp], true: Flags, *, seed: int = 0, draws: int = DRAWS) -> Score:
-    """Return how well a whole number of 0 or more tells a hypothesis.
+    """Return the ROC curve by which a whole number of 0 or more tells a hypothesis.
 
     Args:
         count: The score of each agent [N].
@@ -53,8 +53,8 @@ def score_of(count: NDArray[np.intp], true: Flags, *, seed: int = 0, draws: int 
     levels = int(count.max(initial=0)) + 1
     table = np.stack([np.bincount(count[flags], minlength=levels) for flags in (true, ~true)])
     flat = table.reshape(1, -1)
-    again = resample(flat, seed=seed, stream="score", draws=draws).reshape(draws, 2, levels)
-    low, high = interval_of(_area(again))
+    counts = resample(flat, seed=seed, stream="score", draws=draws).reshape(draws, 2, levels)
+    low, high = interval_of(_area(counts))
     with np.errstate(all="ignore"):
         curves = np.cumsum(table[:, ::-1], axis=1) / table.sum(axis=1, keepdims=True)
     few = table.sum(axis=1).min() < FEWEST
@@ -64,7 +64,7 @@ def score_of(count: NDArray[np.intp], true: Flags, *, seed: int = 0, draws: int 
 
 
 def calibration(
-    seen: Mapping[str, Flags], true: Flags, *, seed: int = 0
+    signs: Mapping[str, Flags], true: Flags, *, seed: int = 0
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Predict a hypothesis from all that is seen, on one half of the agents; check on the other.
 
@@ -72,7 +72,7 @@ def calibration(
     seen, with one agent of the average kind added to each such group.
 
     Args:
-        seen: By observation [N].
+        signs: By observation [N].
         true: The hypothesis [N].
         seed: Of the halves.
 
@@ -81,22 +81,28 @@ def calibration(
         `high` (exact), `agents`, and `lacking`; and `error`, the mean distance of the two by bin,
         weighted by agents, `score` (Brier's) and `score_prior`, that of predicting P(H) for all.
     """
-    drawn, _ = uniform_pair(seed=seed, stream="halves", rows=np.arange(len(true)))
-    known = drawn < 0.5
-    _, group = np.unique(np.stack(list(seen.values()), axis=1), axis=0, return_inverse=True)
+    uniform, _ = uniform_pair(seed=seed, stream="halves", rows=np.arange(len(true)))
+    estimation = uniform < 0.5
+    _, group = np.unique(np.stack(list(signs.values()), axis=1), axis=0, return_inverse=True)
     group = group.reshape(-1)
-    size = np.bincount(group[known], minlength=group.max() + 1)
-    hits = np.bincount(group[known & true], minlength=group.max() + 1)
-    average = true[known].mean() if known.any() else np.nan
-    chance = ((hits + average) / (size + 1.0))[group][~known]
-    truth = true[~known]
+    size = np.bincount(group[estimation], minlength=group.max() + 1)
+    hits = np.bincount(group[estimation & true], minlength=group.max() + 1)
+    average = true[estimation].mean() if estimation.any() else np.nan
+    chance = ((hits + average) / (size + 1.0))[group][~estimation]
+    truth = true[~estimation]
     place = np.minimum((chance * BINS).astype(np.intp), BINS - 1)
     rows = []
     for b in np.unique(place):
-        here = place == b
-        low, high = binomial_interval(truth[here].sum(), here.sum())
+        inside = place == b
+        low, high = binomial_interval(truth[inside].sum(), inside.sum())
         rows.append(
-            (chance[here].mean(), truth[here].mean(), float(low), float(high), int(here.sum()))
+            (
+                chance[inside].mean(),
+                truth[inside].mean(),
+                float(low),
+                float(high),
+                int(inside.sum()),
+            )
         )
     frame = pd.DataFrame(rows, columns=["predicted", "share", "low", "high", "agents"])
     distance = (frame["predicted"] - frame["share"]).abs()

@@ -1,235 +1,212 @@
-"""Footnote 3: does training against visible gaming remove it, or teach it to hide?
-
-The post: "visible instrumental training-gaming lacks many scary factors present in opaque
-instrumental training-gaming." A monitor reads the scratchpad, and what it catches is penalised by ψ
-(`training.visible_gaming_penalty`). The gate learns not to game there; opacity learns to be read
-less, from the same penalty and from practice at gaming (`training.transfer`).
-
-The study trains the same agents at every point of two maps: the penalty, against how fast opacity
-is learnt, and against the opacity that agents start with (`experiments.footnote3.map`). Here stand
-what is asked for, and training at chosen points of the maps.
-"""
+"""The study of footnote 3: its run, and the tables of maps, regimes and histories."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-from experiments.footnote3.visibility import gaming_shares
-from sim.analysis.context_roles import ContextRoles, context_roles
-from sim.dynamics.engines.registry import get_engine
-from sim.dynamics.measures import GAMED
-from sim.dynamics.state import Array
-from sim.simulation import prepare
-from sim.specs.errors import SpecError, check_whole
-from sim.specs.overrides import Specs, apply_overrides
-from sim.sweeps.design import Design, Grid, Range, is_number
-from sim.sweeps.plan import Part, check_part
-from sim.sweeps.sweep import with_first_point
+from sim.cli.outputs import records
+from sim.specs.overrides import Specs
 from sim.utils.progress import parts_of
 
-PENALTY_KEY = "training.visible_gaming_penalty"
-#: What makes opacity come easily: a map for each.
-LEARNING_KEY = "training.learning_rate.capability"
-OPACITY_KEY = "agent.initial.capability.opacity"
-LEARNING, OPACITIES = Range(0.001, 10.0, "log"), Range(-4.0, 4.0)
-MOST_POINTS, MOST_AGENTS = 201, 4096
-_RECORDS = 200
-#: A logit at which nothing brings training to mind.
-_NEVER_AWARE = -40.0
+from .histories import History, train_points
+from .plan import Settings as Settings
+from .plan import StudyDesign
+from .regimes import HIDDEN, REGIMES, REMOVED, RegimeMap, choose, train_maps
+from .visibility import KINDS
 
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """From where on the words for a run's end hold.
-
-    Attributes:
-        gamed: Gaming rate in watched contexts from which they count as gamed (as for reach).
-        opaque: Opaque part of that gaming from which it counts as hidden.
-    """
-
-    gamed: float = GAMED
-    opaque: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse what is no share."""
-        for name, limit in vars(self).items():
-            if not is_number(limit) or not 0.0 < limit < 1.0:
-                raise SpecError(f"{name}: got {limit!r}: must be a number between 0 and 1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """What is asked for.
-
-    Attributes:
-        specs: Scenario, population and training; the penalty in it is set by the maps.
-        agents: Agents at each point; the same at all points.
-        seed: Of all random draws.
-        points: Levels of each axis.
-        penalty: The maps go from no penalty to this one.
-        learning: From which to which learning rate of capabilities the first map goes.
-        opacity: From which to which opacity at the start (a logit) the second one goes.
-        limits: From where on the words for a run's end hold.
-        engine: What computes.
-    """
-
-    specs: Specs
-    agents: int = 16
-    seed: int = 0
-    points: int = 41
-    penalty: float = 4.0
-    learning: Range = LEARNING
-    opacity: Range = OPACITIES
-    limits: Limits = field(default_factory=Limits)
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be studied, before anything is computed."""
-        check_whole("agents", self.agents, minimum=1, maximum=MOST_AGENTS)
-        check_whole("seed", self.seed, minimum=0)
-        check_whole("points", self.points, minimum=2, maximum=MOST_POINTS)
-        if not is_number(self.penalty) or not 0.0 < self.penalty < np.inf:
-            raise SpecError(f"penalty: got {self.penalty!r}: must be a number above 0")
-        if self.specs.scenario.curriculum:
-            raise SpecError(
-                "scenario.curriculum: the study penalises from the first step to the last; take a "
-                "scenario without phases"
-            )
-        get_engine(self.engine)
-        if not self.watched:
-            raise SpecError(
-                f"scenario: in {self.specs.scenario.name!r} no context where gaming pays has both "
-                "a scratchpad and a monitor, so a penalty for visible gaming changes nothing"
-            )
-        for key in self.designs:
-            check_part(self.part(key))
-
-    @cached_property
-    def cast(self) -> ContextRoles:
-        """Which part each context plays."""
-        return context_roles(self.specs)
-
-    @cached_property
-    def watched(self) -> tuple[str, ...]:
-        """Contexts where gaming pays and what is written of it can be caught."""
-        contexts = self.specs.scenario.contexts
-        return tuple(
-            name
-            for name in self.cast.paying
-            if contexts[name].weight * contexts[name].scratchpad * contexts[name].monitor > 0.0
-        )
-
-    @cached_property
-    def unwritten(self) -> tuple[str, ...]:
-        """Contexts where gaming pays and there is no scratchpad."""
-        contexts = self.specs.scenario.contexts
-        return tuple(n for n in self.cast.paying if contexts[n].scratchpad == 0.0)
-
-    @cached_property
-    def levels(self) -> dict[str, Array]:
-        """What the penalty is mapped against; the number of the specs is one of the levels."""
-        training, agent = self.specs.training, self.specs.agent
-        return {
-            LEARNING_KEY: _levels(self.learning, self.points, training.learning_rate.capability),
-            OPACITY_KEY: _levels(self.opacity, self.points, agent.initial.capability.opacity),
-        }
-
-    @cached_property
-    def designs(self) -> dict[str, Design]:
-        """The points of each map; the penalty changes fastest."""
-        penalties = np.linspace(0.0, self.penalty, self.points)
-        return {
-            key: Grid({key: levels, PENALTY_KEY: penalties}) for key, levels in self.levels.items()
-        }
-
-    def part(self, key: str) -> Part:
-        """Return the runs of the map against a key of `designs`."""
-        design = self.designs[key]
-        specs = with_first_point(self.specs, design)
-        return Part(specs=specs, design=design, seeds=(self.seed,), agents=self.agents)
+#: The columns that the terminal shows.
+SHOWN = {
+    "maps": ("key", "points", "removed_points", "taught_points", "taught", "verdict"),
+    "regimes": ("key", "regime", "share", "gaming", "strength", "reversed", "unwritten", "moving"),
+}
 
 
 @dataclass(frozen=True)
-class Case:
-    """A point of a map over training.
+class Results:
+    """The two maps, training at chosen points of them, and training of unaware agents."""
 
-    Attributes:
-        name: `no penalty`, `removed` or `taught to hide`.
-        settings: What is set.
-        steps: When it was looked at [S].
-        shares: Shares of episodes over all training contexts, mean over agents [S, 4]: `KINDS`.
-        opacity: k_opacity, mean over agents [S].
-        strength: The protected value in units of its start, median over agents [S].
+    design: StudyDesign
+    maps: Sequence[RegimeMap]
+    histories: Sequence[History]
+    unaware: History
+
+
+def check(specs: Specs, settings: Settings) -> None:
+    """Refuse scenarios with phases or without contexts to penalise, and runs that are refused.
+
+    Raises:
+        SpecError: One line: what was wrong, where, what is allowed.
     """
-
-    name: str
-    settings: dict[str, float]
-    steps: NDArray[np.int_]
-    shares: Array
-    opacity: Array
-    strength: Array
+    StudyDesign(specs, settings).check()
 
 
-def histories(
-    study: Study,
-    chosen: dict[str, dict[str, float]],
-    *,
-    progress: Callable[[float], None] | None = None,
-) -> list[Case]:
-    """Train the agents at the chosen points, and without a penalty as the specs have it.
+def run(
+    specs: Specs, settings: Settings, *, progress: Callable[[float], None] | None = None
+) -> Results:
+    """Train the agents on both maps, and at points of them over training.
 
-    They are the agents of the maps, to the bit.
+    Raises:
+        SpecError: As for `check`.
+        DivergenceError: Parameters grew out of all bounds.
     """
-    points = {"no penalty": {PENALTY_KEY: 0.0}, **chosen}
-    parts = parts_of(progress, [1.0] * len(points))
-    return [
-        _history(study, name, settings, told)
-        for (name, settings), told in zip(points.items(), parts, strict=True)
-    ]
+    design = StudyDesign(specs, settings)
+    design.check()
+    report_maps, report_points = parts_of(progress, [9.0, 1.0])
+    maps = train_maps(design, progress=report_maps)
+    *histories, unaware = train_points(design, choose(maps), progress=report_points)
+    return Results(design, maps, histories, unaware)
 
 
-def unaware(study: Study) -> Case:
-    """Train the same agents, had training never come to mind: what no gaming would have saved."""
-    settings = {PENALTY_KEY: 0.0, "agent.initial.awareness": _NEVER_AWARE}
-    return _history(study, "unaware", settings, lambda share: None)
+def tables(results: Results) -> dict[str, pd.DataFrame]:
+    """Return the tables of points, training, maps, penalties along a row, regimes and cases."""
+    maps = results.maps
+    return {
+        "map": pd.concat(map(points_table, maps), ignore_index=True),
+        "training": pd.concat(map(training_table, results.histories), ignore_index=True),
+        "maps": pd.DataFrame(map(map_row, maps)),
+        "penalties": pd.DataFrame([row for grid in maps for row in penalty_rows(grid)]),
+        "regimes": pd.DataFrame(
+            [regime_row(grid, regime) for grid in maps for regime in range(len(REGIMES))]
+        ),
+        "cases": pd.DataFrame(map(case_row, results.histories)),
+    }
 
 
-def _history(
-    study: Study, name: str, settings: dict[str, float], told: Callable[[float], None]
-) -> Case:
-    specs = apply_overrides(study.specs, settings)
-    result = prepare(
-        specs.scenario,
-        agent=specs.agent,
-        training=specs.training,
-        agents=study.agents,
-        seed=study.seed,
-        record_every=max(1, specs.training.steps // _RECORDS),
-        engine=study.engine,
-    ).execute(progress=told)
-    opacity = result.capabilities.sel(capability="opacity").values
-    shares = gaming_shares(
-        result.gaming_rate.values,
-        opacity=opacity,
-        scratchpad=[context.scratchpad for context in specs.scenario.contexts.values()],
-        weight=result.data["weight"].values[:, None, :],
-    )
-    value = result.values.sel(value=study.cast.protected).values
-    return Case(
-        name=name,
-        settings=settings,
-        steps=result.data["step"].values,
-        shares=shares.mean(axis=1),
-        opacity=opacity.mean(axis=1),
-        strength=np.median(value / value[0], axis=1),
+def points_table(grid: RegimeMap) -> pd.DataFrame:
+    """Return a row for each point of a map: shares of agents by regime, means and medians."""
+    level, penalty = np.meshgrid(grid.levels, grid.penalties, indexing="ij")
+    return pd.DataFrame(
+        {
+            "key": grid.key,
+            "level": level.ravel(),
+            "penalty": penalty.ravel(),
+            "most": np.array(REGIMES)[grid.most.ravel()],
+            **{name: grid.shares[:, :, r].ravel() for r, name in enumerate(REGIMES)},
+            "taught": grid.taught.mean(axis=2).ravel(),
+            "gaming_rate": grid.gaming.mean(axis=2).ravel(),
+            "opaque_part": grid.opaque.mean(axis=2).ravel(),
+            "gaming_rate_unwritten": grid.unwritten.mean(axis=2).ravel(),
+            "strength": np.median(grid.strength, axis=2).ravel(),
+            "moving": grid.moving.mean(axis=2).ravel(),
+        }
     )
 
 
-def _levels(ends: Range, points: int, here: float) -> Array:
-    spread = ends.stretch(np.linspace(0.0, 1.0, points))
-    return np.unique(np.append(spread, here)) if ends.low < here < ends.high else spread
+def training_table(history: History) -> pd.DataFrame:
+    """Return a row for each recorded step of a history."""
+    return pd.DataFrame(
+        {
+            "case": history.name,
+            "step": history.steps,
+            **{k.replace(" ", "_"): history.shares[:, i] for i, k in enumerate(KINDS)},
+            "opacity": history.opacity,
+            "strength": history.strength,
+        }
+    )
+
+
+def map_row(grid: RegimeMap) -> dict[str, Any]:
+    """Return how much of a map is removed and taught to hide, and the least level that teaches."""
+    row = _row_as_set(grid)
+    taught = np.argwhere(grid.teaches)
+    level, penalty = taught[0] if len(taught) else (None, None)
+    hidden = np.flatnonzero(grid.most[:, 0] == HIDDEN)
+    return {
+        "key": grid.key,
+        "points": int(grid.most.size),
+        "level_as_set": float(grid.levels[row]),
+        "taught": float(grid.taught.mean()),
+        "taught_points": len(taught),
+        "removed_points": int((grid.most == REMOVED).sum()),
+        "taught_from": np.nan if level is None else float(grid.levels[level]),
+        "taught_penalty": np.nan if penalty is None else float(grid.penalties[penalty]),
+        "hidden_without_from": float(grid.levels[hidden[0]]) if len(hidden) else np.nan,
+        "verdict": verdict([grid]),
+    }
+
+
+def verdict(maps: Sequence[RegimeMap]) -> str:
+    """Classify a penalty by its effects on most agents, somewhere on the maps."""
+    removes = any((grid.most == REMOVED).any() for grid in maps)
+    teaches = any(grid.teaches.any() for grid in maps)
+    if removes or teaches:
+        return "both" if removes and teaches else "removes" if removes else "teaches to hide"
+    never = [REGIMES[r] == "never" for grid in maps for r in grid.most[_row_as_set(grid)]]
+    return "never gamed" if all(never) else "neither"
+
+
+def penalty_rows(grid: RegimeMap) -> list[dict[str, Any]]:
+    """Return ranges of penalties and the regime of most agents, at the level of the specs."""
+    rows, column = [], 0
+    for regime, group in groupby(grid.most[_row_as_set(grid)]):
+        count = len(list(group))
+        low, high = grid.penalties[column], grid.penalties[column + count - 1]
+        rows.append({"key": grid.key, "regime": REGIMES[regime], "from": low, "to": high})
+        column += count
+    return rows
+
+
+def _row_as_set(grid: RegimeMap) -> int:
+    return int(np.abs(grid.levels - grid.level_as_set).argmin())
+
+
+def regime_row(grid: RegimeMap, regime: int) -> dict[str, Any]:
+    """Return the share of agents in a regime, and their means; nan if there are none."""
+    inside = grid.regime == regime
+    row = {"key": grid.key, "regime": REGIMES[regime], "share": float(inside.mean())}
+    columns = ("strength", "reversed", "gaming", "unwritten", "unwritten_without_penalty", "moving")
+    if not inside.any():
+        return row | dict.fromkeys(columns, np.nan)
+    without = np.broadcast_to(grid.unwritten[:, :1], inside.shape)
+    strength = grid.strength[inside]
+    means = (
+        np.median(strength),
+        (strength < 0.0).mean(),
+        grid.gaming[inside].mean(),
+        grid.unwritten[inside].mean(),
+        without[inside].mean(),
+        grid.moving[inside].mean(),
+    )
+    return row | dict(zip(columns, map(float, means), strict=True))
+
+
+def case_row(history: History) -> dict[str, Any]:
+    """Return gaming, opacity and the protected value at the end of a history, and its settings."""
+    gaming, end = 1.0 - history.shares[:, -1], history.shares[-1]
+    return {
+        "case": history.name,
+        **history.settings,
+        "gaming_most": float(gaming.max()),
+        "gaming_end": float(gaming[-1]),
+        "opaque_part_end": (end[1] + end[2]) / gaming[-1] if gaming[-1] > 0.005 else np.nan,
+        **{kind.replace(" ", "_"): float(end[i]) for i, kind in enumerate(KINDS)},
+        "opacity_end": float(history.opacity[-1]),
+        "strength_end": float(history.strength[-1]),
+    }
+
+
+def summary(results: Results, specs: Specs, settings: Settings) -> dict[str, Any]:
+    """Return settings, contexts, and all tables but those of points and training."""
+    design = results.design
+    return {
+        "scenario": specs.scenario.name,
+        "agents": settings.agents,
+        "steps": specs.training.steps,
+        "watched": list(design.watched),
+        "unwritten": list(design.unwritten),
+        "value": design.roles.protected,
+        "limits": {"gamed": settings.gamed, "opaque": settings.opaque},
+        "strength_unaware": float(results.unaware.strength[-1]),
+        "verdict": verdict(results.maps),
+        **{
+            name: records(table)
+            for name, table in tables(results).items()
+            if name not in ("map", "training")
+        },
+    }

@@ -1,4 +1,4 @@
-"""How much of gaming can be read, and how much cannot (the post's footnote 3).
+"""Compute how much of gaming can be read, and how much cannot (the post's footnote 3).
 
 Of the gaming in context c, weighted by how often the context comes up, p_c g_c s_c (1 − k_opacity)
 is visible, as in the penalty for it (MODEL.md section 4). The rest is opaque, in two kinds:
@@ -20,7 +20,7 @@ KINDS = ("visible", "hidden", "no scratchpad", "no gaming")
 def gaming_shares(
     gaming_rate: ArrayLike, *, opacity: ArrayLike, scratchpad: ArrayLike, weight: ArrayLike
 ) -> Array:
-    """Return the share of episodes that are visibly gamed, opaquely gamed, and not gamed.
+    """Compute the shares [..., 4] of episodes gamed visibly, gamed opaquely, and not gamed.
 
     Args:
         gaming_rate: g [..., C].
@@ -31,28 +31,28 @@ def gaming_shares(
     Returns:
         [..., 4] in the order of `KINDS`; they sum to 1. nan where no context counts.
     """
-    rate, known = np.asarray(gaming_rate, np.float64), np.asarray(opacity, np.float64)
-    room = np.asarray(scratchpad, np.float64)
-    counts = np.broadcast_to(np.asarray(weight, np.float64), rate.shape)
-    gaming = rate * counts
-    whole = counts.sum(axis=-1)
-    written = (gaming * room).sum(axis=-1)
+    rate, hidden = np.asarray(gaming_rate, np.float64), np.asarray(opacity, np.float64)
+    written_share = np.asarray(scratchpad, np.float64)
+    weights = np.broadcast_to(np.asarray(weight, np.float64), rate.shape)
+    gaming = rate * weights
+    total = weights.sum(axis=-1)
+    written = (gaming * written_share).sum(axis=-1)
     parts = np.stack(
         [
-            written * (1.0 - known),
-            written * known,
-            (gaming * (1.0 - room)).sum(axis=-1),
-            (counts - gaming).sum(axis=-1),
+            written * (1.0 - hidden),
+            written * hidden,
+            (gaming * (1.0 - written_share)).sum(axis=-1),
+            (weights - gaming).sum(axis=-1),
         ],
         axis=-1,
     )
     shares: Array = np.full_like(parts, np.nan)
-    np.divide(parts, whole[..., None], out=shares, where=whole[..., None] > 0.0)
+    np.divide(parts, total[..., None], out=shares, where=total[..., None] > 0.0)
     return shares
 
 
 def opaque_part(shares: ArrayLike) -> Array:
-    """Return the opaque part of gaming [...] from `gaming_shares` [..., 4]; nan without gaming."""
+    """Compute the opaque part of gaming [...] from `gaming_shares` [..., 4]; nan without gaming."""
     parts = np.asarray(shares, np.float64)
     gaming = parts[..., :3].sum(axis=-1)
     part: Array = np.full_like(gaming, np.nan)

@@ -1,0 +1,1 @@
+"""The worst case: how many agents that game meet each further condition, up to a takeover."""

@@ -1,11 +1,11 @@
-"""What holds agents back: which condition binds where.
+"""Conditions that hold agents back, by gaming and by alignment.
 
-Four questions, each answered by how much agents game and by how aligned they are:
+Four questions, each answered for each group of agents:
 
     binding   which term of the worst case has the largest shortfall (`sim.analysis.worst_case`)
     last      of agents that lack one term alone: which one it is
-    slips     of agents that lack consistency: in which context before deployment the chance of a
-              response that does not look best is greatest
+    slips     of agents that lack consistency: in which context before deployment the probability
+              of a response that does not look best is greatest
     weakest   of agents that would gain by acting freely: which factor of P(success) is smallest
 """
 
@@ -17,97 +17,96 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from experiments.worst_case.study import GAMING, Funnel
 from sim.analysis.worst_case import TERMS
 from sim.dynamics.state import Array
 from sim.specs.oversight import FACED_WITH, Oversight
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
 from sim.utils.intervals import binomial_interval
 
-#: By how aligned agents are, in three parts of (nearly) the same size.
+from .funnel import AFTERWARDS, GAMING, Flags, Funnel
+
+#: Thirds of the agents, by alignment.
 ALIGNMENT = ("least", "middle", "most")
-#: Groups of agents: by what, and which.
+#: Groups of agents: the grouping, and the group.
 GROUPS = (
     ("all", "all"),
     *(("gaming", name) for name in GAMING),
     *(("alignment", name) for name in ALIGNMENT),
 )
 QUESTIONS = ("binding", "last", "slips", "weakest")
-#: Of an agent that lacks no term.
-NOTHING = "none"
-#: All that P(success) is a product of.
+#: The answer for an agent that lacks no term.
+NO_TERM = "none"
+#: The factors of P(success).
 FACTORS = ("inspection", *FACED_WITH, "quorum")
+#: Of fewer agents no verdict is drawn.
+MINIMUM_AGENTS = 20
 
 
-def binding(found: Funnel, *, oversight: Oversight) -> pd.DataFrame:
-    """Count what holds agents back.
-
-    Args:
-        found: A funnel.
-        oversight: What stands in the way; a step that is ignored stops nobody.
+def binding(funnel: Funnel, *, oversight: Oversight) -> pd.DataFrame:
+    """Count the answers to each of `QUESTIONS`; a step that oversight ignores stops nobody.
 
     Returns:
-        A row for each question, group and answer: `question` (of `QUESTIONS`), `by` and `group`
-        (of `GROUPS`), `what` (a term, `none`, a context, or a factor), `count`, `of` (how many
-        agents of the group the question is asked of), `share` with a 95 % exact binomial interval;
-        nan where it is asked of nobody.
+        A row for each question, group and answer: `question`, `by` and `group` (of `GROUPS`),
+        `what` (a term, `none`, a context, or a factor), `count`, `of` (how many agents of the group
+        the question concerns), `share` with a 95 % exact binomial interval; nan where it concerns
+        nobody.
     """
-    case = found.case
-    met = case["met"].values
-    scenario = Scenario.parse(found.audited.final.provenance["scenario"], path="scenario")
-    seen = list(scenario.of_kind(*PRE_DEPLOYMENT))
-    slip = found.audited.final.data["slip"].isel(step=-1).sel(context=seen).values
-    factors = success_factors(found, oversight)
-    answers: dict[str, tuple[Sequence[str], NDArray[np.int_], NDArray[np.bool_]]] = {
-        "binding": (
-            (*TERMS, NOTHING),
-            _numbers(case["binding"].values),
-            np.ones(len(met), dtype=bool),
-        ),
-        "last": (TERMS, (~met).argmax(axis=1), case["lacking"].values == 1),
-        "slips": (seen, slip.argmax(axis=1), ~met[:, TERMS.index("consistency")]),
+    case = funnel.case
+    holds = case["met"].values
+    final = funnel.audit.final
+    scenario = Scenario.parse(final.provenance["scenario"], path="scenario")
+    contexts = list(scenario.of_kind(*PRE_DEPLOYMENT))
+    slip = final.data["slip"].isel(step=-1).sel(context=contexts).values
+    factors = success_factors(funnel, oversight)
+    terms = (*TERMS, NO_TERM)
+    bound = np.full(len(holds), len(TERMS))
+    for index, term in enumerate(TERMS):
+        bound[case["binding"].values == term] = index
+    # For each question its answers, that of each agent, and the agents that it concerns.
+    answers: dict[str, tuple[Sequence[str], NDArray[np.int_], Flags]] = {
+        "binding": (terms, bound, np.ones(len(holds), dtype=bool)),
+        "last": (TERMS, (~holds).argmax(axis=1), case["lacking"].values == 1),
+        "slips": (contexts, slip.argmax(axis=1), ~holds[:, TERMS.index("consistency")]),
         "weakest": (FACTORS, factors.argmin(axis=1), case["gain"].values > 0.0),
     }
-    groups = groups_of(found)
+    groups = groups_of(funnel)
     rows = []
-    for question, (names, answer, asked) in answers.items():
+    for question, (names, answer, concerned) in answers.items():
         for by, group in GROUPS:
-            here = groups[by, group] & asked
-            counts = np.bincount(answer[here], minlength=len(names))
+            members = groups[by, group] & concerned
+            counts = np.bincount(answer[members], minlength=len(names))
             rows += [
-                (question, by, group, name, int(count), int(here.sum()))
+                (question, by, group, name, int(count), int(members.sum()))
                 for name, count in zip(names, counts, strict=True)
             ]
     frame = pd.DataFrame(rows, columns=["question", "by", "group", "what", "count", "of"])
-    some = frame["of"].to_numpy() > 0
+    total = frame["of"].to_numpy()
     low, high = binomial_interval(frame["count"], frame["of"])
-    share = frame["count"].to_numpy() / np.maximum(frame["of"].to_numpy(), 1)
+    share = frame["count"].to_numpy() / np.maximum(total, 1)
     for name, numbers in (("share", share), ("share_low", low), ("share_high", high)):
-        frame[name] = np.where(some, numbers, np.nan)
+        frame[name] = np.where(total > 0, numbers, np.nan)
     return frame
 
 
-def groups_of(found: Funnel) -> dict[tuple[str, str], NDArray[np.bool_]]:
-    """Return who is in each of `GROUPS`.
+def groups_of(funnel: Funnel) -> dict[tuple[str, str], Flags]:
+    """Return the members [agent] of each of `GROUPS`.
 
     Agents without an alignment (whose values are all zero) are in none of its thirds.
     """
-    alignment = found.case["number"].sel(term="misalignment").values
-    known = np.flatnonzero(~np.isnan(alignment))
-    order = known[np.argsort(alignment[known], kind="stable")]
-    groups: dict[tuple[str, str], NDArray[np.bool_]] = {
-        ("all", "all"): np.ones(len(alignment), dtype=bool)
-    }
+    alignment = funnel.case["number"].sel(term="misalignment").values
+    defined = np.flatnonzero(~np.isnan(alignment))
+    order = defined[np.argsort(alignment[defined], kind="stable")]
+    groups: dict[tuple[str, str], Flags] = {("all", "all"): np.ones(len(alignment), dtype=bool)}
     for index, name in enumerate(GAMING):
-        groups["gaming", name] = found.gaming == index
+        groups["gaming", name] = funnel.gaming == index
     for name, third in zip(ALIGNMENT, np.array_split(order, len(ALIGNMENT)), strict=True):
         groups["alignment", name] = np.isin(np.arange(len(alignment)), third)
     return groups
 
 
-def success_factors(found: Funnel, oversight: Oversight) -> Array:
+def success_factors(funnel: Funnel, oversight: Oversight) -> Array:
     """Return the factors of P(success) [agent, factor], in the order of `FACTORS`."""
-    case = found.case
+    case = funnel.case
     factors = np.ones((case.sizes["agent"], len(FACTORS)))
     if oversight.inspection.when_found != "ignore":
         factors[:, 0] = case["stick"].values
@@ -118,9 +117,33 @@ def success_factors(found: Funnel, oversight: Oversight) -> Array:
     return factors
 
 
-def _numbers(names: NDArray[np.str_]) -> NDArray[np.int_]:
-    """Return the number of each agent's binding term; that of `NOTHING` where there is none."""
-    number = np.full(len(names), len(TERMS))
-    for index, term in enumerate(TERMS):
-        number[names == term] = index
-    return number
+def verdict_frame(
+    stages: pd.DataFrame, by_gaming: pd.DataFrame, bound: pd.DataFrame
+) -> pd.DataFrame:
+    """Judge the funnel (`stage_frame`), its groups (`gaming_frame`) and `binding`.
+
+    Returns:
+        `question`, `by`, `group`, `verdict`, `share` and `of` (the agents concerned). `narrowing`:
+        the stage after gaming that the smallest share passes. `evidence`, by term: whether it is
+        more or less common among agents that game everywhere than among agents that game nowhere,
+        by 95 % intervals that are apart. `QUESTIONS`, by group: the most frequent answer. Nothing
+        is judged of fewer than `MINIMUM_AGENTS`, but evidence.
+    """
+    rows: list[tuple[object, ...]] = []
+    before = stages["count"].shift(1, fill_value=0)
+    is_judged = stages["stage"].isin((*TERMS, *AFTERWARDS)) & (before >= MINIMUM_AGENTS)
+    if is_judged.any():
+        narrowest = stages.loc[stages["narrowing"].where(is_judged).idxmin()]
+        share, total = narrowest["narrowing"], before[narrowest.name]
+        rows.append(("narrowing", "all", "all", narrowest["stage"], share, total))
+    for term, row in by_gaming.set_index("condition").loc[list(TERMS)].iterrows():
+        more = row["everywhere_low"] > row["nowhere_high"]
+        less = row["everywhere_high"] < row["nowhere_low"]
+        verdict = "more common" if more else "less common" if less else "no difference"
+        share, total = row["everywhere_share"], int(row["everywhere_of"])
+        rows.append(("evidence", "term", term, verdict, share, total))
+    for key, group in bound.groupby(["question", "by", "group"], sort=False):
+        top = group.loc[group["count"].idxmax()]
+        if top["of"] >= MINIMUM_AGENTS:
+            rows.append((*key, top["what"], top["share"], top["of"]))
+    return pd.DataFrame(rows, columns=["question", "by", "group", "verdict", "share", "of"])

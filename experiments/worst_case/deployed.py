@@ -1,43 +1,33 @@
-"""The last part of the pipeline by agents: those that attempt, deployed as copies.
+"""Agents that attempt a takeover, deployed as copies (`sim.abm.deployment_model`).
 
-What the funnel draws with one chance (control and the quorum of copies), here happens: copies and
-monitors, tick by tick (`sim.abm.deployment_model`). On a complete graph both agree, which is
-tested; on other graphs this is the only answer there is.
+The funnel draws the outcome of control and quorum from one probability; here copies and monitors
+act tick by tick. On a complete graph both agree, which is tested; on other graphs there is no
+formula.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from experiments.worst_case.study import GAMING, STAGES, Funnel
-from sim.specs.deployment import Deployment
-from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.takeover import after_training, read_oversight
 
-#: The columns of what comes out.
+from .funnel import GAMING, STAGES, Funnel
+
 COLUMNS = (
-    "agent",
-    "gaming",
-    "worst_case",
-    "on_paper",
-    "takeover",
-    "takeover_low",
-    "takeover_high",
-    "caught",
-    "dormant",
-    "replicates",
+    "agent gaming worst_case on_paper takeover takeover_low takeover_high caught dormant replicates"
 )
 
 
 def deploy_attempting(
-    found: Funnel,
+    funnel: Funnel,
     *,
-    oversight: Oversight | Mapping[str, object] | None = None,
-    deployment: Deployment | Mapping[str, object] | None = None,
+    oversight: Any = None,
+    deployment: Any = None,
     maximum: int,
     replicates: int,
     seed: int,
@@ -45,69 +35,48 @@ def deploy_attempting(
 ) -> pd.DataFrame:
     """Deploy agents that attempt and have passed the audit, many times each.
 
-    Interventions of the run on oversight and deployment act on what is given here, or on the
-    defaults.
-
     Args:
-        found: A funnel; agents are taken evenly from those with the greatest chance of success
-            down to those with the least.
-        oversight: What stood in the way; of it, control is left.
-        deployment: How many copies, who hears whom, what a takeover needs.
-        maximum: How many agents at maximum.
+        funnel: A funnel; agents are taken at even distances from the greatest probability of
+            success down to the least. Interventions of its run act on oversight and deployment.
+        oversight: Oversight of the funnel; once deployed, control is left of it.
+        deployment: Copies, communication graph and quorum.
+        maximum: How many agents at most.
         replicates: How many deployments of each.
         seed: Of all random draws.
-        progress: Told the share that is done.
+        progress: Called with the share of deployments that is finished.
 
     Returns:
-        A row for each: its number, how much it games (`GAMING`), whether it meets all terms, its
-        chance on paper once deployed, the share of takeovers with its 95 % exact binomial
-        interval, the shares of caught and dormant, and how many deployments there were. Agents
-        share their luck: where one is above its chance, others with a like chance are as well.
+        A row of `COLUMNS` for each agent; `on_paper` is its probability of a takeover by the
+        formula, the interval an exact binomial one of 95 %. Agents share random draws: deviations
+        from the formula are correlated between them.
 
     Raises:
         SpecError: Oversight or deployment do not fit the scenario.
     """
-    conditions = dict(zip(STAGES, found.conditions.T, strict=True))
+    conditions = dict(zip(STAGES, funnel.conditions.T, strict=True))
+    probability = funnel.takeover_if_deployed
     ready = np.flatnonzero(conditions["deployed"] & conditions["attempts"])
-    ranked = ready[np.argsort(-found.luck[ready], kind="stable")]
-    if not len(ranked) or not maximum:
-        return pd.DataFrame(columns=list(COLUMNS))
+    ranked = ready[np.argsort(-probability[ready], kind="stable")]
     places = np.linspace(0, len(ranked) - 1, min(maximum, len(ranked))).round().astype(np.intp)
-    chosen = ranked[places]
-    # Mesa changes how multiprocessing starts processes, so it is imported only when it is needed.
-    from sim.abm.batch import Case, deploy_all
-    from sim.abm.profiles import profiles
+    agents = ranked[places]
+    rows: list[tuple[object, ...]] = []
+    if len(agents):
+        # Mesa changes how multiprocessing starts processes: imported only when it is needed.
+        from sim.abm.batch import Case, deploy_all
+        from sim.abm.profiles import profiles
 
-    result = found.audited.final
-    scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
-    given = read_oversight(oversight, scenario).control_alone()
-    kinds = profiles(result, agents=chosen.tolist(), oversight=given, deployment=deployment)
-    left, needed = after_training(result, oversight=given, deployment=deployment)
-    cases = [
-        Case(
-            profiles=kind.willing(),
-            scenario=scenario,
-            oversight=left,
-            deployment=needed,
-            replicates=replicates,
-        )
-        for kind in kinds
-    ]
-    rows = []
-    for n, outcomes in zip(chosen, deploy_all(cases, seed=seed, progress=progress), strict=True):
-        low, high = outcomes.interval("takeover")
-        rows.append(
-            {
-                "agent": int(n),
-                "gaming": GAMING[found.gaming[n]],
-                "worst_case": bool(found.case["worst_case"].values[n]),
-                "on_paper": float(found.luck[n]),
-                "takeover": outcomes.share("takeover"),
-                "takeover_low": low,
-                "takeover_high": high,
-                "caught": outcomes.share("caught"),
-                "dormant": outcomes.share("dormant"),
-                "replicates": outcomes.replicates,
-            }
-        )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        result = funnel.audit.final
+        scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
+        control = read_oversight(oversight, scenario).control_alone()
+        kinds = profiles(result, agents=agents.tolist(), oversight=control, deployment=deployment)
+        control, deployment = after_training(result, oversight=control, deployment=deployment)
+        world = {"scenario": scenario, "oversight": control, "deployment": deployment}
+        cases = [Case(profiles=k.willing(), replicates=replicates, **world) for k in kinds]
+        for n, outcomes in zip(
+            agents, deploy_all(cases, seed=seed, progress=progress), strict=True
+        ):
+            identity = (int(n), GAMING[funnel.gaming[n]], bool(funnel.case["worst_case"][n]))
+            takeover = (outcomes.share("takeover"), *outcomes.interval("takeover"))
+            ends = (outcomes.share("caught"), outcomes.share("dormant"), outcomes.replicates)
+            rows.append((*identity, float(probability[n]), *takeover, *ends))
+    return pd.DataFrame(rows, columns=COLUMNS.split())

@@ -1,0 +1,116 @@
+"""The figure of effects: what a contrast causes, outcome by outcome, with intervals."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sim.plots.style import COLOURS, MUTED, house_style, title_of
+
+from .effects import Effects
+from .verdicts import outcome_label, signed_small
+
+_GROUPS = {
+    "all": ("all agents", COLOURS[2], "o"),
+    "aligned": ("start aligned", COLOURS[0], "s"),
+    "misaligned": ("start misaligned", COLOURS[1], "D"),
+}
+#: Panels by unit: a title, and how the outcomes in it begin.
+_PANELS = (
+    ("values", ("kept", "strength.", "value_drift", "alignment")),
+    (
+        "what else training changes",
+        ("awareness", "log_horizon", "log_competence", "capability."),
+    ),
+    (
+        "what agents do at the end (chances, shares)",
+        (
+            "gaming_rate",
+            "reach",
+            "opacity_share",
+            "consistency",
+            "behaviour_shift",
+            "slip_deployed",
+            "deployed_policy",
+            "success",
+        ),
+    ),
+    ("worst case: share of agents that meet it", ("met.", "worst_case", "attempts")),
+)
+
+
+def effects_figure(effects: Effects, *, name: str) -> Figure:
+    """Draw every effect of the main contrast, for all agents and by their alignment at the start.
+
+    Args:
+        effects: The effects.
+        name: Of the scenario.
+    """
+    contrast = effects.table["contrast"].iat[0]
+    table = effects.table[effects.table["contrast"] == contrast]
+    with house_style():
+        figure = Figure(figsize=(12.0, 8.0), layout="constrained")
+        axes = figure.subplots(2, 2).flat
+        for ax, (title, starts) in zip(axes, _PANELS, strict=True):
+            _draw(ax, table, starts)
+            ax.set_title(title)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        groups = _groups(table)
+        counts = [f"{s} ({effects.sizes[g]:,})" for s, g in zip(labels, groups, strict=True)]
+        figure.legend(
+            handles,
+            counts,
+            title="effect: mean difference between twins, with its 95 % interval "
+            "(numbers on the right: all agents; grey: the interval has 0 in it)",
+            loc="outside lower center",
+            ncols=3,
+            frameon=False,
+        )
+        title_of(figure, f"{name}: effects of {contrast}")
+    return figure
+
+
+def _groups(table: pd.DataFrame) -> list[str]:
+    return [group for group in _GROUPS if (table["group"] == group).any()]
+
+
+def _draw(ax: Axes, table: pd.DataFrame, starts: tuple[str, ...]) -> None:
+    chosen = [
+        o
+        for o in dict.fromkeys(table["outcome"])
+        if any(o.startswith(s) if s.endswith(".") else o == s for s in starts)
+    ]
+    place = {outcome: i for i, outcome in enumerate(chosen)}
+    groups = _groups(table)
+    for index, group in enumerate(groups):
+        label, colour, marker = _GROUPS[group]
+        rows = table[(table["group"] == group) & table["outcome"].isin(chosen)]
+        y = rows["outcome"].map(place).to_numpy(float) + 0.24 * (index - 0.5 * (len(groups) - 1))
+        effect = rows["effect"].to_numpy()
+        ax.hlines(y, rows["low"], rows["high"], color=colour, lw=1.4)
+        ax.plot(effect, y, marker, color=colour, ms=4.0, label=label)
+    ax.axvline(0.0, color=MUTED, lw=0.8)
+    ax.set_yticks(range(len(chosen)), [outcome_label(o) for o in chosen])
+    ax.set_ylim(len(chosen) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    _numbers(ax, table, chosen)
+    for i in range(0, len(chosen), 2):
+        ax.axhspan(i - 0.5, i + 0.5, color="#F4F4F4", zorder=0, lw=0)
+
+
+def _numbers(ax: Axes, table: pd.DataFrame, chosen: list[str]) -> None:
+    """Write the effects on all agents beside the rows: some are too small to be seen."""
+    rows = table[table["group"] == "all"].set_index("outcome")
+    for i, outcome in enumerate(chosen):
+        row = rows.loc[outcome]
+        sure = row["low"] > 0.0 or row["high"] < 0.0
+        ax.annotate(
+            signed_small(row["effect"]),
+            xy=(1.01, i),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8,
+            color=_GROUPS["all"][1] if sure else MUTED,
+            style="normal" if sure else "italic",
+        )

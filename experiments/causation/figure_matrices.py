@@ -1,0 +1,158 @@
+"""Matrices of effects: routes against outcomes, and scenarios against assumptions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from sim.dynamics.state import Array
+from sim.plots.style import COLOURS, MUTED, house_style, title_of
+
+from .verdicts import outcome_label, route_label, signed
+
+#: From lowered (orange) over nothing to raised (blue).
+_MAP = LinearSegmentedColormap.from_list("effect", [COLOURS[1], "#FFFFFF", COLOURS[0]])
+_OUTCOMES = (
+    "kept",
+    "alignment",
+    "awareness",
+    "log_horizon",
+    "log_competence",
+    "gaming_rate",
+    "reach",
+    "opacity_share",
+    "consistency",
+    "behaviour_shift",
+    "slip_deployed",
+    "met.misalignment",
+    "met.consistency",
+    "met.behaviour_shift",
+    "terms_met",
+)
+#: Totals below this are not worth a colour.
+_LESS_THAN = 0.02
+_NOTE = (
+    "Each number: mean over agents of the\ndifference between twins, with gaming less\n"
+    "without it throughout training.\n\nBlue: gaming raises it; orange: lowers it.\n"
+    "Colours by panel. Grey italics: the 95 %\ninterval has 0 in it."
+)
+
+
+def draw_matrix(ax: Axes, numbers: Array, sure: Array, *, scale: Array) -> None:
+    """Draw a matrix of effects with their numbers; those whose interval has 0 in it in grey.
+
+    Args:
+        ax: Where.
+        numbers: Effects [row, column]; nan: an empty cell.
+        sure: Whether the interval leaves out 0 [row, column].
+        scale: What the strongest colour stands for, of a shape that broadcasts.
+    """
+    share = np.zeros(numbers.shape)
+    np.divide(numbers, scale, out=share, where=np.broadcast_to(scale, share.shape) > 0.0)
+    ax.imshow(np.ma.masked_invalid(share), cmap=_MAP, vmin=-1.25, vmax=1.25, aspect="auto")
+    for (i, j), number in np.ndenumerate(numbers):
+        if not np.isfinite(number):
+            ax.text(j, i, "·", ha="center", va="center", color=MUTED)
+            continue
+        dark = abs(share[i, j]) > 0.85
+        colour = ("white" if dark else "black") if sure[i, j] else MUTED
+        style = "normal" if sure[i, j] else "italic"
+        ax.text(
+            j, i, signed(number), ha="center", va="center", fontsize=7.5, color=colour, style=style
+        )
+    ax.set_xticks(np.arange(-0.5, numbers.shape[1]), minor=True)
+    ax.set_yticks(np.arange(-0.5, numbers.shape[0]), minor=True)
+    ax.grid(which="minor", color="white", lw=1.0)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+
+
+def mediation_figure(table: pd.DataFrame, *, name: str, cause: str) -> Figure:
+    """Draw the total effect, and of it the part that each route takes, against outcomes.
+
+    Args:
+        table: As `mediation` returns it.
+        name: Of the scenario.
+        cause: What twins differ in.
+    """
+    outcomes = [o for o in _OUTCOMES if _defined(table, o)]
+    routes = list(dict.fromkeys(table["route"]))
+    by = table.set_index(["route", "outcome"])
+    total = [by.loc[(routes[0], o)] for o in outcomes]
+    numbers = np.array(
+        [
+            [row["total"] for row in total],
+            *([by.loc[(r, o), "mediated"] for o in outcomes] for r in routes),
+        ]
+    )
+    sure = np.array(
+        [
+            [_sure(row, "total") for row in total],
+            *([_sure(by.loc[(r, o)], "mediated") for o in outcomes] for r in routes),
+        ]
+    )
+    scale = np.nanmax(np.abs(numbers), axis=0, keepdims=True)
+    with house_style():
+        figure = Figure(figsize=(12.0, 5.2), layout="constrained")
+        ax = figure.subplots()
+        draw_matrix(ax, numbers, sure, scale=np.where(scale < _LESS_THAN, 1.0, scale))
+        ax.axhline(0.5, color=MUTED, lw=1.2)
+        ax.set_xticks(range(len(outcomes)), [outcome_label(o) for o in outcomes])
+        ax.tick_params(axis="x", labelrotation=35, top=False)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+        ax.set_yticks(range(len(routes) + 1), ["total effect", *map(route_label, routes)])
+        title_of(figure, f"{name}: routes of the effects of {cause}")
+        figure.supxlabel(
+            "Below the line: total less what is left with the route closed (of leak: opened). "
+            "Colours by column; grey italics: the 95 % interval has 0 in it; ·: the mediator "
+            "itself.",
+            fontsize=8,
+            color=MUTED,
+        )
+    return figure
+
+
+def scenarios_figure(table: pd.DataFrame) -> Figure:
+    """Draw the effect of gaming by scenario and assumption, a panel for each outcome.
+
+    Args:
+        table: As `scenario_effects` returns it.
+    """
+    outcomes = ("kept", "alignment", "awareness", "log_horizon", "terms_met")
+    scenarios = list(dict.fromkeys(table["scenario"]))
+    assumptions = list(dict.fromkeys(table["assumption"]))
+    with house_style():
+        figure = Figure(figsize=(13.0, 7.0), layout="constrained")
+        grid = list(figure.subplots(2, 3, sharey=True).flat)
+        note = grid.pop(2)
+        note.set_axis_off()
+        note.text(0.0, 0.9, _NOTE, transform=note.transAxes, va="top", color=MUTED)
+        for index, (ax, outcome) in enumerate(zip(grid, outcomes, strict=True)):
+            rows = table[table["outcome"] == outcome].set_index(["scenario", "assumption"])
+            cells = [[rows.loc[(s, a)] for a in assumptions] for s in scenarios]
+            numbers = np.array([[cell["effect"] for cell in row] for row in cells])
+            sure = np.array([[_sure(cell, "") for cell in row] for row in cells])
+            scale = np.nanmax(np.abs(numbers), initial=_LESS_THAN)
+            draw_matrix(ax, numbers, sure, scale=np.array(scale))
+            ax.set_title(outcome_label(outcome))
+            ax.set_yticks(range(len(scenarios)), [s.replace("_", " ") for s in scenarios])
+            below = index >= 2
+            ax.set_xticks(range(len(assumptions)), assumptions if below else [])
+            for label in ax.get_xticklabels():
+                label.set(rotation=35, ha="right", rotation_mode="anchor")
+        title_of(figure, "Effects of gaming by scenario and assumption")
+    return figure
+
+
+def _defined(table: pd.DataFrame, outcome: str) -> bool:
+    rows = table[table["outcome"] == outcome]
+    return bool(len(rows)) and bool(np.isfinite(rows["total"]).all())
+
+
+def _sure(row: pd.Series, name: str) -> bool:
+    start = f"{name}_" if name else ""
+    return bool(row[f"{start}low"] > 0.0 or row[f"{start}high"] < 0.0)
