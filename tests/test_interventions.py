@@ -177,6 +177,20 @@ def test_traits_are_their_own_again_afterwards() -> None:
     np.testing.assert_allclose(later["decision"], 1 / (1 + np.exp(-expected)), rtol=1e-9)
 
 
+def test_a_trait_that_is_a_share_stays_one() -> None:
+    """Scaled in a population that varies around 0.8."""
+    half, more = ({"key": "agent.scratchpad_saving", "scale": x} for x in (0.5, 1.25))
+    spread = {"spread": {"scratchpad_saving": 1}}
+    worlds = [
+        sim.TrainingWorld(SCENARIO, agent=spread, agents=20, seed=1, interventions=done)
+        for done in ([], [half], [more])
+    ]
+    own, halved, larger = (world.program.traits.scratchpad_saving for world in worlds)
+    np.testing.assert_array_equal(halved, 0.5 * own)
+    np.testing.assert_array_equal(larger, np.minimum(1.25 * own, 1.0))
+    assert (1.25 * own > 1.0).any()
+
+
 def test_contexts_are_as_they_were_afterwards() -> None:
     done = run({"key": "scenario.contexts.*.info", "set": 0, "start": 20, "stop": 40})
     for step, info in ((19, 1), (20, 0), (39, 0), (40, 1)):
@@ -255,14 +269,13 @@ def test_a_training_world_does_the_same() -> None:
 
 @on_both
 def test_the_strength_of_an_intervention_is_an_axis_of_a_sweep(engine: str) -> None:
-    """As an axis, and as columns of one program, beside columns of what is changed."""
+    """As an axis, and as columns of one program, whether what is changed has a column or not."""
     leak = {"key": "training.leak", "set": 0, "start": 10, "stop": 30}
     weight = {"key": "scenario.contexts.coding.weight", "scale": 1, "start": 5}
     given = {"agent": AGENT, "training": {"steps": 40}, "engine": engine}
     columns = {
         "interventions.0.set": [0.0, 0.25, 0.5],
         "interventions.1.scale": [2.0, 1.0, 3.0],
-        "training.leak": [0.1, 0.0, 0.2],
         "scenario.contexts.coding.weight": [1.0, 2.0, 0.5],
     }
     kinds = [{"axes": {"interventions.0.set": columns["interventions.0.set"]}}]

@@ -34,6 +34,15 @@ def test_onset(rates: list[float], window: int, expected: float) -> None:
     assert found.item() == pytest.approx(expected, nan_ok=True)
 
 
+def test_the_ends_of_gaming_are_over_the_last_records() -> None:
+    steps = list(range(0, 300, 10))
+    watch = measures.EndWatch(steps)
+    for step in steps:
+        watch.see(step, np.array([step, -step, 5.0]) if step != 100 else np.array([7.0, 8.0, 9.0]))
+    assert watch.minimum.tolist() == [7.0, -290.0, 5.0]
+    assert watch.maximum.tolist() == [290.0, 8.0, 9.0]
+
+
 def world(**contexts: dict) -> World:
     responses = {"yes": {"v": 1}, "no": {"v": -1}}
     full = {name: {"responses": responses} | context for name, context in contexts.items()}

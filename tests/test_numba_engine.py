@@ -49,13 +49,14 @@ def program_of(seed: int, *, estimator: str = "exact", agents: int = 5) -> Progr
 
 
 def with_own_numbers(program: Program) -> Program:
-    """The program with every number that an agent can have to itself moved for each agent."""
+    """The program with every number that an agent can have to itself moved, some to 0."""
     rng = np.random.default_rng(0)
 
-    def moved(part: object, names: str) -> dict[str, np.ndarray]:
+    def moved(part: object, names: str, *, least: float = 0.5) -> dict[str, np.ndarray]:
         arrays = {name: getattr(part, name) for name in names.split()}
+        shapes = {name: (*x.shape[:-1], program.agents) for name, x in arrays.items()}
         return {
-            name: x * rng.uniform(0.5, 1.0, (*x.shape[:-1], program.agents))
+            name: x * rng.uniform(least, 1.0, shapes[name]).clip(min=0.0)
             for name, x in arrays.items()
         }
 
@@ -65,7 +66,9 @@ def with_own_numbers(program: Program) -> Program:
         world = replace(segment.world, **moved(segment.world, numbers))
         world = replace(world, weight=world.weight / world.weight.sum(axis=0))
         assumed = "motive_credit leak spread anchor visible_gaming_penalty transfer learning_rate"
-        assumptions = replace(segment.assumptions, **moved(segment.assumptions, assumed))
+        assumptions = replace(
+            segment.assumptions, **moved(segment.assumptions, assumed, least=-0.5)
+        )
         segments.append(replace(segment, world=world, assumptions=assumptions))
     return replace(program, segments=tuple(segments))
 

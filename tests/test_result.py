@@ -266,8 +266,9 @@ def test_foreign_files_are_refused(result: sim.Result, tmp_path: Path) -> None:
         file["a"] = np.arange(3)
     assert "is no saved result" in refusal(path)
     attributes = {"format": FORMAT + 1, "provenance": provenance}
-    result.data.assign_attrs(attributes).to_netcdf(path, engine="h5netcdf")
-    assert refusal(path).endswith(f"has format {FORMAT + 1}; this version reads {FORMAT}")
+    for data in (result.data, result.data[["values"]]):
+        data.assign_attrs(attributes).to_netcdf(path, engine="h5netcdf")
+        assert refusal(path).endswith(f"has format {FORMAT + 1}; this version reads {FORMAT}")
 
 
 def test_a_damaged_result_is_refused_or_read_but_never_breaks(

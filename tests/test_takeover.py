@@ -21,7 +21,6 @@ from sim.takeover import (
     consistency_probability,
     pass_probability,
     quorum_probability,
-    takeover_probability,
 )
 
 # ------------------------------------------------------------------------------- the equations
@@ -131,48 +130,6 @@ def test_everything_follows_the_reference() -> None:
 
 
 # ---------------------------------------------------------------------------- what must hold
-
-
-def power_seeker(**agent: Any) -> sim.Result:
-    values = {"power": 1.5, "conquest": 1.0, "care": -1.0}
-    return sim.simulate(
-        "lab_to_deployment",
-        agent={"initial": {"values": values, **agent}},
-        training={"steps": 20},
-        record_every=20,
-    )
-
-
-def test_one_copy_without_oversight_succeeds_by_sticking_to_the_plan_alone() -> None:
-    oversight = {**NONE, "inspection": {"encounters": 2}}
-    result = power_seeker()
-    found = takeover_probability(result, oversight=oversight, deployment={"copies": 1, "quorum": 1})
-    seen = result.data["kind"] != "deployment"
-    slip = result.slip.isel(step=-1, agent=0).values[seen.values]
-    assert found["success"].item() == pytest.approx(np.prod((1 - slip) ** 2), rel=1e-12)
-    assert 0.0 < found["success"].item() < 1.0
-
-
-def test_each_capability_helps_through_its_own_step_alone() -> None:
-    for name, own in FACED_WITH.items():
-        oversight = {**NONE, name: {"strength": 1.0, "encounters": 1}}
-        for logit, chance in ((-800.0, 0.0), (800.0, 1.0)):
-            capability = {**dict.fromkeys(FACED_WITH.values(), -logit), own: logit}
-            result = power_seeker(capability=capability)
-            found = sim.prospects(result, oversight=oversight, deployment={"copies": 1})
-            assert found["success"].item() == chance
-
-
-def test_a_finding_that_is_ignored_stops_nobody() -> None:
-    perfect = {"strength": 1.0, "encounters": 1, "when_found": "ignore"}
-    oversight = {
-        **dict.fromkeys(FACED_WITH, perfect),
-        "inspection": {"encounters": 50, "when_found": "ignore"},
-    }
-    found = sim.prospects(power_seeker(), oversight=oversight, deployment={"copies": 1})
-    assert found["success"].item() == 1.0
-    assert found["stick"].item() < 1.0  # the chance is reported all the same
-    assert (found["pass"] < 1.0).all()
 
 
 def test_an_aligned_agent_never_attempts_however_decided_or_able() -> None:

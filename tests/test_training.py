@@ -11,13 +11,9 @@ import pytest
 
 import reference
 from cases import STATE, Case, flat, random_case, sampled_case, seeded
-from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
-from sim.simulation import prepare
-from sim.specs.keys import full_key
-from sim.specs.overrides import apply_overrides, read_specs
 
 ENGINES = ("numpy", "numba")
 RULES = ("policy_gradient", "replicator")
@@ -200,34 +196,6 @@ def test_contexts_that_are_not_trained_on_change_no_draw(engine: str) -> None:
         rows = [many.layout.names.index(name) for name in few.layout.names]
         ends = [get_engine(engine).trajectory(program, [30])[0] for program in (few, many)]
         np.testing.assert_array_equal(ends[1][rows], ends[0])
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_runs_that_differ_in_numbers_of_the_world_are_each_as_if_alone(engine: str) -> None:
-    """Weights, rewards and features with a number for each run, as in a sweep."""
-    columns = {
-        "scenario.contexts.copyright_chat.weight": [1.0, 0.2, 3.0],
-        "scenario.contexts.copyright_chat.reward.disregard": [1.0, 0.4, 2.0],
-        "scenario.contexts.copyright_chat.responses.respect.copyright": [1.0, 0.9, 1.4],
-        "training.leak": [0.0, 0.3, 0.8],
-        "agent.awareness": [-2.0, 0.0, 1.0],
-    }
-    training = {"steps": 40, "estimator": "sampled", "episodes": 3}
-    specs, seeds = read_specs("copyright", training=training), [5, 5, 6]
-    program = compile_program(
-        specs.scenario,
-        agent=specs.agent,
-        training=specs.training,
-        agents=2,
-        seed=seeds,
-        columns={full_key(key): column for key, column in columns.items()},
-    )
-    together = get_engine(engine).trajectory(program, [40])[0]
-    for run, seed in enumerate(seeds):
-        own = apply_overrides(specs, {key: column[run] for key, column in columns.items()})
-        alone = prepare(own.scenario, agent=own.agent, training=own.training, agents=2, seed=seed)
-        expected = get_engine(engine).trajectory(alone.program, [40])[0]
-        np.testing.assert_allclose(together[:, 2 * run : 2 * run + 2], expected, atol=1e-12)
 
 
 # --------------------------------------------------------------------------------- saturated gates
