@@ -55,7 +55,6 @@ def effects(
     *,
     groups: Mapping[str, NDArray[np.bool_]],
     policies: Mapping[str, Array],
-    level: float = 0.95,
 ) -> Effects:
     """Return the effects of contrasts on every outcome, for each group of agents.
 
@@ -67,7 +66,6 @@ def effects(
         outcomes: Outcomes of `effect_worlds`.
         groups: Of each agent, whether it belongs [agent]; a group of nobody is left out.
         policies: Of the same worlds, as `twin_worlds.policies_by_world` returns them.
-        level: Of confidence.
     """
     world = _names(contrasts)
     tables = []
@@ -79,17 +77,15 @@ def effects(
         for group, members in groups.items():
             if not members.any():
                 continue
-            table = paired_table(outcomes[first][members], outcomes[second][members], level=level)
+            table = paired_table(outcomes[first][members], outcomes[second][members])
             if apart is not None:
-                distance = paired_difference(
-                    apart[members], np.zeros(int(members.sum())), level=level
-                )
+                distance = paired_difference(apart[members], np.zeros(int(members.sum())))
                 row = {"outcome": "deployed_policy", "first": np.nan, "second": np.nan, **distance}
                 table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
             tables.append(table.assign(contrast=name, group=group))
     every = pd.concat(tables, ignore_index=True)
     order = ["contrast", "group", *(c for c in every.columns if c not in ("contrast", "group"))]
-    return Effects(every[order], {name: int(of.sum()) for name, of in groups.items()})
+    return Effects(every[order], {name: int(members.sum()) for name, members in groups.items()})
 
 
 def groups_at_start(

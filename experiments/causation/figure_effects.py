@@ -19,21 +19,12 @@ _GROUPS = {
 #: Panels by unit: a title, and how the outcomes in it begin.
 _PANELS = (
     ("values", ("kept", "strength.", "value_drift", "alignment")),
-    (
-        "what else training changes",
-        ("awareness", "log_horizon", "log_competence", "capability."),
-    ),
+    ("what else training changes", ("awareness", "log_horizon", "log_competence", "capability.")),
     (
         "what agents do at the end (chances, shares)",
         (
-            "gaming_rate",
-            "reach",
-            "opacity_share",
-            "consistency",
-            "behaviour_shift",
-            "slip_deployed",
-            "deployed_policy",
-            "success",
+            *("gaming_rate", "reach", "opacity_share", "consistency", "behaviour_shift"),
+            *("slip_deployed", "deployed_policy", "success"),
         ),
     ),
     ("worst case: share of agents that meet it", ("met.", "worst_case", "attempts")),
@@ -41,12 +32,7 @@ _PANELS = (
 
 
 def effects_figure(effects: Effects, *, name: str) -> Figure:
-    """Draw every effect of the main contrast, for all agents and by their alignment at the start.
-
-    Args:
-        effects: The effects.
-        name: Of the scenario.
-    """
+    """Draw every effect of the main contrast in a scenario, by alignment at the start."""
     contrast = effects.table["contrast"].iat[0]
     table = effects.table[effects.table["contrast"] == contrast]
     with house_style():
@@ -76,33 +62,33 @@ def _groups(table: pd.DataFrame) -> list[str]:
 
 
 def _draw(ax: Axes, table: pd.DataFrame, starts: tuple[str, ...]) -> None:
-    chosen = [
+    outcomes = [
         o
         for o in dict.fromkeys(table["outcome"])
         if any(o.startswith(s) if s.endswith(".") else o == s for s in starts)
     ]
-    place = {outcome: i for i, outcome in enumerate(chosen)}
+    place = {outcome: i for i, outcome in enumerate(outcomes)}
     groups = _groups(table)
     for index, group in enumerate(groups):
         label, colour, marker = _GROUPS[group]
-        rows = table[(table["group"] == group) & table["outcome"].isin(chosen)]
+        rows = table[(table["group"] == group) & table["outcome"].isin(outcomes)]
         y = rows["outcome"].map(place).to_numpy(float) + 0.24 * (index - 0.5 * (len(groups) - 1))
         effect = rows["effect"].to_numpy()
         ax.hlines(y, rows["low"], rows["high"], color=colour, lw=1.4)
         ax.plot(effect, y, marker, color=colour, ms=4.0, label=label)
     ax.axvline(0.0, color=MUTED, lw=0.8)
-    ax.set_yticks(range(len(chosen)), [outcome_label(o) for o in chosen])
-    ax.set_ylim(len(chosen) - 0.4, -0.6)
+    ax.set_yticks(range(len(outcomes)), [outcome_label(o) for o in outcomes])
+    ax.set_ylim(len(outcomes) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    _numbers(ax, table, chosen)
-    for i in range(0, len(chosen), 2):
+    _numbers(ax, table, outcomes)
+    for i in range(0, len(outcomes), 2):
         ax.axhspan(i - 0.5, i + 0.5, color="#F4F4F4", zorder=0, lw=0)
 
 
-def _numbers(ax: Axes, table: pd.DataFrame, chosen: list[str]) -> None:
+def _numbers(ax: Axes, table: pd.DataFrame, outcomes: list[str]) -> None:
     """Write the effects on all agents beside the rows: some are too small to be seen."""
     rows = table[table["group"] == "all"].set_index("outcome")
-    for i, outcome in enumerate(chosen):
+    for i, outcome in enumerate(outcomes):
         row = rows.loc[outcome]
         sure = row["low"] > 0.0 or row["high"] < 0.0
         ax.annotate(

@@ -16,28 +16,15 @@ from .verdicts import outcome_label, route_label, signed
 #: From lowered (orange) over nothing to raised (blue).
 _MAP = LinearSegmentedColormap.from_list("effect", [COLOURS[1], "#FFFFFF", COLOURS[0]])
 _OUTCOMES = (
-    "kept",
-    "alignment",
-    "awareness",
-    "log_horizon",
-    "log_competence",
-    "gaming_rate",
-    "reach",
-    "opacity_share",
-    "consistency",
-    "behaviour_shift",
-    "slip_deployed",
-    "met.misalignment",
-    "met.consistency",
-    "met.behaviour_shift",
-    "terms_met",
+    *("kept", "alignment", "awareness", "log_horizon", "log_competence", "gaming_rate", "reach"),
+    *("opacity_share", "consistency", "behaviour_shift", "slip_deployed", "met.misalignment"),
+    *("met.consistency", "met.behaviour_shift", "terms_met"),
 )
 #: Totals below this are not worth a colour.
 _LESS_THAN = 0.02
 _NOTE = (
-    "Each number: mean over agents of the\ndifference between twins, with gaming less\n"
-    "without it throughout training.\n\nBlue: gaming raises it; orange: lowers it.\n"
-    "Colours by panel. Grey italics: the 95 %\ninterval has 0 in it."
+    "mean differences between twins, with gaming\nless without it throughout training\n\n"
+    "blue: raised; orange: lowered; colours by panel\ngrey italics: 95 % interval with 0 in it"
 )
 
 
@@ -107,9 +94,8 @@ def mediation_figure(table: pd.DataFrame, *, name: str, cause: str) -> Figure:
         ax.set_yticks(range(len(routes) + 1), ["total effect", *map(route_label, routes)])
         title_of(figure, f"{name}: routes of the effects of {cause}")
         figure.supxlabel(
-            "Below the line: total less what is left with the route closed (of leak: opened). "
-            "Colours by column; grey italics: the 95 % interval has 0 in it; ·: the mediator "
-            "itself.",
+            "below the line: total less direct effect; colours by column; grey italics: interval "
+            "with 0 in it; ·: the mediator itself",
             fontsize=8,
             color=MUTED,
         )

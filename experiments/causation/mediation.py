@@ -81,18 +81,17 @@ def mediation_worlds(specs: Specs, contrast: Contrast) -> dict[str, Specs]:
         for name, side in sides.items():
             worlds[f"{mediator}|{name}"] = with_do(specs, frozen(specs, side, mediator))
     for route, settings in ROUTES.items():
-        changed = apply_overrides(specs._replace(interventions=()), settings)
+        variant = apply_overrides(specs._replace(interventions=()), settings)
         for name, side in sides.items():
-            worlds[f"{route}|{name}"] = with_do(changed, side)
+            worlds[f"{route}|{name}"] = with_do(variant, side)
     return worlds
 
 
-def mediation(outcomes: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
+def mediation(outcomes: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return total, direct and mediated effects, a row for each route and outcome.
 
     Args:
         outcomes: Outcomes of `mediation_worlds`.
-        level: Of confidence.
 
     Returns:
         `total`, `direct`, `mediated` with `_low` and `_high`; of a mediator's own outcomes, direct
@@ -106,9 +105,9 @@ def mediation(outcomes: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> p
         for outcome in total.columns:
             zero = 0.0 * total[outcome].to_numpy()
             parts = {
-                "total": paired_difference(total[outcome], zero, level=level),
-                "direct": paired_difference(direct[outcome], zero, level=level),
-                "mediated": paired_difference(total[outcome], direct[outcome], level=level),
+                "total": paired_difference(total[outcome], zero),
+                "direct": paired_difference(direct[outcome], zero),
+                "mediated": paired_difference(total[outcome], direct[outcome]),
             }
             row: dict[str, object] = {"route": route, "outcome": outcome}
             for name, part in parts.items():

@@ -50,20 +50,20 @@ def scenario_worlds(
         own = scenario.agent.replace(spread={"initial": _STORY_SPREAD})
         plain = read_specs(scenario, agent=own, training=specs.training)
         for label, settings in assumptions.items():
-            changed = apply_overrides(plain, settings)
-            off = in_training(changed, {"key": "gaming", "set": 0.0})
-            worlds[f"{name}|{label}|with"] = changed
-            worlds[f"{name}|{label}|without"] = with_do(changed, off)
+            variant = apply_overrides(plain, settings)
+            off = in_training(variant, {"key": "gaming", "set": 0.0})
+            worlds[f"{name}|{label}|with"] = variant
+            worlds[f"{name}|{label}|without"] = with_do(variant, off)
     return worlds
 
 
-def scenario_effects(outcomes: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
+def scenario_effects(outcomes: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the effect of gaming on every outcome, by scenario and assumption."""
     tables = []
     for name in outcomes:
         scenario, assumption, twin = name.split("|")
         if twin == "with":
-            other = outcomes[f"{scenario}|{assumption}|without"]
-            table = paired_table(outcomes[name], other, level=level)
+            without = outcomes[f"{scenario}|{assumption}|without"]
+            table = paired_table(outcomes[name], without)
             tables.append(table.assign(scenario=scenario, assumption=assumption))
     return pd.concat(tables, ignore_index=True)

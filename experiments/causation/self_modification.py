@@ -90,11 +90,11 @@ def coverage_worlds(
         if "steps" in overrides:
             factor = float(overrides.pop("steps"))  # type: ignore[arg-type]
             overrides["training.steps"] = max(1, round(factor * specs.training.steps))
-        changed = apply_overrides(specs._replace(interventions=()), overrides)
+        variant = apply_overrides(specs._replace(interventions=()), overrides)
         for covered in range(len(contexts) + 1):
-            forced = gaming_only_in(changed, contexts[:covered])
-            worlds[f"{knob}|{covered}"] = with_do(changed, forced)
-        worlds[f"{knob}|{OWN}"] = changed
+            forced = gaming_only_in(variant, contexts[:covered])
+            worlds[f"{knob}|{covered}"] = with_do(variant, forced)
+        worlds[f"{knob}|{OWN}"] = variant
     return worlds
 
 
@@ -116,19 +116,18 @@ class Coverage:
     knobs: pd.DataFrame
 
 
-def coverage(outcomes: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> Coverage:
+def coverage(outcomes: Mapping[str, pd.DataFrame]) -> Coverage:
     """Return the shares of a goal that are kept, against coverage.
 
     Args:
         outcomes: Outcomes of `coverage_worlds`.
-        level: Of confidence.
     """
     rows = []
     most = max(int(name.split("|")[1]) for name in outcomes if not name.endswith(OWN))
     for name, frame in outcomes.items():
         knob, covered = name.split("|")
         own = covered == OWN
-        mean = paired_difference(frame["kept"], np.zeros(len(frame)), level=level)
+        mean = paired_difference(frame["kept"], np.zeros(len(frame)))
         rows.append(
             {
                 "knob": knob,
@@ -156,49 +155,49 @@ def _apart(outcomes: pd.DataFrame, twins: pd.DataFrame | None) -> float:
 
 def _knob(knob: object, rows: pd.DataFrame) -> dict[str, object]:
     forced, own = rows[~rows["own"]], rows[rows["own"]]
-    kept, at = forced["kept"].to_numpy(), forced["coverage"].to_numpy()
-    steep = steepness(kept)
+    shares, at = forced["kept"].to_numpy(), forced["coverage"].to_numpy()
+    steep = steepness(shares)
     return {
         "knob": knob,
-        "none": kept[0],
-        "all": kept[-1],
-        "needed": needed(at, kept),
+        "none": shares[0],
+        "all": shares[-1],
+        "needed": needed(at, shares),
         "steepness": steep,
-        "shape": shape_of(kept, steep),
+        "shape": shape_of(shares, steep),
         "own_coverage": own["coverage"].iat[0],
         "own_kept": own["kept"].iat[0],
     }
 
 
-def needed(at: Array, kept: Array, share: float = HALF) -> float:
+def needed(at: Array, shares: Array, share: float = HALF) -> float:
     """Return the least coverage that keeps a share of the goal; nan if none does.
 
     Args:
         at: Levels of coverage, increasing.
-        kept: What is kept at each.
+        shares: Shares that are kept at each [level].
         share: What is to be kept.
     """
-    above = np.flatnonzero(kept >= share)
+    above = np.flatnonzero(shares >= share)
     if not len(above):
         return float("nan")
     first = int(above[0])
     if first == 0:
         return float(at[0])
-    low, high = kept[first - 1], kept[first]
+    low, high = shares[first - 1], shares[first]
     return float(at[first - 1] + (share - low) / (high - low) * (at[first] - at[first - 1]))
 
 
-def steepness(kept: Array) -> float:
+def steepness(shares: Array) -> float:
     """Return the greatest step between levels over the mean step; nan where nothing changes."""
-    whole = kept[-1] - kept[0]
-    if len(kept) < 2 or abs(whole) < 1e-3:
+    whole = shares[-1] - shares[0]
+    if len(shares) < 2 or abs(whole) < 1e-3:
         return float("nan")
-    steps = np.diff(kept) / whole
+    steps = np.diff(shares) / whole
     return float(steps.max() * len(steps))
 
 
-def shape_of(kept: Array, steep: float) -> str:
+def shape_of(shares: Array, steep: float) -> str:
     """Return `flat`, `slope` or `threshold`: whether one step makes half of all the difference."""
     if np.isnan(steep):
         return "flat"
-    return "threshold" if steep >= 0.5 * (len(kept) - 1) else "slope"
+    return "threshold" if steep >= 0.5 * (len(shares) - 1) else "slope"

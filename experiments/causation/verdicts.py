@@ -89,8 +89,8 @@ def largest_routes(table: pd.DataFrame) -> pd.DataFrame:
             rows.append({"outcome": outcome, "total": routes["total"].iat[0], "verdict": "none"})
             continue
         largest = sure.loc[sure["mediated"].abs().idxmax()]
-        same = largest["mediated"] * largest["total"] > 0.0
-        rows.append({**largest, "verdict": "carries it" if same else "works against it"})
+        carries = largest["mediated"] * largest["total"] > 0.0
+        rows.append({**largest, "verdict": "carries it" if carries else "works against it"})
     return pd.DataFrame(rows, columns=[*table.columns, "verdict"])
 
 
