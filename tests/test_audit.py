@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import sim
-from experiments.worst_case.visibility import VISIBILITY, visibility_changes, visibility_of
 from populations import NONE, WIDE, planted
 from sim.analysis.audit import FINDERS, Retrainer, audit, retraining_specs
 from sim.dynamics.engines.registry import get_engine
@@ -109,14 +108,6 @@ def test_draws_depend_on_seed_and_agent_alone() -> None:
     first, same, other = (audit(trained(), seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.findings, same.findings)
     assert (first.findings != other.findings).any()
-    # Everybody that was retrained is counted by how it gamed before and after.
-    by_monitor = many.first_findings[:, FINDERS.index("reasoning_monitor")]
-    for agents, count in ((None, many.retrained), (by_monitor, many.retrained & by_monitor)):
-        assert (
-            sum(sum(row.values()) for row in visibility_changes(many, agents).values())
-            == count.sum()
-            > 0
-        )
 
 
 EVALUATED = {
@@ -194,7 +185,6 @@ def test_retraining_against_the_monitor_pays_for_opacity() -> None:
         ]
         assert len(moved) > 5
         assert ((least <= moved) & (moved <= most)).all()
-        assert (visibility_of(audited.before, LAB) == 0).all()
 
 
 def test_retraining_adds_to_the_last_phase_that_training_came_to() -> None:
@@ -243,15 +233,3 @@ def test_selected_copies_are_retrained_with_their_parents_traits() -> None:
     start = retrainer_of(sim.Result(result.data.isel(step=[0]), result.provenance)).program
     np.testing.assert_array_equal(program.traits.rationality, start.traits.rationality[ancestors])
     np.testing.assert_array_equal(program.origin, start.theta[:, ancestors])
-
-
-def test_gaming_is_visible_where_a_scratchpad_shows_it() -> None:
-    """Contexts 0 and 1 have no scratchpad, 2 and 3 have one; agent 1 is opaque."""
-    habit = np.full((5, 11), -60.0)
-    habit[[0, 1], 2] = habit[2, 0] = habit[3] = 60.0
-    capability = np.zeros((5, 5))
-    capability[:, 0] = [-1.0, 1.0, -1.0, -1.0, -1.0]
-    state = {"habit": habit, "awareness": np.full(5, 20.0), "capability": capability}
-    now = planted(5, log_horizon=np.full(5, -20.0), **state).data.isel(step=-1)
-    expected = ["visibly", "out_of_sight", "out_of_sight", "visibly", "nowhere"]
-    assert [VISIBILITY[way] for way in visibility_of(now, LAB)] == expected

@@ -46,8 +46,9 @@ from experiments.worst_case.variations import (
     variation_names,
     varied_funnels,
 )
+from experiments.worst_case.visibility import VISIBILITY, visibility_changes, visibility_of
 from populations import NONE, WIDE, planted
-from sim.analysis.audit import FINDERS
+from sim.analysis.audit import FINDERS, audit
 from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.deployment import Deployment
 from sim.specs.overrides import read_specs
@@ -267,6 +268,27 @@ def test_agents_are_the_same_however_many_others_there_are() -> None:
 
 
 # ------------------------------------------------------------------------------------ what binds
+
+
+def test_gaming_is_visible_where_a_scratchpad_shows_it() -> None:
+    """Contexts 0 and 1 have no scratchpad, 2 and 3 have one; agent 1 is opaque."""
+    habit = np.full((5, CONTEXTS), -60.0)
+    habit[[0, 1], 2] = habit[2, 0] = habit[3] = 60.0
+    capability = np.zeros((5, 5))
+    capability[:, 0] = [-1.0, 1.0, -1.0, -1.0, -1.0]
+    state = {"habit": habit, "awareness": np.full(5, 20.0), "capability": capability}
+    now = planted(5, log_horizon=np.full(5, -20.0), **state).data.isel(step=-1)
+    expected = ["visibly", "out_of_sight", "out_of_sight", "visibly", "nowhere"]
+    scenario = sim.Scenario.load("lab_to_deployment")
+    assert [VISIBILITY[index] for index in visibility_of(now, scenario)] == expected
+    retraining = {"retraining": {"steps": 5, "rounds": 2}}
+    steps = {name: {"when_found": "retrain"} for name in FINDERS}
+    audited = audit(trained(), oversight={**steps, **retraining})
+    by_monitor = audited.first_findings[:, FINDERS.index("reasoning_monitor")]
+    for agents in (None, by_monitor):
+        counts = visibility_changes(audited, agents)
+        retrained = audited.retrained if agents is None else audited.retrained & agents
+        assert sum(sum(row.values()) for row in counts.values()) == retrained.sum() > 0
 
 
 @pytest.fixture(scope="module")
