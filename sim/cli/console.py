@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,10 @@ from rich.console import Console
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
-from sim.sweeps.plan import Shard
+from sim.sweeps.executors import Executor
+from sim.sweeps.plan import Plan, Shard
+from sim.sweeps.result import Sweep
+from sim.sweeps.sweep import run_plan
 from sim.utils import progress
 
 
@@ -49,6 +53,28 @@ def prepare_shard(shard: Shard) -> None:
     """Prepare the engine of a sweep's shard, as `sim.sweeps.sweep.run_plan` asks for it."""
     engine = get_engine(shard.engine, precision=shard.precision, threads=1)
     prepare_engine(engine, shard.program())
+
+
+def run_stored(
+    plan: Plan,
+    store: str | None,
+    name: str,
+    *,
+    executor: Executor | None = None,
+    report_progress: Callable[[float], None] | None = None,
+) -> Sweep:
+    """Run a plan of a study, kept below `store` in a directory of its name and id; None: nowhere.
+
+    Raises:
+        SpecError: The directory holds another sweep.
+    """
+    return run_plan(
+        plan,
+        store=None if store is None else f"{store}/{name}-{plan.id}",
+        executor=executor,
+        progress=report_progress,
+        prepare=prepare_shard,
+    )
 
 
 #: Shows a bar with the time left on stderr (`sim.utils.progress.progress_bar`).

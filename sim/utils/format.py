@@ -36,6 +36,12 @@ def shown(number: float | None, digits: int = 1) -> str:
     return DASH if number is None else with_minus(f"{round(number, digits) + 0.0:,.{digits}f}")
 
 
+def signed(number: float, digits: int = 2) -> str:
+    """Write a number with its sign; one that rounds to 0 without."""
+    text = format_number(number, digits)
+    return f"+{text}" if round(number, digits) > 0 else text
+
+
 def format_decimal(number: float | None, digits: int = 2) -> str:
     """Write a number for a terminal, with an ASCII minus sign; a dash for none."""
     return DASH if number is None or math.isnan(number) else f"{number:.{digits}f}"

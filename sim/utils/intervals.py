@@ -1,4 +1,4 @@
-"""Intervals of shares that were counted."""
+"""Intervals of shares that were counted, and the verdicts that intervals allow."""
 
 from __future__ import annotations
 
@@ -31,3 +31,24 @@ def binomial_interval(
     low[above] = betaincinv(x[above], n[above] - x[above] + 1.0, tail)
     high[below] = betaincinv(x[below] + 1.0, n[below] - x[below], 1.0 - tail)
     return low, high
+
+
+def interval_verdict(
+    low: float,
+    high: float,
+    words: tuple[str, str],
+    *,
+    neutral: float = 0.0,
+    between: str = "open",
+) -> str:
+    """Return the first word for an interval above a neutral value, the second for one below.
+
+    Args:
+        low: Its lower end; nan: there is no interval, and the verdict is `between`.
+        high: Its upper end.
+        words: Above, and below.
+        neutral: The value that decides nothing.
+        between: The verdict where the interval has the neutral value in it.
+    """
+    above, below = words
+    return above if low > neutral else below if high < neutral else between
