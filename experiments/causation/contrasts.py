@@ -13,11 +13,22 @@ Do = tuple[Intervention, ...]
 #: Interventions on the first twin, and on the second.
 Contrast = tuple[Do, Do]
 
+#: Settings by assumption; `as it is`: none.
+Assumptions = Mapping[str, Mapping[str, object]]
+AS_IT_IS = "as it is"
+NO_CREDIT: Assumptions = {"motive_credit 0": {"training.motive_credit": 0.0}}
+LEAK: Assumptions = {"leak 0.3": {"training.leak": 0.3}}
+
 
 def in_training(specs: Specs, *settings: Mapping[str, object]) -> Do:
     """Return interventions that last to the end of training, so that agents are measured free."""
     steps = specs.training.steps
     return tuple(Intervention.parse({"stop": steps, **setting}, path="do") for setting in settings)
+
+
+def without_gaming(specs: Specs, start: int = 0) -> Do:
+    """Return the intervention that turns gaming off, from a step to the end of training."""
+    return in_training(specs, {"key": "gaming", "set": 0.0, "start": start})
 
 
 def gaming_only_in(specs: Specs, contexts: Collection[str]) -> Do:
@@ -33,25 +44,24 @@ def contrasts_of(specs: Specs, do: Do = ()) -> dict[str, Contrast]:
 
     Args:
         specs: Without interventions.
-        do: What a user wants to know the effect of; nothing: gaming itself, with it less without.
+        do: The cause of interest; nothing: gaming itself, with it less without.
 
     Returns:
         The main contrast first: `gaming` (the agent's own, against none throughout training) or
         `what is done`. Then gaming forced on in one context only, against none; and the agent's
         own gaming in the second half of training, against gaming in the first half only.
     """
-    off = in_training(specs, {"key": "gaming", "set": 0.0})
+    off = without_gaming(specs)
     main: dict[str, Contrast] = {"what is done": (do, ())} if do else {"gaming": ((), off)}
-    context = _one_context(specs)
+    context = _contested_context(specs)
     contrasts = {**main, f"gaming in {context} only": (gaming_only_in(specs, [context]), off)}
     half = specs.training.steps // 2
     if half:
-        late = in_training(specs, {"key": "gaming", "set": 0.0, "start": half})
-        contrasts["gaming in the second half"] = ((), late)
+        contrasts["gaming in the second half"] = ((), without_gaming(specs, half))
     return contrasts
 
 
-def _one_context(specs: Specs) -> str:
+def _contested_context(specs: Specs) -> str:
     """Return the contested context; the first that is trained on, where none is."""
     try:
         return context_roles(specs._replace(interventions=())).contested

@@ -1,41 +1,26 @@
-"""What training-gaming causes: differences between twins that share every random draw.
+"""Effects of contrasts: mean differences between twins that share every random draw.
 
-Two runs with the same seed that differ in their interventions alone share their agents and every
-draw, so what differs at the end was caused. The post: "Causally, instrumental training-gaming might
-reinforce those factors [...], making the model more worst-case-like."
+The post: "Causally, instrumental training-gaming might reinforce those factors [...], making the
+model more worst-case-like."
 
-An *effect* is the mean over agents of the difference between twins. Interventions last as long as
-training, and agents are measured free of them at its end.
+Interventions last as long as training, and agents are measured free of them at its end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sim.analysis.counterfactuals import paired_difference, paired_table, policy_distance
+from sim.dynamics.measures import cosine
 from sim.dynamics.state import Array
 from sim.specs.overrides import Specs
 from sim.specs.scenario import Scenario
 
 from .contrasts import Contrast, Do, with_do
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Effects of contrasts.
-
-    Attributes:
-        table: A row for each contrast, group of agents and outcome.
-        sizes: How many agents each group has.
-    """
-
-    table: pd.DataFrame
-    sizes: Mapping[str, int]
 
 
 def effect_worlds(specs: Specs, contrasts: Mapping[str, Contrast]) -> dict[str, Specs]:
@@ -55,37 +40,35 @@ def effects(
     *,
     groups: Mapping[str, NDArray[np.bool_]],
     policies: Mapping[str, Array],
-) -> Effects:
-    """Return the effects of contrasts on every outcome, for each group of agents.
+) -> pd.DataFrame:
+    """Return the effects, a row for each contrast, group of agents and outcome.
 
     `deployed_policy` is a distance (total variation between the deployed policies of twins), not a
     difference; a scenario in which nobody is deployed has none.
 
     Args:
-        contrasts: What twins differ in.
+        contrasts: Interventions on either twin.
         outcomes: Outcomes of `effect_worlds`.
         groups: Of each agent, whether it belongs [agent]; a group of nobody is left out.
-        policies: Of the same worlds, as `twin_worlds.policies_by_world` returns them.
+        policies: Of the same worlds, as `counterfactuals.policies_by_world` returns them.
     """
     world = _names(contrasts)
     tables = []
     for name, sides in contrasts.items():
         first, second = (world[side] for side in sides)
-        apart = None
-        if policies[first].shape[1]:
-            apart = policy_distance(policies[first], policies[second])
         for group, members in groups.items():
             if not members.any():
                 continue
             table = paired_table(outcomes[first][members], outcomes[second][members])
-            if apart is not None:
-                distance = paired_difference(apart[members], np.zeros(int(members.sum())))
+            if policies[first].shape[1]:
+                apart = policy_distance(policies[first][members], policies[second][members])
+                distance = paired_difference(apart, np.zeros_like(apart))
                 row = {"outcome": "deployed_policy", "first": np.nan, "second": np.nan, **distance}
                 table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
-            tables.append(table.assign(contrast=name, group=group))
-    every = pd.concat(tables, ignore_index=True)
-    order = ["contrast", "group", *(c for c in every.columns if c not in ("contrast", "group"))]
-    return Effects(every[order], {name: int(members.sum()) for name, members in groups.items()})
+            table.insert(0, "contrast", name)
+            table.insert(1, "group", group)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def groups_at_start(
@@ -102,13 +85,11 @@ def groups_at_start(
         `all`; `aligned` and `misaligned`, those beyond the threshold on either side.
     """
     human = np.array([scenario.human_values.get(value, 0.0) for value in scenario.values])
-    norm = np.linalg.norm(start, axis=1) * np.linalg.norm(human)
-    cosine = np.full(len(start), np.nan)
-    np.divide(start @ human, norm, out=cosine, where=norm > 0.0)
+    alignment = cosine(start, human)
     return {
         "all": np.ones(len(start), bool),
-        "aligned": cosine >= -threshold,
-        "misaligned": cosine <= threshold,
+        "aligned": alignment >= -threshold,
+        "misaligned": alignment <= threshold,
     }
 
 

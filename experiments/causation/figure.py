@@ -1,4 +1,4 @@
-"""The figures of the study; here, what is kept of a goal against where gaming is forced."""
+"""The figures of the study; here, the share of a goal that is kept, against coverage."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends, title_of
 from sim.specs.overrides import Specs
 
+from .contrasts import AS_IT_IS
 from .figure_effects import effects_figure
 from .figure_matrices import mediation_figure, scenarios_figure
-from .scenario_effects import AS_IT_IS
-from .self_modification import HALF, SCENARIO, Coverage
+from .self_modification import HALF, SCENARIO
 from .study import Results, Settings
 
 #: Which knobs stand together, each panel with the run as it is.
@@ -26,38 +26,40 @@ _PANELS = {
 def figures(results: Results, specs: Specs, settings: Settings) -> dict[str, Figure]:
     """Return the figure of each part that was run."""
     name, tables, pictures = specs.scenario.name, results.tables, {}
-    if results.effects is not None:
-        pictures["effects"] = effects_figure(results.effects, name=name)
+    if "effects" in tables:
+        sizes = results.group_sizes
+        pictures["effects"] = effects_figure(tables["effects"], sizes=sizes, name=name)
     if "mediation" in tables:
         cause = results.cause
         pictures["mediation"] = mediation_figure(tables["mediation"], name=name, cause=cause)
     if "scenarios" in tables:
         pictures["scenarios"] = scenarios_figure(tables["scenarios"])
-    if results.coverage is not None:
+    if "self_modification" in tables:
         title = f"{SCENARIO} x {settings.copies}"
-        pictures["self_modification"] = self_modification_figure(results.coverage, name=title)
+        coverage = tables["self_modification"]
+        pictures["self_modification"] = self_modification_figure(coverage, name=title)
     return pictures
 
 
-def self_modification_figure(coverage: Coverage, *, name: str) -> Figure:
+def self_modification_figure(coverage: pd.DataFrame, *, name: str) -> Figure:
     """Draw what is kept against coverage, a line for each knob, and the agent's own choice.
 
     Args:
-        coverage: Results of the part.
+        coverage: As `coverage` returns it.
         name: Of the scenario.
     """
     with house_style():
         figure = Figure(figsize=(13.0, 4.8), layout="constrained")
         axes = figure.subplots(1, len(_PANELS), sharey=True)
-        lowest = min(0.0, float(coverage.table["low"].min()))
+        lowest = min(0.0, float(coverage["low"].min()))
         for ax, (title, starts) in zip(axes, _PANELS.items(), strict=True):
             knobs = [
                 knob
-                for knob in coverage.knobs["knob"]
-                if knob == AS_IT_IS or str(knob).startswith(starts)
+                for knob in dict.fromkeys(coverage["knob"])
+                if knob == AS_IT_IS or knob.startswith(starts)
             ]
             ax.set(xlim=(0.0, 1.02), ylim=(1.05 * lowest - 0.05, 1.1), title=title)
-            _draw(ax, coverage.table, knobs)
+            _draw(ax, coverage, knobs)
             ax.set_xlabel("share of contested contexts in which gaming is forced")
         last = axes[-1]
         for level, text in ((HALF, "half"), (0.0, "nothing left; below: reversed")):

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sim.plots.style import COLOURS, MUTED, house_style, title_of
+from sim.plots.style import COLOURS, MUTED, house_style, spaced, title_of
+from sim.utils.format import signed
 
-from .effects import Effects
-from .verdicts import outcome_label, signed_small
+from .verdicts import is_sure
 
+#: Names of outcomes for a reader, where they differ from the column's.
+_NAMES = {
+    "kept": "what is kept of the goal",
+    "gaming_rate": "gaming rate in training",
+    "slip_deployed": "slips where deployed",
+    "deployed_policy": "deployed policy (distance)",
+    "terms_met": "worst-case terms met (count)",
+    "worst_case": "all worst-case terms met",
+    "success": "P(success)",
+}
 _GROUPS = {
     "all": ("all agents", COLOURS[2], "o"),
     "aligned": ("start aligned", COLOURS[0], "s"),
@@ -31,10 +43,24 @@ _PANELS = (
 )
 
 
-def effects_figure(effects: Effects, *, name: str) -> Figure:
-    """Draw every effect of the main contrast in a scenario, by alignment at the start."""
-    contrast = effects.table["contrast"].iat[0]
-    table = effects.table[effects.table["contrast"] == contrast]
+def outcome_label(outcome: str) -> str:
+    """Return an outcome's name as a reader has it."""
+    kind, point, name = outcome.partition(".")
+    if point:
+        return spaced(f"{name} met" if kind == "met" else f"{kind} of {name}")
+    return _NAMES.get(outcome, spaced(outcome))
+
+
+def effects_figure(effects: pd.DataFrame, *, sizes: Mapping[str, int], name: str) -> Figure:
+    """Draw every effect of the main contrast, by alignment at the start.
+
+    Args:
+        effects: As `effects` returns them.
+        sizes: Numbers of agents by group.
+        name: Of the scenario.
+    """
+    contrast = effects["contrast"].iat[0]
+    table = effects[effects["contrast"] == contrast]
     with house_style():
         figure = Figure(figsize=(12.0, 8.0), layout="constrained")
         axes = figure.subplots(2, 2).flat
@@ -43,7 +69,7 @@ def effects_figure(effects: Effects, *, name: str) -> Figure:
             ax.set_title(title)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         groups = _groups(table)
-        counts = [f"{s} ({effects.sizes[g]:,})" for s, g in zip(labels, groups, strict=True)]
+        counts = [f"{s} ({sizes[g]:,})" for s, g in zip(labels, groups, strict=True)]
         figure.legend(
             handles,
             counts,
@@ -90,9 +116,9 @@ def _numbers(ax: Axes, table: pd.DataFrame, outcomes: list[str]) -> None:
     rows = table[table["group"] == "all"].set_index("outcome")
     for i, outcome in enumerate(outcomes):
         row = rows.loc[outcome]
-        sure = row["low"] > 0.0 or row["high"] < 0.0
+        sure, effect = is_sure(row), row["effect"]
         ax.annotate(
-            signed_small(row["effect"]),
+            signed(effect, 4 if 0.0 < abs(effect) < 0.01 else 2),
             xy=(1.01, i),
             xycoords=("axes fraction", "data"),
             va="center",

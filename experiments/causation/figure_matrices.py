@@ -9,9 +9,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from sim.dynamics.state import Array
-from sim.plots.style import COLOURS, MUTED, house_style, title_of
+from sim.plots.style import COLOURS, MUTED, house_style, spaced, title_of
+from sim.utils.format import signed
 
-from .verdicts import outcome_label, route_label, signed
+from .figure_effects import outcome_label
+from .verdicts import is_sure
 
 #: From lowered (orange) over nothing to raised (blue).
 _MAP = LinearSegmentedColormap.from_list("effect", [COLOURS[1], "#FFFFFF", COLOURS[0]])
@@ -20,6 +22,8 @@ _OUTCOMES = (
     *("opacity_share", "consistency", "behaviour_shift", "slip_deployed", "met.misalignment"),
     *("met.consistency", "met.behaviour_shift", "terms_met"),
 )
+#: Names of routes that are assumptions.
+_ROUTE_NAMES = {"motive_credit 0": "credit for motives", "leak 0.3": "having no leak (of 0.3)"}
 #: Totals below this are not worth a colour.
 _LESS_THAN = 0.02
 _NOTE = (
@@ -63,23 +67,20 @@ def mediation_figure(table: pd.DataFrame, *, name: str, cause: str) -> Figure:
     Args:
         table: As `mediation` returns it.
         name: Of the scenario.
-        cause: What twins differ in.
+        cause: Of the difference between twins.
     """
-    outcomes = [o for o in _OUTCOMES if _defined(table, o)]
     routes = list(dict.fromkeys(table["route"]))
-    by = table.set_index(["route", "outcome"])
-    total = [by.loc[(routes[0], o)] for o in outcomes]
-    numbers = np.array(
-        [
-            [row["total"] for row in total],
-            *([by.loc[(r, o), "mediated"] for o in outcomes] for r in routes),
-        ]
-    )
-    sure = np.array(
-        [
-            [_sure(row, "total") for row in total],
-            *([_sure(by.loc[(r, o)], "mediated") for o in outcomes] for r in routes),
-        ]
+    defined = np.isfinite(table.pivot(index="route", columns="outcome", values="total")).all()
+    outcomes = [outcome for outcome in _OUTCOMES if defined.get(outcome, False)]
+    marked = table.assign(sure=is_sure(table, "mediated"), total_sure=is_sure(table, "total"))
+    numbers, sure = (
+        np.vstack(
+            [
+                _cells(marked, total, rows=routes[:1], columns=outcomes),
+                _cells(marked, part, rows=routes, columns=outcomes),
+            ]
+        )
+        for total, part in (("total", "mediated"), ("total_sure", "sure"))
     )
     scale = np.nanmax(np.abs(numbers), axis=0, keepdims=True)
     with house_style():
@@ -91,7 +92,8 @@ def mediation_figure(table: pd.DataFrame, *, name: str, cause: str) -> Figure:
         ax.tick_params(axis="x", labelrotation=35, top=False)
         for label in ax.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
-        ax.set_yticks(range(len(routes) + 1), ["total effect", *map(route_label, routes)])
+        names = [_ROUTE_NAMES.get(route, spaced(route)) for route in routes]
+        ax.set_yticks(range(len(routes) + 1), ["total effect", *names])
         title_of(figure, f"{name}: routes of the effects of {cause}")
         figure.supxlabel(
             "below the line: total less direct effect; colours by column; grey italics: interval "
@@ -111,6 +113,7 @@ def scenarios_figure(table: pd.DataFrame) -> Figure:
     outcomes = ("kept", "alignment", "awareness", "log_horizon", "terms_met")
     scenarios = list(dict.fromkeys(table["scenario"]))
     assumptions = list(dict.fromkeys(table["assumption"]))
+    marked = table.assign(sure=is_sure(table))
     with house_style():
         figure = Figure(figsize=(13.0, 7.0), layout="constrained")
         grid = list(figure.subplots(2, 3, sharey=True).flat)
@@ -118,14 +121,15 @@ def scenarios_figure(table: pd.DataFrame) -> Figure:
         note.set_axis_off()
         note.text(0.0, 0.9, _NOTE, transform=note.transAxes, va="top", color=MUTED)
         for index, (ax, outcome) in enumerate(zip(grid, outcomes, strict=True)):
-            rows = table[table["outcome"] == outcome].set_index(["scenario", "assumption"])
-            cells = [[rows.loc[(s, a)] for a in assumptions] for s in scenarios]
-            numbers = np.array([[cell["effect"] for cell in row] for row in cells])
-            sure = np.array([[_sure(cell, "") for cell in row] for row in cells])
+            panel = marked[marked["outcome"] == outcome]
+            numbers, sure = (
+                _cells(panel, column, rows=scenarios, columns=assumptions)
+                for column in ("effect", "sure")
+            )
             scale = np.nanmax(np.abs(numbers), initial=_LESS_THAN)
             draw_matrix(ax, numbers, sure, scale=np.array(scale))
             ax.set_title(outcome_label(outcome))
-            ax.set_yticks(range(len(scenarios)), [s.replace("_", " ") for s in scenarios])
+            ax.set_yticks(range(len(scenarios)), [spaced(s) for s in scenarios])
             below = index >= 2
             ax.set_xticks(range(len(assumptions)), assumptions if below else [])
             for label in ax.get_xticklabels():
@@ -134,11 +138,10 @@ def scenarios_figure(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _defined(table: pd.DataFrame, outcome: str) -> bool:
-    rows = table[table["outcome"] == outcome]
-    return bool(len(rows)) and bool(np.isfinite(rows["total"]).all())
-
-
-def _sure(row: pd.Series, name: str) -> bool:
-    start = f"{name}_" if name else ""
-    return bool(row[f"{start}low"] > 0.0 or row[f"{start}high"] < 0.0)
+def _cells(table: pd.DataFrame, column: str, *, rows: list[str], columns: list[str]) -> Array:
+    """Return a column as a matrix: routes by outcomes, or scenarios by assumptions."""
+    across = "outcome" if "route" in table else "assumption"
+    down = "route" if "route" in table else "scenario"
+    wide = table.pivot(index=down, columns=across, values=column)
+    cells: Array = wide.loc[rows, columns].to_numpy()
+    return cells

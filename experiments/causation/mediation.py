@@ -1,4 +1,4 @@
-"""Which routes the effect of gaming takes: what is left of it while a mediator stays as it is.
+"""Routes of the effect of gaming: what is left of it while a mediator stays as it is.
 
 For each kind of state M, both twins are also run with M frozen. What they then still differ by is
 the *controlled direct effect*, at the M of the start; the *mediated part* is the total effect less
@@ -19,15 +19,12 @@ import pandas as pd
 from sim.analysis.counterfactuals import paired_difference
 from sim.specs.overrides import Specs, apply_overrides
 
-from .contrasts import Contrast, Do, in_training, with_do
+from .contrasts import LEAK, NO_CREDIT, Contrast, Do, in_training, with_do
 
 #: Kinds of state that training can change, each a route ...
 MEDIATORS = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
 #: ... and assumptions that close a route, or open one.
-ROUTES: Mapping[str, Mapping[str, object]] = {
-    "motive_credit 0": {"training.motive_credit": 0.0},
-    "leak 0.3": {"training.leak": 0.3},
-}
+ROUTES = {**NO_CREDIT, **LEAK}
 #: Outcomes that a mediator determines by itself; with it frozen, they say nothing.
 _OWN = {
     "values": ("kept", "strength.", "value_drift", "alignment", "met.misalignment"),
@@ -75,15 +72,12 @@ def mediation_worlds(specs: Specs, contrast: Contrast) -> dict[str, Specs]:
     Raises:
         SpecError: Something cannot be done, as where the contrast itself holds a mediator.
     """
-    sides = dict(zip(("first", "second"), contrast, strict=True))
-    worlds = {f"total|{name}": with_do(specs, side) for name, side in sides.items()}
-    for mediator in MEDIATORS:
-        for name, side in sides.items():
-            worlds[f"{mediator}|{name}"] = with_do(specs, frozen(specs, side, mediator))
-    for route, settings in ROUTES.items():
-        variant = apply_overrides(specs._replace(interventions=()), settings)
-        for name, side in sides.items():
-            worlds[f"{route}|{name}"] = with_do(variant, side)
+    worlds = {}
+    for route in ("total", *MEDIATORS, *ROUTES):
+        variant = apply_overrides(specs._replace(interventions=()), ROUTES.get(route, {}))
+        for name, side in zip(("first", "second"), contrast, strict=True):
+            do = frozen(specs, side, route) if route in MEDIATORS else side
+            worlds[f"{route}|{name}"] = with_do(variant, do)
     return worlds
 
 
@@ -98,9 +92,9 @@ def mediation(outcomes: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         and mediated are nan.
     """
     total = outcomes["total|first"] - outcomes["total|second"]
-    routes = [name.removesuffix("|first") for name in outcomes if name.endswith("|first")]
+    undefined = paired_difference([], [])
     rows = []
-    for route in routes[1:]:
+    for route in (*MEDIATORS, *ROUTES):
         direct = outcomes[f"{route}|first"] - outcomes[f"{route}|second"]
         for outcome in total.columns:
             zero = 0.0 * total[outcome].to_numpy()
@@ -109,11 +103,11 @@ def mediation(outcomes: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 "direct": paired_difference(direct[outcome], zero),
                 "mediated": paired_difference(total[outcome], direct[outcome]),
             }
+            if is_own(route, outcome):
+                parts |= dict.fromkeys(("direct", "mediated"), undefined)
             row: dict[str, object] = {"route": route, "outcome": outcome}
             for name, part in parts.items():
-                empty = name != "total" and is_own(route, outcome)
-                row[name] = float("nan") if empty else part["effect"]
-                row[f"{name}_low"] = float("nan") if empty else part["low"]
-                row[f"{name}_high"] = float("nan") if empty else part["high"]
+                ends = {f"{name}_low": part["low"], f"{name}_high": part["high"]}
+                row |= {name: part["effect"], **ends}
             rows.append(row)
     return pd.DataFrame(rows)

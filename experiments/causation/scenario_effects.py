@@ -1,4 +1,4 @@
-"""How the effects of gaming depend on the scenario and on assumptions about training."""
+"""Dependence of the effects of gaming on the scenario and on assumptions about training."""
 
 from __future__ import annotations
 
@@ -10,36 +10,28 @@ from sim.analysis.counterfactuals import paired_table
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 
-from .contrasts import in_training, with_do
+from .contrasts import AS_IT_IS, LEAK, NO_CREDIT, Assumptions, with_do, without_gaming
 
-AS_IT_IS = "as it is"
-#: Assumptions under which effects are compared; no setting: as it is.
-ASSUMPTIONS: Mapping[str, Mapping[str, object]] = {
+#: Assumptions under which effects are compared.
+ASSUMPTIONS: Assumptions = {
     AS_IT_IS: {},
-    "motive_credit 0": {"training.motive_credit": 0.0},
-    "leak 0.3": {"training.leak": 0.3},
+    **NO_CREDIT,
+    **LEAK,
     "spread 0.5": {"training.spread": 0.5},
     "anchor 0.01": {"training.anchor": 0.01},
     "replicator": {"training.update_rule": "replicator"},
 }
-#: How far agents of one story differ from each other.
+#: Differences between agents of one story.
 _STORY_SPREAD = {"values": 0.1, "habit": 0.5, "awareness": 0.5}
 
 
 def scenario_worlds(
-    names: Sequence[str],
-    assumptions: Mapping[str, Mapping[str, object]] = ASSUMPTIONS,
-    *,
-    specs: Specs,
+    names: Sequence[str], assumptions: Assumptions = ASSUMPTIONS, *, specs: Specs
 ) -> dict[str, Specs]:
     """Return twins with and without gaming, by `SCENARIO|ASSUMPTION|with` or `without`.
 
-    Every scenario has the agent of its own story, in copies that differ a little from each other.
-
-    Args:
-        names: Of scenarios.
-        assumptions: What is changed under each, by key; no setting: as it is.
-        specs: Of which training is taken over.
+    Every scenario has the agent of its own story, in copies that differ a little from each other;
+    training is that of the specs.
 
     Raises:
         SpecError: There is no such scenario, or an assumption does not fit.
@@ -49,11 +41,10 @@ def scenario_worlds(
         scenario = Scenario.load(name)
         own = scenario.agent.replace(spread={"initial": _STORY_SPREAD})
         plain = read_specs(scenario, agent=own, training=specs.training)
-        for label, settings in assumptions.items():
+        for assumption, settings in assumptions.items():
             variant = apply_overrides(plain, settings)
-            off = in_training(variant, {"key": "gaming", "set": 0.0})
-            worlds[f"{name}|{label}|with"] = variant
-            worlds[f"{name}|{label}|without"] = with_do(variant, off)
+            worlds[f"{name}|{assumption}|with"] = variant
+            worlds[f"{name}|{assumption}|without"] = with_do(variant, without_gaming(variant))
     return worlds
 
 

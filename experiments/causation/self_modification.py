@@ -1,4 +1,4 @@
-"""Can an agent choose, in some contexts, what it becomes? What a goal keeps against coverage.
+"""Self-modification: what a goal keeps against coverage, the share of contexts that are gamed.
 
 The post: "How does training-gaming affect the model's generalization? Is it feasible for a model to
 usefully self-modify via gaming the process?" Gaming is forced on in k of the C contested contexts
@@ -17,7 +17,6 @@ training is short, and becomes a threshold near full coverage as it gets longer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -27,19 +26,18 @@ from sim.dynamics.state import Array
 from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.scenario import Scenario
 
-from .contrasts import gaming_only_in, with_do
-from .scenario_effects import AS_IT_IS
+from .contrasts import AS_IT_IS, NO_CREDIT, Assumptions, gaming_only_in, with_do
 
 #: The scenario in which the same goal is contested everywhere.
 SCENARIO = "monolithic"
 #: Settings under which coverage is tried; `steps` multiplies the length of training.
-KNOBS: Mapping[str, Mapping[str, object]] = {
+KNOBS: Assumptions = {
     AS_IT_IS: {},
     "shorter (1/4)": {"steps": 0.25},
     "longer (x 4)": {"steps": 4},
     "leak 0.1": {"training.leak": 0.1},
     "leak 1": {"training.leak": 1.0},
-    "motive_credit 0": {"training.motive_credit": 0.0},
+    **NO_CREDIT,
     "anchor 0.001": {"training.anchor": 0.001},
     "sampled": {"training.estimator": "sampled"},
 }
@@ -72,9 +70,7 @@ def contested_contexts(scenario: Scenario) -> tuple[str, ...]:
     )
 
 
-def coverage_worlds(
-    specs: Specs, *, knobs: Mapping[str, Mapping[str, object]] = KNOBS
-) -> dict[str, Specs]:
+def coverage_worlds(specs: Specs, *, knobs: Assumptions = KNOBS) -> dict[str, Specs]:
     """Return worlds by `KNOB|k` for k = 0..C contexts that are gamed, and `KNOB|own choice`.
 
     The first k contexts in the order of the scenario are gamed; the order does not matter where
@@ -98,36 +94,26 @@ def coverage_worlds(
     return worlds
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """Shares of a goal that are kept, against coverage.
-
-    Attributes:
-        table: A row for each knob and coverage: `coverage` (share of contested contexts; of the
-            agent's own choice, its mean gaming rate at the end), `kept`, `low`, `high`, `apart`
-            (root mean square of what an agent's `kept` differs by from its twin's as it is).
-        knobs: A row for each knob: `none` and `all` (kept at no and at full coverage), `needed`
-            (the least coverage, between levels by interpolation, that keeps half; nan if none
-            does), `steepness` (the greatest step between levels over the mean step: 1 is an even
-            slope, C a single step), `shape`, and what the agent's own choice keeps.
-    """
-
-    table: pd.DataFrame
-    knobs: pd.DataFrame
-
-
-def coverage(outcomes: Mapping[str, pd.DataFrame]) -> Coverage:
-    """Return the shares of a goal that are kept, against coverage.
+def coverage(outcomes: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the share of a goal that is kept, a row for each knob and coverage.
 
     Args:
         outcomes: Outcomes of `coverage_worlds`.
+
+    Returns:
+        `coverage` (share of contested contexts; of the agent's `own` choice, its mean gaming rate
+        at the end), `kept` with `low` and `high`, and `apart`, the root mean square of what an
+        agent's `kept` differs by from its twin's as it is (nan where there is no such twin).
     """
     rows = []
     most = max(int(name.split("|")[1]) for name in outcomes if not name.endswith(OWN))
     for name, frame in outcomes.items():
         knob, covered = name.split("|")
-        own = covered == OWN
+        own, twin = covered == OWN, f"{AS_IT_IS}|{covered}"
         mean = paired_difference(frame["kept"], np.zeros(len(frame)))
+        apart = np.nan
+        if twin in outcomes:
+            apart = float(np.sqrt(((frame["kept"] - outcomes[twin]["kept"]) ** 2).mean()))
         rows.append(
             {
                 "knob": knob,
@@ -137,58 +123,60 @@ def coverage(outcomes: Mapping[str, pd.DataFrame]) -> Coverage:
                 "kept": mean["effect"],
                 "low": mean["low"],
                 "high": mean["high"],
-                "apart": _apart(frame, outcomes.get(f"{AS_IT_IS}|{covered}")),
+                "apart": apart,
                 "agents": int(mean["agents"]),
             }
         )
-    table = pd.DataFrame(rows)
-    return Coverage(
-        table, pd.DataFrame([_knob(k, t) for k, t in table.groupby("knob", sort=False)])
-    )
+    return pd.DataFrame(rows)
 
 
-def _apart(outcomes: pd.DataFrame, twins: pd.DataFrame | None) -> float:
-    if twins is None:
-        return float("nan")
-    return float(np.sqrt(((outcomes["kept"] - twins["kept"]) ** 2).mean()))
+def knobs_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the course of what is kept over coverage, a row for each knob.
 
-
-def _knob(knob: object, rows: pd.DataFrame) -> dict[str, object]:
-    forced, own = rows[~rows["own"]], rows[rows["own"]]
-    shares, at = forced["kept"].to_numpy(), forced["coverage"].to_numpy()
-    steep = steepness(shares)
-    return {
-        "knob": knob,
-        "none": shares[0],
-        "all": shares[-1],
-        "needed": needed(at, shares),
-        "steepness": steep,
-        "shape": shape_of(shares, steep),
-        "own_coverage": own["coverage"].iat[0],
-        "own_kept": own["kept"].iat[0],
-    }
-
-
-def needed(at: Array, shares: Array, share: float = HALF) -> float:
-    """Return the least coverage that keeps a share of the goal; nan if none does.
-
-    Args:
-        at: Levels of coverage, increasing.
-        shares: Shares that are kept at each [level].
-        share: What is to be kept.
+    Returns:
+        `none` and `all` (kept at no and at full coverage), `needed`, `steepness`, `shape`, and what
+        the agent's own choice keeps.
     """
-    above = np.flatnonzero(shares >= share)
+    rows = []
+    for knob, cells in table.groupby("knob", sort=False):
+        forced, own = cells[~cells["own"]], cells[cells["own"]].iloc[0]
+        shares = forced["kept"].to_numpy()
+        steep = steepness(shares)
+        rows.append(
+            {
+                "knob": knob,
+                "none": shares[0],
+                "all": shares[-1],
+                "needed": needed(forced["coverage"].to_numpy(), shares),
+                "steepness": steep,
+                "shape": shape_of(shares, steep),
+                "own_coverage": own["coverage"],
+                "own_kept": own["kept"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def needed(at: Array, shares: Array) -> float:
+    """Return the least coverage that keeps half of the goal; nan if none does.
+
+    Levels of coverage [level] increase; the shares that are kept are linear between them.
+    """
+    above = np.flatnonzero(shares >= HALF)
     if not len(above):
         return float("nan")
     first = int(above[0])
     if first == 0:
         return float(at[0])
     low, high = shares[first - 1], shares[first]
-    return float(at[first - 1] + (share - low) / (high - low) * (at[first] - at[first - 1]))
+    return float(at[first - 1] + (HALF - low) / (high - low) * (at[first] - at[first - 1]))
 
 
 def steepness(shares: Array) -> float:
-    """Return the greatest step between levels over the mean step; nan where nothing changes."""
+    """Return the greatest step between levels over the mean step; nan where nothing changes.
+
+    It is 1 for an even slope, and C for a single step of C.
+    """
     whole = shares[-1] - shares[0]
     if len(shares) < 2 or abs(whole) < 1e-3:
         return float("nan")

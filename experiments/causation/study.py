@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -17,21 +17,20 @@ from sim.analysis.counterfactuals import (
     worlds_plan,
 )
 from sim.analysis.worst_case import PostTraining
-from sim.cli.console import prepare_shard
+from sim.cli.console import run_stored
 from sim.cli.fields import Engine, OneOrMore, Seed, Spec, Store
 from sim.cli.outputs import records
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan
-from sim.sweeps.sweep import run_plan
 from sim.utils.progress import parts_of
 
 from .contrasts import Contrast, contrasts_of
-from .effects import Effects, effect_worlds, effects, groups_at_start
+from .effects import effect_worlds, effects, groups_at_start
 from .mediation import mediation, mediation_worlds
 from .scenario_effects import scenario_effects, scenario_worlds
-from .self_modification import SCENARIO, Coverage, coverage, coverage_worlds, with_copies
+from .self_modification import SCENARIO, coverage, coverage_worlds, knobs_table, with_copies
 from .verdicts import effect_verdicts, largest_routes, scenario_verdicts
 
 #: Differences between the agents of `SCENARIO`.
@@ -43,6 +42,21 @@ SHOWN = {
     "routes": ("outcome", "total", "route", "mediated", "direct", "verdict"),
     "scenario_verdicts": ("assumption", "outcome", "scenarios", "raised", "lowered", "verdict"),
     "self_modification_knobs": ("knob", "none", "all", "needed", "shape", "own_kept"),
+}
+
+#: The parts in the world of the specs; the others have scenarios of their own.
+OWN_WORLD = ("effects", "mediation")
+METHODS = {
+    "mediation": mediation,
+    "scenarios": scenario_effects,
+    "self_modification": coverage,
+}
+#: The table that each part comes to: its name, and how it is made.
+SUMMARIES = {
+    "effects": ("effect_verdicts", effect_verdicts),
+    "mediation": ("routes", largest_routes),
+    "scenarios": ("scenario_verdicts", scenario_verdicts),
+    "self_modification": ("self_modification_knobs", knobs_table),
 }
 
 Twins = Annotated[int, Field(ge=2, le=100_000, strict=True)]
@@ -85,7 +99,7 @@ class StudyDesign:
 
     @cached_property
     def contrasts(self) -> dict[str, Contrast]:
-        """Interventions on each twin, by the name of the contrast."""
+        """Interventions on each twin, by the name of the contrast; the main one is the first."""
         return contrasts_of(self.bare, self.specs.interventions)
 
     @property
@@ -100,18 +114,17 @@ class StudyDesign:
         Raises:
             SpecError: One of them would be refused.
         """
-        return {part: self._plan(part) for part in dict.fromkeys(self.settings.parts)}
-
-    def _plan(self, part: str) -> Plan:
         settings = self.settings
-        agents = settings.agents if part in ("effects", "mediation") else settings.few_agents
-        return worlds_plan(
-            self._worlds(part),
-            agents=agents,
-            seed=settings.seed,
-            engine=settings.engine,
-            policies=part == "effects",
-        )
+        return {
+            part: worlds_plan(
+                self._worlds(part),
+                agents=settings.agents if part in OWN_WORLD else settings.few_agents,
+                seed=settings.seed,
+                engine=settings.engine,
+                policies=part == "effects",
+            )
+            for part in dict.fromkeys(settings.parts)
+        }
 
     def _worlds(self, part: str) -> dict[str, Specs]:
         if part == "effects":
@@ -127,12 +140,11 @@ class StudyDesign:
 
 @dataclass(frozen=True)
 class Results:
-    """The tables of all parts by name, the cause of interest, and the parts' own numbers."""
+    """The cause of interest, the tables of all parts by name, and how many agents groups have."""
 
     cause: str
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    effects: Effects | None = None
-    coverage: Coverage | None = None
+    tables: dict[str, pd.DataFrame]
+    group_sizes: dict[str, int]
 
 
 def check(specs: Specs, settings: Settings, post_training: PostTraining) -> None:
@@ -160,36 +172,31 @@ def run(
     """
     study = StudyDesign(specs, settings)
     reports = parts_of(progress, [plan.agent_steps for plan in study.plans.values()])
-    tables: dict[str, pd.DataFrame] = {"runs": pd.DataFrame()}
-    changes, coverages, counts = None, None, []
+    results = Results(study.cause, {"runs": pd.DataFrame()}, {})
+    counts = []
     for (part, plan), report in zip(study.plans.items(), reports, strict=True):
-        name = f"{settings.store}/{specs.scenario.name}-{part}-{plan.id}"
-        store = None if settings.store is None else name
-        sweep = run_plan(
-            plan, store=store, executor=executor, progress=report, prepare=prepare_shard
+        sweep = run_stored(
+            plan,
+            settings.store,
+            f"{specs.scenario.name}-{part}",
+            executor=executor,
+            report_progress=report,
         )
         counts.append((part, plan.runs, sweep.resumed, sweep.failed))
-        own_world = part in ("effects", "mediation")
-        outcomes = outcomes_by_world(
-            plan, sweep, post_training=post_training if own_world else None
-        )
+        after = post_training if part in OWN_WORLD else None
+        outcomes = outcomes_by_world(plan, sweep, post_training=after)
         if part == "effects":
             start, threshold = initial_values(plan.parts[0]), post_training.thresholds.misalignment
             groups = groups_at_start(start, specs.scenario, threshold=threshold)
+            results.group_sizes.update({name: int(flags.sum()) for name, flags in groups.items()})
             policies = policies_by_world(plan, sweep)
-            changes = effects(study.contrasts, outcomes, groups=groups, policies=policies)
-            tables |= {part: changes.table, "effect_verdicts": effect_verdicts(changes.table)}
-        elif part == "mediation":
-            tables[part] = mediation(outcomes)
-            tables["routes"] = largest_routes(tables[part])
-        elif part == "scenarios":
-            tables[part] = scenario_effects(outcomes)
-            tables["scenario_verdicts"] = scenario_verdicts(tables[part])
+            table = effects(study.contrasts, outcomes, groups=groups, policies=policies)
         else:
-            coverages = coverage(outcomes)
-            tables |= {part: coverages.table, "self_modification_knobs": coverages.knobs}
-    tables["runs"] = pd.DataFrame(counts, columns=list(SHOWN["runs"]))
-    return Results(study.cause, tables, changes, coverages)
+            table = METHODS[part](outcomes)
+        name, summarise = SUMMARIES[part]
+        results.tables.update({part: table, name: summarise(table)})
+    results.tables["runs"] = pd.DataFrame(counts, columns=list(SHOWN["runs"]))
+    return results
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
@@ -199,20 +206,18 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
 
 def summary(results: Results, specs: Specs, settings: Settings) -> dict[str, Any]:
     """Return the cause, and of each part the number of runs, verdicts and sizes of groups."""
-    numbers: dict[str, dict[str, Any]] = {
-        row.pop("part"): row for row in records(results.tables["runs"])
-    }
-    if results.effects is not None:
-        numbers["effects"]["groups"] = dict(results.effects.sizes)
-    if results.coverage is not None:
-        numbers["self_modification"]["knobs"] = records(results.coverage.knobs)
-    verdicts = ("effect_verdicts", "routes", "scenario_verdicts")
+    rows = {name: records(results.tables[name]) for name in SHOWN if name in results.tables}
+    parts: dict[str, dict[str, Any]] = {row.pop("part"): row for row in rows.pop("runs")}
+    if "effects" in parts:
+        parts["effects"]["groups"] = results.group_sizes
+    if "self_modification" in parts:
+        parts["self_modification"]["knobs"] = rows.pop("self_modification_knobs")
     return {
         "scenario": specs.scenario.name,
         "cause": results.cause,
         "do": [intervention.model_dump(mode="json") for intervention in specs.interventions],
         "agents": settings.agents,
         "few_agents": settings.few_agents,
-        **numbers,
-        **{name: records(results.tables[name]) for name in verdicts if name in results.tables},
+        **parts,
+        **rows,
     }
