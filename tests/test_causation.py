@@ -12,10 +12,16 @@ import pytest
 import sim
 from commands import Call, assert_refused
 from experiments.causation.contrasts import contrasts_of
-from experiments.causation.effects import Effects, effect_worlds, effects, groups_at_start
-from experiments.causation.mediation import MEDIATORS, ROUTES
-from experiments.causation.scenario_effects import ASSUMPTIONS, scenario_effects, scenario_worlds
-from experiments.causation.verdicts import direction, effect_verdicts, largest_routes, signed_small
+from experiments.causation.effects import (
+    ASSUMPTIONS,
+    effect_verdicts,
+    effect_worlds,
+    effects,
+    groups_at_start,
+    scenario_effects,
+    scenario_worlds,
+)
+from experiments.causation.mediation import MEDIATORS, ROUTES, largest_routes
 from sim.analysis.counterfactuals import (
     initial_values,
     outcomes_by_world,
@@ -26,6 +32,7 @@ from sim.dynamics.randomness import seeds_of
 from sim.specs.intervention import read_interventions
 from sim.specs.overrides import Specs, read_specs
 from sim.sweeps.sweep import run_plan
+from sim.utils.format import signed
 from test_counterfactuals import AGENT, LAB
 
 STILL = dict.fromkeys(
@@ -43,7 +50,7 @@ def starts(one: Specs) -> Any:
     return initial_values(worlds_plan({"it": one}, agents=N, seed=1, engine="numpy").parts[0])
 
 
-def effects_of(one: Specs, *do: dict[str, Any]) -> Effects:
+def effects_of(one: Specs, *do: dict[str, Any]) -> pd.DataFrame:
     contrasts = contrasts_of(one, read_interventions(do))
     worlds = effect_worlds(one, contrasts)
     plan = worlds_plan(worlds, agents=N, seed=1, engine="numpy", policies=True)
@@ -57,12 +64,11 @@ def effects_of(one: Specs, *do: dict[str, Any]) -> Effects:
 
 
 @cache
-def of_gaming() -> Effects:
+def of_gaming() -> pd.DataFrame:
     return effects_of(specs())
 
 
-def row(found: Effects, outcome: str) -> Any:
-    table = found.table
+def row(table: pd.DataFrame, outcome: str) -> Any:
     main = table[(table["contrast"] == table["contrast"].iat[0]) & (table["group"] == "all")]
     return main.set_index("outcome").loc[outcome]
 
@@ -93,7 +99,7 @@ def test_what_was_set_goes_back_with_the_anchor() -> None:
 
 def test_what_changes_nothing_has_an_effect_of_exactly_zero() -> None:
     found = effects_of(specs(), {"key": "training.leak", "set": 0.0, "stop": STEPS})
-    main = found.table[found.table["contrast"] == "what is done"]
+    main = found[found["contrast"] == "what is done"]
     rows = main[main["agents"] > 1]
     assert len(rows) > 30
     assert (rows[["effect", "low", "high", "up", "down"]] == 0.0).all(axis=None)
@@ -102,10 +108,9 @@ def test_what_changes_nothing_has_an_effect_of_exactly_zero() -> None:
 
 def test_without_interventions_the_main_contrast_is_gaming() -> None:
     found = of_gaming()
-    assert found.table["contrast"].iat[0] == "gaming"
+    assert found["contrast"].iat[0] == "gaming"
     assert row(found, "deployed_policy")["effect"] > 0.0
     assert row(found, "log_horizon")["effect"] > 0.0
-    assert sum(found.sizes.values()) > found.sizes["all"] == N
     # Twins share their agents: the interval is a fraction of that of independent groups.
     plan = worlds_plan({"it": specs()}, agents=N, seed=1, engine="numpy")
     awareness = outcomes_by_world(plan, run_plan(plan))["it"]["awareness"]
@@ -115,8 +120,10 @@ def test_without_interventions_the_main_contrast_is_gaming() -> None:
     start, scenario = starts(specs()), specs().scenario
     human = np.array([scenario.human_values.get(v, 0.0) for v in scenario.values])
     cosine = start @ human / np.linalg.norm(start, axis=1) / np.linalg.norm(human)
-    assert found.sizes["aligned"] == (cosine >= 0.5).sum()
-    assert found.sizes["misaligned"] == (cosine <= -0.5).sum()
+    groups = groups_at_start(start, scenario, threshold=-0.5)
+    assert groups["all"].sum() == N
+    assert 0 < groups["aligned"].sum() == (cosine >= 0.5).sum()
+    assert 0 < groups["misaligned"].sum() == (cosine <= -0.5).sum()
 
 
 def test_scenarios_are_compared_with_and_without_gaming() -> None:
@@ -130,16 +137,13 @@ def test_scenarios_are_compared_with_and_without_gaming() -> None:
 
 
 def test_verdicts_follow_the_interval() -> None:
-    for low, high, verdict in [
-        (0.1, 0.2, "raised"),
-        (-0.2, -0.1, "lowered"),
-        (-0.1, 0.1, "open"),
-        (0.0, 0.0, "no effect"),
-        (np.nan, np.nan, "open"),
-    ]:
-        assert direction(low, high) == verdict
+    ends = {"low": [0.1, -0.2, -0.1, 0.0, np.nan], "high": [0.2, -0.1, 0.1, 0.0, np.nan]}
+    same = {"contrast": "gaming", "group": "all", "outcome": "kept", "agents": 9, "effect": 0.0}
+    verdicts = effect_verdicts(pd.DataFrame(ends).assign(**same))["verdict"]
+    assert verdicts.tolist() == ["raised", "lowered", "open", "no effect", "open"]
     numbers = (0.0021, 0.0, 0.5, -0.5, np.nan)
-    assert [signed_small(x) for x in numbers] == ["+0.0021", "0.00", "+0.50", "−0.50", "–"]
+    assert [signed(x) for x in numbers] == ["0.00", "0.00", "+0.50", "−0.50", "–"]
+    assert signed(numbers[0], 4) == "+0.0021"
     routes = pd.DataFrame({"route": ["a", "b", "c"], "outcome": "kept", "total": 1.0})
     parts = routes.assign(direct=0.0, mediated=[0.3, -0.5, 0.9], mediated_low=[0.2, -0.6, -1.0])
     table = largest_routes(parts.assign(mediated_high=[0.4, -0.4, 2.0]))

@@ -13,6 +13,7 @@ from experiments.causation.self_modification import (
     contested_contexts,
     coverage,
     coverage_worlds,
+    knobs_table,
     needed,
     shape_of,
     steepness,
@@ -85,11 +86,11 @@ def test_copies_are_scenarios_of_the_same_story() -> None:
 
 def test_a_leak_changes_a_goal_that_gaming_would_keep() -> None:
     knobs: dict[str, dict[str, object]] = {"as it is": {}, "leak 1": {"training.leak": 1.0}}
-    found = coverage(outcomes_of(coverage_worlds(specs(300), knobs=knobs)))
-    rows = found.knobs.set_index("knob")
+    table = coverage(outcomes_of(coverage_worlds(specs(300), knobs=knobs)))
+    rows = knobs_table(table).set_index("knob")
     assert rows.loc["as it is", "all"] > rows.loc["leak 1", "all"] + 0.001
     assert rows.loc["as it is", "none"] == rows.loc["leak 1", "none"]
-    own = found.table[found.table["own"]]
+    own = table[table["own"]]
     assert len(own) == 2
     assert own["covered"].isna().all()
 

@@ -16,7 +16,7 @@ from experiments.evidence.causes import CUTS, cause_table
 from experiments.evidence.hypotheses import HYPOTHESES, by_contexts, hypotheses
 from experiments.evidence.scores import calibration, score_of
 from experiments.evidence.study import Settings, run, tables
-from experiments.evidence.verdicts import interval_verdict, peaks
+from experiments.evidence.verdicts import peaks
 from sim.analysis.counterfactuals import MOMENT_VARIABLES, moment_of
 from sim.analysis.likelihood_ratios import FEWEST, likelihood_table
 from sim.analysis.observations import contexts_gamed
@@ -25,6 +25,7 @@ from sim.specs.overrides import read_specs
 from sim.specs.prior import Prior
 from sim.specs.scenario import Scenario
 from sim.sweeps.prior_sample import PriorSample
+from sim.utils.intervals import interval_verdict
 from test_likelihood_ratios import P_TRUE, population
 
 LAB = Scenario.load("lab_to_deployment")
@@ -128,7 +129,7 @@ def test_cutting_changes_those_who_game_and_nobody_else() -> None:
 
 def test_verdicts_follow_intervals_and_shares() -> None:
     for low, high, verdict in [(1.1, 2, "for"), (0.2, 0.9, "against"), (0.9, 1.1, "open")]:
-        assert interval_verdict(low, high, 1.0, ("for", "against")) == verdict
+        assert interval_verdict(low, high, ("for", "against"), neutral=1.0) == verdict
     ends = {"rises": [0.1, 0.2, 0.4], "rises and falls": [0.1, 0.9, 0.1], "nobody": [0.0] * 3}
     ends |= {"intervals overlap": [0.1, 0.22, 0.2], "highest at the end": [0.3, 0.1, 0.4]}
     for verdict, shares in ends.items():

@@ -1,14 +1,16 @@
-"""Effects of contrasts: mean differences between twins that share every random draw.
+"""Effects of gaming: mean differences between twins that share every random draw.
 
 The post: "Causally, instrumental training-gaming might reinforce those factors [...], making the
 model more worst-case-like."
 
-Interventions last as long as training, and agents are measured free of them at its end.
+Interventions last as long as training, and agents are measured free of them at its end. Effects are
+those of contrasts, or those of gaming by scenario and by assumption about training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +19,34 @@ from numpy.typing import NDArray
 from sim.analysis.counterfactuals import paired_difference, paired_table, policy_distance
 from sim.dynamics.measures import cosine
 from sim.dynamics.state import Array
-from sim.specs.overrides import Specs
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
+from sim.utils.intervals import interval_verdict
 
-from .contrasts import Contrast, Do, with_do
+from .contrasts import (
+    AS_IT_IS,
+    LEAK,
+    NO_CREDIT,
+    Assumptions,
+    Contrast,
+    Do,
+    with_do,
+    without_gaming,
+)
+
+#: The outcomes of verdicts.
+OUTCOMES = ("kept", "alignment", "awareness", "log_horizon", "consistency", "behaviour_shift")
+#: Assumptions under which effects are compared.
+ASSUMPTIONS: Assumptions = {
+    AS_IT_IS: {},
+    **NO_CREDIT,
+    **LEAK,
+    "spread 0.5": {"training.spread": 0.5},
+    "anchor 0.01": {"training.anchor": 0.01},
+    "replicator": {"training.update_rule": "replicator"},
+}
+#: Differences between agents of one story.
+_STORY_SPREAD = {"values": 0.1, "habit": 0.5, "awareness": 0.5}
 
 
 def effect_worlds(specs: Specs, contrasts: Mapping[str, Contrast]) -> dict[str, Specs]:
@@ -91,6 +117,92 @@ def groups_at_start(
         "aligned": alignment >= -threshold,
         "misaligned": alignment <= threshold,
     }
+
+
+def effect_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the effects of the main contrast on some outcomes, by group of agents.
+
+    `verdict`: `raised`, `lowered`, `open`, or `no effect` where no agent differs from its twin.
+
+    Args:
+        table: As `effects` returns it.
+    """
+    main = table[table["contrast"] == table["contrast"].iat[0]]
+    rows = main[main["outcome"].isin([*OUTCOMES, "terms_met", "success"])]
+    rows = rows[["contrast", "group", "outcome", "agents", "effect", "low", "high"]]
+    verdicts = [
+        "no effect" if low == high == 0.0 else interval_verdict(low, high, ("raised", "lowered"))
+        for low, high in zip(rows["low"], rows["high"], strict=True)
+    ]
+    return rows.assign(verdict=verdicts)
+
+
+def scenario_worlds(
+    names: Sequence[str], assumptions: Assumptions = ASSUMPTIONS, *, specs: Specs
+) -> dict[str, Specs]:
+    """Return twins with and without gaming, by `SCENARIO|ASSUMPTION|with` or `without`.
+
+    Every scenario has the agent of its own story, in copies that differ a little from each other;
+    training is that of the specs.
+
+    Raises:
+        SpecError: There is no such scenario, or an assumption does not fit.
+    """
+    worlds = {}
+    for name in names:
+        scenario = Scenario.load(name)
+        own = scenario.agent.replace(spread={"initial": _STORY_SPREAD})
+        plain = read_specs(scenario, agent=own, training=specs.training)
+        for assumption, settings in assumptions.items():
+            variant = apply_overrides(plain, settings)
+            worlds[f"{name}|{assumption}|with"] = variant
+            worlds[f"{name}|{assumption}|without"] = with_do(variant, without_gaming(variant))
+    return worlds
+
+
+def scenario_effects(outcomes: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the effect of gaming on every outcome, by scenario and assumption."""
+    tables = []
+    for name in outcomes:
+        scenario, assumption, twin = name.split("|")
+        if twin == "with":
+            without = outcomes[f"{scenario}|{assumption}|without"]
+            table = paired_table(outcomes[name], without)
+            tables.append(table.assign(scenario=scenario, assumption=assumption))
+    return pd.concat(tables, ignore_index=True)
+
+
+def scenario_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return in how many scenarios gaming raises and lowers some outcomes, by assumption.
+
+    Args:
+        table: As `scenario_effects` returns it.
+    """
+    rows = []
+    for (assumption, outcome), cells in table.groupby(["assumption", "outcome"], sort=False):
+        if outcome not in ("kept", "alignment", "awareness", "terms_met"):
+            continue
+        if outcome != "kept" and assumption != AS_IT_IS:
+            continue
+        raised, lowered = int((cells["low"] > 0.0).sum()), int((cells["high"] < 0.0).sum())
+        verdict = "mixed" if raised and lowered else "raised" if raised else "lowered"
+        rows.append(
+            {
+                "assumption": assumption,
+                "outcome": outcome,
+                "scenarios": len(cells),
+                "raised": raised,
+                "lowered": lowered,
+                "verdict": verdict if raised or lowered else "open",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def is_sure(rows: Any, name: str = "") -> Any:
+    """Return whether the interval NAME_low to NAME_high of a row, or of each row, leaves out 0."""
+    start = f"{name}_" if name else ""
+    return (rows[f"{start}low"] > 0.0) | (rows[f"{start}high"] < 0.0)
 
 
 def _names(contrasts: Mapping[str, Contrast]) -> dict[Do, str]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sim.plots.style import COLOURS, MUTED, house_style, spaced, title_of
 from sim.utils.format import signed
 
-from .verdicts import is_sure
+from .effects import is_sure
 
 #: Names of outcomes for a reader, where they differ from the column's.
 _NAMES = {

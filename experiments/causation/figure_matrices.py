@@ -12,8 +12,8 @@ from sim.dynamics.state import Array
 from sim.plots.style import COLOURS, MUTED, house_style, spaced, title_of
 from sim.utils.format import signed
 
+from .effects import is_sure
 from .figure_effects import outcome_label
-from .verdicts import is_sure
 
 #: From lowered (orange) over nothing to raised (blue).
 _MAP = LinearSegmentedColormap.from_list("effect", [COLOURS[1], "#FFFFFF", COLOURS[0]])

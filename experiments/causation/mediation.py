@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from sim.analysis.counterfactuals import paired_difference
 from sim.specs.overrides import Specs, apply_overrides
 
 from .contrasts import LEAK, NO_CREDIT, Contrast, Do, in_training, with_do
+from .effects import OUTCOMES, is_sure
 
 #: Kinds of state that training can change, each a route ...
 MEDIATORS = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
@@ -111,3 +113,24 @@ def mediation(outcomes: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                 row |= {name: part["effect"], **ends}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def largest_routes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the route that takes the largest part of some effects, of those beyond chance.
+
+    Args:
+        table: As `mediation` returns it.
+    """
+    rows = []
+    for outcome in OUTCOMES:
+        routes = table[(table["outcome"] == outcome) & table["mediated"].notna()]
+        if routes.empty or not np.isfinite(routes["total"].iat[0]):
+            continue
+        sure = routes[is_sure(routes, "mediated")]
+        if sure.empty:
+            rows.append({"outcome": outcome, "total": routes["total"].iat[0], "verdict": "none"})
+            continue
+        largest = sure.loc[sure["mediated"].abs().idxmax()]
+        same_sign = largest["mediated"] * largest["total"] > 0.0
+        rows.append({**largest, "verdict": "carries it" if same_sign else "works against it"})
+    return pd.DataFrame(rows, columns=[*table.columns, "verdict"])

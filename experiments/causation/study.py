@@ -17,21 +17,26 @@ from sim.analysis.counterfactuals import (
     worlds_plan,
 )
 from sim.analysis.worst_case import PostTraining
-from sim.cli.console import run_stored
+from sim.cli.console import run_stored, runs_table
 from sim.cli.fields import Engine, OneOrMore, Seed, Spec, Store
 from sim.cli.outputs import records
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan
-from sim.utils.progress import parts_of
 
 from .contrasts import Contrast, contrasts_of
-from .effects import effect_worlds, effects, groups_at_start
-from .mediation import mediation, mediation_worlds
-from .scenario_effects import scenario_effects, scenario_worlds
+from .effects import (
+    effect_verdicts,
+    effect_worlds,
+    effects,
+    groups_at_start,
+    scenario_effects,
+    scenario_verdicts,
+    scenario_worlds,
+)
+from .mediation import largest_routes, mediation, mediation_worlds
 from .self_modification import SCENARIO, coverage, coverage_worlds, knobs_table, with_copies
-from .verdicts import effect_verdicts, largest_routes, scenario_verdicts
 
 #: Differences between the agents of `SCENARIO`.
 SPREAD = {"initial": {"values": 0.1, "awareness": 0.5}}
@@ -46,13 +51,9 @@ SHOWN = {
 
 #: The parts in the world of the specs; the others have scenarios of their own.
 OWN_WORLD = ("effects", "mediation")
-METHODS = {
-    "mediation": mediation,
-    "scenarios": scenario_effects,
-    "self_modification": coverage,
-}
+METHODS = {"mediation": mediation, "scenarios": scenario_effects, "self_modification": coverage}
 #: The table that each part comes to: its name, and how it is made.
-SUMMARIES = {
+VERDICTS = {
     "effects": ("effect_verdicts", effect_verdicts),
     "mediation": ("routes", largest_routes),
     "scenarios": ("scenario_verdicts", scenario_verdicts),
@@ -62,14 +63,9 @@ SUMMARIES = {
 Twins = Annotated[int, Field(ge=2, le=100_000, strict=True)]
 Part = Literal["effects", "mediation", "scenarios", "self_modification"]
 Story = Literal[
-    "copyright",
-    "drop_human_values",
-    "scratchpad",
-    "pipeline",
-    "power_seeker",
-    "monolithic",
+    "copyright", "drop_human_values", "scratchpad", "pipeline", "power_seeker", "monolithic",
     "lab_to_deployment",
-]
+]  # fmt: skip
 
 
 class Settings(Spec):
@@ -171,32 +167,25 @@ def run(
         SpecError: As for `check`.
     """
     study = StudyDesign(specs, settings)
-    reports = parts_of(progress, [plan.agent_steps for plan in study.plans.values()])
-    results = Results(study.cause, {"runs": pd.DataFrame()}, {})
-    counts = []
-    for (part, plan), report in zip(study.plans.items(), reports, strict=True):
-        sweep = run_stored(
-            plan,
-            settings.store,
-            f"{specs.scenario.name}-{part}",
-            executor=executor,
-            report_progress=report,
-        )
-        counts.append((part, plan.runs, sweep.resumed, sweep.failed))
+    prefix = f"{specs.scenario.name}-"
+    sweeps = run_stored(
+        study.plans, settings.store, prefix=prefix, executor=executor, progress=progress
+    )
+    tables, sizes = {"runs": runs_table(study.plans, sweeps)}, {}
+    for part, plan in study.plans.items():
         after = post_training if part in OWN_WORLD else None
-        outcomes = outcomes_by_world(plan, sweep, post_training=after)
+        outcomes = outcomes_by_world(plan, sweeps[part], post_training=after)
         if part == "effects":
             start, threshold = initial_values(plan.parts[0]), post_training.thresholds.misalignment
             groups = groups_at_start(start, specs.scenario, threshold=threshold)
-            results.group_sizes.update({name: int(flags.sum()) for name, flags in groups.items()})
-            policies = policies_by_world(plan, sweep)
+            sizes = {name: int(members.sum()) for name, members in groups.items()}
+            policies = policies_by_world(plan, sweeps[part])
             table = effects(study.contrasts, outcomes, groups=groups, policies=policies)
         else:
             table = METHODS[part](outcomes)
-        name, summarise = SUMMARIES[part]
-        results.tables.update({part: table, name: summarise(table)})
-    results.tables["runs"] = pd.DataFrame(counts, columns=list(SHOWN["runs"]))
-    return results
+        name, verdicts = VERDICTS[part]
+        tables |= {part: table, name: verdicts(table)}
+    return Results(study.cause, tables, sizes)
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:

@@ -15,7 +15,7 @@ from sim.analysis.counterfactuals import moment_of
 from sim.analysis.likelihood_ratios import likelihood_table
 from sim.analysis.observations import ObservationThresholds, contexts_gamed, observations
 from sim.analysis.worst_case import PostTraining
-from sim.cli.console import prepare_shard
+from sim.cli.console import run_stored
 from sim.cli.fields import Engine, Real, Seed, Spec, Store, Whole
 from sim.cli.outputs import none_if_not_finite, records
 from sim.specs.base import refuse
@@ -25,8 +25,7 @@ from sim.specs.prior import Prior
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.prior_sample import PriorSample
-from sim.sweeps.sweep import run_plan, with_first_point
-from sim.utils.progress import parts_of
+from sim.sweeps.sweep import with_first_point
 
 from .causes import CUTS, cause_table
 from .hypotheses import by_contexts, hypotheses
@@ -171,7 +170,12 @@ def run(
     Raises:
         SpecError: As for `check`, or nearly every training of a prior diverged.
     """
-    reports = iter(parts_of(progress, [1.0] * len(settings.priors) * len(settings.worlds)))
+    plans = {
+        f"{prior}-{world}": population_plan(specs, settings, prior, world)
+        for prior in settings.priors
+        for world in settings.worlds
+    }
+    sweeps = run_stored(plans, settings.store, executor=executor, progress=progress)
     thresholds = ObservationThresholds.read(settings.seeing.model_dump(), specs.scenario)
     parts: dict[str, list[pd.DataFrame]] = {"evidence": [], "cause": [], "contexts": []}
     curves: list[pd.DataFrame] = []
@@ -180,16 +184,9 @@ def run(
     left_out: dict[str, int] = {}
     scenario, steps, seed = specs.scenario, specs.training.steps, settings.seed
     for prior in settings.priors:
-        frames = {}
-        for world in settings.worlds:
-            plan = population_plan(specs, settings, prior, world)
-            place = (
-                None if settings.store is None else f"{settings.store}/{prior}-{world}-{plan.id}"
-            )
-            sweep = run_plan(
-                plan, store=place, executor=executor, progress=next(reports), prepare=prepare_shard
-            )
-            frames[world] = sweep.frame.set_index("run")
+        frames = {
+            world: sweeps[f"{prior}-{world}"].frame.set_index("run") for world in settings.worlds
+        }
         sound = np.logical_and.reduce([frame["error"].isna() for frame in frames.values()])
         if sound.sum() < 2:
             raise SpecError(f"prior {prior!r}: the training of nearly every agent diverged")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sim.analysis.likelihood_ratios import FEWEST
+from sim.utils.intervals import interval_verdict
 
 from .scores import Score
 
@@ -19,12 +20,6 @@ def groups(table: pd.DataFrame, *columns: str) -> Iterator[tuple[dict[str, objec
     keys = ["prior_name", *columns]
     for levels, rows in table.groupby(keys, sort=False):
         yield dict(zip(keys, levels, strict=True)), rows
-
-
-def interval_verdict(low: float, high: float, neutral: float, words: tuple[str, str]) -> str:
-    """Return the first word for an interval above a neutral value, the second for one below."""
-    above, below = words
-    return above if low > neutral else below if high < neutral else "open"
 
 
 def verdicts(evidence: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +34,7 @@ def verdicts(evidence: pd.DataFrame) -> pd.DataFrame:
     for levels, table in groups(evidence, "hypothesis"):
         first, sound = table.iloc[0], table[table["few"] < 0]
         ends = first["ratio_low"], first["ratio_high"]
-        verdict = interval_verdict(*ends, 1.0, ("for", "against"))
+        verdict = interval_verdict(*ends, ("for", "against"), neutral=1.0)
         by_ratio = sound.set_index("observation")["ratio"]
         rows.append(
             {
@@ -108,7 +103,7 @@ def predictions(
         for hypothesis, score in by_hypothesis.items():
             error = errors[prior][hypothesis]
             base = error["score_prior"]
-            verdict = interval_verdict(score.low, score.high, 0.5, ("better", "worse"))
+            verdict = interval_verdict(score.low, score.high, ("better", "worse"), neutral=0.5)
             rows.append(
                 {
                     "prior_name": prior,
@@ -135,8 +130,8 @@ def cause_verdicts(cause: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, table in groups(cause[cause["hypothesis"] == "misalignment"], "cut"):
         first = table.iloc[0]
-        words = ("adds", "takes away")
-        verdict = interval_verdict(first["adds_low"], first["adds_high"], 0.0, words)
+        ends = first["adds_low"], first["adds_high"]
+        verdict = interval_verdict(*ends, ("adds", "takes away"))
         row = first.drop(["few", "few_of"]).to_dict()
         row["log_ratio"] = np.log(first["ratio"])
         rows.append({**row, "verdict": TOO_FEW if first["few"] >= 0 else verdict})

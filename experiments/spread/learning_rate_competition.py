@@ -13,6 +13,7 @@ from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.sweeps.plan import Plan
 from sim.sweeps.result import Sweep
+from sim.utils.intervals import interval_verdict
 
 from .measurements import end_states, last_upcrossing, median_with_inf, sound_runs
 from .plans import AWARENESS_KEY, COMPETITORS, CREDIT_KEY, OUTCOMES, RATE_KEY, StudyDesign, outcomes
@@ -117,9 +118,8 @@ def slope_verdict(slope: dict[str, float] | None) -> str:
     """Return whether a faster parameter saves the value, by the interval of a slope."""
     if slope is None:
         return "too few boundaries"
-    if slope["high"] < 0.0:
-        return "saves the value"
-    return "does not save it" if slope["low"] > 0.0 else "undecided"
+    words = ("does not save it", "saves the value")
+    return interval_verdict(slope["low"], slope["high"], words, between="undecided")
 
 
 def summarise_cases(

@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 
 from sim.analysis.context_roles import ContextRoles
-from sim.cli.console import prepare_shard
+from sim.cli.console import run_stored, runs_table
 from sim.cli.outputs import records
 from sim.specs.overrides import Specs
-from sim.sweeps.sweep import run_plan
-from sim.utils.progress import parts_of
+from sim.sweeps.plan import Plan
 
 from . import learning_rate_competition, persistence, spillover
 from .plans import Settings as Settings
@@ -57,20 +56,14 @@ def run(
         SpecError: As for `check`, or every run of a part failed.
     """
     study = StudyDesign(specs, settings)
-    plans = {part: study.plan(part) for part in dict.fromkeys(settings.parts)}
-    reports = parts_of(progress, [plan.runs for plan in plans.values()])
+    plans: dict[str, Plan] = {part: study.plan(part) for part in dict.fromkeys(settings.parts)}
+    sweeps = run_stored(plans, settings.store, prefix=f"{specs.scenario.name}-", progress=progress)
     runs: dict[str, pd.DataFrame] = {}
-    tables: dict[str, pd.DataFrame] = {}
-    counts = []
-    for (part, plan), report in zip(plans.items(), reports, strict=True):
-        name = f"{settings.store}/{specs.scenario.name}-{part}-{plan.id}"
-        store = None if settings.store is None else name
-        sweep = run_plan(plan, store=store, progress=report, prepare=prepare_shard)
-        counts.append((part, plan.runs, sweep.resumed, sweep.failed))
-        runs[part] = METHODS[part].measure(study, plan, sweep)
+    tables = {"runs": runs_table(plans, sweeps)}
+    for part, plan in plans.items():
+        runs[part] = METHODS[part].measure(study, plan, sweeps[part])
         tables |= METHODS[part].tables(runs[part], roles=study.roles, share=settings.share)
-    overview = pd.DataFrame(counts, columns=list(SHOWN["runs"]))
-    return Results(study.roles, runs, {"runs": overview, **tables})
+    return Results(study.roles, runs, tables)
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:

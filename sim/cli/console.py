@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 
 from sim.dynamics.engines.engine import Engine
@@ -16,7 +17,8 @@ from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan, Shard
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import run_plan
-from sim.utils import progress
+from sim.utils.progress import parts_of
+from sim.utils.progress import progress_bar as bar_of
 
 
 class _Named(Console):
@@ -56,26 +58,40 @@ def prepare_shard(shard: Shard) -> None:
 
 
 def run_stored(
-    plan: Plan,
+    plans: Mapping[str, Plan],
     store: str | None,
-    name: str,
     *,
+    prefix: str = "",
     executor: Executor | None = None,
-    report_progress: Callable[[float], None] | None = None,
-) -> Sweep:
-    """Run a plan of a study, kept below `store` in a directory of its name and id; None: nowhere.
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Sweep]:
+    """Run the plans of a study, each kept below `store` by its name and id; None: kept nowhere.
 
-    Raises:
-        SpecError: The directory holds another sweep.
+    Args:
+        plans: By name.
+        store: A directory for all of them.
+        prefix: Of the names of their directories.
+        executor: Computes the sweeps.
+        progress: Called with the share that is done.
     """
-    return run_plan(
-        plan,
-        store=None if store is None else f"{store}/{name}-{plan.id}",
-        executor=executor,
-        progress=report_progress,
-        prepare=prepare_shard,
-    )
+    reports = parts_of(progress, [plan.agent_steps for plan in plans.values()])
+    return {
+        name: run_plan(
+            plan,
+            store=None if store is None else f"{store}/{prefix}{name}-{plan.id}",
+            executor=executor,
+            progress=report,
+            prepare=prepare_shard,
+        )
+        for (name, plan), report in zip(plans.items(), reports, strict=True)
+    }
+
+
+def runs_table(plans: Mapping[str, Plan], sweeps: Mapping[str, Sweep]) -> pd.DataFrame:
+    """Return how many runs each part of a study has, was found to have, and could not finish."""
+    rows = [(name, plans[name].runs, s.resumed, s.failed) for name, s in sweeps.items()]
+    return pd.DataFrame(rows, columns=["part", "runs", "resumed", "failed"])
 
 
 #: Shows a bar with the time left on stderr (`sim.utils.progress.progress_bar`).
-progress_bar = partial(progress.progress_bar, console=err)
+progress_bar = partial(bar_of, console=err)
