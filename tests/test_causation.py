@@ -51,7 +51,7 @@ def starts(one: Specs) -> Any:
 
 
 def effects_of(one: Specs, *do: dict[str, Any]) -> pd.DataFrame:
-    contrasts = contrasts_of(one, read_interventions(do))
+    contrasts = contrasts_of(one._replace(interventions=read_interventions(do)))
     worlds = effect_worlds(one, contrasts)
     plan = worlds_plan(worlds, agents=N, seed=1, engine="numpy", policies=True)
     sweep = run_plan(plan)

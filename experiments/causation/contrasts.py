@@ -39,19 +39,15 @@ def gaming_only_in(specs: Specs, contexts: Collection[str]) -> Do:
     )
 
 
-def contrasts_of(specs: Specs, do: Do = ()) -> dict[str, Contrast]:
+def contrasts_of(specs: Specs) -> dict[str, Contrast]:
     """Return contrasts by name; the effect is that of the first less that of the second.
 
-    Args:
-        specs: Without interventions.
-        do: The cause of interest; nothing: gaming itself, with it less without.
-
-    Returns:
-        The main contrast first: `gaming` (the agent's own, against none throughout training) or
-        `what is done`. Then gaming forced on in one context only, against none; and the agent's
-        own gaming in the second half of training, against gaming in the first half only.
+    The main contrast is first: `what is done`, of the interventions of the specs against none;
+    without any `gaming`, the agent's own against none throughout training. Then gaming forced on in
+    one context only, against none; and the agent's own gaming in the second half of training,
+    against gaming in the first half only.
     """
-    off = without_gaming(specs)
+    off, do = without_gaming(specs), specs.interventions
     main: dict[str, Contrast] = {"what is done": (do, ())} if do else {"gaming": ((), off)}
     context = _contested_context(specs)
     contrasts = {**main, f"gaming in {context} only": (gaming_only_in(specs, [context]), off)}

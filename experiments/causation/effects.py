@@ -9,7 +9,7 @@ those of contrasts, or those of gaming by scenario and by assumption about train
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ def effect_verdicts(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scenario_worlds(
-    names: Sequence[str], assumptions: Assumptions = ASSUMPTIONS, *, specs: Specs
+    names: Iterable[str], assumptions: Assumptions = ASSUMPTIONS, *, specs: Specs
 ) -> dict[str, Specs]:
     """Return twins with and without gaming, by `SCENARIO|ASSUMPTION|with` or `without`.
 
@@ -197,6 +197,11 @@ def scenario_verdicts(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def is_among(outcome: str, names: Iterable[str]) -> bool:
+    """Return whether names have an outcome; one that ends with a point has all that begin so."""
+    return any(outcome.startswith(n) if n.endswith(".") else outcome == n for n in names)
 
 
 def is_sure(rows: Any, name: str = "") -> Any:

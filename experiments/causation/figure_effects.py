@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sim.plots.style import COLOURS, MUTED, house_style, spaced, title_of
 from sim.utils.format import signed
 
-from .effects import is_sure
+from .effects import is_among, is_sure
 
 #: Names of outcomes for a reader, where they differ from the column's.
 _NAMES = {
@@ -63,66 +63,40 @@ def effects_figure(effects: pd.DataFrame, *, sizes: Mapping[str, int], name: str
     table = effects[effects["contrast"] == contrast]
     with house_style():
         figure = Figure(figsize=(12.0, 8.0), layout="constrained")
-        axes = figure.subplots(2, 2).flat
-        for ax, (title, starts) in zip(axes, _PANELS, strict=True):
-            _draw(ax, table, starts)
+        for ax, (title, names) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
+            _draw(ax, table[[is_among(outcome, names) for outcome in table["outcome"]]], sizes)
             ax.set_title(title)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        groups = _groups(table)
-        counts = [f"{s} ({sizes[g]:,})" for s, g in zip(labels, groups, strict=True)]
         figure.legend(
-            handles,
-            counts,
+            *figure.axes[0].get_legend_handles_labels(),
             title="effect: mean difference between twins, with its 95 % interval "
             "(numbers on the right: all agents; grey: the interval has 0 in it)",
-            loc="outside lower center",
-            ncols=3,
-            frameon=False,
-        )
+            loc="outside lower center", ncols=3, frameon=False,
+        )  # fmt: skip
         title_of(figure, f"{name}: effects of {contrast}")
     return figure
 
 
-def _groups(table: pd.DataFrame) -> list[str]:
-    return [group for group in _GROUPS if (table["group"] == group).any()]
-
-
-def _draw(ax: Axes, table: pd.DataFrame, starts: tuple[str, ...]) -> None:
-    outcomes = [
-        o
-        for o in dict.fromkeys(table["outcome"])
-        if any(o.startswith(s) if s.endswith(".") else o == s for s in starts)
-    ]
-    place = {outcome: i for i, outcome in enumerate(outcomes)}
-    groups = _groups(table)
+def _draw(ax: Axes, table: pd.DataFrame, sizes: Mapping[str, int]) -> None:
+    place = {outcome: i for i, outcome in enumerate(dict.fromkeys(table["outcome"]))}
+    groups = [group for group in _GROUPS if (table["group"] == group).any()]
     for index, group in enumerate(groups):
         label, colour, marker = _GROUPS[group]
-        rows = table[(table["group"] == group) & table["outcome"].isin(outcomes)]
+        rows = table[table["group"] == group]
         y = rows["outcome"].map(place).to_numpy(float) + 0.24 * (index - 0.5 * (len(groups) - 1))
-        effect = rows["effect"].to_numpy()
         ax.hlines(y, rows["low"], rows["high"], color=colour, lw=1.4)
-        ax.plot(effect, y, marker, color=colour, ms=4.0, label=label)
+        text = f"{label} ({sizes[group]:,})"
+        ax.plot(rows["effect"].to_numpy(), y, marker, color=colour, ms=4.0, label=text)
     ax.axvline(0.0, color=MUTED, lw=0.8)
-    ax.set_yticks(range(len(outcomes)), [outcome_label(o) for o in outcomes])
-    ax.set_ylim(len(outcomes) - 0.4, -0.6)
+    ax.set_yticks(range(len(place)), [outcome_label(outcome) for outcome in place])
+    ax.set_ylim(len(place) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-    _numbers(ax, table, outcomes)
-    for i in range(0, len(outcomes), 2):
-        ax.axhspan(i - 0.5, i + 0.5, color="#F4F4F4", zorder=0, lw=0)
-
-
-def _numbers(ax: Axes, table: pd.DataFrame, outcomes: list[str]) -> None:
-    """Write the effects on all agents beside the rows: some are too small to be seen."""
-    rows = table[table["group"] == "all"].set_index("outcome")
-    for i, outcome in enumerate(outcomes):
-        row = rows.loc[outcome]
+    # The effects on all agents as numbers beside the rows: some are too small to be seen.
+    for row in table[table["group"] == "all"].to_dict("records"):
         sure, effect = is_sure(row), row["effect"]
         ax.annotate(
-            signed(effect, 4 if 0.0 < abs(effect) < 0.01 else 2),
-            xy=(1.01, i),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=8,
-            color=_GROUPS["all"][1] if sure else MUTED,
-            style="normal" if sure else "italic",
-        )
+            signed(effect, 4 if 0.0 < abs(effect) < 0.01 else 2), xy=(1.01, place[row["outcome"]]),
+            xycoords=("axes fraction", "data"), va="center", fontsize=8,
+            color=_GROUPS["all"][1] if sure else MUTED, style="normal" if sure else "italic",
+        )  # fmt: skip
+    for i in range(0, len(place), 2):
+        ax.axhspan(i - 0.5, i + 0.5, color="#F4F4F4", zorder=0, lw=0)

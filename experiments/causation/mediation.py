@@ -21,7 +21,7 @@ from sim.analysis.counterfactuals import paired_difference
 from sim.specs.overrides import Specs, apply_overrides
 
 from .contrasts import LEAK, NO_CREDIT, Contrast, Do, in_training, with_do
-from .effects import OUTCOMES, is_sure
+from .effects import OUTCOMES, is_among, is_sure
 
 #: Kinds of state that training can change, each a route ...
 MEDIATORS = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
@@ -43,10 +43,7 @@ _OWN = {
 
 def is_own(route: str, outcome: str) -> bool:
     """Return whether an outcome is the mediator itself, which says nothing when frozen."""
-    return any(
-        outcome.startswith(own) if own.endswith(".") else outcome == own
-        for own in _OWN.get(route, ())
-    )
+    return is_among(outcome, _OWN.get(route, ()))
 
 
 def frozen(specs: Specs, side: Do, mediator: str) -> Do:

@@ -2,16 +2,10 @@
 
 The post: "How does training-gaming affect the model's generalization? Is it feasible for a model to
 usefully self-modify via gaming the process?" Gaming is forced on in k of the C contested contexts
-and off in all others (k is the *coverage*), and what is left of the goal is measured:
-
-    goal survival   gaming keeps the goal: `kept` rises with coverage
-    goal change     with a leak, gamed answers train the values all the same
-    random drift    under sampled gradients, values wander, the less the more is gamed
+and off in all others, and what is left of the goal is measured (docs/causes.md).
 
 A closed form to compare with: in C contexts that are alike, forced gaming with chance a in k of
-them slows the training of the values to a share 1 − a k / C, and does nothing else to it. So a goal
-lasts as long as C / (C − a k) trainings without gaming: the slope against coverage is even while
-training is short, and becomes a threshold near full coverage as it gets longer.
+them slows the training of the values to a share 1 − a k / C, and does nothing else to it.
 """
 
 from __future__ import annotations
@@ -21,10 +15,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sim.analysis.counterfactuals import contested_values, paired_difference
+from sim.analysis.counterfactuals import paired_difference
 from sim.dynamics.state import Array
-from sim.specs.overrides import Specs, apply_overrides
+from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
+from sim.specs.training import Training
 
 from .contrasts import AS_IT_IS, NO_CREDIT, Assumptions, gaming_only_in, with_do
 
@@ -44,6 +39,8 @@ KNOBS: Assumptions = {
 #: A share of the goal that counts as kept.
 HALF = 0.5
 OWN = "own choice"
+#: Differences between the agents of `SCENARIO`.
+_SPREAD = {"initial": {"values": 0.1, "awareness": 0.5}}
 
 
 def with_copies(scenario: Scenario, copies: int) -> Scenario:
@@ -59,15 +56,21 @@ def with_copies(scenario: Scenario, copies: int) -> Scenario:
 
 
 def contested_contexts(scenario: Scenario) -> tuple[str, ...]:
-    """Return the training contexts that can move a value."""
-    values = contested_values(scenario)
+    """Return the training contexts that can move a value, as their responses differ in it."""
     return tuple(
         name
         for name, context in scenario.of_kind("training").items()
         if any(
-            len({serves.get(v, 0.0) for serves in context.responses.values()}) > 1 for v in values
+            len({serves.get(value, 0.0) for serves in context.responses.values()}) > 1
+            for value in scenario.values
         )
     )
+
+
+def one_goal(training: Training, copies: int) -> Specs:
+    """Return the story in which the same goal is contested everywhere, in copies of contexts."""
+    scenario = with_copies(Scenario.load(SCENARIO), copies)
+    return read_specs(scenario, agent=scenario.agent.replace(spread=_SPREAD), training=training)
 
 
 def coverage_worlds(specs: Specs, *, knobs: Assumptions = KNOBS) -> dict[str, Specs]:

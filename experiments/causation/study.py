@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import pandas as pd
@@ -20,12 +19,11 @@ from sim.analysis.worst_case import PostTraining
 from sim.cli.console import run_stored, runs_table
 from sim.cli.fields import Engine, OneOrMore, Seed, Spec, Store
 from sim.cli.outputs import records
-from sim.specs.overrides import Specs, read_specs
-from sim.specs.scenario import Scenario
+from sim.specs.overrides import Specs
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan
 
-from .contrasts import Contrast, contrasts_of
+from .contrasts import contrasts_of
 from .effects import (
     effect_verdicts,
     effect_worlds,
@@ -36,10 +34,8 @@ from .effects import (
     scenario_worlds,
 )
 from .mediation import largest_routes, mediation, mediation_worlds
-from .self_modification import SCENARIO, coverage, coverage_worlds, knobs_table, with_copies
+from .self_modification import coverage, coverage_worlds, knobs_table, one_goal
 
-#: Differences between the agents of `SCENARIO`.
-SPREAD = {"initial": {"values": 0.1, "awareness": 0.5}}
 #: The tables that the terminal shows.
 SHOWN = {
     "runs": ("part", "runs", "resumed", "failed"),
@@ -81,57 +77,29 @@ class Settings(Spec):
     store: Store
 
 
-@dataclass(frozen=True)
-class StudyDesign:
-    """The runs of the study's parts; the interventions of the specs are the cause of interest."""
+def plans_of(specs: Specs, settings: Settings) -> dict[str, Plan]:
+    """Return the checked runs of each part.
 
-    specs: Specs
-    settings: Settings
-
-    @property
-    def bare(self) -> Specs:
-        """The specs without interventions."""
-        return self.specs._replace(interventions=())
-
-    @cached_property
-    def contrasts(self) -> dict[str, Contrast]:
-        """Interventions on each twin, by the name of the contrast; the main one is the first."""
-        return contrasts_of(self.bare, self.specs.interventions)
-
-    @property
-    def cause(self) -> str:
-        """The name of the main contrast."""
-        return next(iter(self.contrasts))
-
-    @cached_property
-    def plans(self) -> dict[str, Plan]:
-        """The runs of each part, checked.
-
-        Raises:
-            SpecError: One of them would be refused.
-        """
-        settings = self.settings
-        return {
-            part: worlds_plan(
-                self._worlds(part),
-                agents=settings.agents if part in OWN_WORLD else settings.few_agents,
-                seed=settings.seed,
-                engine=settings.engine,
-                policies=part == "effects",
-            )
-            for part in dict.fromkeys(settings.parts)
-        }
-
-    def _worlds(self, part: str) -> dict[str, Specs]:
-        if part == "effects":
-            return effect_worlds(self.bare, self.contrasts)
-        if part == "mediation":
-            return mediation_worlds(self.bare, self.contrasts[self.cause])
-        if part == "scenarios":
-            return scenario_worlds(tuple(dict.fromkeys(self.settings.scenarios)), specs=self.bare)
-        scenario = with_copies(Scenario.load(SCENARIO), self.settings.copies)
-        agent = scenario.agent.replace(spread=SPREAD)
-        return coverage_worlds(read_specs(scenario, agent=agent, training=self.specs.training))
+    Raises:
+        SpecError: One of them would be refused.
+    """
+    contrasts = contrasts_of(specs)
+    worlds: dict[str, Callable[[], dict[str, Specs]]] = {
+        "effects": lambda: effect_worlds(specs, contrasts),
+        "mediation": lambda: mediation_worlds(specs, next(iter(contrasts.values()))),
+        "scenarios": lambda: scenario_worlds(dict.fromkeys(settings.scenarios), specs=specs),
+        "self_modification": lambda: coverage_worlds(one_goal(specs.training, settings.copies)),
+    }
+    return {
+        part: worlds_plan(
+            worlds[part](),
+            agents=settings.agents if part in OWN_WORLD else settings.few_agents,
+            seed=settings.seed,
+            engine=settings.engine,
+            policies=part == "effects",
+        )
+        for part in dict.fromkeys(settings.parts)
+    }
 
 
 @dataclass(frozen=True)
@@ -150,7 +118,7 @@ def check(specs: Specs, settings: Settings, post_training: PostTraining) -> None
         SpecError: One line: what was wrong, where, what is allowed.
     """
     post_training.with_interventions(specs.interventions)
-    assert StudyDesign(specs, settings).plans  # which checks all of them
+    plans_of(specs, settings)
 
 
 def run(
@@ -166,13 +134,11 @@ def run(
     Raises:
         SpecError: As for `check`.
     """
-    study = StudyDesign(specs, settings)
+    contrasts, plans = contrasts_of(specs), plans_of(specs, settings)
     prefix = f"{specs.scenario.name}-"
-    sweeps = run_stored(
-        study.plans, settings.store, prefix=prefix, executor=executor, progress=progress
-    )
-    tables, sizes = {"runs": runs_table(study.plans, sweeps)}, {}
-    for part, plan in study.plans.items():
+    sweeps = run_stored(plans, settings.store, prefix=prefix, executor=executor, progress=progress)
+    tables, sizes = {"runs": runs_table(plans, sweeps)}, {}
+    for part, plan in plans.items():
         after = post_training if part in OWN_WORLD else None
         outcomes = outcomes_by_world(plan, sweeps[part], post_training=after)
         if part == "effects":
@@ -180,12 +146,12 @@ def run(
             groups = groups_at_start(start, specs.scenario, threshold=threshold)
             sizes = {name: int(members.sum()) for name, members in groups.items()}
             policies = policies_by_world(plan, sweeps[part])
-            table = effects(study.contrasts, outcomes, groups=groups, policies=policies)
+            table = effects(contrasts, outcomes, groups=groups, policies=policies)
         else:
             table = METHODS[part](outcomes)
         name, verdicts = VERDICTS[part]
         tables |= {part: table, name: verdicts(table)}
-    return Results(study.cause, tables, sizes)
+    return Results(next(iter(contrasts)), tables, sizes)
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
