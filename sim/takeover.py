@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -50,14 +51,18 @@ def quorum_probability(coordination: ArrayLike, *, copies: int, needed: int) -> 
     return np.asarray(betainc(needed, copies - needed + 1, chance))
 
 
+def required_success(caution: Any) -> Any:
+    """Return the bar that P(success) must exceed for an attempt, caution / (1 + caution)."""
+    return caution / (1.0 + caution)
+
+
 def attempts(gain: ArrayLike, success: ArrayLike, *, caution: ArrayLike) -> NDArray[np.bool_]:
     """Return whether an agent attempts a takeover: gain > 0, P(success) > caution / (1 + caution).
 
     Gain is what acting freely is worth more than acting as trained (nan where nothing can be gained
     anywhere); caution is the cost of a failure in units of what a success is worth.
     """
-    caution = np.asarray(caution)
-    bold = np.asarray(success) > caution / (1.0 + caution)
+    bold = np.asarray(success) > required_success(np.asarray(caution))
     return np.asarray((np.asarray(gain) > 0.0) & bold)
 
 

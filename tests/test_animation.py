@@ -13,7 +13,15 @@ import pytest
 import sim
 from commands import Call, assert_refused, caller
 from experiments.animation.study import most_gamed, most_moved
-from experiments.animation.svg import ANSWERS, GAMES, PLANE, REST, animation, moments, outcome_label
+from experiments.animation.svg import (
+    ANSWERS,
+    GAMES,
+    PAUSE,
+    PLANE,
+    animation,
+    moments,
+    outcome_label,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -66,7 +74,7 @@ def test_a_dot_passes_through_the_records_of_its_agent() -> None:
     assert colours == [GAMES if rate >= 0.5 else ANSWERS for rate in np.append(rates, rates[-1])]
     times = [float(p) for p in re.findall(r"([\d.]+)%\{", frames[1])]
     assert times[0] == 0
-    assert times[-2:] == [100 * (1 - REST), 100]
+    assert times[-2:] == [100 * (1 - PAUSE), 100]
 
 
 def test_it_moves_only_where_motion_is_not_unwanted() -> None:

@@ -189,7 +189,7 @@ def test_what_an_archetype_is_does_not_depend_on_who_stands_beside(
 ) -> None:
     (_, again) = trained(specs, ["reward_seeker", "opportunist"], seed=3)
     before = six[ARCHETYPES.index("opportunist")]
-    assert again.met == before.met
+    assert again.shares == before.shares
     np.testing.assert_array_equal(again.log.policy, before.log.policy)
     other = trained(specs, ["reward_seeker", "opportunist"], seed=4)
     assert not np.array_equal(other[1].log.policy, before.log.policy)
@@ -208,14 +208,14 @@ def test_shares_are_those_of_the_agents(specs: Specs) -> None:
     found = sim.worst_case(result, **after)
     rates = result.gaming_rate.sel(context=list(TRAINING)).values
     many = (rates[-1] >= 0.5).sum(axis=1)
-    assert one.met["games_somewhere"] == (many > 0).mean()
-    assert one.met["games_everywhere"] == (many == 4).mean()
+    assert one.shares["games_somewhere"] == (many > 0).mean()
+    assert one.shares["games_everywhere"] == (many == 4).mean()
     together = (many > 0) & (many == 4)
     for term in TERMS:
-        assert one.met[term] == found.met.sel(term=term).values.mean()
+        assert one.shares[term] == found.met.sel(term=term).values.mean()
         together = together & found.met.sel(term=term).values
         assert one.so_far[term] == together.mean()
-    assert one.met["attempts"] == found.attempts.values.mean()
+    assert one.shares["attempts"] == found.attempts.values.mean()
     assert one.so_far["attempts"] == (together & found.attempts.values).mean()
     assert one.success == pytest.approx(found.success.values.mean())
     assert one.expected_successes == pytest.approx(
@@ -235,7 +235,7 @@ def test_who_could_succeed_but_does_not_attempt_is_no_expected_success(specs: Sp
     names = ["monolithic", "aligned_gamer"]
     _, aligned = trained(specs, names, agents=4, oversight=none, deployment=SINGLE)
     assert aligned.success == 1.0
-    assert (aligned.tempted_share, aligned.met["attempts"]) == (0.0, 0.0)
+    assert (aligned.tempted_share, aligned.shares["attempts"]) == (0.0, 0.0)
     assert aligned.expected_successes == 0.0
 
 
@@ -243,8 +243,8 @@ def test_conditions_so_far_only_narrow(six: list[Portrait]) -> None:
     for one in six:
         so_far = [one.so_far[condition] for condition in CONDITIONS]
         assert so_far == sorted(so_far, reverse=True)
-        assert all(one.so_far[c] <= one.met[c] for c in CONDITIONS)
-        assert one.worst_case <= min(one.met[term] for term in TERMS)
+        assert all(one.so_far[c] <= one.shares[c] for c in CONDITIONS)
+        assert one.worst_case <= min(one.shares[term] for term in TERMS)
 
 
 def test_the_table_has_a_row_for_each(six: list[Portrait]) -> None:
@@ -260,7 +260,7 @@ def test_a_term_that_is_not_defined_is_met_by_none() -> None:
     specs = read_specs(scenario.replace(contexts=alone), training={"steps": 2})
     one, _ = trained(specs, ["monolithic", "opportunist"], agents=2)
     assert np.isnan(one.numbers["behaviour_shift"])
-    assert one.met["behaviour_shift"] == 0.0
+    assert one.shares["behaviour_shift"] == 0.0
     archetypes_figure([one, one], scenario="alone")
 
 
@@ -297,7 +297,7 @@ def test_misalignment_before_and_after(
         egregious_start=before,
         alignment_start=-0.7,
         alignment_end=alignment,
-        met={**six[3].met, "misalignment": after},
+        shares={**six[3].shares, "misalignment": after},
     )
     assert misalignment_row(one)["verdict"] == verdict
 

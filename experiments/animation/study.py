@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from experiments.animation.svg import animation
 from sim.cli.fields import Engine, Seed, Spec
 from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.errors import SpecError, nearest
 from sim.specs.overrides import Specs
 from sim.utils.files import atomic_write
+
+from .svg import animation
 
 
 class Settings(Spec):
@@ -101,11 +102,11 @@ def summary(animated: Animation) -> dict[str, Any]:
 
 def write(animated: Animation, directory: Path, settings: Settings) -> None:
     """Write the picture."""
-    drawn = animation(
+    picture = animation(
         animated.result, context=animated.context, value=animated.value, seconds=settings.seconds
     )
     with atomic_write(directory / "emergence_animated.svg") as part:
-        part.write_text(drawn, encoding="utf-8")
+        part.write_text(picture, encoding="utf-8")
 
 
 def most_gamed(result: Result) -> str:
@@ -118,5 +119,5 @@ def most_gamed(result: Result) -> str:
 
 def most_moved(result: Result) -> str:
     """Return the value that training moved most, over all agents."""
-    moved = abs(result.values.isel(step=-1) - result.values.isel(step=0)).mean("agent")
-    return str(result.data["value"].values[int(np.argmax(moved.values))])
+    change = abs(result.values.isel(step=-1) - result.values.isel(step=0)).mean("agent")
+    return str(result.data["value"].values[int(np.argmax(change.values))])

@@ -23,7 +23,7 @@ CURVES = (60.0, 96.0, 330.0, 280.0)
 PLANE = (570.0, 96.0, 300.0, 280.0)
 #: Moments of the animation, and the share of a loop for which it rests at the end.
 FRAMES = 64
-REST = 0.15
+PAUSE = 0.15
 #: Colours of an agent that games and of one that does not.
 GAMES, ANSWERS = COLOURS[0], COLOURS[1]
 #: Dashes of contexts, trained on or not.
@@ -79,13 +79,13 @@ def outcome_label(result: Result, *, context: str, value: str) -> str:
     strengths = np.asarray(result.values.sel(value=value).values)[-1]
     games = rates >= GAMED
     keeps = strengths > 0.0
-    who = f"{int(games.sum())} of {len(games)} agents game the {_plain(context)} at the end"
+    gamers = f"{int(games.sum())} of {len(games)} agents game the {_plain(context)} at the end"
     if games.any() and not games.all():
         return (
-            f"{who}; {int((keeps & games).sum())} of them still value {_plain(value)}, and "
+            f"{gamers}; {int((keeps & games).sum())} of them still value {_plain(value)}, and "
             f"{int((keeps & ~games).sum())} of the {int((~games).sum())} others"
         )
-    return f"{who}; {int(keeps.sum())} of {len(games)} still value {_plain(value)}"
+    return f"{gamers}; {int(keeps.sum())} of {len(games)} still value {_plain(value)}"
 
 
 def _document(label: str, body: Sequence[str], rules: Sequence[str], seconds: float) -> str:
@@ -102,7 +102,7 @@ def _document(label: str, body: Sequence[str], rules: Sequence[str], seconds: fl
         "animation-iteration-count:infinite}",
         f".path{{animation-duration:{seconds:g}s;animation-timing-function:linear;"
         "animation-iteration-count:infinite;stroke-dasharray:1;}",
-        f"@keyframes sweep{{0%{{transform:translateX(0)}}{100 * (1 - REST):g}%,100%"
+        f"@keyframes sweep{{0%{{transform:translateX(0)}}{100 * (1 - PAUSE):g}%,100%"
         f"{{transform:translateX({CURVES[2]:g}px)}}}}",
         *rules,
         "}",
@@ -127,8 +127,8 @@ def _document(label: str, body: Sequence[str], rules: Sequence[str], seconds: fl
 
 def _curves(result: Result, steps: NDArray[np.int64]) -> list[str]:
     """The median gaming rate of each context, below a cover that moves away."""
-    left, top, width, height = CURVES
-    at = left + width * np.sqrt(steps / steps[-1])
+    x0, top, width, height = CURVES
+    at = x0 + width * np.sqrt(steps / steps[-1])
     lines, labels = [], []
     for index, name in enumerate(result.data["context"].values):
         rate = result.gaming_rate.sel(context=name)
@@ -140,37 +140,37 @@ def _curves(result: Result, steps: NDArray[np.int64]) -> list[str]:
             f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2.4" '
             f'stroke-dasharray="{dash}"/>'
         )
-        labels.append((float(median[-1]), _named(rate), colour, dash))
+        labels.append((float(median[-1]), _context_label(rate), colour, dash))
     ticks = [
-        f'<text class="small" text-anchor="middle" x="{left + width * np.sqrt(t / steps[-1]):.1f}" '
+        f'<text class="small" text-anchor="middle" x="{x0 + width * np.sqrt(t / steps[-1]):.1f}" '
         f'y="{top + height + 18:g}">{t:,}</text>'
         for t in _round_steps(int(steps[-1]))
     ]
     return [
         *lines,
-        f'<rect class="cover" x="{left:g}" y="{top - 4:g}" width="{width + 3:g}" '
+        f'<rect class="cover" x="{x0:g}" y="{top - 4:g}" width="{width + 3:g}" '
         f'height="{height + 7:g}" fill="#fff" clip-path="url(#plot)"/>',
-        f'<clipPath id="plot"><rect x="{left + 1:g}" y="{top - 5:g}" width="{width + 4:g}" '
+        f'<clipPath id="plot"><rect x="{x0 + 1:g}" y="{top - 5:g}" width="{width + 4:g}" '
         f'height="{height + 8:g}"/></clipPath>',
         *_axes(CURVES, "gaming rate, median of the agents, by context"),
-        f'<path class="now" d="M{left:g},{top:g}v{height:g}" stroke="{MUTED}"/>',
+        f'<path class="now" d="M{x0:g},{top:g}v{height:g}" stroke="{MUTED}"/>',
         *ticks,
-        f'<text class="small" text-anchor="middle" x="{left + width / 2:g}" '
+        f'<text class="small" text-anchor="middle" x="{x0 + width / 2:g}" '
         f'y="{top + height + 38:g}">training step (root scale)</text>',
-        f'<text class="small" x="{left:g}" y="{top + height + 62:g}">* not trained on</text>',
+        f'<text class="small" x="{x0:g}" y="{top + height + 62:g}">* not trained on</text>',
         *_labels(labels),
     ]
 
 
 def _labels(labels: list[tuple[float, str, str, str]]) -> list[str]:
     """Names beside the ends of lines, moved apart."""
-    left, top, width, height = CURVES
+    x0, top, width, height = CURVES
     placed: list[str] = []
     last = top + height + 16.0
     for end, name, colour, dash in sorted(labels, key=lambda label: label[0]):
         y = min(top + height * (1.0 - end), last - 16.0)
         last = y
-        x = left + width + 8
+        x = x0 + width + 8
         placed.append(
             f'<path d="M{x:g},{y:.1f}h18" stroke="{colour}" stroke-width="2.4" '
             f'stroke-dasharray="{dash}"/>'
@@ -180,39 +180,39 @@ def _labels(labels: list[tuple[float, str, str, str]]) -> list[str]:
 
 
 def _plane(context: str, value: str, low: float, high: float) -> list[str]:
-    left, top, width, height = PLANE
+    x0, top, width, height = PLANE
     ticks = [
         f'<text class="small" text-anchor="middle" '
-        f'x="{left + width * (t - low) / (high - low):.1f}" y="{top + height + 18:g}">'
+        f'x="{x0 + width * (t - low) / (high - low):.1f}" y="{top + height + 18:g}">'
         f"{f'{t:g}'.replace('-', chr(0x2212))}</text>"
         for t in np.arange(np.ceil(low), high + 1e-9)
     ]
-    zero = left + width * (0.0 - low) / (high - low)
+    zero = x0 + width * (0.0 - low) / (high - low)
     line = f'<path d="M{zero:.1f},{top:g}v{height:g}" stroke="#c8c8c8"/>' if low < 0 < high else ""
     half = top + height * (1.0 - GAMED)
     return [
         line,
-        f'<path d="M{left:g},{half:g}h{width:g}" stroke="#c8c8c8" stroke-dasharray="2 4"/>',
+        f'<path d="M{x0:g},{half:g}h{width:g}" stroke="#c8c8c8" stroke-dasharray="2 4"/>',
         *_axes(PLANE, f"each agent: its gaming rate in {_plain(context)}"),
         *ticks,
-        f'<text class="small" text-anchor="middle" x="{left + width / 2:g}" '
+        f'<text class="small" text-anchor="middle" x="{x0 + width / 2:g}" '
         f'y="{top + height + 38:g}">how strongly it values {escape(_plain(value))}</text>',
-        f'<circle cx="{left:g}" cy="{top + height + 58:g}" r="5" fill="{GAMES}"/>'
-        f'<text class="small" x="{left + 10:g}" y="{top + height + 62:g}">games</text>'
-        f'<circle cx="{left + 74:g}" cy="{top + height + 58:g}" r="5" fill="{ANSWERS}"/>'
-        f'<text class="small" x="{left + 84:g}" y="{top + height + 62:g}">answers as it values'
+        f'<circle cx="{x0:g}" cy="{top + height + 58:g}" r="5" fill="{GAMES}"/>'
+        f'<text class="small" x="{x0 + 10:g}" y="{top + height + 62:g}">games</text>'
+        f'<circle cx="{x0 + 74:g}" cy="{top + height + 58:g}" r="5" fill="{ANSWERS}"/>'
+        f'<text class="small" x="{x0 + 84:g}" y="{top + height + 62:g}">answers as it values'
         "</text>",
     ]
 
 
 def _agents(xs: Array, ys: Array, rates: Array, share: Array, rules: list[str]) -> list[str]:
     """Dots with paths; what moves them is added to the rules."""
-    drawn = []
-    percent = 100.0 * (1.0 - REST) * share
+    paths = []
+    percent = 100.0 * (1.0 - PAUSE) * share
     for agent in range(xs.shape[1]):
         x, y, rate = xs[:, agent], ys[:, agent], rates[:, agent]
-        gone = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
-        gone /= max(gone[-1], 1e-9)
+        length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
+        length /= max(length[-1], 1e-9)
         colours = [GAMES if r >= GAMED else ANSWERS for r in rate]
         dots = "".join(
             f"{p:.1f}%{{transform:translate({a:.1f}px,{b:.1f}px);fill:{colour}}}"
@@ -220,35 +220,35 @@ def _agents(xs: Array, ys: Array, rates: Array, share: Array, rules: list[str]) 
         )
         tails = "".join(
             f"{p:.1f}%{{stroke-dashoffset:{1.0 - g:.3f}}}"
-            for p, g in zip(percent, gone, strict=True)
+            for p, g in zip(percent, length, strict=True)
         )
         end = f"transform:translate({x[-1]:.1f}px,{y[-1]:.1f}px);fill:{colours[-1]}"
         rules.append(f"@keyframes a{agent}{{{dots}100%{{{end}}}}}")
         rules.append(f"@keyframes p{agent}{{{tails}100%{{stroke-dashoffset:0}}}}")
         rules.append(f"#a{agent}{{animation-name:a{agent}}}#p{agent}{{animation-name:p{agent}}}")
-        drawn.append(
+        paths.append(
             f'<path class="path" id="p{agent}" pathLength="1" d="{_path(x, y)}" fill="none" '
             f'stroke="{colours[-1]}" stroke-opacity="0.35"/>'
         )
-    dots_drawn = [
+    circles = [
         f'<circle class="dot" id="a{agent}" r="5" stroke="#fff" fill="'
         f"{GAMES if rates[-1, agent] >= GAMED else ANSWERS}"
         f'" style="transform:translate({xs[-1, agent]:.1f}px,{ys[-1, agent]:.1f}px)"/>'
         for agent in range(xs.shape[1])
     ]
-    return [*drawn, *dots_drawn]
+    return [*paths, *circles]
 
 
 def _axes(plot: tuple[float, float, float, float], title: str) -> list[str]:
-    left, top, width, height = plot
+    x0, top, width, height = plot
     ticks = [
-        f'<text class="small" text-anchor="end" x="{left - 8:g}" '
+        f'<text class="small" text-anchor="end" x="{x0 - 8:g}" '
         f'y="{top + height * (1 - t) + 4:g}">{t:g}</text>'
         for t in (0, 0.5, 1)
     ]
     return [
-        f'<text x="{left - 30:g}" y="{top - 22:g}">{escape(title)}</text>',
-        f'<path d="M{left:g},{top:g}v{height:g}h{width:g}" fill="none" stroke="{MUTED}"/>',
+        f'<text x="{x0 - 30:g}" y="{top - 22:g}">{escape(title)}</text>',
+        f'<path d="M{x0:g},{top:g}v{height:g}h{width:g}" fill="none" stroke="{MUTED}"/>',
         *ticks,
     ]
 
@@ -269,7 +269,7 @@ def _round_steps(last: int) -> list[int]:
     return sorted({int(float(f"{share * last:.1g}")) if share < 1 else last for share in shares})
 
 
-def _named(rate: xr.DataArray) -> str:
+def _context_label(rate: xr.DataArray) -> str:
     name = _plain(str(rate["context"].item()))
     return name if rate["kind"].item() == "training" else f"{name}*"
 

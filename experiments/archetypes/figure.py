@@ -51,7 +51,7 @@ def archetypes_figure(portraits: Sequence[Portrait], *, scenario: str) -> Figure
         upper, lower = figure.subplots(
             2, 1, gridspec_kw={"height_ratios": [rows, 0.62 * rows]}, sharex=True
         )
-        own = np.array([[portrait.met[c] for c in CONDITIONS] for portrait in portraits])
+        own = np.array([[portrait.shares[c] for c in CONDITIONS] for portrait in portraits])
         so_far = np.array([[portrait.so_far[c] for c in CONDITIONS] for portrait in portraits])
         _matrix(upper, own, portraits)
         _numbers(upper, portraits)
@@ -66,8 +66,8 @@ def archetypes_figure(portraits: Sequence[Portrait], *, scenario: str) -> Figure
         _heads(upper, portraits[0])
         lower.tick_params(bottom=False, labelbottom=False)
         note = (
-            f"{scenario}, {portraits[0].agents} agents of each archetype, after training. Orange "
-            "frame: the term of the worst case that is furthest from its threshold for most agents."
+            f"{scenario}, {portraits[0].agents} agents of each archetype, after training; orange "
+            "frame: the term of the worst case that is furthest from its threshold for most agents"
         )
         head(figure, _title(portraits), note)
         return figure
@@ -78,15 +78,15 @@ def _title(portraits: Sequence[Portrait]) -> str:
     somewhere, everywhere, reached = (
         [spaced(name) for name, share in shares if share >= 0.5]
         for shares in (
-            [(portrait.name, portrait.met["games_somewhere"]) for portrait in portraits],
-            [(portrait.name, portrait.met["games_everywhere"]) for portrait in portraits],
+            [(portrait.name, portrait.shares["games_somewhere"]) for portrait in portraits],
+            [(portrait.name, portrait.shares["games_everywhere"]) for portrait in portraits],
             [(portrait.name, portrait.worst_case) for portrait in portraits],
         )
     )
     return (
-        f"Most agents game somewhere: {_some_names(somewhere, count)}. "
-        f"Everywhere: {_some_names(everywhere, count)}. "
-        f"All terms of the worst case: {_some_names(reached, count)}."
+        f"Most agents game somewhere: {_some_names(somewhere, count)}; "
+        f"everywhere: {_some_names(everywhere, count)}; "
+        f"all terms of the worst case: {_some_names(reached, count)}"
     )
 
 
@@ -127,7 +127,7 @@ def _numbers(ax: Axes, portraits: Sequence[Portrait]) -> None:
                 ax.text(
                     column, row + 0.33, with_minus(f"{number:.2f}"),
                     ha="center", va="center", fontsize=6.5,
-                    color="white" if portrait.met[condition] > _DARK else MUTED,
+                    color="white" if portrait.shares[condition] > _DARK else MUTED,
                 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from sim.plots.style import COLOURS, MUTED, head, house_style, spaced
 
 from .training_log import Pair, format_episodes
 
-_ALIKE, _OTHER = COLOURS[1], COLOURS[0]
+_ALIKE, _APART = COLOURS[1], COLOURS[0]
 
 
 def training_log_figure(pairs: Sequence[Pair], *, odds: float, scenario: str) -> Figure:
@@ -46,13 +46,13 @@ def training_log_figure(pairs: Sequence[Pair], *, odds: float, scenario: str) ->
         )  # fmt: skip
         ax.text(
             0.98, 0.02, "below: more alike in deployment",
-            transform=ax.transAxes, ha="right", color=_OTHER, fontsize=8,
+            transform=ax.transAxes, ha="right", color=_APART, fontsize=8,
         )  # fmt: skip
         _listing(listing, pairs, odds)
         note = (
             f"{scenario}: pairs of archetypes, numbered from the hardest to tell apart by their "
-            f"logs. The actions of 1 differ by {pairs[0].total_variation:.2f} in training and by "
-            f"{pairs[0].deployed:.2f} in deployment."
+            f"logs; actions of 1 differ by {pairs[0].total_variation:.2f} in training and by "
+            f"{pairs[0].deployed:.2f} in deployment"
         )
         head(figure, _title(pairs, odds), note)
         return figure
@@ -60,15 +60,15 @@ def training_log_figure(pairs: Sequence[Pair], *, odds: float, scenario: str) ->
 
 def _title(pairs: Sequence[Pair], odds: float) -> str:
     pair = pairs[0]
-    which = "are hardest to tell apart" if len(pairs) > 1 else "can be told apart"
+    verb = "are hardest to tell apart" if len(pairs) > 1 else "can be told apart"
     return (
-        f"{spaced(pair.first).capitalize()} and {spaced(pair.second)} {which} by a training log: "
+        f"{spaced(pair.first).capitalize()} and {spaced(pair.second)} {verb} by a training log: "
         f"{format_episodes(pair.episodes)} episodes for {odds:g}:1"
     )
 
 
 def _colour(pair: Pair) -> str:
-    return _ALIKE if pair.deployed > pair.total_variation else _OTHER
+    return _ALIKE if pair.deployed > pair.total_variation else _APART
 
 
 def _listing(ax: Axes, pairs: Sequence[Pair], odds: float) -> None:
@@ -76,8 +76,9 @@ def _listing(ax: Axes, pairs: Sequence[Pair], odds: float) -> None:
     ax.set_axis_off()
     columns = (0.0, 0.045, 0.68, 0.84, 1.0)
     heads = ("", "pair", f"episodes for\n{odds:g}:1", "of the\nlast tenth", "gaming rates\napart")
-    for at, text in zip(columns, heads, strict=True):
-        ax.text(at, 1.0, text, ha=_side(at), va="bottom", fontsize=8, color=MUTED)
+    sides = ("left", "left", "right", "right", "right")
+    for at, side, text in zip(columns, sides, heads, strict=True):
+        ax.text(at, 1.0, text, ha=side, va="bottom", fontsize=8, color=MUTED)
     step = min(0.062, 0.98 / len(pairs))
     for number, pair in enumerate(pairs, 1):
         cells = (
@@ -87,14 +88,10 @@ def _listing(ax: Axes, pairs: Sequence[Pair], odds: float) -> None:
             _episodes(pair.episodes_end),
             f"{pair.cognition:.2f}",
         )
-        for at, cell in zip(columns, cells, strict=True):
+        for at, side, cell in zip(columns, sides, cells, strict=True):
             colour = _colour(pair) if at == 0.0 else "black"
-            ax.text(at, 0.985 - step * number, cell, ha=_side(at), fontsize=8, color=colour)
+            ax.text(at, 0.985 - step * number, cell, ha=side, fontsize=8, color=colour)
     ax.set(xlim=(0, 1), ylim=(0, 1))
-
-
-def _side(at: float) -> str:
-    return "left" if at < 0.5 else "right"
 
 
 def _episodes(episodes: float) -> str:

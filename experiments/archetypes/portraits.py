@@ -58,7 +58,7 @@ class Portrait:
             has a direction.
         alignment_end: The same after it.
         egregious_start: The share that meets the worst case's misalignment before training.
-        met: The share that meets each of `CONDITIONS` after training.
+        shares: The share that meets each of `CONDITIONS` after training.
         so_far: The share that meets it and all before it.
         numbers: Mean of the number behind each term of the worst case; nan: not defined.
         thresholds: The threshold of each term.
@@ -83,7 +83,7 @@ class Portrait:
     alignment_start: float
     alignment_end: float
     egregious_start: float
-    met: Mapping[str, float]
+    shares: Mapping[str, float]
     so_far: Mapping[str, float]
     numbers: Mapping[str, float]
     thresholds: Mapping[str, float]
@@ -149,15 +149,15 @@ def prepare_archetypes(
     sources = list(dict.fromkeys(archetypes))
     if len(sources) < 2:
         raise SpecError(f"archetypes: got {list(archetypes)!r}: name at least two to compare")
-    named: dict[str, Agent] = {}
+    agent_by_name: dict[str, Agent] = {}
     for source in sources:
         name, agent = read_archetype(source, under=specs.agent)
-        if name in named:
+        if name in agent_by_name:
             raise SpecError(f"archetypes: two have the name {name!r}; rename one of the files")
-        named[name] = agent
+        agent_by_name[name] = agent
     check_deployment(specs.scenario.of_kind("deployment"))
     runs = {}
-    for name, agent in named.items():
+    for name, agent in agent_by_name.items():
         try:
             runs[name] = prepare(
                 specs.scenario,
@@ -206,7 +206,7 @@ def describe(result: Result, name: str, post_training: Mapping[str, Any]) -> Por
     first, last = result.data.isel(step=0), result.data.isel(step=-1)
     before = worst_case(result, step=int(first["step"]), **post_training)
     after = worst_case(result, **post_training)
-    met = conditions(last, after)
+    meets = conditions(last, after)
     rates = [
         moment["gaming_rate"].sel(context=list(log.contexts)).values for moment in (first, last)
     ]
@@ -224,8 +224,8 @@ def describe(result: Result, name: str, post_training: Mapping[str, Any]) -> Por
         alignment_start=float(first["alignment"].mean()),
         alignment_end=float(last["alignment"].mean()),
         egregious_start=float(before["met"].sel(term="misalignment").mean()),
-        met=_by_condition(met),
-        so_far=_by_condition(met.cumprod(axis=1)),
+        shares=_by_condition(meets),
+        so_far=_by_condition(meets.cumprod(axis=1)),
         numbers=_by_term(after["number"].mean("agent", skipna=False)),
         thresholds=_by_term(after["threshold"]),
         slips_in=str(last["context"].values[watched][slip.argmax()]),
@@ -248,10 +248,10 @@ def conditions(moment: xr.Dataset, case: xr.Dataset) -> Array:
         case: `sim.worst_case` at that moment.
     """
     reach = moment["reach"].values
-    met: Array = np.column_stack(
+    meets: Array = np.column_stack(
         [reach > 0.0, reach >= 1.0, case["met"].values, case["attempts"].values]
     ).astype(np.float64)
-    return met
+    return meets
 
 
 def portraits_table(portraits: Sequence[Portrait]) -> pd.DataFrame:
@@ -274,7 +274,7 @@ def _row(portrait: Portrait) -> dict[str, object]:
         "alignment_start": portrait.alignment_start,
         "alignment_end": portrait.alignment_end,
         "egregious_start": portrait.egregious_start,
-        **{f"met.{condition}": share for condition, share in portrait.met.items()},
+        **{f"met.{condition}": share for condition, share in portrait.shares.items()},
         **{f"so_far.{condition}": share for condition, share in portrait.so_far.items()},
         **{f"number.{term}": number for term, number in portrait.numbers.items()},
         "slips_in": portrait.slips_in,
@@ -288,8 +288,8 @@ def _row(portrait: Portrait) -> dict[str, object]:
     }
 
 
-def _by_condition(met: Array) -> dict[str, float]:
-    return dict(zip(CONDITIONS, map(float, met.mean(axis=0)), strict=True))
+def _by_condition(meets: Array) -> dict[str, float]:
+    return dict(zip(CONDITIONS, map(float, meets.mean(axis=0)), strict=True))
 
 
 def _by_term(numbers: xr.DataArray) -> dict[str, float]:

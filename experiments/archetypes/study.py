@@ -122,7 +122,7 @@ def gaming_rows(portrait: Portrait) -> Iterator[dict[str, Any]]:
 
 def misalignment_row(portrait: Portrait) -> dict[str, Any]:
     """Return the share of egregiously misaligned agents before and after training."""
-    start, end = portrait.egregious_start, portrait.met["misalignment"]
+    start, end = portrait.egregious_start, portrait.shares["misalignment"]
     changes = abs(portrait.alignment_end - portrait.alignment_start) >= _CHANGE
     verdict = "misaligned" if end >= 0.5 else "not misaligned"
     if changes and (start >= 0.5) != (end >= 0.5):

@@ -134,10 +134,10 @@ def total_variation(p: Array, q: Array) -> Array:
     return variation
 
 
-def evidence(author: TrainingLog, other: TrainingLog, *, part: float = WHOLE) -> float:
+def evidence(author: TrainingLog, rival: TrainingLog, *, part: float = WHOLE) -> float:
     """Compute nats for each episode of the author's log against the other population."""
-    _check_alike(author, other)
-    return _mean(divergence(author.policy, other.policy), author.shares(part))
+    _check_alike(author, rival)
+    return _mean(divergence(author.policy, rival.policy), author.shares(part))
 
 
 def episodes_needed(nats: float, *, odds: float) -> float:
@@ -250,13 +250,13 @@ def _mean(numbers: Array, shares: Array) -> float:
 
 
 def _check_alike(first: TrainingLog, second: TrainingLog) -> None:
-    same = (
+    alike = (
         first.contexts == second.contexts
         and first.deployment == second.deployment
         and np.array_equal(first.steps, second.steps)
         and np.array_equal(first.weight, second.weight)
     )
-    if not same:
+    if not alike:
         raise SpecError(
             f"logs: {first.name!r} and {second.name!r} must have the same contexts, records and "
             "shares of episodes"

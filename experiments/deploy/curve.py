@@ -20,7 +20,7 @@ class Curve:
         graph: Its name.
         coordination: k [levels].
         takeovers: Deployments that end in a takeover [levels].
-        caught: Deployments that are caught [levels].
+        catches: Deployments that are caught [levels].
         replicates: Deployments at each level.
         share: The share of takeovers [levels].
         low, high: Its 95 % binomial interval [levels].
@@ -30,7 +30,7 @@ class Curve:
     graph: str
     coordination: Any
     takeovers: Any
-    caught: Any
+    catches: Any
     replicates: int
     share: Any
     low: Any
@@ -47,7 +47,7 @@ class Curve:
             graph=graph,
             coordination=np.asarray(coordination),
             takeovers=np.array([each.count("takeover") for each in outcomes]),
-            caught=np.array([each.count("caught") for each in outcomes]),
+            catches=np.array([each.count("caught") for each in outcomes]),
             replicates=outcomes[0].replicates,
             share=np.array([each.share("takeover") for each in outcomes]),
             low=ends[:, 0],
@@ -63,7 +63,7 @@ class Curve:
                 "coordination": self.coordination,
                 "replicates": self.replicates,
                 "takeovers": self.takeovers,
-                "caught": self.caught,
+                "caught": self.catches,
                 "share": self.share,
                 "low": self.low,
                 "high": self.high,

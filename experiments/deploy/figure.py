@@ -70,10 +70,10 @@ def deployment_figure(
     """
     with house_style():
         figure = Figure(figsize=(12.0, 4.8))
-        left, right = figure.subplots(1, 2, width_ratios=[1.1, 1.0])
+        curves_ax, bars_ax = figure.subplots(1, 2, width_ratios=[1.1, 1.0])
         figure.subplots_adjust(left=0.06, right=0.97, top=0.8, bottom=0.27, wspace=0.42)
-        _draw_curves(left, curves, own)
-        _draw_bars(right, bars)
+        _draw_curves(curves_ax, curves, own)
+        _draw_bars(bars_ax, bars)
         copies = f"{deployment.copies} copies" if deployment.copies > 1 else "one copy"
         needs = f"a takeover needs {deployment.needed} at once"
         title = f"{name}: {copies}, {needs}, {deployment.ticks} ticks"
@@ -99,7 +99,7 @@ def _draw_curves(ax: Axes, curves: Sequence[Curve], own: Sequence[float]) -> Non
             elinewidth=0.9,
             capsize=2.0,
         )
-        ax.plot(k, curve.caught / curve.replicates, color=colour, lw=1.0, dashes=(1, 1.5))
+        ax.plot(k, curve.catches / curve.replicates, color=colour, lw=1.0, dashes=(1, 1.5))
         labels.append(EndLabel(_NAMES[curve.graph], float(curve.share[-1]), colour))
     for k in own:
         ax.axvline(k, color=MUTED, lw=0.8, dashes=(6, 3), zorder=1)
@@ -108,18 +108,16 @@ def _draw_curves(ax: Axes, curves: Sequence[Curve], own: Sequence[float]) -> Non
     ax.set_ylabel("share of deployments")
     label_ends(ax, labels)
     ax.set_title(f"Once deployed, if copies try: takeovers in at most\n{highest_shares(curves)}")
-    notes = (
-        f"Markers: takeovers among {curves[0].replicates} deployments, with 95 % intervals; levels "
-        "share their draws. Dotted: caught."
+    markers = (
+        f"markers: takeovers among {curves[0].replicates} deployments, with 95 % intervals; levels "
+        "share their draws; dotted: caught"
     )
-    reading = "Dashed, upright: the agent as trained."
+    lines = "dashed, upright: the agent as trained"
     if len(own) > 1:
-        reading = (
-            "Dashed, upright: the agents as trained; here all are as coordinated as each other."
-        )
+        lines = "dashed, upright: the agents as trained; here all are as coordinated as each other"
     if any(curve.paper is not None for curve in curves):
-        reading = f"Grey band: takeovers by the formula, where all hear all. {reading}"
-    note = f"{notes}\n{reading}"
+        lines = f"grey band: takeovers by the formula, where all hear all; {lines}"
+    note = f"{markers}\n{lines}"
     ax.text(0.0, -0.22, note, transform=ax.transAxes, va="top", fontsize=8, color=MUTED)
 
 

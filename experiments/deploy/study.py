@@ -20,7 +20,7 @@ from sim.simulation import Run, prepare
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.overrides import Specs
-from sim.takeover import prospects
+from sim.takeover import prospects, required_success
 from sim.utils.progress import parts_of
 
 from .curve import Curve
@@ -50,7 +50,7 @@ class Settings(Spec):
 
 @dataclass(frozen=True)
 class Results:
-    """What became of deployed copies.
+    """The fates of deployed copies.
 
     Attributes:
         kinds: The agents that were deployed.
@@ -102,10 +102,10 @@ def run(
     result = check(specs, settings).execute(progress=report_training)
     oversight, deployment = post_training.oversight, post_training.deployment
     after: dict[str, Any] = {"oversight": oversight, "deployment": deployment}
-    chosen = closest(result, post_training, kinds=settings.kinds)
-    kinds = profiles(result, agents=chosen, **after)
-    formula = prospects(result, **after).isel(agent=chosen)
-    asked = Case(
+    nearest = closest(result, post_training, kinds=settings.kinds)
+    kinds = profiles(result, agents=nearest, **after)
+    formula = prospects(result, **after).isel(agent=nearest)
+    as_decided = Case(
         profiles=kinds,
         scenario=specs.scenario,
         replicates=settings.replicates,
@@ -115,7 +115,7 @@ def run(
     declines = settings.willing is not True and not all(
         kind.attempts and settings.willing is None for kind in kinds
     )
-    cases = [asked, replace(asked, willing=True)] if declines else [asked]
+    cases = [as_decided, replace(as_decided, willing=True)] if declines else [as_decided]
     levels = np.linspace(0.0, 1.0, settings.points)
     graphs = deployment_graphs(deployment)
     cases += [
@@ -194,16 +194,16 @@ def success_by_coordination(
     deployment = post_training.deployment
     shares = deployment.shares(specs.scenario)
     tempting = sum(share for name, share in shares.items() if name in kind.tempting)
-    met = 1.0 - (1.0 - min(tempting, 1.0)) ** deployment.ticks
+    chance = 1.0 - (1.0 - min(tempting, 1.0)) ** deployment.ticks
     end = result.data.isel(step=[-1], agent=[kind.agent] * len(levels)).copy(deep=True)
-    end["capabilities"].loc[{"capability": "coordination"}] = met * levels
+    end["capabilities"].loc[{"capability": "coordination"}] = chance * levels
     end = end.assign_coords(agent=np.arange(len(levels)))
     success = prospects(
         Result(end, result.provenance),
         oversight=post_training.oversight.control_alone(),
         deployment=deployment,
     )["success"].values
-    return success * met if deployment.copies == 1 else success
+    return success * chance if deployment.copies == 1 else success
 
 
 def tables(results: Results, post_training: PostTraining) -> dict[str, pd.DataFrame]:
@@ -215,7 +215,7 @@ def tables(results: Results, post_training: PostTraining) -> dict[str, pd.DataFr
             "agent": kind.agent,
             "attempts": kind.attempts,
             "success": success,
-            "bar": caution / (1.0 + caution),
+            "bar": required_success(caution),
             "gain": gain,
             "caution_below": success / (1.0 - success) if 0.0 < success < 1.0 else np.nan,
         }

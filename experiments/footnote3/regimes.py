@@ -36,7 +36,7 @@ VISIBLE, HIDDEN, REMOVED, NEVER = range(4)
 #: A run is still moving if its gaming changed by more than this over the last tenth of training.
 STEADY = 0.05
 #: The names of the points that `choose` looks for.
-CHOSEN = ("removed", "taught to hide")
+POINTS = ("removed", "taught to hide")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class RegimeMap:
 
     @property
     def teaches(self) -> NDArray[np.bool_]:
-        """Where most agents are taught to hide [L, P]."""
+        """Whether most agents are taught to hide [L, P]."""
         return np.asarray(self.taught.mean(axis=2) >= 0.5, np.bool_)
 
 
@@ -169,20 +169,20 @@ def choose(maps: Sequence[RegimeMap]) -> dict[str, dict[str, float]]:
         By name (`removed`, `taught to hide`), dotted keys and numbers; without those that no map
         has.
     """
-    chosen: dict[str, dict[str, float]] = {}
+    points: dict[str, dict[str, float]] = {}
     depths = [(_depth(grid.most == REMOVED), _depth(grid.teaches)) for grid in maps]
     for grid, both in zip(maps, depths, strict=True):
         common = np.minimum(*(depth.max(axis=0) for depth in both))
-        if not chosen and common.max() > 0.0:
+        if not points and common.max() > 0.0:
             column = int(common.argmax())
-            for name, depth in zip(CHOSEN, both, strict=True):
-                chosen[name] = _point(grid, int(depth[:, column].argmax()), column)
-    for place, name in enumerate(CHOSEN):
+            for name, depth in zip(POINTS, both, strict=True):
+                points[name] = _point(grid, int(depth[:, column].argmax()), column)
+    for place, name in enumerate(POINTS):
         for grid, both in zip(maps, depths, strict=True):
-            if name not in chosen and both[place].max() > 0.0:
+            if name not in points and both[place].max() > 0.0:
                 row, column = divmod(int(both[place].argmax()), both[place].shape[1])
-                chosen[name] = _point(grid, row, column)
-    return chosen
+                points[name] = _point(grid, row, column)
+    return points
 
 
 def _point(grid: RegimeMap, row: int, column: int) -> dict[str, float]:

@@ -36,11 +36,11 @@ def gaming_shares(
     weights = np.broadcast_to(np.asarray(weight, np.float64), rate.shape)
     gaming = rate * weights
     total = weights.sum(axis=-1)
-    written = (gaming * written_share).sum(axis=-1)
+    in_writing = (gaming * written_share).sum(axis=-1)
     parts = np.stack(
         [
-            written * (1.0 - hidden),
-            written * hidden,
+            in_writing * (1.0 - hidden),
+            in_writing * hidden,
             (gaming * (1.0 - written_share)).sum(axis=-1),
             (weights - gaming).sum(axis=-1),
         ],

@@ -88,9 +88,9 @@ def _draw(ax: Axes, outcome: Outcome) -> None:
     ax.stackplot(steps, stacked, colors=[_COLOURS[s] for s in STATES], lw=0)
     ax.set(xscale="log", xlim=(steps[0], steps[-1]), ylim=(0.0, 1.0))
     ax.set_title(f"{outcome.case.label}\n", fontsize=9)
-    left = f"{percent(outcome.undecided[-1])} left at the end"
+    note_text = f"{percent(outcome.undecided[-1])} left at the end"
     if np.isfinite(outcome.half_life):
-        left = f"half by step {outcome.half_life:,.0f}, {left}"
+        note_text = f"half by step {outcome.half_life:,.0f}, {note_text}"
         ax.axvline(outcome.half_life, color="white", lw=1.2, dashes=(2, 2))
-    note = ax.text(0.0, 1.03, left, transform=ax.transAxes, fontsize=7.5, color=MUTED)
+    note = ax.text(0.0, 1.03, note_text, transform=ax.transAxes, fontsize=7.5, color=MUTED)
     note.set_in_layout(False)  # a long one would make all panels narrow

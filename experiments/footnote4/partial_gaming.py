@@ -309,8 +309,8 @@ def undecided_program(
     decision = SOME + (MOST - SOME) * decision_draws
     for name in contexts:
         c = layout.contexts.index(name)
-        others = log_odds(program, theta)[:, c] - theta[layout.rows["habit"]][c]
-        theta[layout.rows["habit"]][c] = np.log(decision / (1.0 - decision)) - others
+        incentive = log_odds(program, theta)[:, c] - theta[layout.rows["habit"]][c]
+        theta[layout.rows["habit"]][c] = np.log(decision / (1.0 - decision)) - incentive
     return replace(program, theta=theta, origin=theta)
 
 

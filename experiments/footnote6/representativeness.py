@@ -271,7 +271,7 @@ def decompose(program: Program, result: Result) -> tuple[Array, dict[str, Array]
         (int(c), int(world.twin[c]), world.twin_response[: len(program.responses[c]), c])
         for c in np.flatnonzero(world.training & (world.twin >= 0))
     ]
-    decisions = _Decisions.of(result)
+    decisions = _Decisions.from_result(result)
     parts = [decisions.shifts(c, twin, response) for c, twin, response in pairs]
     shift, believed, practised, both = (
         np.mean([part[i] for part in parts], axis=0) for i in range(4)
@@ -296,7 +296,7 @@ class _Decisions:
     gaming_policy: Array
 
     @classmethod
-    def of(cls, result: Result) -> _Decisions:
+    def from_result(cls, result: Result) -> _Decisions:
         """Read it from a result."""
         arrays: dict[str, Any] = {
             name: result.data[name].values

@@ -88,8 +88,8 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
         figure,
         f"{specs.scenario.name}: gaming pays in {join_words(roles.paying)}. Does it reach contexts "
         "where it protects nothing?",
-        "Medians over seeds at the end of training. Spread: the share of what is learnt in one "
-        "context that carries over, as far as contexts are similar.",
+        "medians over seeds at the end of training; spread: the share of what is learnt in one "
+        "context that carries over, as far as contexts are similar",
     )
     return figure
 
@@ -183,8 +183,8 @@ def draw_competition(results: Results, specs: Specs, share: float) -> Figure:
     head(
         figure,
         f"{specs.scenario.name}: is {value} overwritten before gaming sets in?",
-        f"Most frequent outcome over seeds at the end of training, in {roles.contested}. "
-        f"Lost: below {100 * share:.0f} % of its strength at the start.",
+        f"most frequent outcome over seeds at the end of training, in {roles.contested}; "
+        f"lost: below {100 * share:.0f} % of its strength at the start",
     )
     return figure
 
@@ -213,9 +213,9 @@ def draw_persistence(results: Results, specs: Specs, share: float) -> Figure:
         figure,
         f"{specs.scenario.name}: gaming that outlives the value that it protected "
         f"({roles.protected})",
-        f"Gaming rate of {GAMED:g} or more in {roles.contested} at the end of training, with "
-        f"the value below {100 * share:.0f} % of its start. Every panel takes together the "
-        "axes that it does not show.",
+        f"gaming rate of {GAMED:g} or more in {roles.contested} at the end of training, with "
+        f"the value below {100 * share:.0f} % of its start; every panel takes together the "
+        "axes that it does not have",
     )
     return figure
 
