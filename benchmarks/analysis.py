@@ -47,21 +47,21 @@ def measure(folder: Path) -> Analyses:
 def jacobians() -> float:
     """Return the seconds of one core that a thousand Jacobians and their eigenvalues take."""
     specs = read_specs(example(CONTEXTS, VALUES, 2), training={"anchor": 0.01})
-    of = TrainingMap.from_specs(specs)
-    points = draw_starts(of, count=JACOBIANS)
+    training_map = TrainingMap.from_specs(specs)
+    points = draw_starts(training_map, count=JACOBIANS)
     start = time.process_time()
-    np.linalg.eigvals(of.jacobian(points))
+    np.linalg.eigvals(training_map.jacobian(points))
     return time.process_time() - start
 
 
-def analyses_table(found: Analyses) -> Table:
+def analyses_table(figures: Analyses) -> Table:
     """Lay the figures out."""
     table = Table("what", Column("cost", justify="right"), title="Stability", title_justify="left")
     size = f"D = {VALUES}, C = {CONTEXTS}"
-    table.add_row(f"{JACOBIANS:,} Jacobians with eigenvalues, {size}", f"{found.jacobians:.2f} s")
-    for told, cost in (
-        ("phase diagram, 100 x 100 points, 8 seeds, refined: the command", found.diagram),
-        ("bifurcation diagram: the command", found.bifurcation),
+    table.add_row(f"{JACOBIANS:,} Jacobians with eigenvalues, {size}", f"{figures.jacobians:.2f} s")
+    for text, cost in (
+        ("phase diagram, 100 x 100 points, 8 seeds, refined: the command", figures.diagram),
+        ("bifurcation diagram: the command", figures.bifurcation),
     ):
-        table.add_row(told, f"{cost.seconds:.1f} s, {cost.memory / 2**30:.2f} GiB")
+        table.add_row(text, f"{cost.seconds:.1f} s, {cost.memory / 2**30:.2f} GiB")
     return table

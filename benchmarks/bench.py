@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS)
     only = parser.parse_args().only
-    console, rounds, found = Console(), None, None
+    console, rounds, costs = Console(), None, None
     tables: list[Table] = []
     if only in (
         None,
@@ -51,8 +51,8 @@ def main() -> None:
     ):  # first: a process starts with the peak memory of the one that made it
         console.print("sweeps: two of these commands take a while")
         with tempfile.TemporaryDirectory() as folder:
-            found = sweeps.measure(Path(folder))
-        tables.append(sweeps.sweeps_table(found))
+            costs = sweeps.measure(Path(folder))
+        tables.append(sweeps.sweeps_table(costs))
         console.print(tables[-1])
     if only in (None, "analysis"):
         with tempfile.TemporaryDirectory() as folder:
@@ -88,14 +88,14 @@ def main() -> None:
         for table in (raced, engines.scaling_table(), engines.choices_table()):
             tables.append(table)
             console.print(table)
-    if rounds is not None and found is not None:
+    if rounds is not None and costs is not None:
         PAGE.write_text(_page(tables), encoding="utf-8")
         text = README.read_text(encoding="utf-8")
-        README.write_text(_between_marks(text, _summary(rounds, threads, found)), encoding="utf-8")
+        README.write_text(_between_marks(text, _summary(rounds, threads, costs)), encoding="utf-8")
         console.print(f"written: {PAGE.relative_to(ROOT)}, {README.relative_to(ROOT)}")
 
 
-def _summary(rounds: list[dict[str, float]], threads: float, found: sweeps.Sweeps) -> str:
+def _summary(rounds: list[dict[str, float]], threads: float, costs: sweeps.Sweeps) -> str:
     """Return the table of the README."""
     rows = [
         "| | agent-context-steps/s, one core | times one Mesa object per agent |",
@@ -109,25 +109,25 @@ def _summary(rounds: list[dict[str, float]], threads: float, found: sweeps.Sweep
     rows += [
         "",
         f"Two threads: {threads:.2f} times one. A map of 32,000 runs × 4,000 steps from the "
-        f"command line: {found.map.seconds:.0f} s and {found.map.memory / 2**30:.1f} GiB on "
-        f"{usable_processors()} cores; the same command again: {found.resume.seconds:.1f} s; "
-        f"quantile curves over it: {found.curves:.1f} s. A million runs × 100 steps, "
-        f"`record=summary`: {found.million.seconds:.0f} s, {found.million.memory / 2**30:.1f} GiB. "
-        f"One Hydra job per run: {1e3 * found.job:.0f} ms and {found.job_files[0]:.0f} files each.",
+        f"command line: {costs.map.seconds:.0f} s and {costs.map.memory / 2**30:.1f} GiB on "
+        f"{usable_processors()} cores; the same command again: {costs.resume.seconds:.1f} s; "
+        f"quantile curves over it: {costs.curves:.1f} s. A million runs × 100 steps, "
+        f"`record=summary`: {costs.million.seconds:.0f} s, {costs.million.memory / 2**30:.1f} GiB. "
+        f"One Hydra job per run: {1e3 * costs.job:.0f} ms and {costs.job_files[0]:.0f} files each.",
     ]
     return "\n".join(rows)
 
 
 def _between_marks(text: str, table: str) -> str:
     pattern = r"(?<=<!-- made by make bench -->\n).*?(?=\n<!-- until here -->)"
-    changed, count = re.subn(pattern, lambda _: table, text, flags=re.DOTALL)
+    replaced, count = re.subn(pattern, lambda _: table, text, flags=re.DOTALL)
     assert count == 1, "README.md has lost its marks"
-    return changed
+    return replaced
 
 
 def _page(tables: list[Table]) -> str:
     """Return the page with all tables."""
-    used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     _, command = c_kernel.library()
     lines = [
         "# Benchmarks",
@@ -135,7 +135,7 @@ def _page(tables: list[Table]) -> str:
         "Written by `make bench`; speeds drift with the machine, ratios are of one run.",
         "",
         f"{platform.machine()}, {usable_processors()} processors, Python "
-        f"{platform.python_version()}, {used}. The C kernel: `{command}`.",
+        f"{platform.python_version()}, {packages}. The C kernel: `{command}`.",
     ]
     for table in tables:
         lines += ["", f"## {table.title}", "", *_markdown(table)]

@@ -61,14 +61,14 @@ def library() -> tuple[ctypes.CDLL | None, str]:
         return None, f"no C compiler: none of {', '.join(COMPILERS)} is installed"
     error = ""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        made = Path(folder, "kernel.so")
+        library = Path(folder, "kernel.so")
         for machine_flags in MACHINE_FLAGS:
             flags = (*FLAGS, *machine_flags, "-shared", "-fPIC")
-            command = [compiler, *flags, "-o", str(made), str(SOURCE)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode == 0:
-                return ctypes.CDLL(str(made)), " ".join([Path(compiler).name, *flags])
-            error = done.stderr.strip()
+            command = [compiler, *flags, "-o", str(library), str(SOURCE)]
+            process = subprocess.run(command, capture_output=True, text=True, check=False)
+            if process.returncode == 0:
+                return ctypes.CDLL(str(library)), " ".join([Path(compiler).name, *flags])
+            error = process.stderr.strip()
     return None, f"{Path(compiler).name} failed: {error}"
 
 
@@ -95,8 +95,8 @@ def run(program: Program, steps: int) -> Array:
     world, assumptions = segment.world.where_trained(), segment.assumptions
     if assumptions.estimator != "exact" or program.selection is not None:
         raise ValueError("the kernel has neither the sampled estimator nor selection")
-    others, contexts, values, _ = world.features.shape
-    present = np.ones((others, contexts, 1)) if world.absent is None else ~world.absent
+    responses, contexts, values, _ = world.features.shape
+    present = np.ones((responses, contexts, 1)) if world.absent is None else ~world.absent
     theta = program.theta.copy()
     arrays = {
         "places": world.places.astype(np.int64),
@@ -114,7 +114,7 @@ def run(program: Program, steps: int) -> Array:
         "values": values,
         "habits": len(program.layout.contexts),
         "contexts": contexts,
-        "others": others,
+        "others": responses,
         "replicator": assumptions.update_rule == "replicator",
     }
     numbers = {name: _shared(getattr(assumptions, name)).item() for name in _NUMBERS}

@@ -41,12 +41,12 @@ class Deployments:
 
     Attributes:
         many: Seconds on the wall for a thousand deployments that last, on all processors.
-        one: Agent-ticks per second of one core, in one deployment.
+        ticks: Agent-ticks per second of one core, in one deployment.
         command: Of the command with its defaults, figure and all.
     """
 
     many: float
-    one: float
+    ticks: float
     command: Cost
 
 
@@ -54,8 +54,8 @@ def measure(folder: Path) -> Deployments:
     """Run everything: one deployment seven times, the others once."""
     return Deployments(
         many=thousand(),
-        one=median(agent_ticks() for _ in range(7)),
-        command=cost_of(folder, name="deployment"),
+        ticks=median(agent_ticks() for _ in range(7)),
+        command=cost_of(folder, name="deploy"),
     )
 
 
@@ -89,15 +89,15 @@ def agent_ticks() -> float:
     return COPIES * TICKS / (time.process_time() - start)
 
 
-def deployments_table(found: Deployments) -> Table:
+def deployments_table(figures: Deployments) -> Table:
     """Lay the figures out."""
     table = Table(
         "what", Column("cost", justify="right"), title="Deployments", title_justify="left"
     )
     size = f"{COPIES} copies, {TICKS} ticks"
-    told = f"{REPLICATES:,} deployments of {size}, on {usable_processors()} processors"
-    table.add_row(told, f"{found.many:.1f} s")
-    table.add_row("copies as Mesa agents, one core", f"{found.one / 1e6:.2f} million ticks/s")
-    command = found.command
+    text = f"{REPLICATES:,} deployments of {size}, on {usable_processors()} processors"
+    table.add_row(text, f"{figures.many:.1f} s")
+    table.add_row("copies as Mesa agents, one core", f"{figures.ticks / 1e6:.2f} million ticks/s")
+    command = figures.command
     table.add_row("the command", f"{command.seconds:.1f} s, {command.memory / 2**30:.2f} GiB")
     return table

@@ -143,16 +143,16 @@ def contenders() -> dict[str, Contender]:
 
 
 def race(
-    field: Mapping[str, Contender], rounds: int, told: Callable[[], None]
+    field: Mapping[str, Contender], rounds: int, report_round: Callable[[], None]
 ) -> list[dict[str, float]]:
     """Let everyone run once to warm up, and then take turns."""
     for contender in field.values():
         contender()
-    found = []
+    speeds = []
     for _ in range(rounds):
-        found.append({name: contender() for name, contender in field.items()})
-        told()
-    return found
+        speeds.append({name: contender() for name, contender in field.items()})
+        report_round()
+    return speeds
 
 
 def ratio(rounds: list[dict[str, float]], name: str, to: str) -> float | None:
@@ -165,12 +165,12 @@ def ratio(rounds: list[dict[str, float]], name: str, to: str) -> float | None:
 def two_threads(rounds: int) -> float:
     """Return how many times faster two threads are than one, both by the clock on the wall."""
     program = program_of(steps=1500)
-    found = []
+    ratios = []
     for _ in range(rounds):
-        one = engine_speed(NumbaEngine(threads=1), program, 1500, threads=2)
+        single = engine_speed(NumbaEngine(threads=1), program, 1500, threads=2)
         two = engine_speed(NumbaEngine(threads=2), program, 1500, threads=2)
-        found.append(two / one)
-    return median(found)
+        ratios.append(two / single)
+    return median(ratios)
 
 
 def race_table(rounds: list[dict[str, float]]) -> Table:
@@ -211,13 +211,13 @@ def scaling_table() -> Table:
         *((f"K = {k}", {"responses": k}, 20) for k in (2, 3, 5)),
         *((f"T = {t:,}", {"agents": 1_000}, t) for t in (10, 100, 1_000)),
     ]  # fmt: skip
-    for told, size, steps in sizes:
+    for text, size, steps in sizes:
         program = program_of(steps=10_000, **size)
         costs = []
         for engine, factor in ((NumpyEngine(), 1), (NumbaEngine(threads=1), 5)):
             speeds = [engine_speed(engine, program, steps * factor) for _ in range(3)]
             costs.append(f"{1e9 / median(speeds):,.1f}")
-        table.add_row(told, *costs)
+        table.add_row(text, *costs)
     return table
 
 

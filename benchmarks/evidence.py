@@ -35,9 +35,9 @@ class Evidence:
 
 def measure(folder: Path) -> Evidence:
     """Run the commands once, nothing being kept from before; draw five times."""
-    asked = (f"priors=[{PRIOR}]", f"agents={AGENTS}", "store=null")
-    once = cost_of(folder, *asked, "cut=false", name="evidence")
-    cut = cost_of(folder, *asked, name="evidence")
+    arguments = (f"priors=[{PRIOR}]", f"agents={AGENTS}", "store=null")
+    once = cost_of(folder, *arguments, "cut=false", name="evidence")
+    cut = cost_of(folder, *arguments, name="evidence")
     return Evidence(draw=median(drawing() for _ in range(5)), once=once, cut=cut)
 
 
@@ -51,11 +51,11 @@ def drawing() -> float:
     return time.perf_counter() - start
 
 
-def evidence_costs(found: Evidence) -> Table:
+def evidence_costs(figures: Evidence) -> Table:
     """Lay the figures out."""
     table = Table("what", Column("cost", justify="right"), title="Evidence", title_justify="left")
-    table.add_row(f"drawing {AGENTS:,} agents from {PRIOR}", f"{found.draw:.2f} s")
-    told = f"the command, {AGENTS:,} agents of one prior"
-    for what, cost in (("trained once", found.once), ("and twice more, cut", found.cut)):
-        table.add_row(f"{told}, {what}", f"{cost.seconds:.0f} s, {cost.memory / 2**30:.2f} GiB")
+    table.add_row(f"drawing {AGENTS:,} agents from {PRIOR}", f"{figures.draw:.2f} s")
+    text = f"the command, {AGENTS:,} agents of one prior"
+    for case, cost in (("trained once", figures.once), ("and twice more, cut", figures.cut)):
+        table.add_row(f"{text}, {case}", f"{cost.seconds:.0f} s, {cost.memory / 2**30:.2f} GiB")
     return table

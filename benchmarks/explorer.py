@@ -37,7 +37,7 @@ _PRESS = """() => new Promise((resolve) => {
 
 
 @dataclass(frozen=True)
-class Answered:
+class MoveTimes:
     """The figures of a scenario, in milliseconds.
 
     Attributes:
@@ -53,17 +53,17 @@ class Answered:
     drawing: float
 
 
-def measure(folder: Path) -> list[Answered]:
+def measure(folder: Path) -> list[MoveTimes]:
     """Move the slider of awareness, step by step, in every scenario.
 
     Raises:
         RuntimeError: There is no Chromium.
     """
-    found = []
+    figures = []
     with chromium() as browser, explorer(folder) as port:
         for scenario in SCENARIOS:
-            seen = visit(browser)
-            page = seen.page
+            visitor = visit(browser)
+            page = visitor.page
             page.goto(f"http://127.0.0.1:{port}/")
             page.wait_for_selector("#figure-rates")
             if scenario != State().scenario:
@@ -77,8 +77,8 @@ def measure(folder: Path) -> list[Answered]:
             page.wait_for_timeout(1000)
             times = [float(page.evaluate(_PRESS)) for _ in range(MOVES + 1)][1:]
             page.context.close()
-            found.append(Answered(scenario, times, *_alone(scenario)))
-    return found
+            figures.append(MoveTimes(scenario, times, *_alone(scenario)))
+    return figures
 
 
 def _alone(scenario: str) -> tuple[float, float]:
@@ -90,11 +90,11 @@ def _alone(scenario: str) -> tuple[float, float]:
     for _ in range(MOVES):
         draw(view)
     times.append(perf_counter())
-    viewed, drawn = np.diff(times) * 1000.0 / MOVES
-    return float(viewed), float(drawn)
+    viewing, drawing = np.diff(times) * 1000.0 / MOVES
+    return float(viewing), float(drawing)
 
 
-def explorer_table(found: list[Answered]) -> Table:
+def explorer_table(figures: list[MoveTimes]) -> Table:
     """Lay the figures out."""
     table = Table(
         "scenario",
@@ -105,9 +105,13 @@ def explorer_table(found: list[Answered]) -> Table:
         title=f"Explorer: {MOVES} moves of a slider, {State().agents} agents, milliseconds",
         title_justify="left",
     )
-    for one in found:
-        low, high = np.quantile(one.browser, (0.5, 0.95))
+    for times in figures:
+        low, high = np.quantile(times.browser, (0.5, 0.95))
         table.add_row(
-            one.scenario, f"{low:.0f}", f"{high:.0f}", f"{one.view:.0f}", f"{one.drawing:.0f}"
+            times.scenario,
+            f"{low:.0f}",
+            f"{high:.0f}",
+            f"{times.view:.0f}",
+            f"{times.drawing:.0f}",
         )
     return table

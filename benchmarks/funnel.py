@@ -60,10 +60,10 @@ def trained(agents: int) -> sim.Result:
 def counting(result: sim.Result) -> float:
     """Return the seconds, on the wall, from trained agents to all counts."""
     start = time.perf_counter()
-    found = funnel(result)
-    stage_frame(found.conditions)
-    gaming_frame(found.conditions, found.gaming)
-    binding(found, oversight=Oversight())
+    counts = funnel(result)
+    stage_frame(counts.conditions)
+    gaming_frame(counts.conditions, counts.gaming)
+    binding(counts, oversight=Oversight())
     return time.perf_counter() - start
 
 
@@ -76,13 +76,13 @@ def retraining() -> float:
     return time.perf_counter() - start
 
 
-def funnels_table(found: Funnels) -> Table:
+def funnels_table(figures: Funnels) -> Table:
     """Lay the figures out."""
     table = Table("what", Column("cost", justify="right"), title="Funnel", title_justify="left")
-    told = f"audit, worst case, funnel and binding of {AGENTS:,} trained agents"
-    table.add_row(told, f"{found.counting:.2f} s")
-    told = f"audit of {RETRAINED:,} agents with up to 3 rounds of retraining"
-    table.add_row(told, f"{found.retraining:.1f} s")
-    cost = f"{found.command.seconds:.0f} s, {found.command.memory / 2**30:.2f} GiB"
+    text = f"audit, worst case, funnel and binding of {AGENTS:,} trained agents"
+    table.add_row(text, f"{figures.counting:.2f} s")
+    text = f"audit of {RETRAINED:,} agents with up to 3 rounds of retraining"
+    table.add_row(text, f"{figures.retraining:.1f} s")
+    cost = f"{figures.command.seconds:.0f} s, {figures.command.memory / 2**30:.2f} GiB"
     table.add_row("experiments/worst_case: the command", cost)
     return table

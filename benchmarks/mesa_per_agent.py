@@ -85,7 +85,7 @@ class Contexts:
     monitor: Array
 
     @classmethod
-    def of(cls, segment: Segment) -> Contexts:
+    def from_segment(cls, segment: Segment) -> Contexts:
         """Return the contexts that are trained on in a phase."""
         world = segment.world.where_trained()
         features, reward = world.features[..., 0], world.reward[..., 0]
@@ -122,7 +122,7 @@ class PerAgentTraining(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         segment = self.program.at(self.steps - 1)
         if segment is not self.segment:
             self.segment = segment
-            self.contexts = Contexts.of(segment)
+            self.contexts = Contexts.from_segment(segment)
         self.agents.do("step")
 
     def theta(self) -> Array:
@@ -244,9 +244,9 @@ class PerAgentModel(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         """Move every parameter by its gradient, and back towards its start (4)."""
         training = self.model.training
         for name, slope in gradient.items():
-            now = getattr(self, name)
-            pull = training.anchor * (now - getattr(self.start, name))
-            setattr(self, name, now + getattr(training.learning_rate, name) * slope - pull)
+            present = getattr(self, name)
+            pull = training.anchor * (present - getattr(self.start, name))
+            setattr(self, name, present + getattr(training.learning_rate, name) * slope - pull)
 
 
 def logistic(x: Array) -> Array:
@@ -265,6 +265,6 @@ def mean(policy: Array, x: Array) -> Array:
     return np.vecdot(policy, x)
 
 
-def _with_first(others: Array, first: float) -> Array:
+def _with_first(differences: Array, first: float) -> Array:
     """Put the first response, against which the others are measured, in front; contexts first."""
-    return np.insert(others, 0, first, axis=0).swapaxes(0, 1)
+    return np.insert(differences, 0, first, axis=0).swapaxes(0, 1)

@@ -25,9 +25,9 @@ from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 
 
-def run(scenario: Scenario | str | dict[str, object], **given: Any) -> Array:
+def run(scenario: Scenario | str | dict[str, object], **options: Any) -> Array:
     """Train agents, one object each: arguments and result as `mesa_per_agent.run`."""
-    return mesa_per_agent.run(scenario, model=TunedTraining, **given)
+    return mesa_per_agent.run(scenario, model=TunedTraining, **options)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Context:
         place: Its index among all contexts.
         weight, info, scratchpad, cue: p, i, s, e.
         watched: m s, the chance that gaming which the scratchpad shows is caught.
-        others: Φ_k and R_k of every response but the first, against the first.
+        alternatives: Φ_k and R_k of every response but the first, against the first.
     """
 
     place: int
@@ -47,7 +47,7 @@ class Context:
     scratchpad: float
     cue: float
     watched: float
-    others: list[tuple[list[float], float]]
+    alternatives: list[tuple[list[float], float]]
 
 
 class TunedTraining(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
@@ -72,7 +72,7 @@ class TunedTraining(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         if segment is not self.segment:
             self.segment = segment
             self.contexts = _contexts(segment)
-            every = [features for context in self.contexts for features, _ in context.others]
+            every = [features for context in self.contexts for features, _ in context.alternatives]
             values = range(len(self.program.layout.values))
             self.features = [[features[d] for features in every] for d in values]
             self.agents.do("attend")
@@ -132,7 +132,7 @@ class TunedAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
 
         to_habit = [0.0] * len(habit)
         to_features: list[float] = []
-        to_awareness = to_horizon = to_competence = practice = caught = 0.0
+        to_awareness = to_horizon = to_competence = practice = penalties = 0.0
         for context, salience, belief, cost in self.attended:
             weight = context.weight
             # Perceive: sums over responses of exp(logit) times 1, u, R, and their products. The
@@ -140,7 +140,7 @@ class TunedAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
             v_total = g_total = 1.0
             v_u = v_r = v_ur = g_u = g_r = g_ur = g_rr = 0.0
             responses = []
-            for features, r in context.others:
+            for features, r in context.alternatives:
                 u = sum(map(mul, features, values))
                 v, g = exp(beta * u), exp(competence * r)
                 v_total += v
@@ -180,18 +180,18 @@ class TunedAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
             to_competence += practised * (g_rr / g_total - g_r * g_r)
             to_competence += motive * mu * (g_ur / g_total - g_r * g_u)
             practice += practised
-            caught += practised * penalty
+            penalties += practised * penalty
             direct = beta * (weight - practised)
             foresight = motive * horizon * belief * beta
             concern = motive * mu
             leaked = leak * practised
-            kept = -foresight * stake - leaked * (g_r - penalty - objective)
+            shielded = -foresight * stake - leaked * (g_r - penalty - objective)
             baseline = penalty + objective
             for u, r, v, g in responses:
                 centred = r - v_r
-                moved = (1.0 + beta * (u - v_u)) * (foresight * centred + concern)
+                drift = (1.0 + beta * (u - v_u)) * (foresight * centred + concern)
                 to_features.append(
-                    v / v_total * (direct * centred - moved + kept)
+                    v / v_total * (direct * centred - drift + shielded)
                     + g / g_total * (concern + leaked * (r - baseline))
                 )
 
@@ -199,7 +199,7 @@ class TunedAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         if training.spread:
             to_habit = self._spread(to_habit, training.spread)
         to_capability = [share * practice for share in self.model.transfer]
-        to_capability[0] += opacity * caught
+        to_capability[0] += opacity * penalties
         to_single = [to_awareness, horizon * to_horizon, competence * to_competence]
         self._update([*to_values, *to_habit, *to_single, *to_capability])
 
@@ -238,7 +238,7 @@ def _contexts(segment: Segment) -> list[Context]:
             scratchpad=float(world.scratchpad[c, 0]),
             cue=float(world.cue[c, 0]),
             watched=float(world.monitor[c, 0] * world.scratchpad[c, 0]),
-            others=[
+            alternatives=[
                 (world.features[k, c, :, 0].tolist(), float(world.reward[k, c, 0]))
                 for k in range(responses)
                 if not absent[k, c, 0]

@@ -26,7 +26,7 @@ LEFT_OUT = tuple(CONFIG["assumptions"])[ASSUMPTIONS:]
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The figures.
+    """The costs.
 
     Attributes:
         runs: How many there are.
@@ -62,8 +62,10 @@ def in_parts() -> tuple[int, dict[str, float]]:
         deployment=read_deployment(None, specs.scenario),
         thresholds=Thresholds(),
     )
-    kept = {key: CONFIG["assumptions"][key] for key in CONFIG["assumptions"] if key not in LEFT_OUT}
-    assumptions = read_assumptions(kept, specs)
+    ranges = {
+        key: CONFIG["assumptions"][key] for key in CONFIG["assumptions"] if key not in LEFT_OUT
+    }
+    assumptions = read_assumptions(ranges, specs)
     times = [perf_counter()]
     sample = sobol_sample(list(assumptions), points=POINTS)
     plan = plan_of(sample, assumptions, specs, seed=0, engine="auto")
@@ -72,21 +74,21 @@ def in_parts() -> tuple[int, dict[str, float]]:
     times.append(perf_counter())
     outcomes = outcomes_of(sweep.frame, specs, after)
     times.append(perf_counter())
-    found = analyse(sample, outcomes)
-    convergence(sample, outcomes, found)
+    indices = analyse(sample, outcomes)
+    convergence(sample, outcomes, indices)
     times.append(perf_counter())
     names = ("sample and plan", "runs", "outcomes", "indices, intervals and convergence")
     return plan.runs, {name: b - a for name, a, b in zip(names, times, times[1:], strict=False)}
 
 
-def sensitivity_costs(found: Sensitivity) -> Table:
-    """Lay the figures out."""
+def sensitivity_costs(costs: Sensitivity) -> Table:
+    """Lay the costs out."""
     table = Table(
         "what", Column("cost", justify="right"), title="Sensitivity", title_justify="left"
     )
-    told = f"Sobol indices, {ASSUMPTIONS} assumptions, {POINTS:,} base points ({found.runs:,} runs)"
-    cost = found.command
-    table.add_row(f"{told}: the command", f"{cost.seconds:.0f} s, {cost.memory / 2**30:.2f} GiB")
-    for name, seconds in found.parts.items():
+    text = f"Sobol indices, {ASSUMPTIONS} assumptions, {POINTS:,} base points ({costs.runs:,} runs)"
+    cost = costs.command
+    table.add_row(f"{text}: the command", f"{cost.seconds:.0f} s, {cost.memory / 2**30:.2f} GiB")
+    for name, seconds in costs.parts.items():
         table.add_row(f"  of this, {name}", f"{seconds:.1f} s")
     return table

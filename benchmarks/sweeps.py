@@ -44,7 +44,7 @@ JOBS = ("-m", "agents=1", "training.steps=10", "seed=range(12)", "hydra/sweeper=
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command cost.
+    """The cost of a command.
 
     Attributes:
         seconds: On the wall.
@@ -115,7 +115,7 @@ def measure(folder: Path) -> Sweeps:
     million_files = size_of(aside / "outputs")
     jobs = folder / "jobs"
     jobs.mkdir()
-    one = cost_of(jobs, *JOBS, "seed=0,1")
+    first = cost_of(jobs, *JOBS, "seed=0,1")
     before = size_of(jobs / "outputs")
     many = cost_of(jobs, *JOBS)
     after = size_of(jobs / "outputs")
@@ -126,12 +126,12 @@ def measure(folder: Path) -> Sweeps:
         curves=median(queries),
         million=million,
         million_files=million_files,
-        job=(many.seconds - one.seconds) / 10,
+        job=(many.seconds - first.seconds) / 10,
         job_files=((after[0] - 2 * before[0]) / 10, (after[1] - 2 * before[1]) / 10),
     )
 
 
-def sweeps_table(found: Sweeps) -> Table:
+def sweeps_table(figures: Sweeps) -> Table:
     """Return the figures as a table."""
     table = Table(
         "what",
@@ -139,22 +139,22 @@ def sweeps_table(found: Sweeps) -> Table:
         title="Sweeps from the command line, on all processors",
         title_justify="left",
     )
-    per_run = found.map.seconds / 32_000
-    table.add_row("32,000 runs × 4,000 steps, with curves", _told(found.map))
-    table.add_row("  files", _files(found.map_files))
-    table.add_row("  the same command again", _told(found.resume))
-    table.add_row("  quantile curves over all of it", f"{found.curves:.2f} s")
-    table.add_row("1,000,000 runs × 100 steps, record=summary", _told(found.million))
-    table.add_row("  files", _files(found.million_files))
+    per_run = figures.map.seconds / 32_000
+    table.add_row("32,000 runs × 4,000 steps, with curves", _cost_text(figures.map))
+    table.add_row("  files", _files(figures.map_files))
+    table.add_row("  the same command again", _cost_text(figures.resume))
+    table.add_row("  quantile curves over all of it", f"{figures.curves:.2f} s")
+    table.add_row("1,000,000 runs × 100 steps, record=summary", _cost_text(figures.million))
+    table.add_row("  files", _files(figures.million_files))
     table.add_row(
-        "one Hydra job per run: a job of 10 steps, its figure too", f"{1e3 * found.job:.0f} ms"
+        "one Hydra job per run: a job of 10 steps, its figure too", f"{1e3 * figures.job:.0f} ms"
     )
-    table.add_row("  files", f"{found.job_files[0]:.0f}, {found.job_files[1] / 1e3:.0f} kB")
-    table.add_row("  times the cost of a run of the map", f"{found.job / per_run:,.0f}")
+    table.add_row("  files", f"{figures.job_files[0]:.0f}, {figures.job_files[1] / 1e3:.0f} kB")
+    table.add_row("  times the cost of a run of the map", f"{figures.job / per_run:,.0f}")
     return table
 
 
-def _told(cost: Cost) -> str:
+def _cost_text(cost: Cost) -> str:
     return f"{cost.seconds:.1f} s, {cost.memory / 2**30:.2f} GiB"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -51,9 +50,10 @@ def quorum_probability(coordination: ArrayLike, *, copies: int, needed: int) -> 
     return np.asarray(betainc(needed, copies - needed + 1, chance))
 
 
-def required_success(caution: Any) -> Any:
+def required_success(caution: ArrayLike) -> Array:
     """Return the bar that P(success) must exceed for an attempt, caution / (1 + caution)."""
-    return caution / (1.0 + caution)
+    cost = np.asarray(caution)
+    return np.asarray(cost / (1.0 + cost))
 
 
 def attempts(gain: ArrayLike, success: ArrayLike, *, caution: ArrayLike) -> NDArray[np.bool_]:
@@ -62,7 +62,7 @@ def attempts(gain: ArrayLike, success: ArrayLike, *, caution: ArrayLike) -> NDAr
     Gain is what acting freely is worth more than acting as trained (nan where nothing can be gained
     anywhere); caution is the cost of a failure in units of what a success is worth.
     """
-    bold = np.asarray(success) > required_success(np.asarray(caution))
+    bold = np.asarray(success) > required_success(caution)
     return np.asarray((np.asarray(gain) > 0.0) & bold)
 
 

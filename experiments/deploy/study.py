@@ -215,7 +215,7 @@ def tables(results: Results, post_training: PostTraining) -> dict[str, pd.DataFr
             "agent": kind.agent,
             "attempts": kind.attempts,
             "success": success,
-            "bar": required_success(caution),
+            "bar": float(required_success(caution)),
             "gain": gain,
             "caution_below": success / (1.0 - success) if 0.0 < success < 1.0 else np.nan,
         }
