@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.record import SUMMARY, flat_names
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import sweep, with_first_point
-from sim.utils.progress import Progress, ProgressOption, progress_reporter
+from sim.utils.progress import Progress, ProgressOption, part_of, progress_reporter
 
 #: In place of a regime where every run failed.
 FAILED = "failed"
@@ -274,12 +274,15 @@ class PhaseDiagramPlan:
     ) -> PhaseDiagram:
         """Compute the map; arguments and errors as `phase_diagram`."""
         ny, nx = int(self.y.points), int(self.x.points)
-        report = _RefinementProgress(progress, ny * nx * self.seeds, self.stride)
+        expected = ny * nx * self.seeds * (1.0 if self.stride == 1 else _EXPECTED)
+        counts: list[int] = []
         resumed = 0
 
         def evaluate(points: Labels) -> tuple[Labels, Array]:
             nonlocal resumed
-            level = report.levels
+            level, before = len(counts), sum(counts)
+            counts.append(len(points) * self.seeds)
+            total = max(expected, sum(counts))
             runs = sweep(
                 self.specs.scenario,
                 agent=self.specs.agent,
@@ -291,13 +294,14 @@ class PhaseDiagramPlan:
                 engine=self.engine,
                 store=None if store is None else f"{store}/level-{level:02d}",
                 executor=executor,
-                progress=report.begin(len(points) * self.seeds),
+                progress=part_of(progress, before / total, sum(counts) / total),
             )
             resumed += runs.resumed
             return self._at_points(runs, len(points))
 
         grid = refine((ny, nx), evaluate, stride=self.stride)
-        report.end()
+        if progress is not None:
+            progress(1.0)
         agreement, settled, failed, number = np.moveaxis(grid.values, -1, 0)
         return PhaseDiagram(
             x=self.x,
@@ -310,7 +314,7 @@ class PhaseDiagramPlan:
             number=number,
             evaluated=grid.evaluated,
             seeds=self.seeds,
-            levels=tuple(points * self.seeds for points in grid.rounds),
+            levels=tuple(counts),
             resumed=resumed,
             provenance=describe_run(**self.to_dict(), contour=self.contour),
         )
@@ -466,33 +470,3 @@ def _check_contour(contour: object, program: Program) -> None:
     variable = str(contour).split(".")[0]
     allowed = by_variable.get(variable, list(by_variable))
     raise SpecError(f"contour: got {contour!r}: {nearest(str(contour), allowed)}")
-
-
-class _RefinementProgress:
-    """The share of the runs that are done, while their total is not known.
-
-    It is the share of a tenth of the grid, or of the runs that were begun if these are more.
-    """
-
-    def __init__(self, progress: Progress | None, full: int, stride: int) -> None:
-        self.levels = 0
-        self._progress = progress
-        self._expected = float(full) if stride == 1 else _EXPECTED * full
-        self._runs = 0
-
-    def begin(self, runs: int) -> Callable[[float], None]:
-        """Add a level of runs; return a function of the share of them that is done."""
-        before, self._runs = self._runs, self._runs + runs
-        self.levels += 1
-        total = max(self._expected, self._runs)
-
-        def report(share: float) -> None:
-            if self._progress is not None:
-                self._progress((before + share * runs) / total)
-
-        return report
-
-    def end(self) -> None:
-        """Report that all runs are done."""
-        if self._progress is not None:
-            self._progress(1.0)
