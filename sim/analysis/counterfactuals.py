@@ -86,13 +86,9 @@ def worlds_plan(
 def outcomes_by_world(
     plan: Plan, sweep: Sweep, *, post_training: PostTraining | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Return `outcomes` of each world, a row for each run; nan where it failed.
+    """Return `outcomes` of each world of a plan, a row for each run; nan where it failed.
 
-    Args:
-        plan: Of `worlds_plan`.
-        sweep: Its runs.
-        post_training: Before the interventions of each world; the defaults of each scenario if
-            None.
+    Interventions of each world act on `post_training`, or on the defaults of its scenario.
     """
     by_world = {}
     for part in plan.parts:
@@ -114,11 +110,8 @@ def outcomes_by_world(
 def policies_by_world(plan: Plan, sweep: Sweep) -> dict[str, Array]:
     """Return the deployed policies of each world at the end [run, context, response].
 
-    Probabilities are 0 where a context has fewer responses, and nan where a run failed.
-
-    Args:
-        plan: Of `worlds_plan(..., policies=True)`.
-        sweep: Its runs.
+    Probabilities are 0 where a context has fewer responses, and nan where a run failed. The plan is
+    of `worlds_plan(..., policies=True)`.
     """
     names = list(dict.fromkeys(name for part in plan.parts for name in _policy_columns(part)))
     if not names:
@@ -263,12 +256,9 @@ def outcomes(
 def paired_difference(
     first: ArrayLike, second: ArrayLike, *, level: float = 0.95
 ) -> dict[str, float]:
-    """Return the mean difference between twins, first less second, with its t interval.
+    """Return the mean difference between twins, first less second [n each], with its t interval.
 
-    Args:
-        first: A number of each agent [n].
-        second: The same of its twin; pairs in which either is nan are left out.
-        level: Of confidence.
+    Pairs in which either is nan are left out.
 
     Returns:
         `effect`, `low`, `high` (nan with fewer than two pairs), the shares of agents `up` and
@@ -307,9 +297,7 @@ def paired_table(first: pd.DataFrame, second: pd.DataFrame, *, level: float = 0.
 def policy_distance(first: Array, second: Array) -> Array:
     """Return the mean total variation between the policies of twins [agent], over contexts.
 
-    Args:
-        first: Probabilities [agent, context, response]; 0 where there is no such response.
-        second: The same of the twins.
+    Policies are probabilities [agent, context, response], 0 where there is no such response.
     """
     distance: Array = 0.5 * np.abs(first - second).sum(axis=-1).mean(axis=-1)
     return distance

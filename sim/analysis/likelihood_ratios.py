@@ -142,8 +142,7 @@ def joint_counts(*flags: Flags) -> Counts:
 def smallest_count(counts: Counts) -> tuple[Counts, NDArray[np.str_]]:
     """Return the smallest count that matters, and its name, where it is below `FEWEST`; else -1.
 
-    Args:
-        counts: As for `likelihood_ratio` [n, 4].
+    Counts [n, 4] are as for `likelihood_ratio`.
     """
     both, without, missed, neither = np.moveaxis(counts, -1, 0)
     by_name = {

@@ -25,7 +25,7 @@ from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import describe_run
 from sim.specs.agent import Agent
-from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.errors import SpecError, check_keys, check_whole, nearest
 from sim.specs.keys import full_key, is_vectorisable
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
@@ -83,27 +83,19 @@ class Axis:
 
     @classmethod
     def read(cls, axis: object, name: str) -> Axis:
-        """Return an axis from a mapping of its attributes, or itself.
-
-        Args:
-            axis: A mapping, or an axis.
-            name: Its name in errors.
+        """Return an axis from a mapping of its attributes, or itself; errors call it by a name.
 
         Raises:
             SpecError: It is none.
         """
         if isinstance(axis, Axis):
             return axis
-        if not isinstance(axis, Mapping):
-            raise SpecError(f"{name}: got {axis!r}: must be an axis, with a key, low and high")
-        names = [field.name for field in fields(cls)]
-        for key in axis:
-            if key not in names:
-                raise SpecError(f"{name}.{key}: unknown key; {nearest(str(key), names)}")
+        form, names = "an axis, with a key, low and high", [field.name for field in fields(cls)]
+        settings = check_keys(name, axis, names, form=form)
         for key in ("key", "low", "high"):
-            if axis.get(key) is None:
+            if settings.get(key) is None:
                 raise SpecError(f"{name}.{key}: is missing")
-        return cls(**{str(key): value for key, value in axis.items()})
+        return cls(**settings)
 
     @cached_property
     def numbers(self) -> Array:
@@ -261,10 +253,6 @@ class PhaseDiagramPlan:
         text = json.dumps([self.corners.id, self.to_dict()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def program(self) -> Program:
-        """Return the compiled program of a run in a corner of the map."""
-        return compile_rows(self.corners.parts[0], np.zeros(1, np.intp))
-
     def execute(
         self,
         *,
@@ -314,7 +302,7 @@ class PhaseDiagramPlan:
             number=number,
             evaluated=grid.evaluated,
             seeds=self.seeds,
-            levels=tuple(counts),
+            levels=tuple(points * self.seeds for points in grid.rounds),
             resumed=resumed,
             provenance=describe_run(**self.to_dict(), contour=self.contour),
         )
@@ -452,7 +440,7 @@ def prepare(
         stride=int(stride) if refine else 1,
         corners=make_plan([part], record="summary", engine=engine),
     )
-    _check_contour(contour, plan.program())
+    _check_contour(contour, compile_rows(plan.corners.parts[0], np.zeros(1, np.intp)))
     return plan
 
 
