@@ -59,12 +59,8 @@ def worlds_plan(
 ) -> Plan:
     """Return the plan of a sweep of worlds: in each the same `agents` runs of one agent.
 
-    Args:
-        worlds: Specs by name.
-        agents: How many; the first few are the same, however many there are.
-        seed: Seed of the seeds of the runs.
-        engine: Name of the engine.
-        policies: Whether policies are kept, too, for `policies_by_world`.
+    The first few agents are the same, however many there are. `policies` are kept for
+    `policies_by_world`.
 
     Raises:
         SpecError: One of the worlds would be refused.
@@ -155,9 +151,7 @@ def initial_values(part: Part) -> Array:
 def moment_of(frame: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
     """Return the end of training of a sweep's runs of one agent each, as one moment of agents.
 
-    Args:
-        frame: Summary of the sweep; one run is one agent, and one that failed has nan everywhere.
-        scenario: The scenario of all of them.
+    The frame is the summary of the sweep; a run that failed has nan everywhere.
 
     Returns:
         `MOMENT_VARIABLES`, `capabilities` [agent, capability] and `onset` [agent, context], as a

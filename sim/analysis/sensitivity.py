@@ -136,11 +136,8 @@ def sobol_sample(
 ) -> Sample:
     """Return Saltelli's sample: N (D + 2) points of a scrambled Sobol sequence, or N (2 D + 2).
 
-    Args:
-        names: Names of the inputs.
-        points: N, the number of base points; a power of 2.
-        second_order: Whether effects of pairs are to be estimated: twice as many points.
-        seed: Of the scrambling.
+    N, the number of base points, is a power of 2; effects of pairs (`second_order`) take the larger
+    sample. The seed is that of the scrambling.
 
     Raises:
         SpecError: One line: what was wrong, what is allowed.
@@ -170,16 +167,10 @@ def analyse(
     resamples: int = RESAMPLES,
     progress: Callable[[float], None] | None = None,
 ) -> Indices:
-    """Return indices of every outcome.
+    """Return indices of every outcome, from its number at each point of a sample [R].
 
-    A block in which an outcome is not finite somewhere is left out for that outcome.
-
-    Args:
-        sample: The points.
-        outcomes: By name, the outcome at each point [R].
-        seed: Seed of the bootstrap.
-        resamples: How many.
-        progress: A function of the share that is done.
+    A block in which an outcome is not finite somewhere is left out for that outcome. The seed is
+    that of the bootstrap.
     """
     frames: list[pd.DataFrame] = []
     states: dict[str, State] = {}
@@ -214,17 +205,10 @@ def convergence(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
-    """Return the main index from a quarter, half and all of the blocks.
+    """Return the main index from a quarter, half and all of the blocks (`indices`).
 
-    Columns as of `Indices.frame`, and `settled`: whether the value from all of the blocks lies in
-    the interval from half of them.
-
-    Args:
-        sample: The points.
-        outcomes: By name, the outcome at each point [R].
-        indices: From all of the blocks.
-        seed: Seed of the bootstrap.
-        progress: A function of the share that is done.
+    Other arguments are as for `analyse`. Columns as of `Indices.frame`, and `settled`: whether the
+    value from all of the blocks lies in the interval from half of them.
     """
     frames = []
     parts = [b for b in (sample.blocks // 4, sample.blocks // 2) if b >= 2]

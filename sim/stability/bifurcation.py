@@ -84,12 +84,7 @@ class ScenarioFamily:
 
 @dataclass(frozen=True)
 class Bifurcations:
-    """Bifurcation diagram of a scenario along an axis.
-
-    Attributes:
-        family: The scenario and the axis.
-        branches: Branches of fixed points.
-    """
+    """Bifurcation diagram of a scenario along an axis: its branches of fixed points."""
 
     family: ScenarioFamily
     branches: tuple[Branch, ...]

@@ -153,10 +153,7 @@ class TrainingMap:
         return self._without(replace(self.program, theta=theta), parameters)
 
     def only(self, free: Sequence[str]) -> TrainingMap:
-        """Return the map with only some parameters free, the others held where they start.
-
-        Args:
-            free: Names (`habit.coding`), or kinds, for all of that kind (`habit`).
+        """Return the map with some parameters free, by name or kind, and others held at the start.
 
         Raises:
             SpecError: There is no such parameter.
