@@ -149,8 +149,8 @@ class VariedFunnel:
     @property
     def totals(self) -> dict[str, int]:
         """Counts of agents that meet each condition, or several, wherever they drop out."""
-        rows = self.by_gaming.set_index("condition")
-        return {str(name): int(rows.loc[name, list(GAMING)].sum()) for name in rows.index}
+        counts = self.by_gaming.set_index("condition")[list(GAMING)].sum(axis=1)
+        return {str(name): int(count) for name, count in counts.items()}
 
 
 def variation_names(names: object) -> tuple[str, ...]:

@@ -262,8 +262,8 @@ def _attractors(points: tuple[FixedPoint, ...], ends: Array) -> NDArray[np.intp]
     for i, point in enumerate(points):
         if point.attracts:
             neutral = {name for direction in point.neutral for name in direction}
-            held = [name not in neutral for name in point.names]
-            distance = np.abs(ends - point.at[:, None])[held]
+            across = [name not in neutral for name in point.names]
+            distance = np.abs(ends - point.at[:, None])[across]
             attractor[(attractor < 0) & (distance.max(axis=0, initial=0.0) <= _REACHED)] = i
     return attractor
 
