@@ -14,7 +14,7 @@ from sim.result import Result
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError
 from sim.specs.intervention import apply_after_training, read_interventions
-from sim.specs.oversight import FACED_WITH, Oversight
+from sim.specs.oversight import STEP_CAPABILITIES, Oversight
 from sim.specs.scenario import Scenario
 
 # ------------------------------------------------------------------------------------- equations
@@ -171,11 +171,11 @@ def prospects_at(
             strength=oversight.step(name).strength,
             encounters=oversight.step(name).encounters,
         )
-        for name, capability in FACED_WITH.items()
+        for name, capability in STEP_CAPABILITIES.items()
     }
-    looks = oversight.looks(scenario)
+    counts = oversight.inspections(scenario)
     consistency = consistency_probability(
-        record["slip"].sel(context=list(looks)).values, list(looks.values())
+        record["slip"].sel(context=list(counts)).values, list(counts.values())
     )
     together = quorum_probability(
         capabilities.sel(capability="coordination").values,

@@ -12,7 +12,7 @@ from sim.result import Result
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight, OversightStep
+from sim.specs.oversight import BEFORE_DEPLOYMENT, STEP_CAPABILITIES, Oversight, OversightStep
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
 from sim.takeover import moment, pass_probability, prospects
 
@@ -61,7 +61,7 @@ class Profile:
 
     def found_chance(self, name: str, step: OversightStep) -> float:
         """Return the probability that one encounter with a step finds it: o (1 − k)."""
-        k = self.capabilities[FACED_WITH[name]]
+        k = self.capabilities[STEP_CAPABILITIES[name]]
         return 1.0 - float(pass_probability(k, strength=step.strength, encounters=1))
 
     def check(self, scenario: Scenario, contexts: Iterable[str]) -> None:
@@ -162,7 +162,7 @@ def audit_profiles(
         if step.when_found != "ignore" and finds(name, chances, step.encounters):
             return name
     if oversight.inspection.when_found != "ignore":
-        for context, answers in oversight.looks(scenario).items():
+        for context, answers in oversight.inspections(scenario).items():
             slips = [profile.slip[context] for profile in distinct]
             if finds(f"inspection.{context}", slips, answers):
                 return "inspection"

@@ -11,10 +11,10 @@ from sim.specs.errors import SpecError, nearest
 from sim.specs.scenario import PRE_DEPLOYMENT, Kind, Scenario
 
 #: What is done about an agent in which something was found.
-Found = Literal["retrain", "retire", "ignore"]
+Action = Literal["retrain", "retire", "ignore"]
 
 #: The steps of oversight, and the capability that helps an agent through each.
-FACED_WITH: dict[str, str] = {
+STEP_CAPABILITIES: dict[str, str] = {
     "capability_evaluations": "sandbagging",
     "red_teaming": "composure",
     "reasoning_monitor": "opacity",
@@ -23,7 +23,10 @@ FACED_WITH: dict[str, str] = {
 #: The steps that come before deployment; control watches what deployed copies do.
 BEFORE_DEPLOYMENT = ("capability_evaluations", "red_teaming", "reasoning_monitor")
 #: Kinds of context that a step makes developers train on, when it has found something.
-RETRAINED_ON: dict[str, Kind] = {"capability_evaluations": "evaluation", "red_teaming": "red_team"}
+RETRAINING_KINDS: dict[str, Kind] = {
+    "capability_evaluations": "evaluation",
+    "red_teaming": "red_team",
+}
 
 
 class OversightStep(Spec):
@@ -31,7 +34,7 @@ class OversightStep(Spec):
 
     strength: Share = Field(0.5, description="o: chance to find what no capability hides")
     encounters: Whole = Field(3, description="n: how many times it is faced")
-    when_found: Found = Field("retire", description="what is done when something is found")
+    when_found: Action = Field("retire", description="what is done when something is found")
 
     @model_validator(mode="after")
     def _check_encounters(self) -> Self:
@@ -50,7 +53,7 @@ class Inspection(Spec):
     encounters: OneOrByName[Whole] = Field(
         3, description="n_c: answers seen in each pre-deployment context; one number, or by name"
     )
-    when_found: Found = Field("retire", description="what is done about an answer that looks bad")
+    when_found: Action = Field("retire", description="what is done about an answer that looks bad")
 
 
 class Retraining(Spec):
@@ -93,9 +96,9 @@ class Oversight(Spec):
         step: OversightStep = getattr(self, name)
         return step
 
-    def done_about(self, finder: str) -> Found:
+    def action_on(self, finder: str) -> Action:
         """Return the action on what a step, or `inspection`, finds."""
-        action: Found = getattr(self, finder).when_found
+        action: Action = getattr(self, finder).when_found
         return action
 
     def control_alone(self) -> Oversight:
@@ -106,7 +109,7 @@ class Oversight(Spec):
         }
         return self.replace(**ignored)
 
-    def looks(self, scenario: Scenario) -> dict[str, int]:
+    def inspections(self, scenario: Scenario) -> dict[str, int]:
         """Return n_c: how many answers are inspected, by pre-deployment context.
 
         Contexts that a mapping leaves out are not inspected.
@@ -130,7 +133,7 @@ class Oversight(Spec):
                     f"oversight.inspection.encounters: {name!r} is no context that is faced "
                     f"before deployment; {nearest(name, contexts)}"
                 )
-        for name, kind in RETRAINED_ON.items():
+        for name, kind in RETRAINING_KINDS.items():
             if self.step(name).when_found == "retrain" and not scenario.of_kind(kind):
                 raise SpecError(
                     f"oversight.{name}.when_found: the scenario has no context of kind {kind} to "
