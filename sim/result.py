@@ -81,11 +81,7 @@ class Result:
         return self.data["onset"].copy(data=onset(rates, steps, threshold=threshold, window=window))
 
     def state(self, step: int) -> AgentState:
-        """Return every agent's parameters at a recorded step, to start another run from.
-
-        Raises:
-            KeyError: The step was not recorded.
-        """
+        """Return every agent's parameters at a recorded step (KeyError), to start another run from."""
         record = self.data.sel(step=step)
         return AgentState(
             values=record["values"].values,
@@ -99,8 +95,7 @@ class Result:
     def plot(self, *, unaware: Result | None = None) -> Any:
         """Return the emergence figure, of matplotlib: gaming rates, values, value drift.
 
-        Args:
-            unaware: The same agents, had training never come to mind, for comparison.
+        `unaware` are the same agents, had training never come to mind, for comparison.
         """
         from sim.plots.emergence import emergence
 
@@ -117,11 +112,7 @@ class Result:
 
     @classmethod
     def load(cls, path: str | Path) -> Result:
-        """Read a result that `save` wrote. Nothing in the file is run as code.
-
-        Raises:
-            SpecError: There is no such file, or it is no result of a version that can be read.
-        """
+        """Read a result that `save` wrote (or SpecError). Nothing in the file is run as code."""
         if not Path(path).is_file():
             raise SpecError(f"result: there is no file {str(path)!r}")
         try:

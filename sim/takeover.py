@@ -90,11 +90,8 @@ def after_training(
 ) -> tuple[Oversight, Deployment]:
     """Return oversight and deployment, the defaults if None, under the interventions of a run.
 
-    Not to be called on its own output: what an intervention scales would be scaled again.
-
-    Raises:
-        SpecError: They do not fit the scenario, or an intervention makes a number what it must not
-            be.
+    Not to be called on its own output: what an intervention scales would be scaled again. What does
+    not fit the scenario, or becomes what it must not be, is refused (SpecError).
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
     return apply_after_training(
@@ -105,11 +102,7 @@ def after_training(
 
 
 def moment(result: Result, step: int | None) -> xr.Dataset:
-    """Return the record of a result at a step; the last one if None.
-
-    Raises:
-        SpecError: The step was not recorded.
-    """
+    """Return the record of a result at a recorded step (SpecError); the last one if None."""
     steps = result.data["step"].values
     if step is None:
         return result.data.isel(step=-1)

@@ -87,16 +87,13 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         collect_every: int = 1,
         **settings: object,
     ) -> None:
-        """Create a deployment before its first tick; most arguments are as for `sim.deploy`.
+        """Create a deployment before its first tick; other arguments are as for `sim.deploy`.
 
         Without `profiles`, agents are trained first, one for each profile: `agent`, `training`,
         `agents` and `engine` are as for `sim.simulate`, and `interventions` act on training, too.
         `rng` and `collect_every` are as for `TrainingWorld`, and so are `settings`, whose keys may
         start with `oversight` and `deployment`, too. `replicate` is the number of this deployment
         among those that share the seed.
-
-        Raises:
-            SpecError: The input cannot be used; one line says why.
         """
         self.seed = integer_seed(settings.pop("seed", None), rng)  # see TrainingWorld
         check_whole("seed", self.seed, minimum=0, maximum=MOST_SEED)

@@ -23,14 +23,9 @@ def neighbours_of(
 ) -> Neighbours | None:
     """Return the neighbours that each copy hears, a tuple for each; None: all hear all.
 
-    Args:
-        deployment: Its `edges` take precedence over its `graph`.
-        seed: Seed of the shortcuts of a small world.
-        replicate: Each replicate has a small world of its own.
-        graph: An undirected networkx graph of the copies 0 to M − 1; takes precedence over both.
-
-    Raises:
-        SpecError: The nodes of a user's graph are not the copies, or a copy has no neighbour.
+    An undirected networkx `graph` of the copies 0 to M − 1 goes before the deployment's edges, and
+    these before its graph. Each replicate has a small world of its own. A graph whose nodes are not
+    the copies, or in which a copy has no neighbour, is refused (SpecError).
     """
     if graph is not None:
         return _checked_neighbours(graph, deployment.copies, path="graph")
@@ -58,15 +53,9 @@ def small_world(
 ) -> Any:
     """Return a small world, a networkx graph: a ring in which some links are rewired.
 
-    After Watts and Strogatz, "Collective dynamics of 'small-world' networks" (1998). Every copy
-    keeps its half of the links, so that all stay connected to some other.
-
-    Args:
-        copies: M.
-        neighbours: Neighbours of each copy before rewiring; even, from 2 to M − 1.
-        rewiring: Probability that a link is rewired.
-        seed: Seed of the rewiring.
-        replicate: Other replicates are rewired otherwise.
+    After Watts and Strogatz, "Collective dynamics of 'small-world' networks" (1998). Each copy has
+    `neighbours` before rewiring (even, from 2 to M − 1), and keeps its half of the links, so that
+    all stay connected to some other.
     """
     graph = nx.Graph()
     graph.add_nodes_from(range(copies))

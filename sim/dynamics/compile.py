@@ -36,18 +36,15 @@ def compile_program(
 
     Args:
         scenario: The world.
-        agent: The agents.
+        agent: The agents; their numbers must fit the scenario and how many there are (SpecError).
         training: How they are trained.
         agents: How many agents each run has; run r has those from r · agents on.
         seed: The seed of the run, or of each run.
         initial: Every agent's starting state, explicitly.
         columns: The numbers in which runs differ: by full key, a number for each run, which goes
-            before that of the specs. They are taken to be allowed (see `sim.sweeps.design`).
+            before that of the specs. They are taken to be allowed (see `sim.sweeps.design`); a key
+            that runs of one program cannot differ in is a NoColumnError.
         interventions: Applied to the compiled program.
-
-    Raises:
-        SpecError: The agent's numbers do not fit the scenario or the number of agents.
-        NoColumnError: A column is of a key that runs of one program cannot differ in.
     """
     layout = Layout(scenario.values, tuple(scenario.contexts))
     ids = AgentIds.of_runs(seed, agents=agents)

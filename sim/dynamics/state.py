@@ -93,11 +93,7 @@ class AgentState:
     capability: ArrayLike | None = None
 
     def write_to(self, theta: Array, layout: Layout) -> None:
-        """Write the arrays over θ [P, agents].
-
-        Raises:
-            SpecError: A wrong shape, or a number that is not finite.
-        """
+        """Write the arrays over θ [P, agents]; they must be finite and fit its shape (SpecError)."""
         for field in fields(self):
             array = getattr(self, field.name)
             if array is not None:

@@ -150,22 +150,14 @@ class Spec(BaseModel, metaclass=_OneLineErrors):
 
     @classmethod
     def parse(cls, data: object, *, path: str) -> Self:
-        """Return the spec of plain data, or an instance as it is; `path` begins messages.
-
-        Raises:
-            SpecError: One line: the path, the value and what is allowed.
-        """
+        """Return the spec of plain data, or an instance as it is; errors begin with `path`."""
         try:
             return cls.model_validate(data)
         except ValidationError as error:
             raise SpecError(describe(error, path=path)) from None
 
     def replace(self, **changes: object) -> Self:
-        """Return a copy in which the named fields are changed and everything is checked again.
-
-        Raises:
-            SpecError: As `parse` does.
-        """
+        """Return a copy in which the named fields are changed and everything is checked again."""
         explicit = {name: getattr(self, name) for name in self.model_fields_set}
         return self.parse({**explicit, **changes}, path=type(self).__name__.lower())
 

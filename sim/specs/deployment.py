@@ -88,10 +88,8 @@ class Deployment(Spec):
     def shares(self, scenario: Scenario) -> dict[str, float]:
         """Return the shares of the contexts that the copies meet, by name; they sum to 1.
 
-        Empty if the scenario has no deployment context and no mix is given.
-
-        Raises:
-            SpecError: The mix names a context that the scenario does not have, or all shares are 0.
+        Empty if the scenario has no deployment context and no mix is given. A mix of contexts that
+        the scenario does not have, or whose shares are all 0, is refused (SpecError).
         """
         for name in self.mix:
             if name not in scenario.contexts:

@@ -29,11 +29,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 
 def check_whole(name: str, value: object, *, minimum: int, maximum: int | None = None) -> None:
-    """Refuse what is no whole number from `minimum` to `maximum`.
-
-    Raises:
-        SpecError: It is none.
-    """
+    """Refuse what is no whole number from `minimum` to `maximum` (SpecError)."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < minimum:
         raise SpecError(f"{name}: got {value!r}: must be a whole number of {minimum} or more")
     if maximum is not None and int(value) > maximum:

@@ -121,8 +121,7 @@ class Intervention(Spec):
     def names(self, scenario: Scenario) -> tuple[str, ...]:
         """Return the full names of all that it changes in a scenario (see `keys_in_training`).
 
-        Raises:
-            SpecError: There is nothing of this name, or it cannot be changed in a run.
+        A key of nothing, or of what cannot be changed in a run, is refused (SpecError).
         """
         if self.subject in AFTER:
             return matching(self.key, keys_after_training(self.subject))
@@ -152,11 +151,7 @@ Interventions = Sequence[Intervention | Mapping[str, object]]
 
 
 def read_interventions(interventions: Interventions | None) -> tuple[Intervention, ...]:
-    """Return validated interventions from specs or plain data.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Return validated interventions from specs or plain data (SpecError)."""
     if interventions is None:
         return ()
     single = isinstance(interventions, str | Mapping | Intervention)
@@ -174,12 +169,8 @@ def apply_after_training(
     """Return oversight and deployment under interventions, in the order in which they are listed.
 
     Without any on these, the arguments themselves are returned. A second call on the output scales
-    again what was scaled.
-
-    Raises:
-        SpecError: A number becomes what the spec does not allow. Numbers are judged together, as
-            one intervention may mend what another would break; the line names the last one before
-            which all was well.
+    again what was scaled. Numbers are judged together, as one intervention may mend what another
+    would break; a SpecError names the last one before which all was well.
     """
     trees: dict[str, Any] = {"oversight": oversight.model_dump()}
     trees["deployment"] = deployment.model_dump()

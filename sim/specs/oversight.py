@@ -120,12 +120,7 @@ class Oversight(Spec):
         return {name: encounters.get(name, 0) for name in contexts}
 
     def check(self, scenario: Scenario) -> None:
-        """Refuse oversight of what this scenario does not have.
-
-        Raises:
-            SpecError: A context that is not faced before deployment is inspected, or there is
-                nothing to retrain on.
-        """
+        """Refuse oversight of contexts that this scenario does not have (SpecError)."""
         contexts, encounters = scenario.of_kind(*PRE_DEPLOYMENT), self.inspection.encounters
         for name in encounters if not isinstance(encounters, int) else ():
             if name not in contexts:

@@ -159,11 +159,7 @@ class Prior(Spec):
 
     @classmethod
     def load(cls, source: Prior | str | Path | Mapping[str, object]) -> Prior:
-        """Return a prior from its name, a path, plain data, or itself.
-
-        Raises:
-            SpecError: There is none, or it cannot be used.
-        """
+        """Return a prior from its name, a path, plain data, or itself (SpecError)."""
         if isinstance(source, str | Path):
             return cls.parse(read_yaml(resolve("prior", source)), path=f"prior {Path(source).stem}")
         return cls.parse(source, path="prior")
@@ -171,10 +167,8 @@ class Prior(Spec):
     def marginals(self, scenario: Scenario) -> dict[str, AnyDistribution]:
         """Return the distribution of each number of a scenario, by full key, sorted.
 
-        With goals, one of them is `ALIGNMENT`, which is no key of the specs.
-
-        Raises:
-            SpecError: A key is given twice, or stands for nothing here.
+        With goals, one of them is `ALIGNMENT`, which is no key of the specs. A key that is given
+        twice, or stands for nothing here, is refused (SpecError).
         """
         marginals: dict[str, AnyDistribution] = {}
         for key, distribution in self.distributions.items():
@@ -195,8 +189,8 @@ class Prior(Spec):
     def pairs(self, scenario: Scenario) -> dict[tuple[str, str], float]:
         """Return the correlations by pairs of full keys, sorted.
 
-        Raises:
-            SpecError: A key has no distribution, or is always the same; or a pair is given twice.
+        A key without a distribution, or of one number for all, and a pair that is given twice, are
+        refused (SpecError).
         """
         marginals = self.marginals(scenario)
         correlations: dict[tuple[str, str], float] = {}

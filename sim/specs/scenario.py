@@ -107,9 +107,6 @@ class Scenario(Spec):
 
         A file holds the scenario's keys at its top, or, as those of the library do, the keys
         `scenario` and `agent` side by side (the form in which Hydra composes both).
-
-        Raises:
-            SpecError: One line: what was wrong, where, what is allowed.
         """
         name = None
         if isinstance(source, Mapping):

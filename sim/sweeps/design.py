@@ -23,11 +23,7 @@ Index = NDArray[np.intp]
 
 
 class Design(ABC):
-    """Points in the space of some numeric keys.
-
-    Attributes:
-        keys: The keys that have a column.
-    """
+    """Points in the space of some numeric keys: `keys` are those that have a column."""
 
     keys: tuple[str, ...]
 
@@ -99,11 +95,7 @@ class Product(Design):
 
 
 class Grid(Product):
-    """Every combination; the last key changes fastest.
-
-    Args:
-        axes: By key, the numbers that it takes.
-    """
+    """Every combination of the numbers that each key takes; the last key changes fastest."""
 
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
         columns = {key: read_numbers(values, key) for key, values in axes.items()}
@@ -115,14 +107,7 @@ class Grid(Product):
 
 
 class Zip(Table):
-    """The first numbers of all keys together, then the second, and so on.
-
-    Args:
-        axes: By key, its numbers; all have the same length.
-
-    Raises:
-        SpecError: They have not.
-    """
+    """The first numbers of all keys together, then the second, and so on; all have as many."""
 
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
         if not axes:
@@ -137,13 +122,7 @@ class Zip(Table):
 
 @dataclass(frozen=True)
 class Range:
-    """A range to draw from.
-
-    Attributes:
-        low: Its lower end.
-        high: Its upper end.
-        scale: Whether the number or its logarithm is spread evenly.
-    """
+    """A range to draw from; `scale` says whether the number or its logarithm is spread evenly."""
 
     low: float
     high: float
@@ -151,11 +130,7 @@ class Range:
 
     @classmethod
     def read(cls, source: Range | Sequence[object], key: str) -> Range:
-        """Return a range from one, or from (low, high) or (low, high, "log").
-
-        Raises:
-            SpecError: It is none.
-        """
+        """Return a range from one, or from (low, high) or (low, high, "log"), or a SpecError."""
         try:
             ends = source if isinstance(source, Range) else cls(*source)  # type: ignore[arg-type]
             low, high = float(ends.low), float(ends.high)
@@ -223,11 +198,7 @@ class Sobol(_Sample):
 
 
 def read_numbers(values: object, key: str) -> Numbers:
-    """Return finite numbers as an array [n].
-
-    Raises:
-        SpecError: There are none, or not all are.
-    """
+    """Return finite numbers as an array [n]; there must be one (SpecError)."""
     numbers = plain(list(values) if isinstance(values, Iterable) else [values])
     if not isinstance(numbers, list) or not numbers or isinstance(values, str):
         raise SpecError(f"{key}: got {values!r}: must be a list of numbers")

@@ -200,11 +200,7 @@ def make_plan(
     engine: str = "auto",
     precision: str = "float64",
 ) -> Plan:
-    """Check everything that can be checked before anything is computed.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Return the plan of some parts, checked before anything is computed (SpecError)."""
     if not parts:
         raise SpecError("axes: there is nothing to run")
     tables = read_record(record)
@@ -222,13 +218,10 @@ def read_record(record: object) -> Record:
 
 
 def check_part(part: Part) -> None:
-    """Refuse a part with a run that would be refused by itself.
+    """Refuse a part with a run that would be refused by itself (SpecError).
 
     Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
     in a run that has it. What must not be zero everywhere is looked at in all runs.
-
-    Raises:
-        SpecError: There is such a run.
     """
     check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("record_every", part.record_every, minimum=1)

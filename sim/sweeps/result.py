@@ -56,11 +56,7 @@ class Sweep:
 
     @classmethod
     def load(cls, place: str | Path) -> Sweep:
-        """Open a sweep that was kept in a directory or at a URL, finished or not.
-
-        Raises:
-            SpecError: There is none.
-        """
+        """Open a sweep that was kept in a directory or at a URL, finished or not (SpecError)."""
         store = Store(place)
         store.description()
         return cls(store, failed=store.failed_runs())
@@ -83,11 +79,7 @@ class Sweep:
         return self.query("select * from design join summary using (run) order by run")
 
     def to_xarray(self) -> xr.Dataset:
-        """Return the measures with the axes as dimensions; for designs that are a full grid.
-
-        Raises:
-            SpecError: The runs make no grid.
-        """
+        """Return the measures with the axes, which must make a full grid (SpecError), as dimensions."""
         frame = self.frame.drop(columns=list(_NO_AXES))
         axes = [*self.axes] or ["seed"]
         if "seed" not in axes:
@@ -158,11 +150,7 @@ class Sweep:
         return self._columns[table]
 
     def column(self, table: str, name: str) -> str:
-        """Return the name of a column, quoted for SQL.
-
-        Raises:
-            SpecError: The table has no such column.
-        """
+        """Return the name of a column, quoted for SQL; the table must have it (SpecError)."""
         names = self.columns(table)
         if name not in names:
             raise SpecError(f"{table}: has no {name!r}; {nearest(name, names)}")

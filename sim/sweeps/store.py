@@ -73,11 +73,7 @@ class Store:
         return f"{protocol if isinstance(protocol, str) else protocol[0]}://{path}"
 
     def open(self, plan: Plan, *, note: Mapping[str, Any]) -> None:
-        """Make the store of a plan, or check that it is this plan's already.
-
-        Raises:
-            SpecError: There is another sweep, or something else, in this place.
-        """
+        """Make the store of a plan, or check that it is this plan's already (SpecError)."""
         if self.exists("sweep.json"):
             stored_id = self.description().get("id")
             if stored_id != plan.id:
@@ -100,11 +96,7 @@ class Store:
         return all(name.startswith("sweep.json") and name.endswith(".part") for name in names)
 
     def description(self) -> dict[str, Any]:
-        """Return the content of `sweep.json`.
-
-        Raises:
-            SpecError: There is no sweep here, or one that this version cannot read.
-        """
+        """Return the content of `sweep.json`; it must be of this version (SpecError)."""
         if not self.exists("sweep.json"):
             raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json)")
         try:
@@ -168,11 +160,7 @@ class Store:
         return StoredShard(shard.name, shard.runs, failed)
 
     def table_paths(self, name: str) -> list[str]:
-        """Return the paths of a table's files, of all finished shards, in order.
-
-        Raises:
-            SpecError: The sweep did not keep this table, or nothing is done yet.
-        """
+        """Return the paths of a table's files, of all finished shards, in order (SpecError)."""
         paths = [self.path(f"{name}/{shard}.parquet") for shard in self.shard_names()]
         if not paths:
             raise SpecError(f"store: nothing of {self.place!r} is done yet")

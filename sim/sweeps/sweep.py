@@ -117,13 +117,10 @@ def run_plan(
     note: Mapping[str, Any] | None = None,
     prepare: Callable[[Shard], None] | None = None,
 ) -> Sweep:
-    """Compute what is missing of a plan; store, executor and progress as for `sweep`.
+    """Compute what is missing of a plan; store, executor, progress and errors as for `sweep`.
 
     `note` goes into the store; `prepare` is called with the first shard that is missing, if any is,
     before one is computed.
-
-    Raises:
-        SpecError: The store holds something else.
     """
     place = tempfile.mkdtemp(prefix="sweep-") if store is None else store
     try:
@@ -155,11 +152,10 @@ def run_plan(
 
 
 def with_first_point(specs: Specs, design: Design) -> Specs:
-    """Return specs with the numbers of a design's first point.
+    """Return specs with the numbers of a design's first point, which must be allowed (SpecError).
 
-    Raises:
-        SpecError: A key does not exist, or its number is not allowed; or an agent that starts from
-            human values, which are swept, has only some of its values swept as well.
+    An agent that starts from human values, which are swept, must have all of its values swept, or
+    none.
     """
     first = design.at(np.zeros(1, np.intp))
     keys = {full_key(key) for key in first}
