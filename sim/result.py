@@ -81,7 +81,7 @@ class Result:
         return self.data["onset"].copy(data=onset(rates, steps, threshold=threshold, window=window))
 
     def state(self, step: int) -> AgentState:
-        """Return every agent's parameters at a recorded step (KeyError), to start another run from."""
+        """Return every agent's parameters at a recorded step (KeyError), to start a run from."""
         record = self.data.sel(step=step)
         return AgentState(
             values=record["values"].values,

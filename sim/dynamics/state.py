@@ -93,7 +93,7 @@ class AgentState:
     capability: ArrayLike | None = None
 
     def write_to(self, theta: Array, layout: Layout) -> None:
-        """Write the arrays over θ [P, agents]; they must be finite and fit its shape (SpecError)."""
+        """Write the arrays, finite and of the right shape (SpecError), over θ [P, agents]."""
         for field in fields(self):
             array = getattr(self, field.name)
             if array is not None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole, refuse
-from sim.specs.errors import SpecError, nearest
+from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole
+from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.scenario import Scenario
 
 #: Whom each copy hears: all others, those of a ring with shortcuts (Watts and Strogatz), nobody.

@@ -6,6 +6,27 @@ import difflib
 from collections.abc import Iterable
 from numbers import Integral
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+#: What is said of a problem that pydantic finds, by its type.
+_MESSAGES = {
+    "missing": "is missing",
+    "string_pattern_mismatch": (
+        "a name has letters, digits, _ and -, and starts with a letter or _"
+    ),
+    "string_type": "must be text (in YAML, words such as yes, no, on and off need quotes)",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be above {gt}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be {le} or less",
+    **dict.fromkeys(("int_type", "int_from_float", "int_parsing"), "must be a whole number"),
+    **dict.fromkeys(("dict_type", "model_type"), "must be a mapping"),
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
+}
+#: Parts of a problem's place that stand for the form of a value, not for a key.
+_FORMS = {"by name", "one each", "one number", "[key]"}
+
 
 class SpecError(ValueError):
     """An input that cannot be used; the message is one line.
@@ -34,3 +55,41 @@ def check_whole(name: str, value: object, *, minimum: int, maximum: int | None =
         raise SpecError(f"{name}: got {value!r}: must be a whole number of {minimum} or more")
     if maximum is not None and int(value) > maximum:
         raise SpecError(f"{name}: got {value!r}: must be {maximum} or less")
+
+
+def refuse(message: str, *, at: str = "") -> PydanticCustomError:
+    """Return the error by which a validator refuses what stands `at` a path below its value."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "at": at})
+
+
+def describe(error: ValidationError, *, path: str) -> str:
+    """Describe the first problem of a failed validation in one line, with the number of others."""
+    first, *others = error.errors(include_url=False)
+    key = path + "".join(_step(part) for part in first["loc"])
+    below = first.get("ctx", {}).get("at")
+    key += f".{below}" if below else ""
+    value = ""
+    if first["type"] not in {"refused", "missing"}:
+        value = f": got {shorten(repr(first['input']))}"
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{key}{value}: {_message(first)}{more}"
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """Return a text that is cut where it is too long."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _step(part: int | str) -> str:
+    if part in _FORMS:
+        return ""
+    return f"[{part}]" if isinstance(part, int) else f".{part}"
+
+
+def _message(problem: ErrorDetails) -> str:
+    context = problem.get("ctx", {})
+    if problem["type"] == "literal_error":
+        allowed = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+        return nearest(str(problem["input"]), allowed)
+    message = _MESSAGES.get(problem["type"])
+    return problem["msg"].replace("\n", " ") if message is None else message.format(**context)

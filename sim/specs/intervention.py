@@ -26,9 +26,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from sim.specs.agent import CAPABILITIES, TRAITS, Initial
-from sim.specs.base import Real, Spec, Steps, Whole, describe, refuse
+from sim.specs.base import Real, Spec, Steps, Whole
 from sim.specs.deployment import Deployment
-from sim.specs.errors import SpecError, nearest
+from sim.specs.errors import SpecError, describe, nearest, refuse
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.specs.training import LearningRate, Transfer

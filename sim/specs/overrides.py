@@ -17,7 +17,7 @@ from sim.specs.training import Training
 
 
 class Specs(NamedTuple):
-    """The specs of a run; what a user leaves unsaid of the agent is taken from the scenario's own."""
+    """The specs of a run; where a user leaves the agent unsaid, it is the scenario's own."""
 
     scenario: Scenario
     agent: Agent
@@ -32,7 +32,7 @@ def read_specs(
     training: Training | Mapping[str, object] | None = None,
     interventions: Interventions | None = None,
 ) -> Specs:
-    """Return validated specs from specs, plain data, or the name or path of a scenario (SpecError)."""
+    """Return validated specs from specs or plain data; a scenario may be a name or a path."""
     scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
     agent = Agent.parse({} if agent is None else agent, path="agent")
     training = Training.parse({} if training is None else training, path="training")

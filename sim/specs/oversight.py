@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from sim.specs.base import NonNegative, OneOrByName, Share, Spec, Steps, Whole, refuse
-from sim.specs.errors import SpecError, nearest
+from sim.specs.base import NonNegative, OneOrByName, Share, Spec, Steps, Whole
+from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.scenario import PRE_DEPLOYMENT, Kind, Scenario
 
 #: What is done about an agent in which something was found.

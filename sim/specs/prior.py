@@ -28,8 +28,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sim.specs.agent import CAPABILITIES
-from sim.specs.base import NonNegative, Real, Share, Spec, refuse, within
-from sim.specs.errors import SpecError, nearest
+from sim.specs.base import NonNegative, Real, Share, Spec, within
+from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.keys import full_key
 from sim.specs.library import read_yaml, resolve
 from sim.specs.scenario import Scenario

@@ -79,7 +79,7 @@ class Sweep:
         return self.query("select * from design join summary using (run) order by run")
 
     def to_xarray(self) -> xr.Dataset:
-        """Return the measures with the axes, which must make a full grid (SpecError), as dimensions."""
+        """Return the measures with axes as dimensions; runs must make a full grid (SpecError)."""
         frame = self.frame.drop(columns=list(_NO_AXES))
         axes = [*self.axes] or ["seed"]
         if "seed" not in axes:

@@ -122,8 +122,8 @@ def update_jacobian(program: Program, theta: ArrayLike, *, step: int = 0) -> Arr
     """Return the Jacobian of an exact training step of each agent at θ [P, N]: [N, P, P].
 
     Row i, column j of an agent is ∂θ_i after the step by ∂θ_j before it. The anchor counts;
-    selection does not, as it stands beside training. The step says which phase of the world. Sampled
-    gradients, and θ of another shape, are refused (SpecError).
+    selection does not, as it stands beside training. The step says which phase of the world.
+    Sampled gradients, and θ of another shape, are refused (SpecError).
     """
     estimator = program.segments[0].assumptions.estimator
     if estimator != "exact":
