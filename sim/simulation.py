@@ -14,11 +14,11 @@ from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import DivergenceError as DivergenceError
 from sim.dynamics.loop import records
-from sim.dynamics.observe import VARIABLES, dimension_sizes
+from sim.dynamics.observe import VARIABLES
 from sim.dynamics.program import Program
-from sim.dynamics.state import AgentState
+from sim.dynamics.state import AgentState, Array
 from sim.result import Result, describe_run, label
-from sim.specs.agent import Agent
+from sim.specs.agent import CAPABILITIES, Agent
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
 from sim.specs.overrides import Specs, read_specs
@@ -51,21 +51,14 @@ class Run:
     def execute(self, *, progress: ProgressOption = None) -> Result:
         """Compute the run; `progress` and errors as for `simulate`."""
         program = self.program
-        sizes = dimension_sizes(
-            records=len(self.steps),
-            agents=program.agents,
-            responses=[len(names) for names in program.responses],
-            values=len(program.layout.values),
-        )
-        recorded = {
-            name: np.empty([sizes[dim] for dim in variable.dims])
-            for name, variable in VARIABLES.items()
-        }
+        recorded: dict[str, Array] = {}
         with progress_reporter(progress, f"{self.name}: {program.agents} agents") as report:
             count = count_progress(report, program.agents * program.steps)
             history = records(self.engine, program, self.steps, progress=count)
             for index, record in enumerate(history):
                 for name, values in record.observed.items():
+                    if not index:
+                        recorded[name] = np.empty((len(self.steps), *values.shape))
                     recorded[name][index] = values
         provenance = describe_run(**self.specs)
         return label(program, recorded=recorded, steps=self.steps, provenance=provenance)
@@ -170,12 +163,15 @@ def simulate(
 
 
 def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
-    sizes = dimension_sizes(
-        records=1,
-        agents=agents,
-        responses=[len(context.responses) for context in specs.scenario.contexts.values()],
-        values=len(specs.scenario.values),
-    )
+    contexts = specs.scenario.contexts
+    sizes = {
+        "step": 1,
+        "agent": agents,
+        "context": len(contexts),
+        "response": max(len(context.responses) for context in contexts.values()),
+        "value": len(specs.scenario.values),
+        "capability": len(CAPABILITIES),
+    }
     a_record = 8 * sum(math.prod(sizes[dim] for dim in v.dims) for v in VARIABLES.values())
     count = 1 + math.ceil(specs.training.steps / record_every)
     maximum = MOST_BYTES // a_record

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,19 +80,16 @@ class EndWatch:
             self.maximum = np.maximum(self.maximum, gaming_rate)
 
 
-class Reach(NamedTuple):
-    """Share of training contexts that are gamed: of their number, and of their weight; [n]."""
+def reach(gaming_rate: Array, world: World) -> Array:
+    """Return the share of training contexts in which g [n, C] counts as gaming [n]."""
+    share: Array = (gaming_rate >= GAMED)[:, world.training].mean(axis=1)
+    return share
 
-    plain: Array
-    weighted: Array
 
-
-def reach(gaming_rate: Array, world: World) -> Reach:
-    """Return the share of training contexts in which g [n, C] counts as gaming."""
-    gamed = gaming_rate >= GAMED
-    return Reach(
-        plain=gamed[:, world.training].mean(axis=1), weighted=(gamed * world.weight.T).sum(axis=1)
-    )
+def reach_weighted(gaming_rate: Array, world: World) -> Array:
+    """Return the share of the weight of contexts in which g [n, C] counts as gaming [n]."""
+    share: Array = ((gaming_rate >= GAMED) * world.weight.T).sum(axis=1)
+    return share
 
 
 def slip(policy: Array, world: World) -> Array:

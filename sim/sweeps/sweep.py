@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +81,6 @@ def sweep(
     Raises:
         SpecError: The input cannot be used; one line says why.
     """
-    inputs = _Inputs(scenario, agent, training, interventions)
     levels = {key: _levels(values, key) for key, values in (axes or {}).items()}
     columns = {k: v for k, v in levels.items() if is_vectorisable(k) and all(map(is_number, v))}
     points: Design = Grid(columns)
@@ -91,7 +90,10 @@ def sweep(
     parts, replicates = [], _seeds(seeds)
     for combination in itertools.product(*discrete.values()):
         choices: dict[str, Any] = dict(zip(discrete, combination, strict=True))
-        specs = with_first_point(inputs.specs(choices), points)
+        world: Any = choices.get("scenario", scenario)
+        specs = read_specs(world, agent=agent, training=training, interventions=interventions)
+        overrides = {key: level for key, level in choices.items() if key not in RUN_AXES}
+        specs = with_first_point(apply_overrides(specs, overrides), points)
         if "scenario" in choices:
             choices["scenario"] = specs.scenario.name
         parts.append(
@@ -169,23 +171,6 @@ def with_first_point(specs: Specs, design: Design) -> Specs:
                     "what this one starts from, too"
                 )
     return apply_overrides(specs, {key: float(column[0]) for key, column in first.items()})
-
-
-class _Inputs(NamedTuple):
-    """Specs of all runs as a user gives them, without the axes."""
-
-    scenario: Scenario | str | Mapping[str, object]
-    agent: Agent | Mapping[str, object] | None
-    training: Training | Mapping[str, object] | None
-    interventions: Interventions | None
-
-    def specs(self, choices: Mapping[str, object]) -> Specs:
-        """Return the specs with a choice of each axis that is no column."""
-        scenario: Any = choices.get("scenario", self.scenario)
-        specs = read_specs(
-            scenario, agent=self.agent, training=self.training, interventions=self.interventions
-        )
-        return apply_overrides(specs, {k: v for k, v in choices.items() if k not in RUN_AXES})
 
 
 def _levels(values: object, key: str) -> list[Any]:
