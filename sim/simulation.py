@@ -94,15 +94,12 @@ def prepare(
         interventions=specs.interventions,
     )
     described = {
-        "scenario": specs.scenario.model_dump(mode="json", exclude={"agent"}),
-        "agent": specs.agent.model_dump(mode="json"),
-        "training": specs.training.model_dump(mode="json"),
+        **specs.plain(),
         "agents": int(agents),
         "seed": int(seed),
         "record_every": int(record_every),
         "engine": selected_engine.name,
         "precision": selected_engine.precision,
-        "interventions": [each.model_dump(mode="json") for each in specs.interventions],
         "initial": "drawn from the agent spec" if initial is None else "given explicitly",
     }
     steps = [*range(0, program.steps, record_every), program.steps]

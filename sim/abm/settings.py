@@ -36,19 +36,16 @@ def integer_seed(seed: Any, rng: Any) -> int:
         raise SpecError(f"seed: got {source!r}: must be a whole number of 0 or more") from None
 
 
-def split_settings(
-    settings: Mapping[str, object],
-) -> tuple[dict[str, object], dict[str, object]]:
+def split_settings(settings: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """Split settings into those of a run and those of oversight and deployment, or refuse them."""
-    training: dict[str, object] = {}
-    post_training: dict[str, object] = {}
+    parts: tuple[dict[str, object], dict[str, object]] = ({}, {})
     allowed = (*POST_TRAINING, *Specs._fields)
     for key, value in settings.items():
         spec = key.split(".")[0]
         if spec not in allowed:
             raise SpecError(f"{spec}: unknown key; {nearest(spec, allowed)}")
-        (post_training if spec in POST_TRAINING else training)[key] = value
-    return training, post_training
+        parts[spec in POST_TRAINING][key] = value
+    return parts
 
 
 def read_post_training(

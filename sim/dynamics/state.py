@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.specs.agent import CAPABILITIES
+from sim.specs.agent import parameter_names
 from sim.specs.errors import SpecError
 
 Array = NDArray[np.float64]
@@ -55,14 +55,7 @@ class Layout:
     @property
     def names(self) -> tuple[str, ...]:
         """The full name of each row: `values.copyright`, `habit.coding`, `awareness`, ..."""
-        return (
-            *(f"values.{name}" for name in self.values),
-            *(f"habit.{name}" for name in self.contexts),
-            "awareness",
-            "log_horizon",
-            "log_competence",
-            *(f"capability.{name}" for name in CAPABILITIES),
-        )
+        return parameter_names(self.values, self.contexts)
 
     def view(self, theta: Array) -> State:
         """Name the rows of θ [P, ...]; nothing is copied."""

@@ -6,6 +6,7 @@ also be a list with one number for each agent.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -122,6 +123,13 @@ class Agent(Spec):
 #: The fixed numbers of an agent, in the order of the spec.
 TRAITS = tuple(name for name in Agent.model_fields if name not in {"initial", "spread"})
 CAPABILITIES = tuple(Capability.model_fields)
+
+
+def parameter_names(values: Iterable[str], contexts: Iterable[str]) -> tuple[str, ...]:
+    """Return the full names of all that training changes: `values.copyright`, `awareness`, ..."""
+    parts = {"values": values, "habit": contexts, "capability": CAPABILITIES}
+    kinds = Initial.model_fields
+    return tuple(f"{k}.{part}" if part else k for k in kinds for part in parts.get(k, [""]))
 
 
 def _explicit(spec: Spec) -> dict[str, object]:

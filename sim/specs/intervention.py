@@ -25,7 +25,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from sim.specs.agent import CAPABILITIES, TRAITS, Initial
+from sim.specs.agent import TRAITS, parameter_names
 from sim.specs.base import Real, Spec, Steps, Whole
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, describe, nearest, refuse
@@ -208,13 +208,7 @@ def keys_in_training(subject: str, scenario: Scenario) -> dict[str, str]:
     if subject == "gaming":
         return {f"gaming.{name}": f"habit.{name}" for name in contexts}
     if subject == "state":
-        parts = {"values": scenario.values, "habit": contexts, "capability": CAPABILITIES}
-        names = [
-            f"{kind}.{part}" if part else kind
-            for kind in Initial.model_fields
-            for part in parts.get(kind, [""])
-        ]
-        return {f"state.{name}": name for name in names}
+        return {f"state.{name}": name for name in parameter_names(scenario.values, contexts)}
     if subject == "agent":
         keys = [f"agent.{name}" for name in TRAITS]
     elif subject == "training":

@@ -6,7 +6,7 @@ Overrides are the form that sweeps, interventions and `mesa.batch_run` need.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
@@ -23,6 +23,15 @@ class Specs(NamedTuple):
     agent: Agent
     training: Training
     interventions: tuple[Intervention, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """Return the specs as plain data, for provenances."""
+        return {
+            "scenario": self.scenario.model_dump(mode="json", exclude={"agent"}),
+            "agent": self.agent.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json"),
+            "interventions": [each.model_dump(mode="json") for each in self.interventions],
+        }
 
 
 def read_specs(

@@ -89,10 +89,7 @@ class Part:
         """The part as plain data, without its design."""
         return {
             "chosen": dict(self.choices),
-            "scenario": self.specs.scenario.model_dump(mode="json", exclude={"agent"}),
-            "agent": self.specs.agent.model_dump(mode="json"),
-            "training": self.specs.training.model_dump(mode="json"),
-            "interventions": [item.model_dump(mode="json") for item in self.specs.interventions],
+            **self.specs.plain(),
             "agents": self.agents,
             "record_every": self.record_every,
             "keys": [full_key(key) for key in self.design.keys],

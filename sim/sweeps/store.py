@@ -82,7 +82,10 @@ class Store:
                 )
         elif self._is_free():
             # Written first, it makes the place this sweep's: what is broken off can go on.
-            self.write("sweep.json", _json(_describe(plan, note)))
+            parts = [{**p.description, "runs": p.runs, "seeds": list(p.seeds)} for p in plan.parts]
+            content = {"format": FORMAT, "id": plan.id, "asked_for": dict(note), "runs": plan.runs}
+            made_by = {"record": plan.record, "engine": plan.engine, "precision": plan.precision}
+            self.write("sweep.json", _json(describe_run(**content, **made_by, parts=parts)))
         else:
             raise SpecError(f"sweep: {self.place!r} is not empty, and holds no sweep")
         with self._atomic("design.parquet") as sink:
@@ -148,7 +151,9 @@ class Store:
         """Write a shard's tables, and then its manifest."""
         files = {}
         for name, table in tables.items():
-            content = _parquet(table)
+            sink = io.BytesIO()
+            _write_parquet(iter([table]), sink)
+            content = sink.getvalue()
             self.write(f"{name}/{shard.name}.parquet", content)
             size = {"rows": table.num_rows, "bytes": len(content)}
             files[name] = {**size, "sha256": _checksum(content)}
@@ -238,19 +243,6 @@ def _choice_column(values: Sequence[Any]) -> pa.Array:
     return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def _describe(plan: Plan, note: Mapping[str, Any]) -> dict[str, Any]:
-    return describe_run(
-        format=FORMAT,
-        id=plan.id,
-        asked_for=dict(note),
-        runs=plan.runs,
-        record=plan.record,
-        engine=plan.engine,
-        precision=plan.precision,
-        parts=[{**p.description, "runs": p.runs, "seeds": list(p.seeds)} for p in plan.parts],
-    )
-
-
 def _checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -259,14 +251,8 @@ def _json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=1).encode()
 
 
-def _parquet(table: pa.Table) -> bytes:
-    """Return a table as the bytes of a Parquet file: the same table gives the same bytes."""
-    sink = io.BytesIO()
-    _write_parquet(iter([table]), sink)
-    return sink.getvalue()
-
-
 def _write_parquet(pieces: Iterator[pa.Table], sink: Any) -> None:
+    """Write the pieces of a table as one Parquet file; the same pieces give the same bytes."""
     first = next(pieces)
     # Numbers are encoded byte by byte, which packs neighbours that are alike.
     is_split = {field.name: pa.types.is_floating(field.type) for field in first.schema}
