@@ -23,7 +23,6 @@ from sim.dynamics.observe import ONSET, VARIABLES, Variable
 from sim.dynamics.population import Traits
 from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState, Array
-from sim.specs.agent import CAPABILITIES
 from sim.specs.errors import SpecError, nearest
 from sim.utils.files import atomic_write
 
@@ -171,10 +170,8 @@ def _coordinates(program: Program, steps: list[int]) -> dict[str, Any]:
     return {
         "step": np.array(steps),
         "agent": np.arange(program.agents),
-        "context": list(layout.contexts),
+        **{dim: list(names) for dim, names in layout.dimensions.items()},
         "response": np.arange(maximum),
-        "value": list(layout.values),
-        "capability": list(CAPABILITIES),
         "phase": ("step", [segment.phase for segment in segments]),
         "response_name": (("context", "response"), padded),
         "kind": ("context", list(program.kinds)),

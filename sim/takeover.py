@@ -132,13 +132,11 @@ def takeover_probability(
         Over agents: `pass` [agent, faced], the probability of passing each step of oversight as
         often as it is faced; `stick`, of sticking to the plan before deployment; `quorum`, that
         enough copies act at once; `success`, the product of all these; `gain`, what acting freely
-        is worth more than acting as trained, over the deployment mix (a free agent subverts only
-        where its values like that better; nan: nothing subversive can be done anywhere);
-        `attempts`. A finding that is ignored stops nobody: its factor in `success` is 1.
+        is worth more than acting as trained, over the deployment mix (nan: nothing subversive can
+        be done anywhere); `attempts`. A finding that is ignored stops nobody: its factor is 1.
 
     Raises:
-        SpecError: Oversight or deployment do not fit the scenario, an intervention makes a number
-            what it must not be, or the step was not recorded.
+        SpecError: What does not fit the scenario or was not recorded.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
     oversight, deployment = after_training(result, oversight=oversight, deployment=deployment)

@@ -124,12 +124,9 @@ class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
 
 
 class Monitor(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
-    """A monitor, which audits one participant of every act.
+    """A monitor, which audits one participant of every act, and counts audits and findings.
 
-    Attributes:
-        audits: How many audits it has made.
-        findings: In how many it found something.
-        ready, quarantined, acted: False; for collectors that read them of all agents.
+    It is never ready, quarantined or acting: collectors read these of all agents.
     """
 
     ready = quarantined = acted = False

@@ -20,7 +20,7 @@ from sim.dynamics.observe import VARIABLES, Recorder, Variable
 from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState, Array
 from sim.simulation import prepare
-from sim.specs.agent import CAPABILITIES, TRAITS, Agent
+from sim.specs.agent import TRAITS, Agent
 from sim.specs.errors import check_whole
 from sim.specs.intervention import Interventions
 from sim.specs.overrides import apply_overrides, read_specs
@@ -182,20 +182,12 @@ for _name in TRAITS:
 
 def _by_name(numbers: Any, dims: tuple[str, ...], program: Program) -> Any:
     """Turn nested lists into nested dicts with the names of their dimensions."""
-    match dims:
-        case ("context", "response"):  # contexts differ in their responses; the lists are padded
-            pairs = zip(program.responses, numbers, strict=True)
-            numbers = [dict(zip(responses, row, strict=False)) for responses, row in pairs]
-        case ("context", inner):
-            numbers = [_by_name(row, (inner,), program) for row in numbers]
-    match dims[0]:
-        case "context":
-            names = program.layout.contexts
-        case "value":
-            names = program.layout.values
-        case _:
-            names = CAPABILITIES
-    return dict(zip(names, numbers, strict=True))
+    if dims == ("context", "response"):  # contexts differ in their responses; lists are padded
+        pairs = zip(program.responses, numbers, strict=True)
+        numbers = [dict(zip(responses, row, strict=False)) for responses, row in pairs]
+    elif len(dims) == 2:
+        numbers = [_by_name(row, dims[1:], program) for row in numbers]
+    return dict(zip(program.layout.dimensions[dims[0]], numbers, strict=True))
 
 
 _AGENT_REPORTERS = ("reach", "value_drift", "alignment", "consistency")

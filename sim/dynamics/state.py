@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.specs.agent import parameter_names
+from sim.specs.agent import CAPABILITIES, parameter_names
 from sim.specs.errors import SpecError
 
 Array = NDArray[np.float64]
@@ -56,6 +56,11 @@ class Layout:
     def names(self) -> tuple[str, ...]:
         """The full name of each row: `values.copyright`, `habit.coding`, `awareness`, ..."""
         return parameter_names(self.values, self.contexts)
+
+    @property
+    def dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names along each dimension of recorded variables."""
+        return {"context": self.contexts, "value": self.values, "capability": CAPABILITIES}
 
     def view(self, theta: Array) -> State:
         """Name the rows of θ [P, ...]; nothing is copied."""

@@ -180,7 +180,7 @@ def _parts(
     if isinstance(node, tuple):
         items: dict[str, object] = {str(index): item for index, item in enumerate(node)}
         return items, items.copy()
-    names = _names(path, scenario)
+    names = names_at(path, scenario)
     if node is None and path == ("agent", "initial", "values"):
         node = scenario.human_values
     if isinstance(node, int | float):
@@ -189,7 +189,7 @@ def _parts(
     return {name: explicit.get(name) for name in names}, explicit
 
 
-def _names(path: Path, scenario: Scenario) -> Collection[str]:
+def names_at(path: Path, scenario: Scenario) -> Collection[str]:
     """Return the names that things may have at a place where the user's own names stand."""
     match path:
         case (_, "contexts" | "similarity") | (_, "similarity", _) | (*_, "initial", "habit"):

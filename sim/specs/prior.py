@@ -27,15 +27,19 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from sim.specs.agent import CAPABILITIES
 from sim.specs.base import NonNegative, Real, Share, Spec, within
 from sim.specs.errors import SpecError, nearest, refuse
-from sim.specs.keys import full_key
+from sim.specs.keys import full_key, names_at
 from sim.specs.library import read_yaml, resolve
 from sim.specs.scenario import Scenario
 
 #: The hidden number by which values lie along human values, in correlations.
 ALIGNMENT = "alignment"
+#: The places at which * stands for all names.
+_STARRED = (
+    *(f"agent.initial.{kind}.*" for kind in ("values", "capability", "habit")),
+    "scenario.contexts.*",
+)
 Positive = Annotated[float, Field(ge=1e-9), within(low=1e-9)]
 Inside = Annotated[float, Field(ge=1e-9, le=1.0 - 1e-9), within(low=1e-9, high=1.0 - 1e-9)]
 Rho = Annotated[float, Field(ge=-1.0, le=1.0), within(low=-1.0, high=1.0)]
@@ -230,14 +234,8 @@ def _expand(key: str, scenario: Scenario) -> list[str]:
     if "*" not in path:
         return [".".join(path)]
     place = path.index("*")
-    names: Mapping[tuple[str, ...], Iterable[str]] = {
-        ("agent", "initial", "values"): scenario.values,
-        ("agent", "initial", "capability"): CAPABILITIES,
-        ("agent", "initial", "habit"): scenario.contexts,
-        ("scenario", "contexts"): scenario.contexts,
-    }
-    before = tuple(path[:place])
-    if before not in names or "*" in path[place + 1 :]:
-        allowed = [".".join((*start, "*")).replace("initial.", "") for start in names]
+    before, after = tuple(path[:place]), path[place + 1 :]
+    if ".".join((*before, "*")) not in _STARRED or "*" in after:
+        allowed = [starred.replace("initial.", "") for starred in _STARRED]
         raise SpecError(f"prior: {key}: * cannot stand here; {nearest(key, allowed)}")
-    return [".".join((*before, name, *path[place + 1 :])) for name in names[before]]
+    return [".".join((*before, name, *after)) for name in names_at(before, scenario)]

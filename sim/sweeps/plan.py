@@ -47,13 +47,8 @@ MAXIMUM_RECORDS = 2**16
 class Part:
     """Runs that differ in numbers only; run r has point r // seeds and seed r % seeds.
 
-    Attributes:
-        specs: The specs that all runs share.
-        design: The numbers in which they differ.
-        seeds: The replicates of every point.
-        agents: How many agents each run has.
-        record_every: Steps from one record to the next.
-        choices: Levels in which parts differ, by key.
+    They share specs; the design has the numbers in which they differ, `choices` the levels, by key,
+    in which they differ from other parts.
     """
 
     specs: Specs
@@ -100,12 +95,8 @@ class Part:
 class Shard:
     """Some runs of a part, computed together and stored together.
 
-    Attributes:
-        name: Its number in the sweep, and the hash of all that its results depend on.
-        part: Its part; record, engine and precision are those of the plan.
-        first: The number of its first run in the sweep.
-        start: The number of its first run in the part.
-        runs: How many runs it has.
+    Its name is its number in the sweep, and the hash of all that its results depend on; `first` and
+    `start` are the numbers of its first run in the sweep and in the part.
     """
 
     name: str

@@ -30,7 +30,6 @@ from sim.dynamics.measures import EndWatch, OnsetWatch, quantiles, representativ
 from sim.dynamics.observe import VARIABLES
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
-from sim.specs.agent import CAPABILITIES
 from sim.sweeps.plan import Shard
 from sim.utils.progress import CountProgress
 
@@ -75,12 +74,7 @@ def compute(shard: Shard, *, progress: CountProgress | None = None) -> dict[str,
 
 
 class ShardRecorder:
-    """Takes in the snapshots of a shard, one by one, and keeps what the tables need.
-
-    Attributes:
-        program: The shard's runs.
-        steps: The steps at which there are records.
-    """
+    """Takes in the snapshots of a shard, at its steps, and keeps what the tables need."""
 
     def __init__(self, shard: Shard) -> None:
         every, last = shard.part.record_every, shard.part.specs.training.steps
@@ -209,17 +203,13 @@ class ShardRecorder:
 def flat_names(name: str, program: Program) -> list[tuple[str, tuple[int, ...]]]:
     """Return the flat names of a variable's numbers, and the place of each in an agent's array."""
     dims = ("context",) if name in _WATCHED else VARIABLES[name].dims[2:]
-    names: dict[str, Sequence[str]] = {
-        "context": program.layout.contexts,
-        "value": program.layout.values,
-        "capability": CAPABILITIES,
-    }
     if dims == ("context", "response"):
         return [
             (f"{name}.{context}.{response}", (c, k))
             for c, context in enumerate(program.layout.contexts)
             for k, response in enumerate(program.responses[c])
         ]
+    names = program.layout.dimensions
     numbered: Iterable[tuple[tuple[int, str], ...]] = product(*(enumerate(names[d]) for d in dims))
     return [
         (".".join((name, *(part for _, part in parts))), tuple(i for i, _ in parts))

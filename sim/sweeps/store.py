@@ -43,14 +43,9 @@ class StoredShard(NamedTuple):
 
 
 class Store:
-    """A sweep's files.
+    """A sweep's files in a directory, or at a URL of fsspec (`s3://bucket/sweep`).
 
-    Args:
-        place: A directory, or a URL of fsspec (`s3://bucket/sweep`, `memory://sweep`).
-
-    Attributes:
-        files: The file system (fsspec).
-        is_local: Whether the files stand in a directory of this machine.
+    `files` is their file system (fsspec), `is_local` whether that is a directory of this machine.
     """
 
     def __init__(self, place: str | Path) -> None:

@@ -10,11 +10,9 @@ DASH = "–"
 
 
 def format_number(number: float | None, digits: int | None = None) -> str:
-    """Write a number with thousands set apart and a true minus sign; a dash for none.
+    """Write a number with thousands set apart and a true minus sign; a dash for none, or nan.
 
-    Args:
-        number: The number; None and nan are none.
-        digits: After the point. None: three significant ones, and whole numbers whole.
+    Without digits after the point: three significant ones, and whole numbers whole.
     """
     if number is None or math.isnan(number):
         return DASH

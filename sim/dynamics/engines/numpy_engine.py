@@ -58,18 +58,10 @@ class BlockCohort:
 
 
 class Block:
-    """Agents that are trained side by side.
+    """Agents that are trained side by side: some rows of a program.
 
-    A block is a whole number of groups wide; the last agent also fills the places beyond it.
-
-    Args:
-        program: The run.
-        rows: Which of its agents are in the block.
-        dtype: Of all arrays; complex for Jacobians.
-
-    Attributes:
-        agents: How many agents there are.
-        theta: θ [P, width], changed in place by `advance`.
+    A block is a whole number of groups wide; the last agent also fills the places beyond it. Its
+    arrays are complex for Jacobians. `theta` [P, width] is changed in place by `advance`.
     """
 
     def __init__(
