@@ -158,12 +158,8 @@ def encounters_of(
 ) -> NDArray[np.uint8]:
     """Return `TEMPTED` and `SLIPPED` [copies, ticks] from uniform draws [ticks, copies].
 
-    Args:
-        profiles: Copy number i has the profile at i modulo their number.
-        shares: Shares of the contexts that the copies meet, by name; they sum to 1.
-        scenario: Has the probability that a context is monitored.
-        context: Draws of the contexts.
-        slip: Draws of slips that a monitor catches.
+    Copy number i has the profile at i modulo their number. The shares of contexts, by name, sum to
+    1; the scenario says which are monitored. Slips are those that a monitor catches.
     """
     encounters = np.zeros(context.T.shape, np.uint8)
     if not shares:

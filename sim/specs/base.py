@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real as RealNumber
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeGuard, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -101,6 +101,11 @@ OneOrEach = Annotated[
     Annotated[T, Tag("one number")] | Annotated[tuple[T, ...], Tag("one each")],
     _by_form("one number, or a list with one for each agent"),
 ]
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number as YAML has them; yes and no are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def plain(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole
+from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole, is_number
 from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.scenario import Scenario
 
@@ -16,8 +16,7 @@ Graph = Literal["complete", "small_world", "none"]
 
 
 def _a_share(quorum: Any) -> object:
-    is_number = isinstance(quorum, int | float) and not isinstance(quorum, bool)
-    if is_number and 1 < quorum < 1e300:
+    if is_number(quorum) and 1 < quorum < 1e300:
         raise refuse(
             f"a quorum of {quorum:g} times the number of copies is more than there are; it is a "
             "share of them, above 0 and at most 1"

@@ -26,7 +26,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from sim.specs.agent import TRAITS, parameter_names
-from sim.specs.base import Real, Spec, Steps, Whole
+from sim.specs.base import Real, Spec, Steps, Whole, is_number
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, describe, nearest, refuse
 from sim.specs.oversight import Oversight
@@ -233,7 +233,7 @@ def _numbers(spec: Spec, path: str) -> Iterator[str]:
         value = getattr(spec, name)
         if isinstance(value, Spec):
             yield from _numbers(value, f"{path}.{name}")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        elif is_number(value):
             yield f"{path}.{name}"
 
 

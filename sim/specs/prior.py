@@ -27,7 +27,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from sim.specs.base import NonNegative, Real, Share, Spec, within
+from sim.specs.base import NonNegative, Real, Share, Spec, is_number, within
 from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.keys import full_key, names_at
 from sim.specs.library import read_yaml, resolve
@@ -113,7 +113,7 @@ KINDS = [str(spec.model_fields["kind"].default) for spec in get_args(AnyDistribu
 
 def _with_kind(value: object) -> object:
     """Return a plain number as a point, and refuse an unknown kind."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return {"kind": "point", "value": value}
     if not isinstance(value, Mapping | AnyDistribution):
         raise PydanticCustomError("distribution", "must be a number, or a mapping with a kind")

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.specs.base import is_number as is_number
 from sim.specs.base import plain
 from sim.specs.errors import SpecError, check_whole
 
@@ -208,11 +209,6 @@ def read_numbers(values: object, key: str) -> Numbers:
     return np.array(numbers, np.float64)
 
 
-def is_number(value: object) -> bool:
-    """Return whether a value can stand on a numeric axis."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def extreme_rows(numbers: Numbers) -> Index:
     """Return the rows at which a column has its least and its greatest number."""
     return np.unique([numbers.argmin(), numbers.argmax()])
@@ -220,6 +216,6 @@ def extreme_rows(numbers: Numbers) -> Index:
 
 def _is_finite(value: object) -> bool:
     try:
-        return is_number(value) and isfinite(value)  # type: ignore[arg-type]
+        return is_number(value) and isfinite(value)
     except OverflowError:  # a whole number too large for a float
         return False
