@@ -25,7 +25,7 @@ from sim.specs.agent import Agent
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions, apply_after_training, read_interventions
-from sim.specs.overrides import Specs, apply_overrides, read_specs
+from sim.specs.overrides import apply_overrides, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
@@ -100,13 +100,18 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         check_whole("replicate", replicate, minimum=0, maximum=MOST_REPLICATES - 1)
         check_whole("collect_every", collect_every, minimum=1)
         run_settings, post_training = split_settings(settings)
-        specs = _read_specs(profiles, scenario, agent, training, interventions, run_settings)
+        listed = read_interventions(interventions)
+        if profiles is not None:
+            _check_untrained(run_settings, agent=agent, training=training)
+        trained_under = listed if profiles is None else ()
+        specs = read_specs(scenario, agent=agent, training=training, interventions=trained_under)
+        specs = apply_overrides(specs, run_settings)
         self.scenario_spec = specs.scenario
         oversight, deployment = read_post_training(
             oversight, deployment, scenario=specs.scenario, settings=post_training
         )
         self.oversight, self.deployment = apply_after_training(
-            specs.interventions if profiles is None else read_interventions(interventions),
+            specs.interventions if profiles is None else listed,
             oversight=oversight,
             deployment=deployment,
         )
@@ -289,20 +294,9 @@ def _read_profiles(
     return tuple(profile.willing(willing) for profile in deployed)
 
 
-def _read_specs(
-    profiles: object,
-    scenario: Scenario | str | Mapping[str, object],
-    agent: Agent | Mapping[str, object] | None,
-    training: Training | Mapping[str, object] | None,
-    interventions: Interventions | None,
-    settings: Mapping[str, object],
-) -> Specs:
-    """Return the specs of the run that trains the agents; refuse them where profiles are given."""
-    if profiles is not None:
-        unused = [name for name, spec in (("agent", agent), ("training", training)) if spec]
-        unused += [key for key in settings if not key.startswith("scenario.")]
-        if unused:
-            raise SpecError(f"{unused[0]}: nobody is trained where profiles are given")
-        interventions = None
-    specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
-    return apply_overrides(specs, settings)
+def _check_untrained(settings: Mapping[str, object], **specs: object) -> None:
+    """Refuse what is to train agents, where profiles are given."""
+    unused = [name for name, spec in specs.items() if spec]
+    unused += [key for key in settings if not key.startswith("scenario.")]
+    if unused:
+        raise SpecError(f"{unused[0]}: nobody is trained where profiles are given")

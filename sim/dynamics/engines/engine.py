@@ -31,7 +31,9 @@ class Cohort(Protocol):
 class Engine(ABC):
     """Does the steps of training; the same steps give the same bits, however they are cut.
 
-    `name` is what results and progress lines call it, `precision` that of its arithmetic.
+    Attributes:
+        name: What results and progress lines call it.
+        precision: Of its arithmetic.
     """
 
     name: str
@@ -42,7 +44,15 @@ class Engine(ABC):
         """Return a program's agents at the start."""
 
     def trajectory(self, program: Program, steps: Sequence[int]) -> Array:
-        """Return θ [S, P, N], float64, at each of S increasing steps from 0, without events."""
+        """Return θ at each of `steps`, increasing, from step 0; events between steps are left out.
+
+        Args:
+            program: Where agents start, and what holds when.
+            steps: S of them.
+
+        Returns:
+            θ [S, P, N], float64.
+        """
         cohort = self.start(program)
         history = np.empty((len(steps), *program.theta.shape))
         for index, (start, stop) in enumerate(pairwise([0, *steps])):

@@ -26,13 +26,20 @@ def has_numba() -> bool:
 def get_engine(
     name: str = "auto", *, precision: str = "float64", threads: int | None = None
 ) -> Engine:
-    """Return an engine by name, ready to start programs.
+    """Return an engine by name.
 
     Args:
-        name: `numpy`, `numba`, or `auto` for the fastest that is installed (SpecError).
-        precision: `float64`, or `float32` for exploratory maps (engine `numba`).
+        name: `numpy`, `numba`, or `auto` for the fastest that is installed.
+        precision: `float64`, or `float32` for exploratory maps.
         threads: Of the Numba engine; as many as the process may use processors if None. Results do
             not depend on it.
+
+    Returns:
+        The engine, ready to start programs.
+
+    Raises:
+        SpecError: There is no such engine, it is not installed, or it does not have the precision;
+            one line says what is allowed.
     """
     if name not in _NAMES:
         raise SpecError(f"engine: got {name!r}: {nearest(str(name), _NAMES)}")
