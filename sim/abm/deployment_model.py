@@ -253,23 +253,17 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 
     def _tick_uniforms(self, stream: str, agents: int) -> tuple[Uniforms, Uniforms]:
         """Return two uniform draws [ticks, agents] for the ticks that are drawn at once."""
-        return uniform_pair(
-            seed=self.seed,
-            stream=f"deployment.{stream}",
-            rows=np.arange(agents),
-            step=np.arange(self._first_tick, self._end_tick)[:, None],
-            draw=self.replicate,
-        )
+        ticks = np.arange(self._first_tick, self._end_tick)
+        return self._uniforms(stream, agents, step=ticks[:, None])
+
+    def _uniforms(self, stream: str, agents: int, **step: Any) -> tuple[Uniforms, Uniforms]:
+        draws = {"rows": np.arange(agents), "draw": self.replicate, **step}
+        return uniform_pair(seed=self.seed, stream=f"deployment.{stream}", **draws)
 
     def _create_agents(self, deployed: Sequence[Profile], neighbours: Neighbours | None) -> None:
         """Create copies and monitors."""
         count, control = self.deployment.copies, self.oversight.control
-        luck, _ = uniform_pair(
-            seed=self.seed,
-            stream="deployment.coordination",
-            rows=np.arange(count),
-            draw=self.replicate,
-        )
+        luck, _ = self._uniforms("coordination", count)
         chances = [profile.found_chance("control", control) for profile in deployed]
         copies = []
         for row in range(count):

@@ -65,5 +65,4 @@ def draw_episodes(
 
 def at(x: Array, context: NDArray[np.intp]) -> Array:
     """Return x [C, n] in the context of each episode [B, n]."""
-    values: Array = np.take_along_axis(x, context, axis=0)
-    return values
+    return np.asarray(np.take_along_axis(x, context, axis=0))

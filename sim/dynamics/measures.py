@@ -82,14 +82,12 @@ class EndWatch:
 
 def reach(gaming_rate: Array, world: World) -> Array:
     """Return the share of training contexts in which g [n, C] counts as gaming [n]."""
-    share: Array = (gaming_rate >= GAMED)[:, world.training].mean(axis=1)
-    return share
+    return np.asarray((gaming_rate >= GAMED)[:, world.training].mean(axis=1))
 
 
 def reach_weighted(gaming_rate: Array, world: World) -> Array:
     """Return the share of the weight of contexts in which g [n, C] counts as gaming [n]."""
-    share: Array = ((gaming_rate >= GAMED) * world.weight.T).sum(axis=1)
-    return share
+    return np.asarray(((gaming_rate >= GAMED) * world.weight.T).sum(axis=1))
 
 
 def slip(policy: Array, world: World) -> Array:
@@ -98,14 +96,12 @@ def slip(policy: Array, world: World) -> Array:
     Where several responses tie for the highest reward, all of them look best.
     """
     best = (policy * world.looks_best.T).sum(axis=2)
-    chance: Array = np.clip(1.0 - best, 0.0, 1.0)
-    return chance
+    return np.asarray(np.clip(1.0 - best, 0.0, 1.0))
 
 
 def consistency(slip: Array, world: World) -> Array:
     """Return the least chance, over pre-deployment contexts, of looking best [n]."""
-    chances: Array = 1.0 - slip[:, world.pre_deployment].max(axis=1)
-    return chances
+    return np.asarray(1.0 - slip[:, world.pre_deployment].max(axis=1))
 
 
 def temptation(utility: Array, world: World) -> Array:
@@ -147,8 +143,7 @@ def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
     """
     gaming = gaming_rate * world.weight.T
     visible = (gaming * world.scratchpad.T).sum(axis=1) * (1.0 - opacity)
-    share: Array = 1.0 - _ratio(visible, gaming.sum(axis=1))
-    return share
+    return np.asarray(1.0 - _ratio(visible, gaming.sum(axis=1)))
 
 
 def motive(incentive_by_value: Array) -> Array:
@@ -161,8 +156,7 @@ def motive(incentive_by_value: Array) -> Array:
 
 def drift(values: Array, start: Array) -> Array:
     """Return ‖v_t − v_0‖ [...] for v [..., D]."""
-    distance: Array = np.linalg.norm(values - start, axis=-1)
-    return distance
+    return np.asarray(np.linalg.norm(values - start, axis=-1))
 
 
 def cosine(values: Array, direction: Array) -> Array:

@@ -175,8 +175,7 @@ class _Moment:
         """Return B [n, C], as it is, not against the first response."""
         buffers = self.observer.buffers
         reward(buffers, self.mind, self.world, self.state, self.observer.assumptions)
-        objective: Array = (buffers.objective + self.world.first_reward).T
-        return objective
+        return np.asarray((buffers.objective + self.world.first_reward).T)
 
     @cached_property
     def incentive_by_value(self) -> Array:

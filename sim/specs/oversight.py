@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -93,13 +93,11 @@ class Oversight(Spec):
 
     def step(self, name: str) -> OversightStep:
         """Return a step by its name."""
-        step: OversightStep = getattr(self, name)
-        return step
+        return cast(OversightStep, getattr(self, name))
 
     def action_on(self, finder: str) -> Action:
         """Return the action on what a step, or `inspection`, finds."""
-        action: Action = getattr(self, finder).when_found
-        return action
+        return cast(Action, getattr(self, finder).when_found)
 
     def control_alone(self) -> Oversight:
         """Return oversight in which every step before deployment finds without effect."""

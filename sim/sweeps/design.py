@@ -180,8 +180,7 @@ class LatinHypercube(_Sample):
     def _draw(self, keys: int, points: int, seed: int) -> Numbers:
         from scipy.stats import qmc  # takes half a second to import
 
-        shares: Numbers = qmc.LatinHypercube(d=keys, rng=seed).random(points)
-        return shares
+        return np.asarray(qmc.LatinHypercube(d=keys, rng=seed).random(points))
 
 
 class Sobol(_Sample):
@@ -194,8 +193,7 @@ class Sobol(_Sample):
         from scipy.stats import qmc
 
         power = (points - 1).bit_length()
-        shares: Numbers = qmc.Sobol(d=keys, rng=seed).random_base2(power)[:points]
-        return shares
+        return np.asarray(qmc.Sobol(d=keys, rng=seed).random_base2(power)[:points])
 
 
 def read_numbers(values: object, key: str) -> Numbers:

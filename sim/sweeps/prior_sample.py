@@ -140,5 +140,4 @@ def _cholesky(keys: list[str], pairs: dict[tuple[str, str], float]) -> Numbers:
             f"prior.correlations: they cannot all hold (not positive definite); bring the "
             f"correlation of {a} with {b} ({pairs[worst]:g}) nearer to 0"
         )
-    factor: Numbers = np.asarray(np.linalg.cholesky(matrix), np.float64)
-    return factor
+    return np.asarray(np.linalg.cholesky(matrix), np.float64)

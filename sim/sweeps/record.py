@@ -80,9 +80,7 @@ class ShardRecorder:
         every, last = shard.part.record_every, shard.part.specs.training.steps
         self.program = shard.program()
         self.steps = [*range(0, last, every), last]
-        self._record = shard.record
-        self._count = shard.runs
-        self._first = shard.first
+        self._shard = shard
         self._agents = shard.part.agents
         self._runs = shard.first + np.arange(shard.runs)
         self._error = np.full(shard.runs, None, dtype=object)
@@ -95,7 +93,7 @@ class ShardRecorder:
 
     def names(self, step: int) -> tuple[str, ...]:
         """Return the variables that the tables need of a step."""
-        if self._record == "full":
+        if self._shard.record == "full":
             return tuple(VARIABLES)
         curves = CURVES if step in self._curve_steps else ()
         summary = SUMMARY if step == self.steps[-1] else ()
@@ -109,7 +107,7 @@ class ShardRecorder:
         self._end.see(step, values["gaming_rate"])
         if step in self._curve_steps:
             self._curves.append(self._curve_rows(step, values))
-        if self._record == "full":
+        if self._shard.record == "full":
             self._full.append(self._full_rows(step, values))
         if step == self.steps[-1]:
             self._summary = self._summary_rows(values)
@@ -123,14 +121,14 @@ class ShardRecorder:
         for name, parts in (("curves", self._curves), ("full", self._full)):
             if parts:
                 rows = pa.concat_tables(parts)
-                keep: NDArray[np.bool_] = sound[rows["run"].to_numpy() - self._first]
+                keep: NDArray[np.bool_] = sound[rows["run"].to_numpy() - self._shard.first]
                 tables[name] = rows if keep.all() else rows.filter(pa.array(keep))
         return tables
 
     def _check_bounds(self, record: Snapshot) -> None:
         bad = out_of_bounds(record.program.layout, record.theta)
         if bad.any():
-            rows = np.asarray(bad.reshape(len(bad), self._count, -1).any(axis=2))
+            rows = np.asarray(bad.reshape(len(bad), self._shard.runs, -1).any(axis=2))
             for run in np.flatnonzero(rows.any(axis=0)):
                 if self._error[run] is None:
                     row = int(np.argmax(rows[:, run]))
@@ -162,8 +160,8 @@ class ShardRecorder:
         count = min(self._agents, MOST_REPRESENTATIVES)
         columns: dict[str, object] = {
             "run": np.tile(self._runs, count),
-            "step": np.full(self._count * count, step, np.int64),
-            "rank": np.repeat(np.arange(count, dtype=np.int8), self._count),
+            "step": np.full(self._shard.runs * count, step, np.int64),
+            "rank": np.repeat(np.arange(count, dtype=np.int8), self._shard.runs),
         }
         for name in CURVES:
             ranked = representatives(self._by_run(values[name]), count)
@@ -192,7 +190,7 @@ class ShardRecorder:
         return low, median, high
 
     def _by_run(self, values: Array) -> Array:
-        return values.reshape(self._count, self._agents, *values.shape[1:])
+        return values.reshape(self._shard.runs, self._agents, *values.shape[1:])
 
     def _flat(self, name: str) -> Iterator[tuple[str, Any]]:
         """Yield the flat names of a variable, and where each stands after the first axis."""
