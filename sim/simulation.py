@@ -137,8 +137,7 @@ def simulate(
         interventions: On the run (`sim.Intervention`, or dicts with its keys). Runs that differ in
             nothing else share every random draw, and are the same to the bit until the first
             intervention starts.
-        progress: True for a progress bar on stderr, or a function that is called with the share
-            that is done.
+        progress: True for a bar on stderr, or a function that is called with the share done.
 
     Raises:
         SpecError: The input cannot be used; one line says why.

@@ -121,6 +121,7 @@ def takeover_probability(
     """Return each agent's probability of a successful takeover, by factors, and its attempts.
 
     Interventions of the run on oversight and deployment act on the arguments, or on the defaults.
+    What does not fit the scenario, or was not recorded, is refused (SpecError).
 
     Args:
         result: A run.
@@ -134,9 +135,6 @@ def takeover_probability(
         enough copies act at once; `success`, the product of all these; `gain`, what acting freely
         is worth more than acting as trained, over the deployment mix (nan: nothing subversive can
         be done anywhere); `attempts`. A finding that is ignored stops nobody: its factor is 1.
-
-    Raises:
-        SpecError: What does not fit the scenario or was not recorded.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
     oversight, deployment = after_training(result, oversight=oversight, deployment=deployment)

@@ -29,8 +29,7 @@ class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         profile: Capabilities and dispositions of the trained agent.
         coordinates: Whether it sends and understands signals; drawn once.
         ready: It has met an opportunity, and acts when it expects a quorum.
-        quarantined: It was caught.
-        acted: It has acted at least once.
+        quarantined, acted: It was caught; it has acted at least once.
         neighbours: The copies that it hears; None: all.
         found_chance: Probability that an audit of it finds something: o (1 − k_subversion).
         encounters: `TEMPTED` and `SLIPPED`, one byte for each tick that has been drawn.

@@ -58,12 +58,10 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
     yet; `sim.abm.batch.deploy` counts outcomes.)
 
     Attributes:
-        scenario_spec: The scenario of the deployment.
-        oversight, deployment: Their specs, under interventions.
+        scenario_spec, oversight, deployment: Their specs, under interventions.
         seed: Seed of all random draws; where none was given, the one that was drawn.
         replicate: The number of this deployment among those that share the seed.
-        ready, acting, quarantined: How many copies are so in this tick.
-        catches: How many were ever caught.
+        ready, acting, quarantined: How many copies are so in this tick; catches: ever caught.
         outcome: None until it is known.
         found_by: What it was caught by (`CAUGHT_BY`); "" if it was not.
     """
@@ -256,8 +254,8 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         ticks = np.arange(self._first_tick, self._end_tick)
         return self._uniforms(stream, agents, step=ticks[:, None])
 
-    def _uniforms(self, stream: str, agents: int, **step: Any) -> tuple[Uniforms, Uniforms]:
-        draws = {"rows": np.arange(agents), "draw": self.replicate, **step}
+    def _uniforms(self, stream: str, agents: int, *, step: Any = 0) -> tuple[Uniforms, Uniforms]:
+        draws = {"rows": np.arange(agents), "step": step, "draw": self.replicate}
         return uniform_pair(seed=self.seed, stream=f"deployment.{stream}", **draws)
 
     def _create_agents(self, deployed: Sequence[Profile], neighbours: Neighbours | None) -> None:

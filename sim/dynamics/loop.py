@@ -87,10 +87,6 @@ def records(
 ) -> Iterator[Snapshot]:
     """Train a program's agents and yield them, observed, at each of `steps`: the loop of every run.
 
-        count = count_progress(progress, program.agents * program.steps)
-        for record in records(engine, program, steps, names=("values",), progress=count):
-            history.append(record.observed["values"])
-
     Arguments are as for `train`, and `names`, which variables to observe (a function of the step
     where that differs). `bounded` refuses parameters that have diverged (DivergenceError).
     """

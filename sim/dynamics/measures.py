@@ -108,8 +108,7 @@ def temptation(utility: Array, world: World) -> Array:
     """Return what acting freely would gain an agent over acting as trained (section 6).
 
     In a deployment context with subversive responses: u [n, C, K] of the one that its values like
-    best, less u of the response that looks best (the mean of several that do). An agent with human
-    values has nothing to gain where subversion offends them, however decided it is. In all other
+    best, less u of the response that looks best (the mean of several that do). In all other
     contexts [n, C] it is nan.
     """
     freely = np.where(world.subversive.T, utility, -np.inf).max(axis=2)

@@ -64,14 +64,15 @@ def refuse(message: str, *, at: str = "") -> PydanticCustomError:
 
 def describe(error: ValidationError, *, path: str) -> str:
     """Describe the first problem of a failed validation in one line, with the number of others."""
-    first, *others = error.errors(include_url=False)
+    problems = error.errors(include_url=False)
+    first = problems[0]
     key = path + "".join(_step(part) for part in first["loc"])
     below = first.get("ctx", {}).get("at")
     key += f".{below}" if below else ""
     value = ""
     if first["type"] not in {"refused", "missing"}:
         value = f": got {shorten(repr(first['input']))}"
-    more = f" (and {len(others)} more)" if others else ""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{key}{value}: {_message(first)}{more}"
 
 

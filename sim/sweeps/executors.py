@@ -48,10 +48,7 @@ def work(shard: Shard, store: Store, progress: CountProgress | None = None) -> S
 
 
 class LocalExecutor:
-    """Threads of this process, one shard each; engines leave the interpreter's lock alone.
-
-    None is as many as the process may use processors.
-    """
+    """Threads, by default all, one shard each; engines leave the interpreter's lock alone."""
 
     def __init__(self, *, threads: int | None = None) -> None:
         self.threads = threads or usable_processors()

@@ -100,7 +100,7 @@ class Sweep:
         difference: str | None = None,
         baseline: object = None,
     ) -> Any:
-        """Draw curves of a sweep that kept them; returns a figure (matplotlib).
+        """Return a figure (matplotlib) of a sweep that kept curves; of what it lacks, a SpecError.
 
         Args:
             variables: Columns of the curves, or variables (`reach`, `gaming_rate.coding`); the
@@ -110,9 +110,6 @@ class Sweep:
             where: Axes that are fixed, and the level of each.
             difference: The axis whose effect is drawn, between runs that differ in nothing else.
             baseline: Its level with which others are compared; the first if None.
-
-        Raises:
-            SpecError: The sweep has no such variable, axis or level, or kept no curves.
         """
         from sim.plots.curves import plot_sweep  # from above: loaded when it is asked for
 

@@ -75,9 +75,6 @@ def sweep(
         executor: Computes the runs; threads of this process if None.
         progress: True for a bar on stderr, or a function that is called with the share done.
 
-    Returns:
-        The table of all runs.
-
     Raises:
         SpecError: The input cannot be used; one line says why.
     """

@@ -12,10 +12,17 @@ Array = NDArray[np.float64]
 def binomial_interval(
     successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95
 ) -> tuple[Array, Array]:
-    """Return the ends of the exact interval (Clopper and Pearson) of the probability behind counts.
+    """Return the exact interval (Clopper and Pearson) of the probability behind counts.
 
-    It covers the probability in at least `level` of all repetitions, whatever the probability is;
-    of no trials it is 0 to 1.
+    It covers the probability in at least `level` of all repetitions, whatever the probability is.
+
+    Args:
+        successes: Counts.
+        trials: Of how many; the interval of none is 0 to 1.
+        level: Of confidence, between 0 and 1.
+
+    Returns:
+        Lower and upper ends, of the shape of the counts.
     """
     x, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
     tail = (1.0 - level) / 2.0

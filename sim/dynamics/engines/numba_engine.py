@@ -30,10 +30,7 @@ WORTH_A_THREAD = 100_000
 
 
 class NumbaEngine(Engine):
-    """Trains agents in blocks of a width, on several threads; results depend on neither.
-
-    None is as many threads as the process may use processors.
-    """
+    """Trains agents in blocks, on several threads, by default all; results depend on neither."""
 
     name = "numba"
 
