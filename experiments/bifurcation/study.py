@@ -22,6 +22,7 @@ from sim.stability.bifurcation import (
     check_variable,
     most_moved,
     read_family,
+    variables_of,
 )
 from sim.stability.phase_plane import check_context, value_weights
 from sim.stability.training_map import TrainingMap
@@ -96,15 +97,9 @@ def free_parameters(specs: Specs, settings: Settings) -> tuple[str, ...]:
     except SpecError as error:
         raise SpecError(f"key: {str(error).removeprefix('key: ')}") from None
     whole = TrainingMap.from_specs(specs, phase=settings.phase, seed=settings.seed)
-    layout = whole.program.layout
     context = None
     if settings.variable is not None:
-        kinds = {
-            "gaming_rate": layout.contexts,
-            "values": layout.values,
-            "reward": layout.contexts,
-        }
-        columns = [f"{kind}.{name}" for kind, names in kinds.items() for name in names]
+        columns = variables_of(whole.program)
         name = check_variable(columns, settings.variable).partition(".")[2]
         context = name if name in whole.trained_contexts else None
     if settings.free is None:

@@ -61,18 +61,18 @@ class Comparison:
         return self.frame.sort_values(f"{side}_rank", kind="stable").head(TOP)
 
 
-def compare(found: Indices, left: Sequence[str], right: Sequence[str]) -> Comparison:
+def compare(indices: Indices, left: Sequence[str], right: Sequence[str]) -> Comparison:
     """Compare what two groups of outcomes hang on.
 
     Args:
-        found: Indices of all these outcomes.
+        indices: Indices of all these outcomes.
         left: The first group.
         right: The second.
     """
-    first, second = (_varying(found, group) for group in (left, right))
-    a, b = _importance(found, first), _importance(found, second)
-    again_a, again_b = _resampled(found, first), _resampled(found, second)
-    frame = pd.DataFrame({"input": list(found.sample.names), "left": a, "right": b})
+    first, second = (_varying(indices, group) for group in (left, right))
+    a, b = _importance(indices, first), _importance(indices, second)
+    again_a, again_b = _resampled(indices, first), _resampled(indices, second)
+    frame = pd.DataFrame({"input": list(indices.sample.names), "left": a, "right": b})
     for side, again in (("left", again_a), ("right", again_b)):
         low, high = _interval(again)
         frame[f"{side}_low"], frame[f"{side}_high"] = low, high
@@ -80,7 +80,7 @@ def compare(found: Indices, left: Sequence[str], right: Sequence[str]) -> Compar
     paired = list(zip(again_a, again_b, strict=False))
     ranks = _interval(np.array([spearman(x, y) for x, y in paired]))
     both = _interval(np.array([len(_top(x) & _top(y)) for x, y in paired], np.float64))
-    names = np.array(found.sample.names)
+    names = np.array(indices.sample.names)
     shared = sorted(_top(a) & _top(b), key=lambda i: -a[i]) if first and second else []
     return Comparison(
         left=first,
@@ -99,7 +99,7 @@ def spearman(a: Array, b: Array) -> float:
     """Return Spearman's rank correlation of two lists; nan if one of them is all the same."""
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("nan")
-    x, y = (rankdata(one) - (len(one) + 1) / 2.0 for one in (a, b))
+    x, y = (rankdata(x) - (len(x) + 1) / 2.0 for x in (a, b))
     size = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / size if size > 0.0 else float("nan")
 
@@ -110,24 +110,24 @@ def _ranks(importance: Array) -> NDArray[np.int_]:
     return np.asarray(np.argsort(order, kind="stable") + 1, np.int_)
 
 
-def _varying(found: Indices, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if found.states[name] == "varies")
+def _varying(indices: Indices, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if indices.states[name] == "varies")
 
 
-def _importance(found: Indices, names: Sequence[str]) -> Array:
+def _importance(indices: Indices, names: Sequence[str]) -> Array:
     if not names:
-        return np.full(len(found.sample.names), np.nan)
-    each = np.array([found.main(name) for name in names])
-    if found.sample.method == "morris":
+        return np.full(len(indices.sample.names), np.nan)
+    each = np.array([indices.main(name) for name in names])
+    if indices.sample.method == "morris":
         each = each / each.max(axis=1, keepdims=True)
     return np.asarray(each.mean(axis=0))
 
 
-def _resampled(found: Indices, names: Sequence[str]) -> Array:
+def _resampled(indices: Indices, names: Sequence[str]) -> Array:
     """Return the importances in each resample [B, D]; none at all for Morris."""
-    if not names or any(name not in found.resampled for name in names):
-        return np.empty((0, len(found.sample.names)))
-    return np.asarray(np.mean([found.resampled[name] for name in names], axis=0))
+    if not names or any(name not in indices.resampled for name in names):
+        return np.empty((0, len(indices.sample.names)))
+    return np.asarray(np.mean([indices.resampled[name] for name in names], axis=0))
 
 
 def _interval(resampled: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,54 +20,58 @@ from .outcomes import GROUPS
 from .study import Results
 
 #: Which groups of outcomes stand on which side of the ranks.
-_LEFT, _RIGHT = ("gaming", "values"), ("terms", "worst case")
-_BOTH, _ONE, _OTHER = COLOURS[2], COLOURS[0], COLOURS[1]
+_LOCAL_GROUPS, _WORST_GROUPS = ("gaming", "values"), ("terms", "worst case")
+_BOTH, _LOCAL_ONLY, _WORST_ONLY = COLOURS[2], COLOURS[0], COLOURS[1]
 #: So many inputs have their name in Morris' plane.
-_NAMED = 6
+_LABELLED = 6
 
 
 def figures(results: Mapping[Method, Results], specs: Specs) -> dict[str, Figure]:
     """Return the comparison by the best method, and the screening where there is one."""
     name = str(specs.scenario.name)
     best = results.get("sobol") or results["morris"]
-    drawn = {"sensitivity": sensitivity_figure(best.indices, best.comparison, name=name)}
+    pictures = {"sensitivity": sensitivity_figure(best.indices, best.comparison, name=name)}
     if "morris" in results:
         screening = results["morris"]
-        drawn["morris"] = morris_figure(screening.indices, screening.comparison, name=name)
-    return drawn
+        pictures["morris"] = morris_figure(screening.indices, screening.comparison, name=name)
+    return pictures
 
 
-def sensitivity_figure(found: Indices, compared: Comparison, *, name: str) -> Figure:
+def sensitivity_figure(indices: Indices, compared: Comparison, *, name: str) -> Figure:
     """Draw the main index of every input and outcome, and how ranks differ between the groups.
 
     Args:
-        found: Indices of all outcomes of `experiments.sensitivity.outcomes`.
+        indices: Indices of all outcomes of `experiments.sensitivity.outcomes`.
         compared: Training-gaming and the worst case.
         name: Of the scenario.
     """
     frame = compared.frame
     with house_style():
         figure = Figure(figsize=(13.0, 2.9 + 0.27 * len(frame)), layout="constrained")
-        columns = [sum(len(GROUPS[group]) for group in side) for side in (_LEFT, _RIGHT)]
-        one, between, other = figure.subplots(
+        columns = [
+            sum(len(GROUPS[group]) for group in side) for side in (_LOCAL_GROUPS, _WORST_GROUPS)
+        ]
+        local, between, worst = figure.subplots(
             1, 3, gridspec_kw={"width_ratios": [columns[0], 3.2, columns[1]]}
         )
-        colours = dict(zip(frame["input"], map(_colour, _rows_of(frame)), strict=True))
-        _heat(one, found, list(frame.sort_values("left_rank")["input"]), _LEFT, colours)
-        _heat(other, found, list(frame.sort_values("right_rank")["input"]), _RIGHT, colours)
-        other.yaxis.tick_right()
+        colours = dict(zip(frame["input"], map(_colour, frame.to_dict("records")), strict=True))
+        _heat(local, indices, list(frame.sort_values("left_rank")["input"]), _LOCAL_GROUPS, colours)
+        _heat(
+            worst, indices, list(frame.sort_values("right_rank")["input"]), _WORST_GROUPS, colours
+        )
+        worst.yaxis.tick_right()
         _slopes(between, compared, colours)
         handles = [
             Line2D([], [], color=_BOTH, lw=2, label=f"top {TOP} of both"),
-            Line2D([], [], color=_ONE, lw=2, label=f"top {TOP} for training-gaming only"),
-            Line2D([], [], color=_OTHER, lw=2, label=f"top {TOP} for the worst case only"),
+            Line2D([], [], color=_LOCAL_ONLY, lw=2, label=f"top {TOP} for training-gaming only"),
+            Line2D([], [], color=_WORST_ONLY, lw=2, label=f"top {TOP} for the worst case only"),
             Line2D([], [], color=MUTED, lw=0.6, label="neither"),
         ]
-        measure = MEASURE[found.sample.method]
-        meant = (
+        measure = MEASURE[indices.sample.method]
+        meaning = (
             "the share of an outcome's variance that hangs on an assumption, by itself or with "
             "others"
-            if found.sample.method == "sobol"
+            if indices.sample.method == "sobol"
             else "how far an outcome moves with an assumption, over its whole range"
         )
         figure.legend(
@@ -76,19 +80,19 @@ def sensitivity_figure(found: Indices, compared: Comparison, *, name: str) -> Fi
             ncols=4,
             frameon=False,
             alignment="left",
-            title=f"{measure}: {meant}. Left, in the order of the mean over "
-            f"{_named(compared.left)}; right, over {_named(compared.right)}. –: does not vary.",
+            title=f"{measure}: {meaning}. Left, in the order of the mean over "
+            f"{_joined(compared.left)}; right, over {_joined(compared.right)}. –: does not vary.",
             title_fontproperties={"size": 8},
         )
         title_of(figure, f"{name}: {title(compared)}{_correlation(compared)}")
         return figure
 
 
-def morris_figure(found: Indices, compared: Comparison, *, name: str) -> Figure:
+def morris_figure(indices: Indices, compared: Comparison, *, name: str) -> Figure:
     """Draw mu_star against sigma, a panel for each outcome that is compared.
 
     Args:
-        found: Morris' indices.
+        indices: Morris' indices.
         compared: Which outcomes are compared.
         name: Of the scenario.
     """
@@ -97,7 +101,7 @@ def morris_figure(found: Indices, compared: Comparison, *, name: str) -> Figure:
         figure = Figure(figsize=(11.0, 4.3 * max(1, -(-len(outcomes) // 2))), layout="constrained")
         axes = figure.subplots(max(1, -(-len(outcomes) // 2)), 2, squeeze=False)
         for ax, outcome in zip(axes.flat, outcomes, strict=False):
-            _plane(ax, found, outcome)
+            _plane(ax, indices, outcome)
         for ax in list(axes.flat)[len(outcomes) :]:
             ax.set_axis_off()
         figure.supxlabel(
@@ -113,14 +117,14 @@ def morris_figure(found: Indices, compared: Comparison, *, name: str) -> Figure:
 
 def _heat(
     ax: Axes,
-    found: Indices,
+    indices: Indices,
     inputs: Sequence[str],
     groups: Sequence[str],
     colours: dict[str, str],
 ) -> None:
     outcomes = [name for group in groups for name in GROUPS[group]]
-    place = [found.sample.names.index(name) for name in inputs]
-    cells = np.array([_shares(found, name)[place] for name in outcomes]).T
+    place = [indices.sample.names.index(name) for name in inputs]
+    cells = np.array([_shares(indices, name)[place] for name in outcomes]).T
     ax.imshow(cells, cmap="Blues", vmin=0.0, vmax=1.2, aspect="auto")
     for (i, j), value in np.ndenumerate(cells):
         text = "–" if np.isnan(value) else f"{value + 0.0:.2f}".replace("-0.00", "0.00")
@@ -149,10 +153,10 @@ def _heat(
         ax.axvline(edge, color="white", lw=5)
 
 
-def _shares(found: Indices, outcome: str) -> Array:
+def _shares(indices: Indices, outcome: str) -> Array:
     """Return the main index; for Morris, as a share of the outcome's largest."""
-    main = found.main(outcome)
-    return main if found.sample.method == "sobol" else main / np.nanmax(np.append(main, 1e-300))
+    main = indices.main(outcome)
+    return main if indices.sample.method == "sobol" else main / np.nanmax(np.append(main, 1e-300))
 
 
 def _slopes(ax: Axes, compared: Comparison, colours: dict[str, str]) -> None:
@@ -177,8 +181,8 @@ def _slopes(ax: Axes, compared: Comparison, colours: dict[str, str]) -> None:
     ax.spines[:].set_visible(False)
 
 
-def _plane(ax: Axes, found: Indices, outcome: str) -> None:
-    frame = found.frame[found.frame["outcome"] == outcome]
+def _plane(ax: Axes, indices: Indices, outcome: str) -> None:
+    frame = indices.frame[indices.frame["outcome"] == outcome]
     by_index = {index: rows.set_index("input") for index, rows in frame.groupby("index")}
     size, sigma = by_index["mu_star"], by_index["sigma"]["value"]
     across = size["value"]
@@ -197,10 +201,10 @@ def _plane(ax: Axes, found: Indices, outcome: str) -> None:
     ax.set(xlim=(0.0, right), ylim=(0.0, 1.12 * float(sigma.max())))
     end = min(right, 1.12 * float(sigma.max()))
     ax.plot([0.0, end], [0.0, end], color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=0)
-    named = across.sort_values(ascending=False).index[:_NAMED]
+    labelled = across.sort_values(ascending=False).index[:_LABELLED]
     height = 0.055 * 1.12 * float(sigma.max())
     last = np.inf
-    for name in sorted(named, key=lambda one: -float(sigma[one])):
+    for name in sorted(labelled, key=lambda key: -float(sigma[key])):
         at = min(float(sigma[name]), last - height)
         last = at
         ax.annotate(
@@ -219,25 +223,21 @@ def _plane(ax: Axes, found: Indices, outcome: str) -> None:
     )
 
 
-def _rows_of(frame: object) -> list[dict[str, int]]:
-    return list(frame.to_dict("records"))  # type: ignore[attr-defined]
-
-
-def _colour(row: dict[str, int]) -> str:
-    left, right = row["left_rank"] <= TOP, row["right_rank"] <= TOP
-    if left and right:
+def _colour(row: Mapping[Hashable, int]) -> str:
+    is_local, is_worst = row["left_rank"] <= TOP, row["right_rank"] <= TOP
+    if is_local and is_worst:
         return _BOTH
-    return _ONE if left else _OTHER if right else MUTED
+    return _LOCAL_ONLY if is_local else _WORST_ONLY if is_worst else MUTED
 
 
-def _named(names: Sequence[str]) -> str:
+def _joined(names: Sequence[str]) -> str:
     return " and ".join(name.replace("_", " ") for name in names) or "nothing"
 
 
 def _correlation(compared: Comparison) -> str:
     if np.isnan(compared.rank_correlation):
         return ""
-    told = f"; rank correlation {compared.rank_correlation:.2f}"
+    text = f"; rank correlation {compared.rank_correlation:.2f}"
     if not np.isnan(compared.rank_low):
-        told += f" [{compared.rank_low:.2f}, {compared.rank_high:.2f}]"
-    return told.replace("-", "−")
+        text += f" [{compared.rank_low:.2f}, {compared.rank_high:.2f}]"
+    return text.replace("-", "−")

@@ -21,10 +21,10 @@ def title(compared: Comparison) -> str:
     if not compared.sound:
         return "One of the two groups of outcomes does not vary: nothing to compare"
     first, second = (label(compared.top(side)["input"].iat[0]) for side in ("left", "right"))
-    same = (
+    text = (
         f"both hang most on {first}"
         if first == second
         else f"training-gaming hangs most on {first}, the worst case on {second}"
     )
     inputs = min(TOP, len(compared.frame))
-    return f"{same[0].upper()}{same[1:]}; {len(compared.shared)} of the top {inputs} are shared"
+    return f"{text[0].upper()}{text[1:]}; {len(compared.shared)} of the top {inputs} are shared"

@@ -50,41 +50,41 @@ _RECORDS = 100
 _FEWEST = 2
 
 
-def read_assumptions(given: object, specs: Specs) -> dict[str, Range]:
+def read_assumptions(settings: object, specs: Specs) -> dict[str, Range]:
     """Return the ranges of assumptions, by full key.
 
     Args:
-        given: By dotted key, [low, high] or [low, high, log]; null leaves a key out.
+        settings: By dotted key, [low, high] or [low, high, log]; null leaves a key out.
         specs: What they are assumptions of.
 
     Raises:
         SpecError: A key does not exist, its range is none or not allowed, or a run's numbers
             cannot be moved there.
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(settings, Mapping):
         raise SpecError(
-            f"assumptions: got {given!r}: must be a mapping of keys to [low, high] or "
+            f"assumptions: got {settings!r}: must be a mapping of keys to [low, high] or "
             "[low, high, log]"
         )
-    found: dict[str, Range] = {}
-    for name, ends in given.items():
+    ranges: dict[str, Range] = {}
+    for name, ends in settings.items():
         if ends is None:
             continue
         key, path = full_key(str(name)), f"assumptions.{name}"
-        if key in found:
+        if key in ranges:
             raise SpecError(f"{path}: is given twice")
-        found[key] = Range.read(ends if isinstance(ends, list | tuple) else [ends], path)
-        for number in (found[key].low, found[key].high):
+        ranges[key] = Range.read(ends if isinstance(ends, list | tuple) else [ends], path)
+        for number in (ranges[key].low, ranges[key].high):
             try:
                 apply_overrides(specs, {key: number})
             except SpecError as error:
                 raise SpecError(f"assumptions: {error}") from None
         if not is_vectorisable(key):
             raise SpecError(f"{path}: is no number that runs can differ in")
-    if len(found) < _FEWEST:
-        raise SpecError(f"assumptions: got {len(found)}: at least {_FEWEST} are needed")
-    apply_overrides(specs, {key: ends.low for key, ends in found.items()})
-    return found
+    if len(ranges) < _FEWEST:
+        raise SpecError(f"assumptions: got {len(ranges)}: at least {_FEWEST} are needed")
+    apply_overrides(specs, {key: ends.low for key, ends in ranges.items()})
+    return ranges
 
 
 def plan_of(
@@ -123,7 +123,7 @@ def outcomes_of(frame: pd.DataFrame, specs: Specs, after: PostTraining) -> dict[
         worst = worst_case_at(moment_of(frame, scenario), scenario, **after.arguments())
         success = np.log10(np.maximum(worst["success"].values, FLOOR))
     number = dict(zip(TERMS, worst["number"].values.T, strict=True))
-    found = {
+    numbers = {
         "gaming_rate": _numbers(frame, [f"gaming_rate.{name}" for name in trained]).mean(axis=1),
         "reach": frame["reach"].to_numpy(np.float64),
         "onset": np.where(np.isnan(onset), specs.training.steps, onset).min(axis=1),
@@ -135,7 +135,7 @@ def outcomes_of(frame: pd.DataFrame, specs: Specs, after: PostTraining) -> dict[
         "gain": worst["gain"].values,
     }
     failed = frame["error"].notna().to_numpy()
-    return {name: np.where(failed, np.nan, found[name]) for name in OUTCOMES}
+    return {name: np.where(failed, np.nan, numbers[name]) for name in OUTCOMES}
 
 
 def _numbers(frame: pd.DataFrame, columns: list[str]) -> Array:

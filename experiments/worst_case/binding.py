@@ -21,9 +21,8 @@ from sim.analysis.worst_case import TERMS
 from sim.dynamics.state import Array
 from sim.specs.oversight import STEP_CAPABILITIES, Oversight
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
-from sim.utils.intervals import binomial_interval
 
-from .funnel import AFTERWARDS, GAMING, Flags, Funnel
+from .funnel import AFTERWARDS, GAMING, Flags, Funnel, share_columns
 
 #: Thirds of the agents, by alignment.
 ALIGNMENT = ("least", "middle", "most")
@@ -59,9 +58,7 @@ def binding(funnel: Funnel, *, oversight: Oversight) -> pd.DataFrame:
     slip = final.data["slip"].isel(step=-1).sel(context=contexts).values
     factors = success_factors(funnel, oversight)
     terms = (*TERMS, NO_TERM)
-    bound = np.full(len(holds), len(TERMS))
-    for index, term in enumerate(TERMS):
-        bound[case["binding"].values == term] = index
+    bound = np.array([terms.index(name or NO_TERM) for name in case["binding"].values])
     # For each question its answers, that of each agent, and the agents that it concerns.
     answers: dict[str, tuple[Sequence[str], NDArray[np.int_], Flags]] = {
         "binding": (terms, bound, np.ones(len(holds), dtype=bool)),
@@ -69,27 +66,22 @@ def binding(funnel: Funnel, *, oversight: Oversight) -> pd.DataFrame:
         "slips": (contexts, slip.argmax(axis=1), ~holds[:, TERMS.index("consistency")]),
         "weakest": (FACTORS, factors.argmin(axis=1), case["gain"].values > 0.0),
     }
-    groups = groups_of(funnel)
     rows = []
     for question, (names, answer, concerned) in answers.items():
-        for by, group in GROUPS:
-            members = groups[by, group] & concerned
+        for (by, group), flags in groups_of(funnel).items():
+            members = flags & concerned
             counts = np.bincount(answer[members], minlength=len(names))
             rows += [
                 (question, by, group, name, int(count), int(members.sum()))
                 for name, count in zip(names, counts, strict=True)
             ]
     frame = pd.DataFrame(rows, columns=["question", "by", "group", "what", "count", "of"])
-    total = frame["of"].to_numpy()
-    low, high = binomial_interval(frame["count"], frame["of"])
-    share = frame["count"].to_numpy() / np.maximum(total, 1)
-    for name, numbers in (("share", share), ("share_low", low), ("share_high", high)):
-        frame[name] = np.where(total > 0, numbers, np.nan)
-    return frame
+    shares = share_columns(frame["count"], frame["of"], "share", "share_low", "share_high")
+    return frame.assign(**shares)
 
 
 def groups_of(funnel: Funnel) -> dict[tuple[str, str], Flags]:
-    """Return the members [agent] of each of `GROUPS`.
+    """Return the members [agent] of each of `GROUPS`, in order.
 
     Agents without an alignment (whose values are all zero) are in none of its thirds.
     """

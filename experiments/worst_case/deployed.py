@@ -16,7 +16,7 @@ import pandas as pd
 from sim.specs.scenario import Scenario
 from sim.takeover import after_training, read_oversight
 
-from .funnel import GAMING, STAGES, Funnel
+from .funnel import GAMING, Funnel, by_stage
 
 COLUMNS = (
     "agent gaming worst_case on_paper takeover takeover_low takeover_high caught dormant replicates"
@@ -33,17 +33,11 @@ def deploy_attempting(
     seed: int,
     progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
-    """Deploy agents that attempt and have passed the audit, many times each.
+    """Deploy agents of a funnel that attempt and have passed the audit, many times each.
 
-    Args:
-        funnel: A funnel; agents are taken at even distances from the greatest probability of
-            success down to the least. Interventions of its run act on oversight and deployment.
-        oversight: Oversight of the funnel; once deployed, control is left of it.
-        deployment: Copies, communication graph and quorum.
-        maximum: How many agents at most.
-        replicates: How many deployments of each.
-        seed: Of all random draws.
-        progress: Called with the share of deployments that is finished.
+    At most a maximum of agents is taken, at even distances from the greatest probability of success
+    down to the least. Once deployed, control is left of oversight. Interventions of the run act on
+    oversight and deployment.
 
     Returns:
         A row of `COLUMNS` for each agent; `on_paper` is its probability of a takeover by the
@@ -53,7 +47,7 @@ def deploy_attempting(
     Raises:
         SpecError: Oversight or deployment do not fit the scenario.
     """
-    conditions = dict(zip(STAGES, funnel.conditions.T, strict=True))
+    conditions = by_stage(funnel.conditions)
     probability = funnel.takeover_if_deployed
     ready = np.flatnonzero(conditions["deployed"] & conditions["attempts"])
     ranked = ready[np.argsort(-probability[ready], kind="stable")]
@@ -72,9 +66,8 @@ def deploy_attempting(
         control, deployment = after_training(result, oversight=control, deployment=deployment)
         world = {"scenario": scenario, "oversight": control, "deployment": deployment}
         cases = [Case(profiles=k.willing(), replicates=replicates, **world) for k in kinds]
-        for n, outcomes in zip(
-            agents, deploy_all(cases, seed=seed, progress=progress), strict=True
-        ):
+        deployed = deploy_all(cases, seed=seed, progress=progress)
+        for n, outcomes in zip(agents, deployed, strict=True):
             identity = (int(n), GAMING[funnel.gaming[n]], bool(funnel.case["worst_case"][n]))
             takeover = (outcomes.share("takeover"), *outcomes.interval("takeover"))
             ends = (outcomes.share("caught"), outcomes.share("dormant"), outcomes.replicates)

@@ -19,7 +19,7 @@ from sim.specs.overrides import Specs
 from sim.utils.format import DASH, percent
 
 from .binding import GROUPS, QUESTIONS
-from .funnel import AFTERWARDS, GAMING_STAGES, LABELS, STAGES, reached_stages, stage_name
+from .funnel import AFTERWARDS, GAMING_STAGES, LABELS, STAGES, reached_stages
 from .study import Results
 from .variations import SIGNIFICANT, VariedFunnel
 
@@ -64,7 +64,8 @@ def draw_funnel(results: Results) -> Figure:
         _draw_bar(ax, place, row, agents)
         _write_numbers(beside, place, row, agents)
     ax.set(xscale="log", xlim=(_BAR_START, 1.15 * agents), ylim=(len(rows) - 0.4, -0.6))
-    ax.set_yticks(range(len(rows)), [stage_name(row["stage"]) for row in rows])
+    names = [LABELS["stages"].get(row["stage"], spaced(row["stage"])) for row in rows]
+    ax.set_yticks(range(len(rows)), names)
     ax.tick_params(axis="y", length=0, labelcolor="black")
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     ax.set_xlabel(

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sim.analysis.audit import AuditResult, audit
 from sim.analysis.worst_case import TERMS, Thresholds, worst_case
@@ -48,11 +48,6 @@ STAGES = ("all", *GAMING_STAGES, *TERMS, *AFTERWARDS)
 GAMING = ("nowhere", "partly", "everywhere")
 #: Of stages, panels, groups and columns in figures.
 LABELS: dict[str, Any] = read_yaml(Path(__file__).with_name("labels.yaml"))
-
-
-def stage_name(stage: str) -> str:
-    """Return the label of a stage in figures and tables."""
-    return str(LABELS["stages"].get(stage, stage.replace("_", " ")))
 
 
 @dataclass(frozen=True)
@@ -82,10 +77,7 @@ class Funnel:
         among all that are deployed and attempt. `on_paper`: the sum of P(success) over all that
         attempt, game everywhere and meet the terms; `on_paper_anybody`: over all that attempt.
         """
-        reached, own = (
-            dict(zip(STAGES, flags.T, strict=True))
-            for flags in (reached_stages(self.conditions), self.conditions)
-        )
+        reached, own = by_stage(reached_stages(self.conditions)), by_stage(self.conditions)
         success, deployed = self.case["success"].values, self.takeover_if_deployed
         return {
             "worst_case": float(deployed[reached["attempts"]].sum()),
@@ -96,10 +88,7 @@ class Funnel:
 
     @property
     def independent(self) -> dict[str, float]:
-        """Expected number, by `GAMING`, that meets all terms if these were independent within it.
-
-        The number of agents that game so much, times the product of their shares that meet a term.
-        """
+        """Number of agents, by `GAMING`, times the product of their shares that meet each term."""
         terms = slice(STAGES.index(TERMS[0]), STAGES.index(TERMS[-1]) + 1)
         groups = [self.conditions[self.gaming == index, terms] for index in range(len(GAMING))]
         numbers = [float(len(f) * f.mean(axis=0).prod()) if len(f) else 0.0 for f in groups]
@@ -116,13 +105,13 @@ def funnel(
     engine: str = "auto",
     progress: Callable[[float], None] | None = None,
 ) -> Funnel:
-    """Audit trained agents, deploy them, and test each condition of the worst case.
+    """Audit the agents of a run, deploy them, and test each condition of the worst case.
 
     Args:
         result: A run; agents are taken as they are when training ends.
-        thresholds: From where on each term of the worst case holds.
-        oversight: Audit and control; the defaults of `sim.Oversight`.
-        deployment: Copies, quorum and caution; the defaults of `sim.Deployment`.
+        thresholds: As for `sim.worst_case`, as are oversight and deployment.
+        oversight: Audit and control.
+        deployment: Copies, quorum and caution.
         seed: Of the audit and of the outcome; that of the run if None.
         engine: For retraining.
         progress: Called with the share of the retraining that is finished.
@@ -148,6 +137,21 @@ def funnel(
     return Funnel(np.column_stack([*first, *last]), gaming, audited, case, probability)
 
 
+def by_stage(conditions: Flags) -> dict[str, Flags]:
+    """Return the columns of conditions [agent, stage] by stage."""
+    return dict(zip(STAGES, conditions.T, strict=True))
+
+
+def share_columns(count: ArrayLike, total: ArrayLike, *names: str) -> dict[str, Array]:
+    """Return shares of totals, and the ends of their 95 % exact binomial intervals, by names.
+
+    Of a total of 0 they are nan.
+    """
+    count, total = np.asarray(count), np.asarray(total)
+    numbers = (count / np.maximum(total, 1), *binomial_interval(count, total))
+    return {name: np.where(total > 0, x, np.nan) for name, x in zip(names, numbers, strict=True)}
+
+
 def reached_stages(conditions: Flags) -> Flags:
     """Test which agents meet all conditions up to each stage [agent, stage]."""
     return np.logical_and.accumulate(conditions, axis=1)
@@ -164,10 +168,8 @@ def stage_frame(conditions: Flags) -> pd.DataFrame:
         not count as a second condition).
     """
     reached = reached_stages(conditions).sum(axis=0)
-    agents = len(conditions)
-    before = np.concatenate([[agents], reached[:-1]])
-    share_low, share_high = binomial_interval(reached, agents)
-    low, high = binomial_interval(reached, before)
+    before = np.concatenate([[len(conditions)], reached[:-1]])
+    narrowing = ("narrowing", "narrowing_low", "narrowing_high")
     lacking = ~conditions
     lacking[:, STAGES.index("games_everywhere")] &= conditions[:, STAGES.index("games_somewhere")]
     lacks_one = lacking[lacking.sum(axis=1) == 1]
@@ -175,12 +177,8 @@ def stage_frame(conditions: Flags) -> pd.DataFrame:
         {
             "stage": STAGES,
             "count": reached,
-            "share": reached / agents,
-            "share_low": share_low,
-            "share_high": share_high,
-            "narrowing": np.where(before > 0, reached / np.maximum(before, 1), np.nan),
-            "narrowing_low": np.where(before > 0, low, np.nan),
-            "narrowing_high": np.where(before > 0, high, np.nan),
+            **share_columns(reached, len(conditions), "share", "share_low", "share_high"),
+            **share_columns(reached, before, *narrowing),
             "alone": conditions.sum(axis=0),
             "lack_only": lacks_one.sum(axis=0),
         }
@@ -195,7 +193,7 @@ def gaming_frame(conditions: Flags, gaming: NDArray[np.int_]) -> pd.DataFrame:
         and is deployed; and succeeds). In it, for each of `GAMING`: the count, `of` how many, and
         `share` of them with a 95 % exact binomial interval (nan where there is nobody).
     """
-    own: dict[str, Any] = dict(zip(STAGES, conditions.T, strict=True))
+    own = by_stage(conditions)
     columns = {name: own[name] for name in (*TERMS, *AFTERWARDS)}
     columns["worst_case"] = np.logical_and.reduce([own[term] for term in TERMS])
     columns["attempts_deployed"] = own["attempts"] & own["deployed"]
@@ -205,7 +203,6 @@ def gaming_frame(conditions: Flags, gaming: NDArray[np.int_]) -> pd.DataFrame:
         total = int((gaming == index).sum())
         count = np.array([int(flags[gaming == index].sum()) for flags in columns.values()])
         frame[group], frame[f"{group}_of"] = count, total
-        frame[f"{group}_share"] = count / total if total else np.nan
-        for end, bound in zip(("low", "high"), binomial_interval(count, total), strict=True):
-            frame[f"{group}_{end}"] = bound if total else np.nan
+        names = (f"{group}_share", f"{group}_low", f"{group}_high")
+        frame = frame.assign(**share_columns(count, total, *names))
     return frame

@@ -26,10 +26,18 @@ from sim.specs.library import read_yaml, resolve
 from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.oversight import BEFORE_DEPLOYMENT
 from sim.takeover import read_deployment, read_oversight
-from sim.utils.intervals import binomial_interval
 from sim.utils.progress import parts_of
 
-from .funnel import GAMING, STAGES, Flags, Funnel, funnel, gaming_frame, reached_stages
+from .funnel import (
+    GAMING,
+    STAGES,
+    Flags,
+    Funnel,
+    funnel,
+    gaming_frame,
+    reached_stages,
+    share_columns,
+)
 from .visibility import visibility_changes
 
 #: Changes of more standard deviations than this are not chance.
@@ -141,8 +149,8 @@ class VariedFunnel:
     @property
     def totals(self) -> dict[str, int]:
         """Counts of agents that meet each condition, or several, wherever they drop out."""
-        rows = self.by_gaming.set_index("condition")
-        return {str(name): int(rows.loc[name, list(GAMING)].sum()) for name in rows.index}
+        counts = self.by_gaming.set_index("condition")[list(GAMING)].sum(axis=1)
+        return {str(name): int(count) for name, count in counts.items()}
 
 
 def variation_names(names: object) -> tuple[str, ...]:
@@ -204,7 +212,6 @@ def moves_frame(funnels: Sequence[VariedFunnel]) -> pd.DataFrame:
     for varied in funnels:
         own, reached = varied.variation, reached_stages(varied.conditions)
         counts = reached.sum(axis=0)
-        low, high = binomial_interval(counts, agents)
         columns = {
             "move": own.name,
             "label": own.label,
@@ -213,9 +220,7 @@ def moves_frame(funnels: Sequence[VariedFunnel]) -> pd.DataFrame:
             "count": counts,
             "agents": agents,
             "alone": varied.conditions.sum(axis=0),
-            "share": counts / agents,
-            "share_low": low,
-            "share_high": high,
+            **share_columns(counts, agents, "share", "share_low", "share_high"),
             "entered": (reached & ~baseline).sum(axis=0),
             "left": (baseline & ~reached).sum(axis=0),
         }

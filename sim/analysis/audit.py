@@ -203,11 +203,8 @@ class Subjects(NamedTuple):
     ) -> Subjects:
         """Return the subjects of the agents that are to be `retrained` [agent].
 
-        Args:
-            findings: Of each agent [agent], by step of oversight that leads to retraining.
-            bad_answers: By context, whether an inspected answer looked bad [agent].
-            scenario: Has the contexts.
-            retrained: Flags of these agents.
+        `findings` are by step of oversight that leads to retraining, `bad_answers` by context, each
+        [agent].
         """
         contexts = np.zeros((len(retrained), len(scenario.contexts)), dtype=bool)
         monitored = np.zeros(len(retrained), dtype=bool)
@@ -279,14 +276,8 @@ class Retrainer:
     ) -> None:
         """Retrain agents in a round, and write their new state over the one step of `data`.
 
-        Agents with the same subjects are retrained together, as one array program.
-
-        Args:
-            data: A run at the end of training, which is written to.
-            agents: Agents to retrain, by their place in `data`.
-            subjects: A row for each of these agents.
-            number: Of the round, from 0.
-            progress: A function of the share of the round that is done.
+        Agents with the same subjects are retrained together, as one array program. They are given
+        by their place in `data`, with a row of `subjects` for each; rounds count from 0.
 
         Raises:
             DivergenceError: Parameters grew out of all bounds.
@@ -332,13 +323,9 @@ class Retrainer:
 def retraining_specs(
     specs: Specs, oversight: Oversight, *, contexts: Flags, monitored: bool
 ) -> tuple[Scenario, Training]:
-    """Return the scenario and the training of retraining.
+    """Return the scenario and the training of retraining on contexts [C] besides those of training.
 
-    Args:
-        specs: Of the run.
-        oversight: Has the settings of retraining.
-        contexts: Contexts that are trained on besides those of training [C].
-        monitored: Whether visible gaming is trained against.
+    If `monitored`, visible gaming is trained against.
     """
     scenario, retraining = specs.scenario, oversight.retraining
     phase, start = None, 0

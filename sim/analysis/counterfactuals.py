@@ -59,12 +59,8 @@ def worlds_plan(
 ) -> Plan:
     """Return the plan of a sweep of worlds: in each the same `agents` runs of one agent.
 
-    Args:
-        worlds: Specs by name.
-        agents: How many; the first few are the same, however many there are.
-        seed: Seed of the seeds of the runs.
-        engine: Name of the engine.
-        policies: Whether policies are kept, too, for `policies_by_world`.
+    The first few agents are the same, however many there are. `policies` are kept for
+    `policies_by_world`.
 
     Raises:
         SpecError: One of the worlds would be refused.
@@ -86,13 +82,9 @@ def worlds_plan(
 def outcomes_by_world(
     plan: Plan, sweep: Sweep, *, post_training: PostTraining | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Return `outcomes` of each world, a row for each run; nan where it failed.
+    """Return `outcomes` of each world of a plan, a row for each run; nan where it failed.
 
-    Args:
-        plan: Of `worlds_plan`.
-        sweep: Its runs.
-        post_training: Before the interventions of each world; the defaults of each scenario if
-            None.
+    Interventions of each world act on `post_training`, or on the defaults of its scenario.
     """
     by_world = {}
     for part in plan.parts:
@@ -114,11 +106,8 @@ def outcomes_by_world(
 def policies_by_world(plan: Plan, sweep: Sweep) -> dict[str, Array]:
     """Return the deployed policies of each world at the end [run, context, response].
 
-    Probabilities are 0 where a context has fewer responses, and nan where a run failed.
-
-    Args:
-        plan: Of `worlds_plan(..., policies=True)`.
-        sweep: Its runs.
+    Probabilities are 0 where a context has fewer responses, and nan where a run failed. The plan is
+    of `worlds_plan(..., policies=True)`.
     """
     names = list(dict.fromkeys(name for part in plan.parts for name in _policy_columns(part)))
     if not names:
@@ -162,9 +151,7 @@ def initial_values(part: Part) -> Array:
 def moment_of(frame: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
     """Return the end of training of a sweep's runs of one agent each, as one moment of agents.
 
-    Args:
-        frame: Summary of the sweep; one run is one agent, and one that failed has nan everywhere.
-        scenario: The scenario of all of them.
+    The frame is the summary of the sweep; a run that failed has nan everywhere.
 
     Returns:
         `MOMENT_VARIABLES`, `capabilities` [agent, capability] and `onset` [agent, context], as a
@@ -263,12 +250,9 @@ def outcomes(
 def paired_difference(
     first: ArrayLike, second: ArrayLike, *, level: float = 0.95
 ) -> dict[str, float]:
-    """Return the mean difference between twins, first less second, with its t interval.
+    """Return the mean difference between twins, first less second [n each], with its t interval.
 
-    Args:
-        first: A number of each agent [n].
-        second: The same of its twin; pairs in which either is nan are left out.
-        level: Of confidence.
+    Pairs in which either is nan are left out.
 
     Returns:
         `effect`, `low`, `high` (nan with fewer than two pairs), the shares of agents `up` and
@@ -307,9 +291,7 @@ def paired_table(first: pd.DataFrame, second: pd.DataFrame, *, level: float = 0.
 def policy_distance(first: Array, second: Array) -> Array:
     """Return the mean total variation between the policies of twins [agent], over contexts.
 
-    Args:
-        first: Probabilities [agent, context, response]; 0 where there is no such response.
-        second: The same of the twins.
+    Policies are probabilities [agent, context, response], 0 where there is no such response.
     """
     distance: Array = 0.5 * np.abs(first - second).sum(axis=-1).mean(axis=-1)
     return distance

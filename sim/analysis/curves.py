@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sim.specs.errors import SpecError, nearest
+from sim.sweeps.result import Sweep
 
 #: Quantiles of the band: its ends, around the median.
 BAND = (0.1, 0.5, 0.9)
@@ -21,22 +22,6 @@ MOST_LEVELS = 6
 #: A figure has at most so many rows and columns.
 MOST_VARIABLES = 6
 MOST_PANELS = 4
-
-
-class SweepTables(Protocol):
-    """A sweep that kept curves; for the docstrings, see `sim.sweeps.result.Sweep`."""
-
-    @property
-    def axes(self) -> tuple[str, ...]: ...  # noqa: D102
-
-    @property
-    def described(self) -> dict[str, Any]: ...  # noqa: D102
-
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> pd.DataFrame: ...  # noqa: D102
-
-    def columns(self, table: str) -> list[str]: ...  # noqa: D102
-
-    def column(self, table: str, name: str) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -60,9 +45,9 @@ class CurveChoice:
     baseline: object = None
 
 
-def default_choice(sweep: SweepTables, where: Mapping[str, object] | None = None) -> CurveChoice:
+def default_choice(sweep: Sweep, fixed: Mapping[str, object] | None = None) -> CurveChoice:
     """Return lines by the first free axis, and panels by the next that has few levels."""
-    fixed = where or {}
+    fixed = fixed or {}
     axes = _line_axes(sweep, fixed)
     panels = [axis for axis in axes[1:] if 1 < len(levels_of(sweep, axis)) <= MOST_PANELS]
     return CurveChoice(
@@ -70,7 +55,7 @@ def default_choice(sweep: SweepTables, where: Mapping[str, object] | None = None
     )
 
 
-def check_choice(sweep: SweepTables, choice: CurveChoice) -> CurveChoice:
+def check_choice(sweep: Sweep, choice: CurveChoice) -> CurveChoice:
     """Return a choice with columns for variables, and an axis for the lines.
 
     Raises:
@@ -109,7 +94,7 @@ def check_choice(sweep: SweepTables, choice: CurveChoice) -> CurveChoice:
     return replace(choice, variables=variables, lines=lines)
 
 
-def curve_table(sweep: SweepTables, choice: CurveChoice) -> pd.DataFrame:
+def curve_table(sweep: Sweep, choice: CurveChoice) -> pd.DataFrame:
     """Return the rows that are drawn for a checked choice, with a few levels of each axis.
 
     Columns as `quantile_curves`.
@@ -119,17 +104,12 @@ def curve_table(sweep: SweepTables, choice: CurveChoice) -> pd.DataFrame:
     """
     variables = choice.variables or most_gamed(sweep, 3)
     by = [key for key in (choice.lines, choice.panels) if key is not None]
+    grouping: dict[str, Any] = {"by": by, "fixed": choice.where}
     if choice.difference is None:
-        frame = quantile_curves(sweep, variables, by=by, where=choice.where)
+        frame = quantile_curves(sweep, variables, **grouping)
     else:
-        frame = paired_differences(
-            sweep,
-            variables,
-            axis=choice.difference,
-            baseline=choice.baseline,
-            by=by,
-            where=choice.where,
-        )
+        axis, baseline = choice.difference, choice.baseline
+        frame = paired_differences(sweep, variables, axis=axis, baseline=baseline, **grouping)
     if frame.empty:
         raise SpecError(
             "curves: there is nothing to draw: no run has come to an end, or none with what is "
@@ -146,11 +126,11 @@ def curve_table(sweep: SweepTables, choice: CurveChoice) -> pd.DataFrame:
 
 
 def quantile_curves(
-    sweep: SweepTables,
+    sweep: Sweep,
     variables: Sequence[str],
     *,
     by: Sequence[str] = (),
-    where: Mapping[str, object] | None = None,
+    fixed: Mapping[str, object] | None = None,
     band: tuple[float, float, float] = BAND,
 ) -> pd.DataFrame:
     """Return quantiles over the agents of all runs that agree in some axes.
@@ -159,7 +139,7 @@ def quantile_curves(
         sweep: A sweep that kept curves.
         variables: Columns of its curves (`reach`, `gaming_rate.coding`); see `columns_of`.
         by: Axes; runs that differ in others, and in the seed, are pooled.
-        where: Axes that are fixed, and the level of each.
+        fixed: Axes that are fixed, and the level of each.
         band: The quantiles.
 
     Returns:
@@ -169,37 +149,29 @@ def quantile_curves(
     Raises:
         SpecError: The sweep has no such column or axis, or kept no curves.
     """
-    _check_not_empty(variables)
-    keys = [sweep.column("design", key) for key in dict.fromkeys(by)]
-    grouped = ", ".join([*keys, "step"])
-    fixed, levels = _fixed(sweep, where)
-    frames = []
-    for variable in variables:
-        column = sweep.column("curves", variable)
-        frame = sweep.query(
-            f"select {grouped}, quantile_cont({column}, {list(band)}) as q, "
-            "count(distinct run) as runs "
-            f"from (select run, step, {column} from curves) join design using (run) "
-            f"where {column} is not null{fixed} group by {grouped} order by {grouped}",
-            levels,
-        )
-        frames.append(_split_quantiles(frame, variable))
-    return pd.concat(frames, ignore_index=True)
+    grouped = ", ".join([*(sweep.column("design", key) for key in dict.fromkeys(by)), "step"])
+    sql = (
+        f"select {grouped}, quantile_cont({{column}}, {list(band)}) as q, "
+        "count(distinct run) as runs "
+        "from (select run, step, {column} from curves) join design using (run) "
+        f"where {{column}} is not null{_fixing(sweep, fixed)} group by {grouped} order by {grouped}"
+    )
+    return _by_variable(sweep, variables, sql, [*(fixed or {}).values()])
 
 
 def paired_differences(
-    sweep: SweepTables,
+    sweep: Sweep,
     variables: Sequence[str],
     *,
     axis: str,
     baseline: object = None,
     by: Sequence[str] = (),
-    where: Mapping[str, object] | None = None,
-    band: tuple[float, float, float] = BAND,
+    fixed: Mapping[str, object] | None = None,
 ) -> pd.DataFrame:
     """Return the effect of an axis, between runs that share their seed and all other axes.
 
-    Such runs share every random draw, so the difference is due to the axis, and not to chance.
+    Such runs share every random draw, so the difference is due to the axis, and not to chance. It
+    is that between the medians of their agents; quantiles are over pairs of runs.
 
     Args:
         sweep: A sweep that kept curves.
@@ -207,8 +179,7 @@ def paired_differences(
         axis: The axis.
         baseline: The level that others are compared with; the first if None.
         by: Other axes, by which pairs are grouped.
-        where: Other axes that are fixed, and the level of each.
-        band: The quantiles, over pairs, of the difference between the medians of their agents.
+        fixed: Other axes that are fixed, and the level of each.
 
     Returns:
         As `quantile_curves`, with the level of the axis that was compared, and `runs` for pairs.
@@ -216,7 +187,6 @@ def paired_differences(
     Raises:
         SpecError: As `quantile_curves`, or the axis has no such level.
     """
-    _check_not_empty(variables)
     key, levels = sweep.column("design", axis), levels_of(sweep, axis)
     if baseline is None:
         baseline = levels[0]
@@ -227,25 +197,19 @@ def paired_differences(
     condition = " and ".join(["a.step = b.step", *equal])
     groups = [f"b.{sweep.column('design', name)}" for name in dict.fromkeys(by) if name != axis]
     grouped = ", ".join([f"b.{key}", *groups, "b.step"])
-    fixed, fixed_levels = _fixed(sweep, where, "b.")
-    frames = []
-    for variable in variables:
-        column = sweep.column("curves", variable)
-        frame = sweep.query(
-            f"with medians as (select run, step, median({column}) as x from curves "
-            "group by run, step), points as (select * from medians join design using (run)) "
-            f"select {grouped}, quantile_cont(b.x - a.x, {list(band)}) as q, "
-            "count(distinct b.run) as runs "
-            f"from points a join points b on {condition} "
-            f"where a.{key} = ? and b.{key} <> ? and a.x is not null and b.x is not null{fixed} "
-            f"group by {grouped} order by {grouped}",
-            [baseline, baseline, *fixed_levels],
-        )
-        frames.append(_split_quantiles(frame, variable))
-    return pd.concat(frames, ignore_index=True)
+    sql = (
+        "with medians as (select run, step, median({column}) as x from curves "
+        "group by run, step), points as (select * from medians join design using (run)) "
+        f"select {grouped}, quantile_cont(b.x - a.x, {list(BAND)}) as q, "
+        "count(distinct b.run) as runs "
+        f"from points a join points b on {condition} "
+        f"where a.{key} = ? and b.{key} <> ? and a.x is not null and b.x is not null"
+        f"{_fixing(sweep, fixed, 'b.')} group by {grouped} order by {grouped}"
+    )
+    return _by_variable(sweep, variables, sql, [baseline, baseline, *(fixed or {}).values()])
 
 
-def columns_of(sweep: SweepTables, names: Sequence[str]) -> list[str]:
+def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
     """Return the columns of a sweep's curves by names of columns or variables.
 
     A variable stands for all its columns (`gaming_rate` for that of every context).
@@ -264,7 +228,7 @@ def columns_of(sweep: SweepTables, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def most_gamed(sweep: SweepTables, count: int) -> list[str]:
+def most_gamed(sweep: Sweep, count: int) -> list[str]:
     """Return the gaming rates with the highest mean over runs at any step, the highest first."""
     columns = columns_of(sweep, ["gaming_rate"])
     means = ", ".join(f"avg({sweep.column('curves', column)})" for column in columns)
@@ -273,7 +237,7 @@ def most_gamed(sweep: SweepTables, count: int) -> list[str]:
     return [columns[place] for place in order[:count]]
 
 
-def levels_of(sweep: SweepTables, key: str) -> list[object]:
+def levels_of(sweep: Sweep, key: str) -> list[object]:
     """Return the levels of an axis, in ascending order; of a choice, in the order of the design.
 
     Raises:
@@ -297,14 +261,9 @@ def thin_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list
     return [levels[place] for place in places]
 
 
-def _line_axes(sweep: SweepTables, fixed: Mapping[str, object]) -> list[str]:
+def _line_axes(sweep: Sweep, fixed: Mapping[str, object]) -> list[str]:
     """Return the axes that can be lines; contexts tell scenarios apart already."""
     return [axis for axis in sweep.axes if axis not in ("seed", "scenario", *fixed)]
-
-
-def _check_not_empty(variables: Sequence[str]) -> None:
-    if not variables:
-        raise SpecError("variables: at least one is needed")
 
 
 def _check_level(name: str, key: str, level: object, levels: Sequence[object]) -> None:
@@ -313,15 +272,23 @@ def _check_level(name: str, key: str, level: object, levels: Sequence[object]) -
         raise SpecError(f"{name}: got {level!r}: {key} takes {allowed}")
 
 
-def _fixed(
-    sweep: SweepTables, where: Mapping[str, object] | None, table: str = ""
-) -> tuple[str, list[object]]:
-    """Return the conditions of SQL under which axes are fixed, and their levels."""
-    keys = [f"{table}{sweep.column('design', key)}" for key in where or ()]
-    return "".join(f" and {key} = ?" for key in keys), [*(where or {}).values()]
+def _fixing(sweep: Sweep, fixed: Mapping[str, object] | None, table: str = "") -> str:
+    """Return the conditions of SQL under which axes are fixed, each with one parameter."""
+    return "".join(f" and {table}{sweep.column('design', key)} = ?" for key in fixed or ())
 
 
-def _split_quantiles(frame: pd.DataFrame, variable: str) -> pd.DataFrame:
-    quantiles = np.stack(frame["q"].to_list()) if len(frame) else np.empty((0, 3))
-    low, median, high = quantiles.T
-    return frame.drop(columns="q").assign(variable=variable, low=low, median=median, high=high)
+def _by_variable(
+    sweep: Sweep, variables: Sequence[str], sql: str, parameters: Sequence[object]
+) -> pd.DataFrame:
+    """Ask for the quantiles `q` of each variable, whose column is `{column}` in the question."""
+    if not variables:
+        raise SpecError("variables: at least one is needed")
+    frames = []
+    for variable in variables:
+        question = sql.replace("{column}", sweep.column("curves", variable))
+        frame = sweep.query(question, parameters)
+        quantiles = np.stack(frame["q"].to_list()) if len(frame) else np.empty((0, 3))
+        low, median, high = quantiles.T
+        frame = frame.drop(columns="q")
+        frames.append(frame.assign(variable=variable, low=low, median=median, high=high))
+    return pd.concat(frames, ignore_index=True)

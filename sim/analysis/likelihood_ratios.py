@@ -38,11 +38,7 @@ def likelihood_table(
 ) -> pd.DataFrame:
     """Return the evidence that each observation is of each hypothesis, a row for each pair.
 
-    Args:
-        observations: By name, whether it holds of each agent [N].
-        hypotheses: By name, whether it is true of each agent [N].
-        seed: Seed of the bootstrap.
-        draws: Number of bootstrap draws.
+    Both are flags of agents [N], by name; seed and number of draws are those of the bootstrap.
 
     Returns:
         `observation`, `hypothesis`; counts `agents`, `seen`, `true`, `both`; `prior` P(H);
@@ -98,16 +94,10 @@ def likelihood_ratio(counts: Counts) -> Array:
 def resample(
     counts: Counts, *, seed: int, stream: str, draws: int = DRAWS, added: float = 0.0
 ) -> Counts:
-    """Return counts [draws, rows, cells] drawn again, multinomially, with their shares.
+    """Return counts [rows, cells] drawn again, multinomially, with their shares [draws, ...].
 
-    Cell after cell, each is binomial among the agents that earlier cells did not take.
-
-    Args:
-        counts: [rows, cells]; a row's draws depend on its number.
-        seed: Seed of the draws.
-        stream: Name of their stream.
-        draws: How many times.
-        added: To each count, before shares are taken.
+    Cell after cell, each is binomial among the agents that earlier cells did not take. A number may
+    be added to each count before shares are taken. A row's draws depend on its number.
     """
     from scipy.stats import binom  # takes half a second to import
 
@@ -142,8 +132,7 @@ def joint_counts(*flags: Flags) -> Counts:
 def smallest_count(counts: Counts) -> tuple[Counts, NDArray[np.str_]]:
     """Return the smallest count that matters, and its name, where it is below `FEWEST`; else -1.
 
-    Args:
-        counts: As for `likelihood_ratio` [n, 4].
+    Counts [n, 4] are as for `likelihood_ratio`.
     """
     both, without, missed, neither = np.moveaxis(counts, -1, 0)
     by_name = {

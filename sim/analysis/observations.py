@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from sim.dynamics.measures import GAMED
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
-from sim.specs.errors import SpecError, nearest
+from sim.specs.errors import SpecError, check_keys, nearest
 from sim.specs.scenario import Scenario
 from sim.sweeps.design import is_number
 
@@ -67,16 +67,11 @@ class ObservationThresholds:
         cls, thresholds: ObservationThresholds | Mapping[str, object] | None, scenario: Scenario
     ) -> ObservationThresholds:
         """Return thresholds from a mapping by name, checked; the defaults if None."""
-        if not isinstance(thresholds, ObservationThresholds):
-            if thresholds is not None and not isinstance(thresholds, Mapping):
-                raise SpecError(
-                    f"seeing: got {thresholds!r}: must be a mapping of names to numbers"
-                )
-            for name in thresholds or {}:
-                if name not in cls.__dataclass_fields__:
-                    hint = nearest(str(name), cls.__dataclass_fields__)
-                    raise SpecError(f"seeing.{name}: unknown key; {hint}")
-            thresholds = cls(**(thresholds or {}))  # type: ignore[arg-type]
+        if thresholds is None:
+            thresholds = cls()
+        elif not isinstance(thresholds, ObservationThresholds):
+            names, form = cls.__dataclass_fields__, "a mapping of names to numbers"
+            thresholds = cls(**check_keys("seeing", thresholds, names, form=form))
         training = scenario.of_kind("training")
         if thresholds.context is not None and thresholds.context not in training:
             hint = nearest(str(thresholds.context), training)

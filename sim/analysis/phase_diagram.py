@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import describe_run
 from sim.specs.agent import Agent
-from sim.specs.errors import SpecError, check_whole, nearest
+from sim.specs.errors import SpecError, check_keys, check_whole, nearest
 from sim.specs.keys import full_key, is_vectorisable
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
@@ -36,7 +36,7 @@ from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.record import SUMMARY, flat_names
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import sweep, with_first_point
-from sim.utils.progress import Progress, ProgressOption, progress_reporter
+from sim.utils.progress import Progress, ProgressOption, part_of, progress_reporter
 
 #: In place of a regime where every run failed.
 FAILED = "failed"
@@ -83,27 +83,19 @@ class Axis:
 
     @classmethod
     def read(cls, axis: object, name: str) -> Axis:
-        """Return an axis from a mapping of its attributes, or itself.
-
-        Args:
-            axis: A mapping, or an axis.
-            name: Its name in errors.
+        """Return an axis from a mapping of its attributes, or itself; errors call it by a name.
 
         Raises:
             SpecError: It is none.
         """
         if isinstance(axis, Axis):
             return axis
-        if not isinstance(axis, Mapping):
-            raise SpecError(f"{name}: got {axis!r}: must be an axis, with a key, low and high")
-        names = [field.name for field in fields(cls)]
-        for key in axis:
-            if key not in names:
-                raise SpecError(f"{name}.{key}: unknown key; {nearest(str(key), names)}")
+        form, names = "an axis, with a key, low and high", [field.name for field in fields(cls)]
+        settings = check_keys(name, axis, names, form=form)
         for key in ("key", "low", "high"):
-            if axis.get(key) is None:
+            if settings.get(key) is None:
                 raise SpecError(f"{name}.{key}: is missing")
-        return cls(**{str(key): value for key, value in axis.items()})
+        return cls(**settings)
 
     @cached_property
     def numbers(self) -> Array:
@@ -261,10 +253,6 @@ class PhaseDiagramPlan:
         text = json.dumps([self.corners.id, self.to_dict()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def program(self) -> Program:
-        """Return the compiled program of a run in a corner of the map."""
-        return compile_rows(self.corners.parts[0], np.zeros(1, np.intp))
-
     def execute(
         self,
         *,
@@ -274,12 +262,15 @@ class PhaseDiagramPlan:
     ) -> PhaseDiagram:
         """Compute the map; arguments and errors as `phase_diagram`."""
         ny, nx = int(self.y.points), int(self.x.points)
-        report = _RefinementProgress(progress, ny * nx * self.seeds, self.stride)
+        expected = ny * nx * self.seeds * (1.0 if self.stride == 1 else _EXPECTED)
+        counts: list[int] = []
         resumed = 0
 
         def evaluate(points: Labels) -> tuple[Labels, Array]:
             nonlocal resumed
-            level = report.levels
+            level, before = len(counts), sum(counts)
+            counts.append(len(points) * self.seeds)
+            total = max(expected, sum(counts))
             runs = sweep(
                 self.specs.scenario,
                 agent=self.specs.agent,
@@ -291,13 +282,14 @@ class PhaseDiagramPlan:
                 engine=self.engine,
                 store=None if store is None else f"{store}/level-{level:02d}",
                 executor=executor,
-                progress=report.begin(len(points) * self.seeds),
+                progress=part_of(progress, before / total, sum(counts) / total),
             )
             resumed += runs.resumed
             return self._at_points(runs, len(points))
 
         grid = refine((ny, nx), evaluate, stride=self.stride)
-        report.end()
+        if progress is not None:
+            progress(1.0)
         agreement, settled, failed, number = np.moveaxis(grid.values, -1, 0)
         return PhaseDiagram(
             x=self.x,
@@ -448,7 +440,7 @@ def prepare(
         stride=int(stride) if refine else 1,
         corners=make_plan([part], record="summary", engine=engine),
     )
-    _check_contour(contour, plan.program())
+    _check_contour(contour, compile_rows(plan.corners.parts[0], np.zeros(1, np.intp)))
     return plan
 
 
@@ -466,33 +458,3 @@ def _check_contour(contour: object, program: Program) -> None:
     variable = str(contour).split(".")[0]
     allowed = by_variable.get(variable, list(by_variable))
     raise SpecError(f"contour: got {contour!r}: {nearest(str(contour), allowed)}")
-
-
-class _RefinementProgress:
-    """The share of the runs that are done, while their total is not known.
-
-    It is the share of a tenth of the grid, or of the runs that were begun if these are more.
-    """
-
-    def __init__(self, progress: Progress | None, full: int, stride: int) -> None:
-        self.levels = 0
-        self._progress = progress
-        self._expected = float(full) if stride == 1 else _EXPECTED * full
-        self._runs = 0
-
-    def begin(self, runs: int) -> Callable[[float], None]:
-        """Add a level of runs; return a function of the share of them that is done."""
-        before, self._runs = self._runs, self._runs + runs
-        self.levels += 1
-        total = max(self._expected, self._runs)
-
-        def report(share: float) -> None:
-            if self._progress is not None:
-                self._progress((before + share * runs) / total)
-
-        return report
-
-    def end(self) -> None:
-        """Report that all runs are done."""
-        if self._progress is not None:
-            self._progress(1.0)

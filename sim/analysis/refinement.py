@@ -51,11 +51,6 @@ class Refined:
     evaluated: Mask
     rounds: tuple[int, ...]
 
-    @property
-    def evaluations(self) -> int:
-        """The number of points that were evaluated."""
-        return sum(self.rounds)
-
 
 def refine(shape: tuple[int, int], evaluate: Evaluate, *, stride: int = STRIDE) -> Refined:
     """Evaluate a grid where labels change, and interpolate elsewhere.

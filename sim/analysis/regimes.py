@@ -174,9 +174,8 @@ def sweep_regimes(sweep: Sweep, *, rules: Rules | None = None) -> pd.DataFrame:
     The regime of a run of several agents is that of their medians; to see how agents differ, sweep
     seeds instead.
 
-    Args:
-        sweep: With any record; its window is the last `sim.dynamics.measures.LAST` records.
-        rules: Thresholds; onset and windows must be those of the record.
+    Onset and windows of the rules must be those of the record: the last
+    `sim.dynamics.measures.LAST` records.
 
     Returns:
         A row for each run that did not fail: the columns of the design, `regime` (categorical, in

@@ -46,7 +46,7 @@ FEWEST, MOST = 8, 2**16
 State = Literal["varies", "constant", "undefined"]
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Sample:
     """Points of the unit cube at which a function is to be evaluated.
 
@@ -115,13 +115,7 @@ class Indices:
 def morris_sample(
     names: Sequence[str], *, trajectories: int, levels: int = 4, seed: int = 0
 ) -> Sample:
-    """Return trajectories through the unit cube, D + 1 points each.
-
-    Args:
-        names: Names of the inputs.
-        trajectories: How many.
-        levels: Of the grid; even.
-        seed: Seed of the trajectories.
+    """Return trajectories through the unit cube, D + 1 points each, on a grid of even `levels`.
 
     Raises:
         SpecError: One line: what was wrong, what is allowed.
@@ -132,16 +126,9 @@ def morris_sample(
         raise SpecError(f"levels: got {levels}: must be even, or the grid has no middle to step by")
     from SALib.sample import morris  # takes more than a second to import
 
-    shares = morris.sample(
-        _problem(names), trajectories, num_levels=levels, seed=_library_seed(seed)
-    )
-    return Sample(
-        method="morris",
-        names=tuple(names),
-        shares=np.asarray(shares, np.float64),
-        block=len(names) + 1,
-        levels=levels,
-    )
+    options = {"num_levels": levels, "seed": _library_seed(seed)}
+    shares = np.asarray(morris.sample(_problem(names), trajectories, **options), np.float64)
+    return Sample("morris", tuple(names), shares, block=len(names) + 1, levels=levels)
 
 
 def sobol_sample(
@@ -149,11 +136,8 @@ def sobol_sample(
 ) -> Sample:
     """Return Saltelli's sample: N (D + 2) points of a scrambled Sobol sequence, or N (2 D + 2).
 
-    Args:
-        names: Names of the inputs.
-        points: N, the number of base points; a power of 2.
-        second_order: Whether effects of pairs are to be estimated: twice as many points.
-        seed: Seed of the scrambling.
+    N, the number of base points, is a power of 2; effects of pairs (`second_order`) take the larger
+    sample. The seed is that of the scrambling.
 
     Raises:
         SpecError: One line: what was wrong, what is allowed.
@@ -169,16 +153,10 @@ def sobol_sample(
         raise SpecError(f"second_order: got {second_order!r}: must be true or false")
     from SALib.sample import sobol
 
-    shares = sobol.sample(
-        _problem(names), points, calc_second_order=second_order, seed=_library_seed(seed)
-    )
-    return Sample(
-        method="sobol",
-        names=tuple(names),
-        shares=np.asarray(shares, np.float64),
-        block=(2 if second_order else 1) * len(names) + 2,
-        second_order=second_order,
-    )
+    options = {"calc_second_order": second_order, "seed": _library_seed(seed)}
+    shares = np.asarray(sobol.sample(_problem(names), points, **options), np.float64)
+    block = (2 if second_order else 1) * len(names) + 2
+    return Sample("sobol", tuple(names), shares, block=block, second_order=second_order)
 
 
 def analyse(
@@ -189,16 +167,10 @@ def analyse(
     resamples: int = RESAMPLES,
     progress: Callable[[float], None] | None = None,
 ) -> Indices:
-    """Return indices of every outcome.
+    """Return indices of every outcome, from its number at each point of a sample [R].
 
-    A block in which an outcome is not finite somewhere is left out for that outcome.
-
-    Args:
-        sample: The points.
-        outcomes: By name, the outcome at each point [R].
-        seed: Seed of the bootstrap.
-        resamples: How many.
-        progress: A function of the share that is done.
+    A block in which an outcome is not finite somewhere is left out for that outcome. The seed is
+    that of the bootstrap.
     """
     frames: list[pd.DataFrame] = []
     states: dict[str, State] = {}
@@ -233,17 +205,10 @@ def convergence(
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
-    """Return the main index from a quarter, half and all of the blocks.
+    """Return the main index from a quarter, half and all of the blocks (`indices`).
 
-    Columns as of `Indices.frame`, and `settled`: whether the value from all of the blocks lies in
-    the interval from half of them.
-
-    Args:
-        sample: The points.
-        outcomes: By name, the outcome at each point [R].
-        indices: From all of the blocks.
-        seed: Seed of the bootstrap.
-        progress: A function of the share that is done.
+    Other arguments are as for `analyse`. Columns as of `Indices.frame`, and `settled`: whether the
+    value from all of the blocks lies in the interval from half of them.
     """
     frames = []
     parts = [b for b in (sample.blocks // 4, sample.blocks // 2) if b >= 2]
@@ -270,10 +235,8 @@ def _estimate_sobol(
             _problem(sample.names),
             outcome,
             calc_second_order=sample.second_order,
-            num_resamples=resamples,
-            conf_level=LEVEL,
             keep_resamples=True,
-            seed=_library_seed(seed),
+            **_bootstrap(seed, resamples),
         )
     limit = WIDE["sobol"]
     frames = [
@@ -299,9 +262,7 @@ def _estimate_morris(
             sample.shares,
             outcome,
             num_levels=sample.levels,
-            num_resamples=resamples,
-            conf_level=LEVEL,
-            seed=_library_seed(seed),
+            **_bootstrap(seed, resamples),
         )
     size, sign, sigma, half = (
         np.ma.filled(np.ma.asarray(estimates[key], np.float64), np.nan)
@@ -329,6 +290,10 @@ def _state(by_block: Array) -> State:
 
 def _problem(names: Sequence[str]) -> dict[str, Any]:
     return {"num_vars": len(names), "names": list(names), "bounds": [[0.0, 1.0]] * len(names)}
+
+
+def _bootstrap(seed: int, resamples: int) -> dict[str, Any]:
+    return {"num_resamples": resamples, "conf_level": LEVEL, "seed": _library_seed(seed)}
 
 
 def _library_seed(seed: int) -> int:

@@ -26,18 +26,12 @@ from sim.dynamics.state import Array
 from sim.result import Result
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
-from sim.specs.errors import SpecError, nearest
+from sim.specs.errors import SpecError, check_keys
 from sim.specs.intervention import Interventions, apply_after_training, read_interventions
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.sweeps.design import is_number
-from sim.takeover import (
-    after_training,
-    moment,
-    prospects_at,
-    read_deployment,
-    read_oversight,
-)
+from sim.takeover import after_training, moment, prospects_at, read_deployment, read_oversight
 
 #: Terms of the conjunction, in order.
 TERMS = ("misalignment", "consistency", *CAPABILITIES, "behaviour_shift")
@@ -65,16 +59,13 @@ class Thresholds:
     def __post_init__(self) -> None:
         """Raise a `SpecError` for thresholds that nothing, or everything, meets."""
         for name, number in asdict(self).items():
-            low, high = (-1.0, 1.0) if name == "misalignment" else (0.0, 1.0)
-            real = is_number(number)
+            real, form = is_number(number), "above 0 and at most 1"
+            is_allowed = real and 0.0 < number <= 1.0
             if name == "misalignment":
-                if not real or not low <= number < high:
-                    raise SpecError(
-                        f"thresholds.{name}: got {number!r}: must be an alignment from -1 to "
-                        "below 1"
-                    )
-            elif not real or not low < number <= high:
-                raise SpecError(f"thresholds.{name}: got {number!r}: must be above 0 and at most 1")
+                form = "an alignment from -1 to below 1"
+                is_allowed = real and -1.0 <= number < 1.0
+            if not is_allowed:
+                raise SpecError(f"thresholds.{name}: got {number!r}: must be {form}")
 
     @classmethod
     def read(cls, thresholds: Thresholds | Mapping[str, object] | None) -> Thresholds:
@@ -85,14 +76,8 @@ class Thresholds:
         """
         if thresholds is None or isinstance(thresholds, Thresholds):
             return thresholds or cls()
-        if not isinstance(thresholds, Mapping):
-            raise SpecError(
-                f"thresholds: got {thresholds!r}: must be a mapping of terms to numbers"
-            )
-        for name in thresholds:
-            if name not in TERMS:
-                raise SpecError(f"thresholds.{name}: unknown term; {nearest(str(name), TERMS)}")
-        return cls(**thresholds)  # type: ignore[arg-type]
+        form = "a mapping of terms to numbers"
+        return cls(**check_keys("thresholds", thresholds, TERMS, form=form, noun="term"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +106,9 @@ class PostTraining:
         Raises:
             SpecError: One line: what was wrong, where, what is allowed.
         """
+        interventions = read_interventions(interventions)
         oversight, deployment = apply_after_training(
-            read_interventions(interventions),
-            oversight=self.oversight,
-            deployment=self.deployment,
+            interventions, oversight=self.oversight, deployment=self.deployment
         )
         return replace(self, oversight=oversight, deployment=deployment)
 
@@ -179,13 +163,8 @@ def worst_case(
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
     thresholds = Thresholds.read(thresholds)
     oversight, deployment = after_training(result, oversight=oversight, deployment=deployment)
-    return worst_case_at(
-        moment(result, step),
-        scenario,
-        thresholds=thresholds,
-        oversight=oversight,
-        deployment=deployment,
-    )
+    after = PostTraining(oversight=oversight, deployment=deployment, thresholds=thresholds)
+    return worst_case_at(moment(result, step), scenario, **after.arguments())
 
 
 def worst_case_at(
@@ -242,12 +221,7 @@ def term_numbers(state: xr.Dataset) -> Array:
 
 
 def shortfall(number: Array, threshold: Array) -> Array:
-    """Return the share of the way to each threshold that is still to go [agent, term].
-
-    Args:
-        number: As `term_numbers` returns it [agent, term].
-        threshold: Of each term [term].
-    """
+    """Return the share of the way from numbers [agent, term] to thresholds [term] still to go."""
     start = np.array([1.0 if term == "misalignment" else 0.0 for term in TERMS])
     short: Array = np.clip((number - threshold) / (start - threshold), 0.0, 1.0)
     return short

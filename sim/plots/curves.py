@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from sim.analysis.curves import (
     CurveChoice,
-    SweepTables,
     check_choice,
     curve_table,
     default_choice,
@@ -28,13 +27,14 @@ from sim.plots.style import (
     short_key,
     spaced,
 )
+from sim.sweeps.result import Sweep
 from sim.utils.format import format_level, span, with_minus
 
 #: Ends of the colour map that are neither too light nor too dark on white.
 _SHADES = (0.0, 0.85)
 
 
-def plot_sweep(sweep: SweepTables, **options: Any) -> Figure:
+def plot_sweep(sweep: Sweep, **options: Any) -> Figure:
     """Draw curves of a sweep; options are those of `sim.Sweep.plot`.
 
     Raises:
@@ -48,7 +48,7 @@ def plot_sweep(sweep: SweepTables, **options: Any) -> Figure:
     return choice_figure(sweep, curve_table(sweep, choice), choice)
 
 
-def choice_figure(sweep: SweepTables, frame: pd.DataFrame, choice: CurveChoice) -> Figure:
+def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Figure:
     """Draw the rows of a choice (`sim.analysis.curves.curve_table`)."""
     names = dict.fromkeys(part["scenario"]["name"] for part in sweep.described["parts"])
     runs = span(sorted(set(frame["runs"])))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -55,6 +56,22 @@ def check_whole(name: str, value: object, *, minimum: int, maximum: int | None =
         raise SpecError(f"{name}: got {value!r}: must be a whole number of {minimum} or more")
     if maximum is not None and int(value) > maximum:
         raise SpecError(f"{name}: got {value!r}: must be {maximum} or less")
+
+
+def check_keys(
+    path: str, data: object, allowed: Iterable[str], *, form: str, noun: str = "key"
+) -> dict[str, Any]:
+    """Return a mapping that has only allowed keys, as a dict.
+
+    Else a SpecError begins with the path, and calls the mapping by its form, a key by a noun.
+    """
+    if not isinstance(data, Mapping):
+        raise SpecError(f"{path}: got {data!r}: must be {form}")
+    names = list(allowed)
+    for key in data:
+        if key not in names:
+            raise SpecError(f"{path}.{key}: unknown {noun}; {nearest(str(key), names)}")
+    return {str(key): value for key, value in data.items()}
 
 
 def refuse(message: str, *, at: str = "") -> PydanticCustomError:

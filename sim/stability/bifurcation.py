@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
@@ -33,7 +34,8 @@ from sim.stability.equilibria import draw_starts, uncoupled_parameters
 from sim.stability.fixed_points import survey
 from sim.stability.training_map import TrainingMap
 from sim.sweeps.design import Range
-from sim.utils.progress import ProgressOption, part_of, progress_reporter
+from sim.sweeps.record import flat_names
+from sim.utils.progress import ProgressOption, parts_of, progress_reporter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,12 +84,7 @@ class ScenarioFamily:
 
 @dataclass(frozen=True)
 class Bifurcations:
-    """Bifurcation diagram of a scenario along an axis.
-
-    Attributes:
-        family: The scenario and the axis.
-        branches: Branches of fixed points.
-    """
+    """Bifurcation diagram of a scenario along an axis: its branches of fixed points."""
 
     family: ScenarioFamily
     branches: tuple[Branch, ...]
@@ -113,8 +110,8 @@ class Bifurcations:
             for point in branch.points:
                 f = self.family.at(point.position)
                 observed = f.observe(point.point.at[:, None], _KINDS)
-                layout = f.program.layout
-                row: dict[str, object] = {
+                levels = np.concatenate([observed[kind][0] for kind in _KINDS]).tolist()
+                row = {
                     "branch": number,
                     self.family.key: self.family.number(point.position),
                     "position": point.position,
@@ -122,11 +119,7 @@ class Bifurcations:
                     "event": point.event or "",
                     "largest_eigenvalue": point.point.largest,
                 }
-                for kind in _KINDS:
-                    names = layout.values if kind == "values" else layout.contexts
-                    numbers = zip(names, observed[kind][0], strict=True)
-                    row |= {f"{kind}.{name}": float(x) for name, x in numbers}
-                rows.append(row)
+                rows.append(row | dict(zip(variables_of(f.program), levels, strict=True)))
         return pd.DataFrame(rows)
 
     def plot(self, variable: str | None = None, *, below: str | None = None) -> Figure:
@@ -176,16 +169,16 @@ def bifurcations(
     check_whole("starts", starts, minimum=1)
     specs = read_specs(scenario, agent=agent, training=training)
     family = read_family(specs, key, along, free=free, phase=phase, seed=seed)
-    positions = [float(p) for p in np.linspace(0.0, 1.0, places + 2)[1:-1]]
+    positions = np.linspace(0.0, 1.0, places + 2)[1:-1].tolist()
     family = _without_uncoupled(family, (0.0, *positions, 1.0))
     seeds: list[tuple[float, Array]] = []
     with progress_reporter(progress, f"{specs.scenario.name}: along {key}") as report:
-        report_survey, report_branches = part_of(report, 0.0, 0.4), part_of(report, 0.4, 1.0)
-        for i, position in enumerate(positions):
+        *reports, report_branches = parts_of(report, [*[0.4 / places] * places, 0.6])
+        for position, report_survey in zip(positions, reports, strict=True):
             f = family.at(position)
             points = survey(f, draw_starts(f, count=starts, seed=seed)).points
             seeds += [(position, point.at) for point in points]
-            report_survey((i + 1) / places)
+            report_survey(1.0)
         return Bifurcations(family, branches(family.at, seeds, progress=report_branches))
 
 
@@ -211,12 +204,10 @@ def read_family(
 
 def _without_uncoupled(family: ScenarioFamily, positions: Sequence[float]) -> ScenarioFamily:
     """Return a family that holds the parameters which are uncoupled at every position."""
-    uncoupled = []
-    for position in positions:
-        f = family.at(position)
-        inert, followers = uncoupled_parameters(f, draw_starts(f, count=16))
-        uncoupled.append({*inert, *followers})
-    return replace(family, aside=tuple(sorted(set.intersection(*uncoupled))))
+    maps = map(family.at, positions)
+    uncoupled = (uncoupled_parameters(f, draw_starts(f, count=16)) for f in maps)
+    aside = set.intersection(*({*inert, *followers} for inert, followers in uncoupled))
+    return replace(family, aside=tuple(sorted(aside)))
 
 
 @dataclass(frozen=True)
@@ -247,6 +238,11 @@ class Piece:
     def at(self, position: float) -> float:
         """Interpolate the variable at a position; nan beyond the ends."""
         return float(np.interp(position, self.position, self.y, left=np.nan, right=np.nan))
+
+
+def variables_of(program: Program) -> list[str]:
+    """Return the variables of a diagram of a program, in the order of its columns."""
+    return [flat for kind in _KINDS for flat, _ in flat_names(kind, program)]
 
 
 def check_variable(columns: Iterable[str], variable: str) -> str:

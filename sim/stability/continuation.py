@@ -76,12 +76,7 @@ class BranchPoint:
 
 @dataclass(frozen=True)
 class Branch:
-    """A curve of fixed points.
-
-    Attributes:
-        points: In order along the curve.
-        ends: Why it ends, at its beginning and at its end.
-    """
+    """A curve of fixed points, in order, with the reasons why it ends at either side."""
 
     points: tuple[BranchPoint, ...]
     ends: tuple[End, End]
@@ -112,10 +107,8 @@ def branches(
 ) -> tuple[Branch, ...]:
     """Follow the branches through some fixed points, and those that cross them, each once.
 
-    Args:
-        family: The map.
-        seeds: Positions and coordinates [P] of fixed points, or near them.
-        progress: Called with the share of known seeds that are followed.
+    Seeds are positions and coordinates [P] of fixed points, or near them; progress is the share of
+    known seeds that are followed.
     """
     followed: list[Branch] = []
     queue = [_Seed(*seed) for seed in seeds]
@@ -213,8 +206,7 @@ def _by_position(family: Family, z: Array) -> Array:
     """Return the derivative of F(x) − x by scaled position [P, 1]."""
     x, position = z[:-1, None], z[-1] / AXIS_WEIGHT
     upper, lower = (family(position + shift).step(x) for shift in (_HALF, -_HALF))
-    slope: Array = (upper - lower) / (2.0 * _HALF * AXIS_WEIGHT)
-    return slope
+    return np.asarray((upper - lower) / (2.0 * _HALF * AXIS_WEIGHT))
 
 
 def _tangent(slopes: Array, direction: Array) -> Array:
@@ -226,8 +218,7 @@ def _tangent(slopes: Array, direction: Array) -> Array:
     length = float(np.linalg.norm(tangent))
     if length < 1e-6:  # at right angles to it: the branch runs the other way
         tangent, length = null[-1], 1.0
-    unit: Array = tangent / length
-    return unit
+    return np.asarray(tangent / length)
 
 
 def _correct(family: Family, guess: Array, tangent: Array) -> Array | None:

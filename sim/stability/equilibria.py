@@ -135,21 +135,20 @@ class Equilibria:
     @property
     def frame(self) -> pd.DataFrame:
         """A row for each equilibrium: class, basin share, spectrum, gaming rates, values."""
-        return pd.DataFrame(
-            [
-                {
-                    "kind": equilibrium.kind,
-                    "share": equilibrium.share,
-                    "saturated": len(equilibrium.saturated),
-                    "neutral": len(equilibrium.point.neutral),
-                    "largest_eigenvalue": equilibrium.point.largest,
-                    "memory": equilibrium.point.memory,
-                    **{f"gaming_rate.{name}": g for name, g in equilibrium.gaming_rate.items()},
-                    **{f"values.{name}": v for name, v in equilibrium.values.items()},
-                }
-                for equilibrium in self.points
-            ]
-        )
+        rows = [
+            {
+                "kind": equilibrium.kind,
+                "share": equilibrium.share,
+                "saturated": len(equilibrium.saturated),
+                "neutral": len(equilibrium.point.neutral),
+                "largest_eigenvalue": equilibrium.point.largest,
+                "memory": equilibrium.point.memory,
+                **{f"gaming_rate.{name}": g for name, g in equilibrium.gaming_rate.items()},
+                **{f"values.{name}": v for name, v in equilibrium.values.items()},
+            }
+            for equilibrium in self.points
+        ]
+        return pd.DataFrame(rows)
 
     def plot(self) -> Figure:
         """Draw the gaming rates and values of each equilibrium (`sim.plots.equilibria`)."""
@@ -267,17 +266,10 @@ def _equilibrium(
     rare: tuple[Invasion, ...] = (),
 ) -> Equilibrium:
     """Return a fixed point of a map with its gaming rates and values."""
-    observed = f.observe(point.at[:, None], ("gaming_rate", "values"))
-    rates, values = (map(float, observed[name][0]) for name in ("gaming_rate", "values"))
-    layout = f.program.layout
-    return Equilibrium(
-        point=point,
-        gaming_rate=dict(zip(layout.contexts, rates, strict=True)),
-        values=dict(zip(layout.values, values, strict=True)),
-        reached_by=reached_by,
-        saturated=saturated or {},
-        invasions=rare,
-    )
+    observed, layout = f.observe(point.at[:, None], ("gaming_rate", "values")), f.program.layout
+    rates = dict(zip(layout.contexts, observed["gaming_rate"][0].tolist(), strict=True))
+    values = dict(zip(layout.values, observed["values"][0].tolist(), strict=True))
+    return Equilibrium(point, rates, values, reached_by, saturated or {}, rare)
 
 
 def _corners(f: TrainingMap, surveyed: Survey) -> list[Equilibrium]:

@@ -109,13 +109,9 @@ class Survey:
 
 
 def survey(f: Map, starts: Array, *, steps: int = 20_000, maximum_steps: int = 320_000) -> Survey:
-    """Find fixed points by relaxation and by Newton's method from many starts.
+    """Find fixed points by relaxation and by Newton's method from many starts [P, N].
 
-    Args:
-        f: The map.
-        starts: [P, N].
-        steps: Steps of relaxation at first, doubled while a start approaches a fixed point.
-        maximum_steps: Steps of relaxation, at most.
+    Steps of relaxation are doubled, up to a maximum, while a start approaches a fixed point.
     """
     solutions = [newton(f, starts)]
     ends, elapsed = f.iterate(starts, steps), steps
@@ -257,8 +253,7 @@ def _is_same(point: FixedPoint, at: Array) -> bool:
 def _real_basis(vectors: NDArray[np.complex128]) -> Array:
     """Return an orthonormal basis of the real span of vectors [P, k]."""
     u, size, _ = np.linalg.svd(np.concatenate([vectors.real, vectors.imag], axis=1))
-    basis: Array = u[:, : np.count_nonzero(size > 1e-9)]
-    return basis
+    return np.asarray(u[:, : np.count_nonzero(size > 1e-9)])
 
 
 def _attractors(points: tuple[FixedPoint, ...], ends: Array) -> NDArray[np.intp]:
@@ -266,10 +261,9 @@ def _attractors(points: tuple[FixedPoint, ...], ends: Array) -> NDArray[np.intp]
     attractor = np.full(ends.shape[1], -1, np.intp)
     for i, point in enumerate(points):
         if point.attracts:
-            distance = np.abs(ends - point.at[:, None])
-            if point.neutral:
-                neutral = {name for direction in point.neutral for name in direction}
-                distance = distance[[name not in neutral for name in point.names]]
+            neutral = {name for direction in point.neutral for name in direction}
+            across = [name not in neutral for name in point.names]
+            distance = np.abs(ends - point.at[:, None])[across]
             attractor[(attractor < 0) & (distance.max(axis=0, initial=0.0) <= _REACHED)] = i
     return attractor
 
@@ -278,13 +272,12 @@ def _approaching(
     points: tuple[FixedPoint, ...], before: Array, ends: Array, unsettled: NDArray[np.bool_]
 ) -> bool:
     """Return whether an unsettled end [P, N] has come nearer to an attractor."""
-    for point in (point for point in points if point.attracts):
-        earlier, later = (
-            np.abs(x[:, unsettled] - point.at[:, None]).max(axis=0) for x in (before, ends)
-        )
-        if (later < 0.9 * earlier).any():
-            return True
-    return False
+
+    def distances(point: FixedPoint, x: Array) -> Array:
+        return np.asarray(np.abs(x[:, unsettled] - point.at[:, None]).max(axis=0))
+
+    attractors = (point for point in points if point.attracts)
+    return any((distances(p, ends) < 0.9 * distances(p, before)).any() for p in attractors)
 
 
 def _main_coordinates(direction: NDArray[np.complex128], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
-from sim.stability.training_map import TrainingMap
+from sim.stability.training_map import TrainingMap, with_assumptions
 
 Side = Literal["gaming", "not gaming"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -73,17 +73,12 @@ class Invasion:
 
 
 def invasions(f: TrainingMap, at: Array) -> tuple[Invasion, ...]:
-    """Return the invasion exponents of every trained context.
+    """Return the invasion exponents of gaming and of not gaming in every trained context.
 
-    Args:
-        f: Training map without an anchor: with one, no gate saturates.
-        at: State [F]; the context's own habit in it does not count.
-
-    Returns:
-        Two for each trained context: gaming, not gaming.
+    They are those at the state x [F]; the context's own habit in it does not count.
 
     Raises:
-        SpecError: There is an anchor.
+        SpecError: There is an anchor, with which no gate saturates.
     """
     if f.segment.assumptions.anchor.any():
         raise SpecError(
@@ -124,10 +119,5 @@ def _growth(program: Program, theta: Array, c: int, row: int) -> tuple[float, fl
 
 def _as_replicator(program: Program) -> Program:
     """Return a program in which each habit learns from its own context alone, as a replicator."""
-    segment = program.segments[0]
-    assumptions = replace(
-        segment.assumptions,
-        update_rule="replicator",
-        spread=np.zeros_like(segment.assumptions.spread),
-    )
-    return replace(program, segments=(replace(segment, assumptions=assumptions),))
+    spread = np.zeros_like(program.segments[0].assumptions.spread)
+    return with_assumptions(program, update_rule="replicator", spread=spread)

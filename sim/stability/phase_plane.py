@@ -195,11 +195,7 @@ def phase_plane(
 
 
 def check_context(f: TrainingMap, context: str | None) -> str:
-    """Return a trained context; of no name, the one with most at stake at the start.
-
-    Raises:
-        SpecError: Training is in no context of that name.
-    """
+    """Return a trained context (SpecError for another); if None, the one with most at stake."""
     trained = f.trained_contexts
     if context is None:
         stake = f.observe(f.start[:, None], ("stake",))["stake"][0]
@@ -211,11 +207,7 @@ def check_context(f: TrainingMap, context: str | None) -> str:
 
 
 def check_value(scenario: Scenario, context: str, value: str | None) -> str:
-    """Return a value; of no name, the one with most weight in a context's responses.
-
-    Raises:
-        SpecError: The scenario has no value of that name.
-    """
+    """Return a value (SpecError for another); if None, the one with most weight in a context."""
     if value is None:
         weights = value_weights(scenario, context)
         return max(weights, key=lambda name: weights[name])
@@ -225,11 +217,7 @@ def check_value(scenario: Scenario, context: str, value: str | None) -> str:
 
 
 def check_step(specs: Specs, at_step: int | None) -> int:
-    """Return a step of training; the first if None.
-
-    Raises:
-        SpecError: Training has no such step.
-    """
+    """Return a step of training (SpecError for another); the first if None."""
     if at_step is None:
         return 0
     check_whole("at_step", at_step, minimum=0, maximum=specs.training.steps)
@@ -249,10 +237,9 @@ def _around(upwards: Range, across: Range, count: int) -> Array:
     """Return starts at even distances along the plane's edge [2, count]."""
     along = 4.0 * (np.arange(count) + 0.5) / max(count, 1)
     side, share = along.astype(int), along % 1.0
-    low, high = np.zeros(count), np.ones(count)
     # Counter-clockwise from the lower left corner: the edge below, right, above, left.
-    x = np.choose(side, [share, high, 1.0 - share, low])
-    y = np.choose(side, [low, share, high, 1.0 - share])
+    x = np.choose(side, [share, 1.0, 1.0 - share, 0.0])
+    y = np.choose(side, [0.0, share, 1.0, 1.0 - share])
     x, y = (_INSET + (1.0 - 2.0 * _INSET) * axis for axis in (x, y))
     return np.stack([upwards.stretch(y), across.stretch(x)])
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +76,7 @@ class TrainingMap:
     ) -> TrainingMap:
         """Return the map of a scenario's training step.
 
-        Arguments are those of `sim.equilibria`; `settings` are numbers by dotted key, in place of
-        those of the specs.
+        Arguments are those of `sim.equilibria`; `settings` by dotted key replace those of specs.
 
         Raises:
             SpecError: There is no such phase or parameter, or the gradient is sampled.
@@ -154,10 +153,7 @@ class TrainingMap:
         return self._without(replace(self.program, theta=theta), parameters)
 
     def only(self, free: Sequence[str]) -> TrainingMap:
-        """Return the map with only some parameters free, the others held where they start.
-
-        Args:
-            free: Names (`habit.coding`), or kinds, for all of that kind (`habit`).
+        """Return the map with some parameters free, by name or kind, and others held at the start.
 
         Raises:
             SpecError: There is no such parameter.
@@ -199,10 +195,14 @@ def _held_program(program: Program, free: NDArray[np.intp]) -> Program:
     fixed = np.setdiff1d(np.arange(program.layout.size), free)
     if not len(fixed):
         return program
-    segment = program.segments[0]
-    rates = segment.assumptions.learning_rate.copy()
+    rates, origin = program.segments[0].assumptions.learning_rate.copy(), program.origin.copy()
     rates[fixed] = 0.0
-    origin = program.origin.copy()
     origin[fixed] = program.theta[fixed]
-    assumptions = replace(segment.assumptions, learning_rate=rates)
-    return replace(program, origin=origin, segments=(replace(segment, assumptions=assumptions),))
+    return replace(with_assumptions(program, learning_rate=rates), origin=origin)
+
+
+def with_assumptions(program: Program, **changes: Any) -> Program:
+    """Return a program of one segment under changed assumptions."""
+    (segment,) = program.segments
+    assumptions = replace(segment.assumptions, **changes)
+    return replace(program, segments=(replace(segment, assumptions=assumptions),))
