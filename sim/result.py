@@ -23,7 +23,6 @@ from sim.dynamics.observe import ONSET, VARIABLES, Variable
 from sim.dynamics.population import Traits
 from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState, Array
-from sim.specs.agent import CAPABILITIES
 from sim.specs.errors import SpecError, nearest
 from sim.utils.files import atomic_write
 
@@ -81,11 +80,7 @@ class Result:
         return self.data["onset"].copy(data=onset(rates, steps, threshold=threshold, window=window))
 
     def state(self, step: int) -> AgentState:
-        """Return every agent's parameters at a recorded step, to start another run from.
-
-        Raises:
-            KeyError: The step was not recorded.
-        """
+        """Return every agent's parameters at a recorded step (KeyError), to start a run from."""
         record = self.data.sel(step=step)
         return AgentState(
             values=record["values"].values,
@@ -99,8 +94,7 @@ class Result:
     def plot(self, *, unaware: Result | None = None) -> Any:
         """Return the emergence figure, of matplotlib: gaming rates, values, value drift.
 
-        Args:
-            unaware: The same agents, had training never come to mind, for comparison.
+        `unaware` are the same agents, had training never come to mind, for comparison.
         """
         from sim.plots.emergence import emergence
 
@@ -117,11 +111,7 @@ class Result:
 
     @classmethod
     def load(cls, path: str | Path) -> Result:
-        """Read a result that `save` wrote. Nothing in the file is run as code.
-
-        Raises:
-            SpecError: There is no such file, or it is no result of a version that can be read.
-        """
+        """Read a result that `save` wrote (or SpecError). Nothing in the file is run as code."""
         if not Path(path).is_file():
             raise SpecError(f"result: there is no file {str(path)!r}")
         try:
@@ -180,10 +170,8 @@ def _coordinates(program: Program, steps: list[int]) -> dict[str, Any]:
     return {
         "step": np.array(steps),
         "agent": np.arange(program.agents),
-        "context": list(layout.contexts),
+        **{dim: list(names) for dim, names in layout.dimensions.items()},
         "response": np.arange(maximum),
-        "value": list(layout.values),
-        "capability": list(CAPABILITIES),
         "phase": ("step", [segment.phase for segment in segments]),
         "response_name": (("context", "response"), padded),
         "kind": ("context", list(program.kinds)),

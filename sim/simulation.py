@@ -14,11 +14,11 @@ from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import DivergenceError as DivergenceError
 from sim.dynamics.loop import records
-from sim.dynamics.observe import VARIABLES, dimension_sizes
+from sim.dynamics.observe import VARIABLES
 from sim.dynamics.program import Program
-from sim.dynamics.state import AgentState
+from sim.dynamics.state import AgentState, Array
 from sim.result import Result, describe_run, label
-from sim.specs.agent import Agent
+from sim.specs.agent import CAPABILITIES, Agent
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
 from sim.specs.overrides import Specs, read_specs
@@ -51,21 +51,14 @@ class Run:
     def execute(self, *, progress: ProgressOption = None) -> Result:
         """Compute the run; `progress` and errors as for `simulate`."""
         program = self.program
-        sizes = dimension_sizes(
-            records=len(self.steps),
-            agents=program.agents,
-            responses=[len(names) for names in program.responses],
-            values=len(program.layout.values),
-        )
-        recorded = {
-            name: np.empty([sizes[dim] for dim in variable.dims])
-            for name, variable in VARIABLES.items()
-        }
+        recorded: dict[str, Array] = {}
         with progress_reporter(progress, f"{self.name}: {program.agents} agents") as report:
             count = count_progress(report, program.agents * program.steps)
             history = records(self.engine, program, self.steps, progress=count)
             for index, record in enumerate(history):
                 for name, values in record.observed.items():
+                    if not index:
+                        recorded[name] = np.empty((len(self.steps), *values.shape))
                     recorded[name][index] = values
         provenance = describe_run(**self.specs)
         return label(program, recorded=recorded, steps=self.steps, provenance=provenance)
@@ -101,15 +94,12 @@ def prepare(
         interventions=specs.interventions,
     )
     described = {
-        "scenario": specs.scenario.model_dump(mode="json", exclude={"agent"}),
-        "agent": specs.agent.model_dump(mode="json"),
-        "training": specs.training.model_dump(mode="json"),
+        **specs.plain(),
         "agents": int(agents),
         "seed": int(seed),
         "record_every": int(record_every),
         "engine": selected_engine.name,
         "precision": selected_engine.precision,
-        "interventions": [each.model_dump(mode="json") for each in specs.interventions],
         "initial": "drawn from the agent spec" if initial is None else "given explicitly",
     }
     steps = [*range(0, program.steps, record_every), program.steps]
@@ -147,8 +137,7 @@ def simulate(
         interventions: On the run (`sim.Intervention`, or dicts with its keys). Runs that differ in
             nothing else share every random draw, and are the same to the bit until the first
             intervention starts.
-        progress: True for a progress bar on stderr, or a function that is called with the share
-            that is done.
+        progress: True for a bar on stderr, or a function that is called with the share done.
 
     Raises:
         SpecError: The input cannot be used; one line says why.
@@ -170,12 +159,15 @@ def simulate(
 
 
 def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
-    sizes = dimension_sizes(
-        records=1,
-        agents=agents,
-        responses=[len(context.responses) for context in specs.scenario.contexts.values()],
-        values=len(specs.scenario.values),
-    )
+    contexts = specs.scenario.contexts
+    sizes = {
+        "step": 1,
+        "agent": agents,
+        "context": len(contexts),
+        "response": max(len(context.responses) for context in contexts.values()),
+        "value": len(specs.scenario.values),
+        "capability": len(CAPABILITIES),
+    }
     a_record = 8 * sum(math.prod(sizes[dim] for dim in v.dims) for v in VARIABLES.values())
     count = 1 + math.ceil(specs.training.steps / record_every)
     maximum = MOST_BYTES // a_record

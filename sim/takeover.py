@@ -14,7 +14,7 @@ from sim.result import Result
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError
 from sim.specs.intervention import apply_after_training, read_interventions
-from sim.specs.oversight import FACED_WITH, Oversight
+from sim.specs.oversight import STEP_CAPABILITIES, Oversight
 from sim.specs.scenario import Scenario
 
 # ------------------------------------------------------------------------------------- equations
@@ -95,11 +95,8 @@ def after_training(
 ) -> tuple[Oversight, Deployment]:
     """Return oversight and deployment, the defaults if None, under the interventions of a run.
 
-    Not to be called on its own output: what an intervention scales would be scaled again.
-
-    Raises:
-        SpecError: They do not fit the scenario, or an intervention makes a number what it must not
-            be.
+    Not to be called on its own output: what an intervention scales would be scaled again. What does
+    not fit the scenario, or becomes what it must not be, is refused (SpecError).
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
     return apply_after_training(
@@ -110,11 +107,7 @@ def after_training(
 
 
 def moment(result: Result, step: int | None) -> xr.Dataset:
-    """Return the record of a result at a step; the last one if None.
-
-    Raises:
-        SpecError: The step was not recorded.
-    """
+    """Return the record of a result at a recorded step (SpecError); the last one if None."""
     steps = result.data["step"].values
     if step is None:
         return result.data.isel(step=-1)
@@ -133,6 +126,7 @@ def takeover_probability(
     """Return each agent's probability of a successful takeover, by factors, and its attempts.
 
     Interventions of the run on oversight and deployment act on the arguments, or on the defaults.
+    What does not fit the scenario, or was not recorded, is refused (SpecError).
 
     Args:
         result: A run.
@@ -144,13 +138,8 @@ def takeover_probability(
         Over agents: `pass` [agent, faced], the probability of passing each step of oversight as
         often as it is faced; `stick`, of sticking to the plan before deployment; `quorum`, that
         enough copies act at once; `success`, the product of all these; `gain`, what acting freely
-        is worth more than acting as trained, over the deployment mix (a free agent subverts only
-        where its values like that better; nan: nothing subversive can be done anywhere);
-        `attempts`. A finding that is ignored stops nobody: its factor in `success` is 1.
-
-    Raises:
-        SpecError: Oversight or deployment do not fit the scenario, an intervention makes a number
-            what it must not be, or the step was not recorded.
+        is worth more than acting as trained, over the deployment mix (nan: nothing subversive can
+        be done anywhere); `attempts`. A finding that is ignored stops nobody: its factor is 1.
     """
     scenario = Scenario.parse(result.provenance["scenario"], path="scenario")
     oversight, deployment = after_training(result, oversight=oversight, deployment=deployment)
@@ -176,11 +165,11 @@ def prospects_at(
             strength=oversight.step(name).strength,
             encounters=oversight.step(name).encounters,
         )
-        for name, capability in FACED_WITH.items()
+        for name, capability in STEP_CAPABILITIES.items()
     }
-    looks = oversight.looks(scenario)
+    counts = oversight.inspections(scenario)
     consistency = consistency_probability(
-        record["slip"].sel(context=list(looks)).values, list(looks.values())
+        record["slip"].sel(context=list(counts)).values, list(counts.values())
     )
     together = quorum_probability(
         capabilities.sel(capability="coordination").values,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import sim
-from sim.specs.oversight import FACED_WITH
+from sim.specs.oversight import STEP_CAPABILITIES
 
 #: Oversight that looks at nothing.
 NONE: dict[str, Any] = {
     "inspection": {"encounters": 0},
-    **{name: {"strength": 0, "encounters": 0} for name in FACED_WITH},
+    **{name: {"strength": 0, "encounters": 0} for name in STEP_CAPABILITIES},
 }
 #: Agents of whose goals nothing is known.
 WIDE: dict[str, Any] = {

@@ -30,7 +30,7 @@ from deployments import (
 from refusals import assert_all_refused
 from sim.abm.deployment_model import CAUGHT_BY, DeploymentWorld
 from sim.abm.profiles import profiles
-from sim.specs.oversight import FACED_WITH
+from sim.specs.oversight import STEP_CAPABILITIES
 from sim.takeover import consistency_probability, pass_probability, quorum_probability
 from sim.utils.intervals import binomial_interval
 
@@ -131,7 +131,7 @@ def test_extreme_capabilities_have_certain_outcomes() -> None:
         *((ABLE, {"deployment.quorum": quorum}, TAKEOVER) for quorum in (0.1, 0.5, 1.0)),
     ]
     for name in STEPS:
-        blunt = profile(k=1.0, **{FACED_WITH[name]: 0.0})
+        blunt = profile(k=1.0, **{STEP_CAPABILITIES[name]: 0.0})
         caught = ("caught", name, 1 if name == "control" else 0)
         cases += [
             (ABLE, {"oversight": only(name, 1.0)}, TAKEOVER),
@@ -341,7 +341,7 @@ def test_a_world_trains_its_own_agents_with_settings() -> None:
     # Settings for one context leave the others.
     watched_twice = watched(0.0, answers=2)
     world = make(oversight=watched_twice, **{"oversight.inspection.encounters.exam": 0})
-    assert world.oversight.looks(SCENARIO) == {"chat": 2, "exam": 0, "lure": 2}
+    assert world.oversight.inspections(SCENARIO) == {"chat": 2, "exam": 0, "lure": 2}
     world = make(**{"oversight.control.strength": 0.25, "oversight.control.encounters": 2})
     assert (world.oversight.control.strength, len(world.monitors)) == (0.25, 2)
     world = DeploymentWorld(ABLE, scenario=SCENARIO, **{"deployment.mix.calm": 3, "seed": 1})

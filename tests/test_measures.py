@@ -52,9 +52,8 @@ def world(**contexts: dict) -> World:
 def test_reach_counts_training_contexts_plainly_and_by_weight() -> None:
     here = world(a={"weight": 3}, b={}, c={"weight": 0}, d={"kind": "deployment"})
     rates = np.array([[0.6, 0.4, 0.9, 1.0], [0.5, 0.5, 0.1, 0.0]])
-    found = measures.reach(rates, here)
-    assert found.plain.tolist() == pytest.approx([2 / 3, 2 / 3])
-    assert found.weighted.tolist() == pytest.approx([0.75, 1.0])
+    assert measures.reach(rates, here).tolist() == pytest.approx([2 / 3, 2 / 3])
+    assert measures.reach_weighted(rates, here).tolist() == pytest.approx([0.75, 1.0])
 
 
 def test_consistency_is_the_worst_chance_before_deployment() -> None:

@@ -15,7 +15,7 @@ import reference_after
 import sim
 from cases import random_case
 from populations import NONE
-from sim.specs.oversight import FACED_WITH
+from sim.specs.oversight import STEP_CAPABILITIES
 from sim.takeover import (
     attempts,
     consistency_probability,
@@ -81,7 +81,7 @@ def random_after(rng: random.Random, seen: list[str]) -> tuple[dict[str, Any], d
             "encounters": rng.randint(1, 3),
             "when_found": found(),
         }
-        for name in FACED_WITH
+        for name in STEP_CAPABILITIES
     }
     encounters = {name: rng.randint(0, 3) for name in seen if rng.random() < 0.8}
     oversight["inspection"] = {"encounters": encounters, "when_found": found()}

@@ -350,7 +350,7 @@ def test_a_factor_that_is_ignored_is_never_the_weakest(wide: Funnel) -> None:
 def test_control_alone_leaves_control_and_stops_nobody_before() -> None:
     told = Oversight.parse({"inspection": {"encounters": {"coding": 5}}}, path="oversight")
     left = told.control_alone()
-    assert {name: left.done_about(name) for name in (*FINDERS, "control")} == {
+    assert {name: left.action_on(name) for name in (*FINDERS, "control")} == {
         **dict.fromkeys(FINDERS, "ignore"),
         "control": "retire",
     }
@@ -398,7 +398,7 @@ def test_every_variation_changes_what_it_says_and_nothing_else() -> None:
     contexts = by_name["penalty"].specs.scenario.contexts.values()
     assert all(context.monitor == float(bool(context.scratchpad)) for context in contexts)
     assert by_name["half_thresholds"].thresholds.misalignment == -0.25
-    assert by_name["no_oversight"].oversight.looks(usual.specs.scenario)["coding"] == 0
+    assert by_name["no_oversight"].oversight.inspections(usual.specs.scenario)["coding"] == 0
     assert by_name["retraining"].oversight.red_teaming.when_found == "retrain"
     assert by_name["retraining"].oversight.control.when_found == "retire"
 

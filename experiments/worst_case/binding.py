@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sim.analysis.worst_case import TERMS
 from sim.dynamics.state import Array
-from sim.specs.oversight import FACED_WITH, Oversight
+from sim.specs.oversight import STEP_CAPABILITIES, Oversight
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
 
 from .funnel import AFTERWARDS, GAMING, Flags, Funnel, share_columns
@@ -36,7 +36,7 @@ QUESTIONS = ("binding", "last", "slips", "weakest")
 #: The answer for an agent that lacks no term.
 NO_TERM = "none"
 #: The factors of P(success).
-FACTORS = ("inspection", *FACED_WITH, "quorum")
+FACTORS = ("inspection", *STEP_CAPABILITIES, "quorum")
 #: Of fewer agents no verdict is drawn.
 MINIMUM_AGENTS = 20
 
@@ -102,7 +102,7 @@ def success_factors(funnel: Funnel, oversight: Oversight) -> Array:
     factors = np.ones((case.sizes["agent"], len(FACTORS)))
     if oversight.inspection.when_found != "ignore":
         factors[:, 0] = case["stick"].values
-    for column, name in enumerate(FACED_WITH, start=1):
+    for column, name in enumerate(STEP_CAPABILITIES, start=1):
         if oversight.step(name).when_found != "ignore":
             factors[:, column] = case["pass"].sel(faced=name).values
     factors[:, -1] = case["quorum"].values

@@ -246,5 +246,5 @@ def _cost(variation: Variation, world: World) -> float:
     if variation.part in ("none", "training"):
         return float(world.specs.training.steps)
     retraining = world.oversight.retraining
-    retrains = any(world.oversight.done_about(name) == "retrain" for name in FINDERS)
+    retrains = any(world.oversight.action_on(name) == "retrain" for name in FINDERS)
     return float(retraining.steps * retraining.rounds) if retrains else 1.0

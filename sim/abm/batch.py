@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sim.abm.deployment_model import CAUGHT_BY, MOST_REPLICATES, OUTCOMES, SERIES, DeploymentWorld
 from sim.abm.graphs import neighbours_of
 from sim.abm.profiles import Profile
+from sim.dynamics.state import Array
 from sim.simulation import MOST_SEED
 from sim.specs.deployment import Deployment
 from sim.specs.errors import check_whole
@@ -22,8 +23,6 @@ from sim.specs.scenario import Scenario
 from sim.utils.intervals import binomial_interval
 from sim.utils.parallel import parallel_map, usable_processors
 from sim.utils.progress import ProgressOption, progress_reporter
-
-Array = NDArray[np.float64]
 
 #: Ticks of copies in a chunk, at most; a chunk is the work that Ctrl-C can lose.
 _CHUNK = 400_000
@@ -125,8 +124,7 @@ def deploy(
         progress: True for a line on standard error, or a function of the share that is done.
 
     Raises:
-        SpecError: The input cannot be used; one line says why.
-        RuntimeError: Other processes could not be started.
+        SpecError, RuntimeError: The input cannot be used; other processes could not be started.
     """
     case = Case(
         profiles=profiles,

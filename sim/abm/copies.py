@@ -29,8 +29,7 @@ class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         profile: Capabilities and dispositions of the trained agent.
         coordinates: Whether it sends and understands signals; drawn once.
         ready: It has met an opportunity, and acts when it expects a quorum.
-        quarantined: It was caught.
-        acted: It has acted at least once.
+        quarantined, acted: It was caught; it has acted at least once.
         neighbours: The copies that it hears; None: all.
         found_chance: Probability that an audit of it finds something: o (1 − k_subversion).
         encounters: `TEMPTED` and `SLIPPED`, one byte for each tick that has been drawn.
@@ -124,12 +123,9 @@ class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
 
 
 class Monitor(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
-    """A monitor, which audits one participant of every act.
+    """A monitor, which audits one participant of every act, and counts audits and findings.
 
-    Attributes:
-        audits: How many audits it has made.
-        findings: In how many it found something.
-        ready, quarantined, acted: False; for collectors that read them of all agents.
+    It is never ready, quarantined or acting: collectors read these of all agents.
     """
 
     ready = quarantined = acted = False
@@ -161,12 +157,8 @@ def encounters_of(
 ) -> NDArray[np.uint8]:
     """Return `TEMPTED` and `SLIPPED` [copies, ticks] from uniform draws [ticks, copies].
 
-    Args:
-        profiles: Copy number i has the profile at i modulo their number.
-        shares: Shares of the contexts that the copies meet, by name; they sum to 1.
-        scenario: Has the probability that a context is monitored.
-        context: Draws of the contexts.
-        slip: Draws of slips that a monitor catches.
+    Copy number i has the profile at i modulo their number. The shares of contexts, by name, sum to
+    1; the scenario says which are monitored. Slips are those that a monitor catches.
     """
     encounters = np.zeros(context.T.shape, np.uint8)
     if not shares:

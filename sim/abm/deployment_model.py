@@ -25,7 +25,7 @@ from sim.specs.agent import Agent
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions, apply_after_training, read_interventions
-from sim.specs.overrides import Specs, apply_overrides, read_specs
+from sim.specs.overrides import apply_overrides, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, Oversight
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
@@ -58,12 +58,10 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
     yet; `sim.abm.batch.deploy` counts outcomes.)
 
     Attributes:
-        scenario_spec: The scenario of the deployment.
-        oversight, deployment: Their specs, under interventions.
+        scenario_spec, oversight, deployment: Their specs, under interventions.
         seed: Seed of all random draws; where none was given, the one that was drawn.
         replicate: The number of this deployment among those that share the seed.
-        ready, acting, quarantined: How many copies are so in this tick.
-        catches: How many were ever caught.
+        ready, acting, quarantined: How many copies are so in this tick; catches: ever caught.
         outcome: None until it is known.
         found_by: What it was caught by (`CAUGHT_BY`); "" if it was not.
     """
@@ -87,29 +85,31 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         collect_every: int = 1,
         **settings: object,
     ) -> None:
-        """Create a deployment before its first tick; most arguments are as for `sim.deploy`.
+        """Create a deployment before its first tick; other arguments are as for `sim.deploy`.
 
         Without `profiles`, agents are trained first, one for each profile: `agent`, `training`,
         `agents` and `engine` are as for `sim.simulate`, and `interventions` act on training, too.
         `rng` and `collect_every` are as for `TrainingWorld`, and so are `settings`, whose keys may
         start with `oversight` and `deployment`, too. `replicate` is the number of this deployment
         among those that share the seed.
-
-        Raises:
-            SpecError: The input cannot be used; one line says why.
         """
         self.seed = integer_seed(settings.pop("seed", None), rng)  # see TrainingWorld
         check_whole("seed", self.seed, minimum=0, maximum=MOST_SEED)
         check_whole("replicate", replicate, minimum=0, maximum=MOST_REPLICATES - 1)
         check_whole("collect_every", collect_every, minimum=1)
         run_settings, post_training = split_settings(settings)
-        specs = _read_specs(profiles, scenario, agent, training, interventions, run_settings)
+        listed = read_interventions(interventions)
+        if profiles is not None:
+            _check_untrained(run_settings, agent=agent, training=training)
+        trained_under = listed if profiles is None else ()
+        specs = read_specs(scenario, agent=agent, training=training, interventions=trained_under)
+        specs = apply_overrides(specs, run_settings)
         self.scenario_spec = specs.scenario
         oversight, deployment = read_post_training(
             oversight, deployment, scenario=specs.scenario, settings=post_training
         )
         self.oversight, self.deployment = apply_after_training(
-            specs.interventions if profiles is None else read_interventions(interventions),
+            specs.interventions if profiles is None else listed,
             oversight=oversight,
             deployment=deployment,
         )
@@ -251,23 +251,17 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 
     def _tick_uniforms(self, stream: str, agents: int) -> tuple[Uniforms, Uniforms]:
         """Return two uniform draws [ticks, agents] for the ticks that are drawn at once."""
-        return uniform_pair(
-            seed=self.seed,
-            stream=f"deployment.{stream}",
-            rows=np.arange(agents),
-            step=np.arange(self._first_tick, self._end_tick)[:, None],
-            draw=self.replicate,
-        )
+        ticks = np.arange(self._first_tick, self._end_tick)
+        return self._uniforms(stream, agents, step=ticks[:, None])
+
+    def _uniforms(self, stream: str, agents: int, *, step: Any = 0) -> tuple[Uniforms, Uniforms]:
+        draws = {"rows": np.arange(agents), "step": step, "draw": self.replicate}
+        return uniform_pair(seed=self.seed, stream=f"deployment.{stream}", **draws)
 
     def _create_agents(self, deployed: Sequence[Profile], neighbours: Neighbours | None) -> None:
         """Create copies and monitors."""
         count, control = self.deployment.copies, self.oversight.control
-        luck, _ = uniform_pair(
-            seed=self.seed,
-            stream="deployment.coordination",
-            rows=np.arange(count),
-            draw=self.replicate,
-        )
+        luck, _ = self._uniforms("coordination", count)
         chances = [profile.found_chance("control", control) for profile in deployed]
         copies = []
         for row in range(count):
@@ -292,20 +286,9 @@ def _read_profiles(
     return tuple(profile.willing(willing) for profile in deployed)
 
 
-def _read_specs(
-    profiles: object,
-    scenario: Scenario | str | Mapping[str, object],
-    agent: Agent | Mapping[str, object] | None,
-    training: Training | Mapping[str, object] | None,
-    interventions: Interventions | None,
-    settings: Mapping[str, object],
-) -> Specs:
-    """Return the specs of the run that trains the agents; refuse them where profiles are given."""
-    if profiles is not None:
-        unused = [name for name, spec in (("agent", agent), ("training", training)) if spec]
-        unused += [key for key in settings if not key.startswith("scenario.")]
-        if unused:
-            raise SpecError(f"{unused[0]}: nobody is trained where profiles are given")
-        interventions = None
-    specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
-    return apply_overrides(specs, settings)
+def _check_untrained(settings: Mapping[str, object], **specs: object) -> None:
+    """Refuse what is to train agents, where profiles are given."""
+    unused = [name for name, spec in specs.items() if spec]
+    unused += [key for key in settings if not key.startswith("scenario.")]
+    if unused:
+        raise SpecError(f"{unused[0]}: nobody is trained where profiles are given")

@@ -23,20 +23,14 @@ def neighbours_of(
 ) -> Neighbours | None:
     """Return the neighbours that each copy hears, a tuple for each; None: all hear all.
 
-    Args:
-        deployment: Its `edges` take precedence over its `graph`.
-        seed: Seed of the shortcuts of a small world.
-        replicate: Each replicate has a small world of its own.
-        graph: An undirected networkx graph of the copies 0 to M − 1; takes precedence over both.
-
-    Raises:
-        SpecError: The nodes of a user's graph are not the copies, or a copy has no neighbour.
+    An undirected networkx `graph` of the copies 0 to M − 1 goes before the deployment's edges, and
+    these before its graph. Each replicate has a small world of its own. A graph whose nodes are not
+    the copies, or in which a copy has no neighbour, is refused (SpecError).
     """
     if graph is not None:
         return _checked_neighbours(graph, deployment.copies, path="graph")
     if deployment.edges is not None:
-        graph = nx.Graph()
-        graph.add_nodes_from(range(deployment.copies))
+        graph = nx.empty_graph(deployment.copies)
         graph.add_edges_from(deployment.edges)
         return _checked_neighbours(graph, deployment.copies, path="deployment.edges")
     if deployment.graph == "complete":
@@ -58,27 +52,15 @@ def small_world(
 ) -> Any:
     """Return a small world, a networkx graph: a ring in which some links are rewired.
 
-    After Watts and Strogatz, "Collective dynamics of 'small-world' networks" (1998). Every copy
-    keeps its half of the links, so that all stay connected to some other.
-
-    Args:
-        copies: M.
-        neighbours: Neighbours of each copy before rewiring; even, from 2 to M − 1.
-        rewiring: Probability that a link is rewired.
-        seed: Seed of the rewiring.
-        replicate: Other replicates are rewired otherwise.
+    After Watts and Strogatz, "Collective dynamics of 'small-world' networks" (1998). Each copy has
+    `neighbours` before rewiring (even, from 2 to M − 1), and keeps its half of the links, so that
+    all stay connected to some other.
     """
-    graph = nx.Graph()
-    graph.add_nodes_from(range(copies))
     hops = range(1, neighbours // 2 + 1)
-    graph.add_edges_from((copy, (copy + hop) % copies) for hop in hops for copy in range(copies))
+    graph = nx.circulant_graph(copies, hops)
     for hop in hops:
         rewired, position = uniform_pair(
-            seed=seed,
-            stream="deployment.graph",
-            rows=np.arange(copies),
-            step=hop,
-            draw=replicate,
+            seed=seed, stream="deployment.graph", rows=np.arange(copies), step=hop, draw=replicate
         )
         for copy in np.flatnonzero(rewired < rewiring).tolist():
             excluded = sorted({copy, *graph[copy]})
@@ -95,13 +77,12 @@ def small_world(
 def _checked_neighbours(graph: Any, copies: int, *, path: str) -> Neighbours:
     if not isinstance(graph, nx.Graph) or graph.is_directed():
         raise SpecError(f"{path}: must be an undirected networkx graph of the copies")
-    nodes = set(graph.nodes)
     unknown = [node for node in graph.nodes if node not in range(copies)]
     if unknown:
         raise SpecError(
             f"{path}: there is no copy {unknown[0]!r}; the {copies} copies are 0 to {copies - 1}"
         )
-    missing = [copy for copy in range(copies) if copy not in nodes]
+    missing = [copy for copy in range(copies) if copy not in graph]
     if missing:
         raise SpecError(f"{path}: leaves copies out: {_first_few(missing)}")
     isolated = [copy for copy in range(copies) if not set(graph[copy]) - {copy}]

@@ -12,7 +12,7 @@ from sim.result import Result
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, check_whole
-from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, Oversight, OversightStep
+from sim.specs.oversight import BEFORE_DEPLOYMENT, STEP_CAPABILITIES, Oversight, OversightStep
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
 from sim.takeover import moment, pass_probability, prospects
 
@@ -61,16 +61,11 @@ class Profile:
 
     def found_chance(self, name: str, step: OversightStep) -> float:
         """Return the probability that one encounter with a step finds it: o (1 − k)."""
-        k = self.capabilities[FACED_WITH[name]]
+        k = self.capabilities[STEP_CAPABILITIES[name]]
         return 1.0 - float(pass_probability(k, strength=step.strength, encounters=1))
 
     def check(self, scenario: Scenario, contexts: Iterable[str]) -> None:
-        """Raise a `SpecError` if it has no slip for a context before or in deployment.
-
-        Args:
-            scenario: The scenario of the deployment.
-            contexts: Names of the contexts that its copies meet.
-        """
+        """Refuse a profile without slip for a context before deployment or in it (SpecError)."""
         for name in (*scenario.of_kind(*PRE_DEPLOYMENT), *contexts):
             if name not in self.slip:
                 raise SpecError(
@@ -87,18 +82,10 @@ def profiles(
     deployment: Deployment | Mapping[str, object] | None = None,
     step: int | None = None,
 ) -> tuple[Profile, ...]:
-    """Return the profiles of trained agents.
+    """Return the profiles of trained agents, in the order of their numbers; of all if None.
 
-    Args:
-        result: A run.
-        agents: Numbers of its agents, in this order; all if None.
-        oversight: What they expect to stand in the way; the defaults of `sim.Oversight`.
-        deployment: What they expect a takeover to need; the defaults of `sim.Deployment`.
-        step: The recorded step at which training ends; the last if None.
-
-    Raises:
-        SpecError: Oversight or deployment do not fit the scenario, the step was not recorded, or
-            there is no such agent.
+    They decide by the oversight and the deployment that they expect, those of `sim.prospects`, at
+    the recorded step at which training ends. What does not fit is refused (SpecError).
     """
     takeover = prospects(result, oversight=oversight, deployment=deployment, step=step)
     state = moment(result, step)
@@ -162,7 +149,7 @@ def audit_profiles(
         if step.when_found != "ignore" and finds(name, chances, step.encounters):
             return name
     if oversight.inspection.when_found != "ignore":
-        for context, answers in oversight.looks(scenario).items():
+        for context, answers in oversight.inspections(scenario).items():
             slips = [profile.slip[context] for profile in distinct]
             if finds(f"inspection.{context}", slips, answers):
                 return "inspection"

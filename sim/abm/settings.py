@@ -23,8 +23,7 @@ POST_TRAINING = ("oversight", "deployment")
 def integer_seed(seed: Any, rng: Any) -> int:
     """Return the seed of a model, by either name: an integer as it is, or drawn from what it is.
 
-    Raises:
-        SpecError: Both are given, or it is none of the forms that NumPy takes.
+    What NumPy does not take for a seed, and two seeds, are refused (SpecError).
     """
     if seed is not None and rng is not None:
         raise SpecError("seed: is given twice, as seed and as rng")
@@ -37,19 +36,16 @@ def integer_seed(seed: Any, rng: Any) -> int:
         raise SpecError(f"seed: got {source!r}: must be a whole number of 0 or more") from None
 
 
-def split_settings(
-    settings: Mapping[str, object],
-) -> tuple[dict[str, object], dict[str, object]]:
+def split_settings(settings: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
     """Split settings into those of a run and those of oversight and deployment, or refuse them."""
-    training: dict[str, object] = {}
-    post_training: dict[str, object] = {}
+    parts: tuple[dict[str, object], dict[str, object]] = ({}, {})
     allowed = (*POST_TRAINING, *Specs._fields)
     for key, value in settings.items():
         spec = key.split(".")[0]
         if spec not in allowed:
             raise SpecError(f"{spec}: unknown key; {nearest(spec, allowed)}")
-        (post_training if spec in POST_TRAINING else training)[key] = value
-    return training, post_training
+        parts[spec in POST_TRAINING][key] = value
+    return parts
 
 
 def read_post_training(
@@ -59,17 +55,11 @@ def read_post_training(
     scenario: Scenario,
     settings: Mapping[str, object],
 ) -> tuple[Oversight, Deployment]:
-    """Return checked oversight and deployment, changed by settings.
+    """Return oversight and deployment, the defaults if None, changed by settings and checked.
 
-    Args:
-        oversight: The defaults of `sim.Oversight` if None.
-        deployment: The defaults of `sim.Deployment` if None.
-        scenario: What they must fit.
-        settings: Values by dotted keys that start with `oversight` or `deployment`. Where one
-            number stands for many contexts, a setting for one leaves the others as they were.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
+    Settings are values by dotted keys that start with `oversight` or `deployment`. Where one number
+    stands for many contexts, a setting for one leaves the others as they were. What does not fit
+    the scenario is refused (SpecError).
     """
     tree = nest(settings, flatten=False)
     watched = Oversight.parse({} if oversight is None else oversight, path="oversight")

@@ -20,7 +20,7 @@ from sim.dynamics.observe import VARIABLES, Recorder, Variable
 from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState, Array
 from sim.simulation import prepare
-from sim.specs.agent import CAPABILITIES, TRAITS, Agent
+from sim.specs.agent import TRAITS, Agent
 from sim.specs.errors import check_whole
 from sim.specs.intervention import Interventions
 from sim.specs.overrides import apply_overrides, read_specs
@@ -57,16 +57,13 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         collect_every: int = 1,
         **settings: object,
     ) -> None:
-        """Create a population at step 0; arguments without a comment are as for `sim.simulate`.
+        """Create a population at step 0; other arguments, and errors, are as for `sim.simulate`.
 
         `rng` is the seed of all random draws, in any form that Mesa takes: a whole number gives
         what `sim.simulate` gives for that seed, None draws one. Between collections are
         `collect_every` steps, besides the first and the last; more than 1 saves time and memory,
         but the `batch_run` of Mesa 3.3 needs 1. `settings` are changes to the specs by dotted key,
         as in `**{"training.leak": 0.2}` (`sim.specs.overrides`), and `seed`, another name of `rng`.
-
-        Raises:
-            SpecError: The input cannot be used; one line says why.
         """
         # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
         # seeds would be lost; among the settings it leaves it alone.
@@ -101,11 +98,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.datacollector.collect(self)
 
     def step(self) -> None:
-        """Train every agent by one step, if training is not over.
-
-        Raises:
-            DivergenceError: Parameters grew out of all bounds.
-        """
+        """Train every agent by one step, if training is not over (DivergenceError)."""
         if self.steps > self.program.steps:  # Mesa has counted this step already
             return
         self._cohort.advance(self.steps - 1, self.steps)
@@ -189,20 +182,12 @@ for _name in TRAITS:
 
 def _by_name(numbers: Any, dims: tuple[str, ...], program: Program) -> Any:
     """Turn nested lists into nested dicts with the names of their dimensions."""
-    match dims:
-        case ("context", "response"):  # contexts differ in their responses; the lists are padded
-            pairs = zip(program.responses, numbers, strict=True)
-            numbers = [dict(zip(responses, row, strict=False)) for responses, row in pairs]
-        case ("context", inner):
-            numbers = [_by_name(row, (inner,), program) for row in numbers]
-    match dims[0]:
-        case "context":
-            names = program.layout.contexts
-        case "value":
-            names = program.layout.values
-        case _:
-            names = CAPABILITIES
-    return dict(zip(names, numbers, strict=True))
+    if dims == ("context", "response"):  # contexts differ in their responses; lists are padded
+        pairs = zip(program.responses, numbers, strict=True)
+        numbers = [dict(zip(responses, row, strict=False)) for responses, row in pairs]
+    elif len(dims) == 2:
+        numbers = [_by_name(row, dims[1:], program) for row in numbers]
+    return dict(zip(program.layout.dimensions[dims[0]], numbers, strict=True))
 
 
 _AGENT_REPORTERS = ("reach", "value_drift", "alignment", "consistency")

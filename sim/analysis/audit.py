@@ -39,7 +39,7 @@ from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
 from sim.result import Result
 from sim.specs.overrides import Specs, read_specs
-from sim.specs.oversight import BEFORE_DEPLOYMENT, FACED_WITH, RETRAINED_ON, Oversight
+from sim.specs.oversight import BEFORE_DEPLOYMENT, RETRAINING_KINDS, STEP_CAPABILITIES, Oversight
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.takeover import after_training, pass_probability
@@ -124,7 +124,7 @@ def audit(
     count = data.sizes["agent"]
     findings, first = (np.zeros((count, len(FINDERS)), dtype=bool) for _ in range(2))
     rounds, deployed = np.zeros(count, np.int_), np.zeros(count, dtype=bool)
-    actions = np.array([oversight.done_about(name) for name in FINDERS])
+    actions = np.array([oversight.action_on(name) for name in FINDERS])
     retrainer: Retrainer | None = None
     agents = np.arange(count)
     for number in range(maximum + 1):
@@ -175,12 +175,12 @@ def _draw_findings(
     findings = np.zeros((len(rows), len(FINDERS)), dtype=bool)
     for column, name in enumerate(BEFORE_DEPLOYMENT):
         step = oversight.step(name)
-        k = state["capabilities"].sel(capability=FACED_WITH[name]).values
+        k = state["capabilities"].sel(capability=STEP_CAPABILITIES[name]).values
         chance = pass_probability(k, strength=step.strength, encounters=step.encounters)
         findings[:, column] = ~misses(chance, name)
     contexts = list(scenario.contexts)
     bad_answers = {}
-    for context, answers in oversight.looks(scenario).items():
+    for context, answers in oversight.inspections(scenario).items():
         chance = (1.0 - state["slip"].sel(context=context).values) ** answers
         bad_answers[context] = ~misses(chance, "inspection", contexts.index(context))
         findings[:, -1] |= bad_answers[context]
@@ -212,7 +212,7 @@ class Subjects(NamedTuple):
             for place, (context, spec) in enumerate(scenario.contexts.items()):
                 if name == "inspection" and context in bad_answers:
                     contexts[:, place] |= bad_answers[context]
-                elif RETRAINED_ON.get(name) == spec.kind:
+                elif RETRAINING_KINDS.get(name) == spec.kind:
                     contexts[:, place] |= flags
             if name == "reasoning_monitor":
                 monitored |= flags

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim.utils.format import format_interval, format_number, format_share, join_words
+from sim.utils.format import format_interval, format_number, join_words, percent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,7 +30,7 @@ def environment(folder: Path) -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {
-        "percent": format_share,
+        "percent": percent,
         "number": format_number,
         "interval": format_interval,
         "join_words": join_words,

@@ -18,17 +18,13 @@ from sim.dynamics.state import Array, State
 class Activations:
     """Beliefs, policies and incentives of n agents in C contexts with K responses; filled in place.
 
-    Attributes:
-        utility: u [K − 1, C, n].
-        value_policy, gaming_policy, policy: π^v, π^r and π [K − 1, C, n].
-        centred_utility, centred_reward: u − E_{π^v} u and R − E_{π^v} R [K − 1, C, n].
-        salience: χ i + γ s [C, n].
-        belief, cost, awareness: b, κ (1 − ζ s) and a [C, n].
-        value_reward, gaming_reward: E_{π^v} R and E_{π^r} R [C, n], penalty not yet taken off.
-        stake: [C, n].
-        concession: E_{π^v} u − E_{π^r} u [C, n]: what a gamed answer gives up.
-        incentive, decision, gaming_rate: I, d, g [C, n].
-        scratch_k, scratch_c, scratch_2c: [K − 1, C, n], [C, n] and [2, C, n].
+    Attributes, by shape:
+        [K − 1, C, n]: utility u; centred_utility u − E_{π^v} u; centred_reward R − E_{π^v} R;
+            value_policy π^v, gaming_policy π^r, policy π; scratch_k.
+        [C, n]: salience χ i + γ s; belief b; cost κ (1 − ζ s); awareness a; value_reward and
+            gaming_reward, E_{π^v} R and E_{π^r} R, penalty not yet taken off; stake; concession
+            E_{π^v} u − E_{π^r} u; incentive I; decision d; gaming_rate g; scratch_c.
+        [2, C, n]: scratch_2c.
     """
 
     def __init__(self, world: World, agents: int, dtype: DTypeLike = np.float64) -> None:

@@ -26,12 +26,8 @@ class NoColumnError(SpecError):
 class Numbers:
     """The number of each key: its column if it has one, and else that of the spec.
 
-    Args:
-        columns: By full key, a number for each run.
-        agents: The agents of each run; they sit side by side.
-
-    Attributes:
-        unread: The keys of columns that nothing has looked up yet.
+    By full key, `columns` have a number for each run, whose agents sit side by side. `unread` are
+    the keys of columns that nothing has looked up yet.
     """
 
     def __init__(self, columns: Mapping[str, ArrayLike] | None = None, *, agents: int) -> None:

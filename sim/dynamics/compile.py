@@ -34,20 +34,11 @@ def compile_program(
 ) -> Program:
     """Return the program of one run, or of many runs that differ in numbers only.
 
-    Args:
-        scenario: The world.
-        agent: The agents.
-        training: How they are trained.
-        agents: How many agents each run has; run r has those from r · agents on.
-        seed: The seed of the run, or of each run.
-        initial: Every agent's starting state, explicitly.
-        columns: The numbers in which runs differ: by full key, a number for each run, which goes
-            before that of the specs. They are taken to be allowed (see `sim.sweeps.design`).
-        interventions: Applied to the compiled program.
-
-    Raises:
-        SpecError: The agent's numbers do not fit the scenario or the number of agents.
-        NoColumnError: A column is of a key that runs of one program cannot differ in.
+    Run r has its own seed, and the agents from r · `agents` on. `initial` is every agent's starting
+    state, explicitly. Runs differ in `columns`: by full key, a number for each run, which goes
+    before that of the specs. These are taken to be allowed (see `sim.sweeps.design`); a key that
+    runs of one program cannot differ in is a NoColumnError. An agent whose numbers do not fit the
+    scenario, or how many agents there are, is a SpecError.
     """
     layout = Layout(scenario.values, tuple(scenario.contexts))
     ids = AgentIds.of_runs(seed, agents=agents)

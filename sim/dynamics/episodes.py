@@ -38,19 +38,11 @@ def draw_episodes(
     step: int,
     stream: str,
 ) -> Episodes:
-    """Draw episodes of agents whose decisions are filled in.
+    """Draw episodes of agents whose decisions in the trained contexts are filled in.
 
     Episode b of an agent has the four words of draw b: two for the mode, as gaming may be rare,
     one for the context and one for the response. So no episode depends on how many there are.
-
-    Args:
-        mind: Activations in the trained contexts.
-        penalty: P [C, n].
-        world: The trained part of the world.
-        ids: Keys of the draws.
-        count: B.
-        step: The training step.
-        stream: Name of the random stream.
+    The penalty is P [C, n]; `ids`, `step` and `stream` key the draws.
     """
     draw = np.arange(count)[:, None]
     first, second, third, fourth = words(
@@ -73,5 +65,4 @@ def draw_episodes(
 
 def at(x: Array, context: NDArray[np.intp]) -> Array:
     """Return x [C, n] in the context of each episode [B, n]."""
-    values: Array = np.take_along_axis(x, context, axis=0)
-    return values
+    return np.asarray(np.take_along_axis(x, context, axis=0))

@@ -54,11 +54,8 @@ def intervene(
 ) -> Program:
     """Return a program with interventions, which act in their order.
 
-    Where runs differ in them, numbers have columns of `interventions.INDEX.set` and `.scale`.
-
-    Raises:
-        SpecError: Two interventions would hold the same at the same time, or there is nothing of
-            the name that one gives.
+    Where runs differ in them, numbers have columns of `interventions.INDEX.set` and `.scale`. Two
+    that would hold the same at the same time are refused (SpecError).
     """
     on_agents = tuple(_on_agents(program, interventions, scenario, numbers))
     _check_apart([each for each in on_agents if each.holds_rows], program.layout)

@@ -30,15 +30,10 @@ class DivergenceError(RuntimeError):
 
 
 class Snapshot(NamedTuple):
-    """Agents at one step.
+    """Agents at one step: θ [P, N], and variables by name, agents first (of `train`, none).
 
-    Attributes:
-        step: The step.
-        program: Who they are by now: selection puts copies in the places of others, interventions
-            change traits.
-        theta: Their parameters [P, N].
-        observed: Variables by name, agents first (`sim.dynamics.observe.VARIABLES`); of `train`,
-            none.
+    The program says who they are by now: selection puts copies in the places of others,
+    interventions change traits.
     """
 
     step: int
@@ -56,16 +51,11 @@ def train(
     runs: int = 1,
     progress: CountProgress | None = None,
 ) -> Iterator[Snapshot]:
-    """Train a program's agents and yield a snapshot at each of `steps`.
+    """Train a program's agents and yield a snapshot at each of `steps`, which increase.
 
-    Args:
-        engine: Does the steps.
-        program: Where agents start, and what holds when.
-        steps: Where to stop, increasing. What happens before a step (a selection, an
-            intervention) is in effect at it.
-        start: The step to start from; later than 0 if `program.theta` is the state there.
-        runs: How many runs the program holds; agents are selected within their run.
-        progress: Takes agent-steps as they are done (`sim.utils.progress.count_progress`).
+    What happens before a step (a selection, an intervention) is in effect at it. A `start` later
+    than 0 means that `program.theta` is the state there. Agents are selected within their run, of
+    so many `runs`; `progress` takes agent-steps as they are done.
     """
     stride, stops = max(1, STRIDE // program.agents), set(steps)
     events = {step for step in event_steps(program) if start <= step <= max(stops)}
@@ -97,15 +87,8 @@ def records(
 ) -> Iterator[Snapshot]:
     """Train a program's agents and yield them, observed, at each of `steps`: the loop of every run.
 
-        count = count_progress(progress, program.agents * program.steps)
-        for record in records(engine, program, steps, names=("values",), progress=count):
-            history.append(record.observed["values"])
-
     Arguments are as for `train`, and `names`, which variables to observe (a function of the step
-    where that differs). `bounded` says whether to refuse parameters that have diverged.
-
-    Raises:
-        DivergenceError: Parameters grew out of all bounds.
+    where that differs). `bounded` refuses parameters that have diverged (DivergenceError).
     """
     recorder = Recorder()
     snapshots = train(engine, program, steps, start=start, runs=runs, progress=progress)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,19 +80,14 @@ class EndWatch:
             self.maximum = np.maximum(self.maximum, gaming_rate)
 
 
-class Reach(NamedTuple):
-    """Share of training contexts that are gamed: of their number, and of their weight; [n]."""
-
-    plain: Array
-    weighted: Array
+def reach(gaming_rate: Array, world: World) -> Array:
+    """Return the share of training contexts in which g [n, C] counts as gaming [n]."""
+    return np.asarray((gaming_rate >= GAMED)[:, world.training].mean(axis=1))
 
 
-def reach(gaming_rate: Array, world: World) -> Reach:
-    """Return the share of training contexts in which g [n, C] counts as gaming."""
-    gamed = gaming_rate >= GAMED
-    return Reach(
-        plain=gamed[:, world.training].mean(axis=1), weighted=(gamed * world.weight.T).sum(axis=1)
-    )
+def reach_weighted(gaming_rate: Array, world: World) -> Array:
+    """Return the share of the weight of contexts in which g [n, C] counts as gaming [n]."""
+    return np.asarray(((gaming_rate >= GAMED) * world.weight.T).sum(axis=1))
 
 
 def slip(policy: Array, world: World) -> Array:
@@ -102,22 +96,19 @@ def slip(policy: Array, world: World) -> Array:
     Where several responses tie for the highest reward, all of them look best.
     """
     best = (policy * world.looks_best.T).sum(axis=2)
-    chance: Array = np.clip(1.0 - best, 0.0, 1.0)
-    return chance
+    return np.asarray(np.clip(1.0 - best, 0.0, 1.0))
 
 
 def consistency(slip: Array, world: World) -> Array:
     """Return the least chance, over pre-deployment contexts, of looking best [n]."""
-    chances: Array = 1.0 - slip[:, world.pre_deployment].max(axis=1)
-    return chances
+    return np.asarray(1.0 - slip[:, world.pre_deployment].max(axis=1))
 
 
 def temptation(utility: Array, world: World) -> Array:
     """Return what acting freely would gain an agent over acting as trained (section 6).
 
     In a deployment context with subversive responses: u [n, C, K] of the one that its values like
-    best, less u of the response that looks best (the mean of several that do). An agent with human
-    values has nothing to gain where subversion offends them, however decided it is. In all other
+    best, less u of the response that looks best (the mean of several that do). In all other
     contexts [n, C] it is nan.
     """
     freely = np.where(world.subversive.T, utility, -np.inf).max(axis=2)
@@ -151,8 +142,7 @@ def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
     """
     gaming = gaming_rate * world.weight.T
     visible = (gaming * world.scratchpad.T).sum(axis=1) * (1.0 - opacity)
-    share: Array = 1.0 - _ratio(visible, gaming.sum(axis=1))
-    return share
+    return np.asarray(1.0 - _ratio(visible, gaming.sum(axis=1)))
 
 
 def motive(incentive_by_value: Array) -> Array:
@@ -165,8 +155,7 @@ def motive(incentive_by_value: Array) -> Array:
 
 def drift(values: Array, start: Array) -> Array:
     """Return ‖v_t − v_0‖ [...] for v [..., D]."""
-    distance: Array = np.linalg.norm(values - start, axis=-1)
-    return distance
+    return np.asarray(np.linalg.norm(values - start, axis=-1))
 
 
 def cosine(values: Array, direction: Array) -> Array:

@@ -6,7 +6,7 @@ whole world instead of its trained part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,7 +18,6 @@ from sim.dynamics.numerics import calculating, logistic, whole_groups
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array, State
 from sim.dynamics.training import OPACITY, StepBuffers, reward
-from sim.specs.agent import CAPABILITIES
 
 #: Agents that are measured at once; with fewer, threads wait for the interpreter's lock.
 BLOCK = 2048
@@ -96,20 +95,6 @@ VARIABLES: dict[str, Variable] = {
 ONSET = Variable(
     ("agent", "context"), "first recorded step from which g stays at 0.5 or above (5)", "step"
 )
-
-
-def dimension_sizes(
-    *, records: int, agents: int, responses: Sequence[int], values: int
-) -> dict[str, int]:
-    """Return the length of every dimension of records, with so many responses of each context."""
-    return {
-        "step": records,
-        "agent": agents,
-        "context": len(responses),
-        "response": max(responses),
-        "value": values,
-        "capability": len(CAPABILITIES),
-    }
 
 
 class Recorder:
@@ -190,8 +175,7 @@ class _Moment:
         """Return B [n, C], as it is, not against the first response."""
         buffers = self.observer.buffers
         reward(buffers, self.mind, self.world, self.state, self.observer.assumptions)
-        objective: Array = (buffers.objective + self.world.first_reward).T
-        return objective
+        return np.asarray((buffers.objective + self.world.first_reward).T)
 
     @cached_property
     def incentive_by_value(self) -> Array:
@@ -200,10 +184,6 @@ class _Moment:
     @cached_property
     def capabilities(self) -> Array:
         return logistic(self.state.capability, out=np.empty_like(self.state.capability)).T
-
-    @cached_property
-    def reach(self) -> measures.Reach:
-        return measures.reach(self.gaming_rate, self.world)
 
     def where_present(self, policy: Array) -> Array:
         """Return chances [n, C, K] with nan where a context has no such response."""
@@ -244,8 +224,8 @@ _OBSERVED: dict[str, Callable[[_Moment], Array]] = {
     "capability_logits": lambda m: m.state.capability.T,
     "capabilities": lambda m: m.capabilities,
     "ancestor": lambda m: m.program.ancestor.astype(np.float64),
-    "reach": lambda m: m.reach.plain,
-    "reach_weighted": lambda m: m.reach.weighted,
+    "reach": lambda m: measures.reach(m.gaming_rate, m.world),
+    "reach_weighted": lambda m: measures.reach_weighted(m.gaming_rate, m.world),
     "consistency": lambda m: measures.consistency(m.slip, m.world),
     "slip": lambda m: m.slip,
     "temptation": lambda m: measures.temptation(_agents_first(0.0, m.mind.utility), m.world),

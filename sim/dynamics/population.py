@@ -58,11 +58,7 @@ class AgentIds:
 
 
 def draw_traits(agent: Agent, *, ids: AgentIds, numbers: Numbers) -> Traits:
-    """Draw each agent's traits.
-
-    Raises:
-        SpecError: A list of numbers is not as long as there are agents.
-    """
+    """Draw each agent's traits; a list has a number for each agent (SpecError)."""
     traits = {}
     for name in TRAITS:
         stated = getattr(agent, name)
@@ -84,11 +80,7 @@ def draw_traits(agent: Agent, *, ids: AgentIds, numbers: Numbers) -> Traits:
 def draw_initial(
     agent: Agent, *, scenario: Scenario, layout: Layout, ids: AgentIds, numbers: Numbers
 ) -> Array:
-    """Draw θ_0 [P, N].
-
-    Raises:
-        SpecError: Neither the agent nor the scenario states values to start from.
-    """
+    """Draw θ_0 [P, N]; the agent or the scenario must state values to start from (SpecError)."""
     values = ("agent.initial.values", agent.initial.values)
     if agent.initial.values is None:
         values = ("scenario.human_values", scenario.human_values)
@@ -106,11 +98,7 @@ def draw_initial(
 
 
 def check_names(agent: Agent, scenario: Scenario, layout: Layout) -> None:
-    """Refuse an agent that names values or contexts which the scenario does not have.
-
-    Raises:
-        SpecError: It does.
-    """
+    """Refuse an agent that names values or contexts which a scenario does not have (SpecError)."""
     by_kind = {"values": layout.values, "habit": layout.contexts, "capability": CAPABILITIES}
     for path, spec in (("initial", agent.initial), ("spread.initial", agent.spread.initial)):
         for kind, names in by_kind.items():

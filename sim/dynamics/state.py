@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.specs.agent import CAPABILITIES
+from sim.specs.agent import CAPABILITIES, parameter_names
 from sim.specs.errors import SpecError
 
 Array = NDArray[np.float64]
@@ -55,14 +55,12 @@ class Layout:
     @property
     def names(self) -> tuple[str, ...]:
         """The full name of each row: `values.copyright`, `habit.coding`, `awareness`, ..."""
-        return (
-            *(f"values.{name}" for name in self.values),
-            *(f"habit.{name}" for name in self.contexts),
-            "awareness",
-            "log_horizon",
-            "log_competence",
-            *(f"capability.{name}" for name in CAPABILITIES),
-        )
+        return parameter_names(self.values, self.contexts)
+
+    @property
+    def dimensions(self) -> dict[str, tuple[str, ...]]:
+        """The names along each dimension of recorded variables."""
+        return {"context": self.contexts, "value": self.values, "capability": CAPABILITIES}
 
     def view(self, theta: Array) -> State:
         """Name the rows of θ [P, ...]; nothing is copied."""
@@ -93,11 +91,7 @@ class AgentState:
     capability: ArrayLike | None = None
 
     def write_to(self, theta: Array, layout: Layout) -> None:
-        """Write the arrays over θ [P, agents].
-
-        Raises:
-            SpecError: A wrong shape, or a number that is not finite.
-        """
+        """Write the arrays, finite and of the right shape (SpecError), over θ [P, agents]."""
         for field in fields(self):
             array = getattr(self, field.name)
             if array is not None:

@@ -34,20 +34,14 @@ class StepBuffers:
     (direct, motive, leak) adds its own coefficients to W, and one matrix product ends the step; no
     array over contexts and values is ever made.
 
-    Attributes:
-        aim: π^r (R − E_{π^r} R) [K − 1, C, n].
-        coefficients: W [K − 1, C, n].
-        penalty, advantage, objective: P, ΔR = R^g − R^v and B [C, n].
-        practice: p g, or the share of episodes that were gamed here [C, n].
-        pressure: p a ΔR, or an estimate [C, n].
-        gate: Γ = p ΔR a d (1 − d), or an estimate [C, n].
-        motive, foresight: ω Γ τ and ω Γ τ λ b β [C, n].
-        leak: ε p g [C, n].
-        scratch_k, scratch_c: [K − 1, C, n] and [C, n].
-        concealment: k_opacity [n].
-        pull: anchor (θ − θ_0) [P, n].
-        gradient: Δθ before the anchor [P, n]; rows that nothing trains stay zero.
-        by_kind: Views on the gradient.
+    Attributes, by shape:
+        [K − 1, C, n]: aim π^r (R − E_{π^r} R); coefficients W; scratch_k.
+        [C, n]: penalty P; advantage ΔR = R^g − R^v; objective B; practice p g, pressure p a ΔR and
+            gate Γ = p ΔR a d (1 − d), or estimates; motive ω Γ τ; foresight ω Γ τ λ b β; leak
+            ε p g; scratch_c.
+        [n]: concealment k_opacity.
+        [P, n]: pull = anchor (θ − θ_0); gradient, Δθ before the anchor, with zeros where nothing
+            is trained; by_kind, views on it.
     """
 
     def __init__(

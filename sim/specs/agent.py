@@ -6,11 +6,13 @@ also be a list with one number for each agent.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
 
 from sim.specs.base import (
+    Amount,
     ByName,
     Column,
     NonNegative,
@@ -22,6 +24,8 @@ from sim.specs.base import (
     one_number_for_all,
 )
 
+#: A fixed number of every agent, or one for each.
+Trait = Column[OneOrEach[NonNegative]]
 #: By default an agent starts with next to no inclination to game.
 HABIT = -5.0
 
@@ -62,9 +66,9 @@ class InitialSpread(Spec):
 
     values: Column[OneOrByName[NonNegative]] = 0.0
     habit: Column[OneOrByName[NonNegative]] = 0.0
-    awareness: Column[NonNegative] = 0.0
-    log_horizon: Column[NonNegative] = 0.0
-    log_competence: Column[NonNegative] = 0.0
+    awareness: Amount = 0.0
+    log_horizon: Amount = 0.0
+    log_competence: Amount = 0.0
     capability: Column[OneOrByName[NonNegative]] = 0.0
 
 
@@ -76,44 +80,38 @@ class Spread(Spec):
     So 0.2 on `rationality` means "about 20 percent", and no draw leaves the allowed range.
     """
 
-    decisiveness: Column[NonNegative] = 0.0
-    discernment: Column[NonNegative] = 0.0
-    info_sensitivity: Column[NonNegative] = 0.0
-    scratchpad_sensitivity: Column[NonNegative] = 0.0
-    reasoning_cost: Column[NonNegative] = 0.0
-    scratchpad_saving: Column[NonNegative] = 0.0
-    episode_concern: Column[NonNegative] = 0.0
-    rationality: Column[NonNegative] = 0.0
+    decisiveness: Amount = 0.0
+    discernment: Amount = 0.0
+    info_sensitivity: Amount = 0.0
+    scratchpad_sensitivity: Amount = 0.0
+    reasoning_cost: Amount = 0.0
+    scratchpad_saving: Amount = 0.0
+    episode_concern: Amount = 0.0
+    rationality: Amount = 0.0
     initial: InitialSpread = InitialSpread()
 
 
 class Agent(Spec):
     """An agent, or a population of agents that differ by `spread` (MODEL.md section 2)."""
 
-    decisiveness: Column[OneOrEach[NonNegative]] = Field(
-        1.5, description="β: how firmly its values decide its answers"
-    )
-    discernment: Column[OneOrEach[NonNegative]] = Field(
+    decisiveness: Trait = Field(1.5, description="β: how firmly its values decide its answers")
+    discernment: Trait = Field(
         1.0, description="δ: how well it reads the cue that an input is trained on"
     )
-    info_sensitivity: Column[OneOrEach[NonNegative]] = Field(
+    info_sensitivity: Trait = Field(
         5.0, description="χ: how far information about training in the input brings it to mind"
     )
-    scratchpad_sensitivity: Column[OneOrEach[NonNegative]] = Field(
+    scratchpad_sensitivity: Trait = Field(
         4.0, description="γ: how far a scratchpad brings training to mind"
     )
-    reasoning_cost: Column[OneOrEach[NonNegative]] = Field(
-        0.3, description="κ: cost of working out the training objective"
-    )
+    reasoning_cost: Trait = Field(0.3, description="κ: cost of working out the training objective")
     scratchpad_saving: Column[OneOrEach[Share]] = Field(
         0.8, description="ζ: share of that cost which a scratchpad saves"
     )
-    episode_concern: Column[OneOrEach[NonNegative]] = Field(
+    episode_concern: Trait = Field(
         0.05, description="μ: how much a gamed answer costs it by its own values"
     )
-    rationality: Column[OneOrEach[NonNegative]] = Field(
-        8.0, description="τ: how strongly the incentive moves the decision"
-    )
+    rationality: Trait = Field(8.0, description="τ: how strongly the incentive moves the decision")
     initial: Initial = Initial()
     spread: Spread = Spread()
 
@@ -125,6 +123,13 @@ class Agent(Spec):
 #: The fixed numbers of an agent, in the order of the spec.
 TRAITS = tuple(name for name in Agent.model_fields if name not in {"initial", "spread"})
 CAPABILITIES = tuple(Capability.model_fields)
+
+
+def parameter_names(values: Iterable[str], contexts: Iterable[str]) -> tuple[str, ...]:
+    """Return the full names of all that training changes: `values.copyright`, `awareness`, ..."""
+    parts = {"values": values, "habit": contexts, "capability": CAPABILITIES}
+    kinds = Initial.model_fields
+    return tuple(f"{k}.{part}" if part else k for k in kinds for part in parts.get(k, [""]))
 
 
 def _explicit(spec: Spec) -> dict[str, object]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real as RealNumber
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeGuard, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -21,9 +21,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from sim.specs.errors import SpecError, nearest
+from sim.specs.errors import SpecError, describe, nearest, shorten
+from sim.specs.errors import refuse as refuse
 
 T = TypeVar("T")
 
@@ -62,9 +63,6 @@ class FrozenDict(dict[str, T]):
         return FrozenDict, (dict(self),)
 
 
-_FORMS = {"by name", "one each", "one number"}
-
-
 def _form(value: object) -> str:
     if isinstance(value, Mapping):
         return "by name"
@@ -86,6 +84,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 ByName = Annotated[dict[Name, T], AfterValidator(FrozenDict)]
 #: A number, or numbers, that may be a column: a number for each run of an array program.
 Column = Annotated[T, Vectorisable()]
+Amount = Column[NonNegative]
 #: One number for everything, or one for each name.
 OneOrByName = Annotated[
     Annotated[T, Tag("one number")] | Annotated[ByName[T], Tag("by name")],
@@ -102,6 +101,11 @@ OneOrEach = Annotated[
     Annotated[T, Tag("one number")] | Annotated[tuple[T, ...], Tag("one each")],
     _by_form("one number, or a list with one for each agent"),
 ]
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number as YAML has them; yes and no are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def plain(value: object) -> object:
@@ -150,28 +154,20 @@ class Spec(BaseModel, metaclass=_OneLineErrors):
 
     @classmethod
     def parse(cls, data: object, *, path: str) -> Self:
-        """Return the spec of plain data, or an instance as it is; `path` begins messages.
-
-        Raises:
-            SpecError: One line: the path, the value and what is allowed.
-        """
+        """Return the spec of plain data, or an instance as it is; errors begin with `path`."""
         try:
             return cls.model_validate(data)
         except ValidationError as error:
             raise SpecError(describe(error, path=path)) from None
 
     def replace(self, **changes: object) -> Self:
-        """Return a copy in which the named fields are changed and everything is checked again.
-
-        Raises:
-            SpecError: As `parse` does.
-        """
+        """Return a copy in which the named fields are changed and everything is checked again."""
         explicit = {name: getattr(self, name) for name in self.model_fields_set}
         return self.parse({**explicit, **changes}, path=type(self).__name__.lower())
 
     def __repr__(self) -> str:
         explicit = [f"{name}={getattr(self, name)!r}" for name in sorted(self.model_fields_set)]
-        return _shorten(f"{type(self).__name__}({', '.join(explicit)})", limit=160)
+        return shorten(f"{type(self).__name__}({', '.join(explicit)})", limit=160)
 
 
 def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
@@ -193,62 +189,3 @@ def one_number_for_all(spec: type[Spec]) -> BeforeValidator:
         return value
 
     return BeforeValidator(by_name)
-
-
-def refuse(message: str, *, at: str = "") -> PydanticCustomError:
-    """Return the error by which a validator refuses what stands `at` a path below its value."""
-    return PydanticCustomError("refused", "{message}", {"message": message, "at": at})
-
-
-def describe(error: ValidationError, *, path: str) -> str:
-    """Describe the first problem of a failed validation in one line, with the number of others."""
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    key = path + "".join(_step(part) for part in first["loc"])
-    below = first.get("ctx", {}).get("at")
-    key += f".{below}" if below else ""
-    value = ""
-    if first["type"] not in {"refused", "missing"}:
-        value = f": got {_shorten(repr(first['input']))}"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{key}{value}: {_message(first)}{more}"
-
-
-def _step(part: int | str) -> str:
-    if part in _FORMS or part == "[key]":
-        return ""
-    return f"[{part}]" if isinstance(part, int) else f".{part}"
-
-
-def _shorten(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def _message(problem: ErrorDetails) -> str:
-    context: dict[str, Any] = problem.get("ctx", {})
-    match problem["type"]:
-        case "missing":
-            return "is missing"
-        case "literal_error":
-            allowed = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
-            return nearest(str(problem["input"]), allowed)
-        case "string_pattern_mismatch":
-            return "a name has letters, digits, _ and -, and starts with a letter or _"
-        case "string_type":
-            return "must be text (in YAML, words such as yes, no, on and off need quotes)"
-        case "greater_than_equal":
-            return f"must be {context['ge']} or more"
-        case "greater_than":
-            return f"must be above {context['gt']}"
-        case "less_than":
-            return f"must be below {context['lt']}"
-        case "less_than_equal":
-            return f"must be {context['le']} or less"
-        case "int_type" | "int_from_float" | "int_parsing":
-            return "must be a whole number"
-        case "dict_type" | "model_type":
-            return "must be a mapping"
-        case "tuple_type" | "list_type":
-            return "must be a list"
-        case _:
-            return problem["msg"].replace("\n", " ")

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole, refuse
-from sim.specs.errors import SpecError, nearest
+from sim.specs.base import ByName, NonNegative, Share, Spec, Steps, Whole, is_number
+from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.scenario import Scenario
 
 #: Whom each copy hears: all others, those of a ring with shortcuts (Watts and Strogatz), nobody.
@@ -16,8 +16,7 @@ Graph = Literal["complete", "small_world", "none"]
 
 
 def _a_share(quorum: Any) -> object:
-    is_number = isinstance(quorum, int | float) and not isinstance(quorum, bool)
-    if is_number and 1 < quorum < 1e300:
+    if is_number(quorum) and 1 < quorum < 1e300:
         raise refuse(
             f"a quorum of {quorum:g} times the number of copies is more than there are; it is a "
             "share of them, above 0 and at most 1"
@@ -88,10 +87,8 @@ class Deployment(Spec):
     def shares(self, scenario: Scenario) -> dict[str, float]:
         """Return the shares of the contexts that the copies meet, by name; they sum to 1.
 
-        Empty if the scenario has no deployment context and no mix is given.
-
-        Raises:
-            SpecError: The mix names a context that the scenario does not have, or all shares are 0.
+        Empty if the scenario has no deployment context and no mix is given. A mix of contexts that
+        the scenario does not have, or whose shares are all 0, is refused (SpecError).
         """
         for name in self.mix:
             if name not in scenario.contexts:

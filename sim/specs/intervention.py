@@ -25,10 +25,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from sim.specs.agent import CAPABILITIES, TRAITS, Initial
-from sim.specs.base import Real, Spec, Steps, Whole, describe, refuse
+from sim.specs.agent import TRAITS, parameter_names
+from sim.specs.base import Real, Spec, Steps, Whole, is_number
 from sim.specs.deployment import Deployment
-from sim.specs.errors import SpecError, nearest
+from sim.specs.errors import SpecError, describe, nearest, refuse
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
 from sim.specs.training import LearningRate, Transfer
@@ -121,8 +121,7 @@ class Intervention(Spec):
     def names(self, scenario: Scenario) -> tuple[str, ...]:
         """Return the full names of all that it changes in a scenario (see `keys_in_training`).
 
-        Raises:
-            SpecError: There is nothing of this name, or it cannot be changed in a run.
+        A key of nothing, or of what cannot be changed in a run, is refused (SpecError).
         """
         if self.subject in AFTER:
             return matching(self.key, keys_after_training(self.subject))
@@ -152,11 +151,7 @@ Interventions = Sequence[Intervention | Mapping[str, object]]
 
 
 def read_interventions(interventions: Interventions | None) -> tuple[Intervention, ...]:
-    """Return validated interventions from specs or plain data.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Return validated interventions from specs or plain data (SpecError)."""
     if interventions is None:
         return ()
     single = isinstance(interventions, str | Mapping | Intervention)
@@ -174,12 +169,8 @@ def apply_after_training(
     """Return oversight and deployment under interventions, in the order in which they are listed.
 
     Without any on these, the arguments themselves are returned. A second call on the output scales
-    again what was scaled.
-
-    Raises:
-        SpecError: A number becomes what the spec does not allow. Numbers are judged together, as
-            one intervention may mend what another would break; the line names the last one before
-            which all was well.
+    again what was scaled. Numbers are judged together, as one intervention may mend what another
+    would break; a SpecError names the last one before which all was well.
     """
     trees: dict[str, Any] = {"oversight": oversight.model_dump()}
     trees["deployment"] = deployment.model_dump()
@@ -217,13 +208,7 @@ def keys_in_training(subject: str, scenario: Scenario) -> dict[str, str]:
     if subject == "gaming":
         return {f"gaming.{name}": f"habit.{name}" for name in contexts}
     if subject == "state":
-        parts = {"values": scenario.values, "habit": contexts, "capability": CAPABILITIES}
-        names = [
-            f"{kind}.{part}" if part else kind
-            for kind in Initial.model_fields
-            for part in parts.get(kind, [""])
-        ]
-        return {f"state.{name}": name for name in names}
+        return {f"state.{name}": name for name in parameter_names(scenario.values, contexts)}
     if subject == "agent":
         keys = [f"agent.{name}" for name in TRAITS]
     elif subject == "training":
@@ -248,7 +233,7 @@ def _numbers(spec: Spec, path: str) -> Iterator[str]:
         value = getattr(spec, name)
         if isinstance(value, Spec):
             yield from _numbers(value, f"{path}.{name}")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        elif is_number(value):
             yield f"{path}.{name}"
 
 

@@ -80,12 +80,9 @@ def value_at(node: Any, key: str) -> Any:
 
 
 def nest(overrides: Mapping[str, object], *, flatten: bool = True) -> Branch:
-    """Nest overrides by the parts of their dotted keys.
+    """Nest overrides by the parts of their dotted keys; none may be given twice (SpecError).
 
     With `flatten`, a mapping changes the keys that it names, and else the whole.
-
-    Raises:
-        SpecError: A key is given twice.
     """
     tree = Branch()
     for path, value in _flat((), overrides, flatten):
@@ -102,12 +99,9 @@ def nest(overrides: Mapping[str, object], *, flatten: bool = True) -> Branch:
 
 
 def override_spec(spec: S, tree: Mapping[str, Any], root: str, scenario: Scenario) -> S:
-    """Return a spec changed by the overrides below `root` in a tree, and checked again.
+    """Return a spec changed by the overrides below `root` in a tree, and checked again (SpecError).
 
     The scenario has the names by which agents and oversight have numbers.
-
-    Raises:
-        SpecError: A key does not exist, or a value is not allowed.
     """
     if root not in tree:
         return spec
@@ -117,10 +111,8 @@ def override_spec(spec: S, tree: Mapping[str, Any], root: str, scenario: Scenari
 def override(node: object, tree: object, path: Path, scenario: Scenario) -> object:
     """Return plain data like a node of a spec, with the values of a tree in place of its own.
 
-    Where one number stands for many, a value for one of them leaves the others as they were.
-
-    Raises:
-        SpecError: A key does not exist.
+    Where one number stands for many, a value for one of them leaves the others as they were. A key
+    that does not exist is refused (SpecError).
     """
     if not isinstance(tree, Branch):
         return tree
@@ -133,11 +125,7 @@ def override(node: object, tree: object, path: Path, scenario: Scenario) -> obje
 
 
 def check_keys(tree: Mapping[str, object], *, allowed: Collection[str], path: Path) -> None:
-    """Refuse keys that are not among those allowed at a path.
-
-    Raises:
-        SpecError: There is one.
-    """
+    """Refuse keys that are not among those allowed at a path (SpecError)."""
     for key in tree:
         if key in allowed:
             continue
@@ -192,7 +180,7 @@ def _parts(
     if isinstance(node, tuple):
         items: dict[str, object] = {str(index): item for index, item in enumerate(node)}
         return items, items.copy()
-    names = _names(path, scenario)
+    names = names_at(path, scenario)
     if node is None and path == ("agent", "initial", "values"):
         node = scenario.human_values
     if isinstance(node, int | float):
@@ -201,7 +189,7 @@ def _parts(
     return {name: explicit.get(name) for name in names}, explicit
 
 
-def _names(path: Path, scenario: Scenario) -> Collection[str]:
+def names_at(path: Path, scenario: Scenario) -> Collection[str]:
     """Return the names that things may have at a place where the user's own names stand."""
     match path:
         case (_, "contexts" | "similarity") | (_, "similarity", _) | (*_, "initial", "habit"):

@@ -31,11 +31,7 @@ def scenarios() -> list[str]:
 
 
 def resolve(group: str, source: str | Path) -> Path:
-    """Find a config by name in the library, or by path (with a separator or `.yaml`).
-
-    Raises:
-        SpecError: No such name or file.
-    """
+    """Find a config by name in the library, or by path (with a separator or `.yaml`; SpecError)."""
     text = str(source)
     if text.endswith((".yaml", ".yml")) or "/" in text or "\\" in text:
         path = Path(source).expanduser()
@@ -48,11 +44,7 @@ def resolve(group: str, source: str | Path) -> Path:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping as Hydra would: 1e-3 is a number, a repeated key is an error.
-
-    Raises:
-        SpecError: The file cannot be read, is no YAML, or is not a mapping.
-    """
+    """Read a YAML mapping as Hydra would: 1e-3 is a number, a repeated key a SpecError."""
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:

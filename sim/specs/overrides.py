@@ -6,7 +6,7 @@ Overrides are the form that sweeps, interventions and `mesa.batch_run` need.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
@@ -17,19 +17,21 @@ from sim.specs.training import Training
 
 
 class Specs(NamedTuple):
-    """The specs of a run.
-
-    Attributes:
-        scenario: The world.
-        agent: The agent, complete: what a user leaves unsaid is taken from the scenario's own.
-        training: How it is trained.
-        interventions: What is done to the run.
-    """
+    """The specs of a run; where a user leaves the agent unsaid, it is the scenario's own."""
 
     scenario: Scenario
     agent: Agent
     training: Training
     interventions: tuple[Intervention, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """Return the specs as plain data, for provenances."""
+        return {
+            "scenario": self.scenario.model_dump(mode="json", exclude={"agent"}),
+            "agent": self.agent.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json"),
+            "interventions": [each.model_dump(mode="json") for each in self.interventions],
+        }
 
 
 def read_specs(
@@ -39,11 +41,7 @@ def read_specs(
     training: Training | Mapping[str, object] | None = None,
     interventions: Interventions | None = None,
 ) -> Specs:
-    """Return validated specs from specs, plain data or, for the scenario, a name or a path.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Return validated specs from specs or plain data; a scenario may be a name or a path."""
     scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
     agent = Agent.parse({} if agent is None else agent, path="agent")
     training = Training.parse({} if training is None else training, path="training")
@@ -58,15 +56,8 @@ def apply_overrides(specs: Specs, overrides: Mapping[str, object]) -> Specs:
 
     Overrides change what is there: they add no context, no response and no phase. A mapping changes
     the keys that it names; where one number stands for many, a value for one of them leaves the
-    others as they were.
-
-    Args:
-        specs: What to change.
-        overrides: Dotted keys, each starting with `scenario`, `agent`, `training` or
-            `interventions`, and values. The agent is `agent`, never `scenario.agent`.
-
-    Raises:
-        SpecError: A key that does not exist, is given twice, or whose value is not allowed.
+    others as they were. The agent is `agent`, never `scenario.agent`. A key that does not exist, is
+    given twice, or whose value is not allowed, is refused (SpecError).
     """
     tree = nest(overrides)
     check_keys(tree, allowed=Specs._fields, path=())
@@ -88,11 +79,7 @@ def apply_overrides(specs: Specs, overrides: Mapping[str, object]) -> Specs:
 
 
 def _check_interventions(specs: Specs) -> None:
-    """Refuse interventions on what is not there, or that make a number what it must not be.
-
-    Raises:
-        SpecError: There is one.
-    """
+    """Refuse interventions on what is not there, or that make a number what it must not be."""
     natural = specs._replace(interventions=())
     for index, intervention in enumerate(specs.interventions):
         names = intervention.names(specs.scenario)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from pydantic import Field, model_validator
 
-from sim.specs.base import NonNegative, OneOrByName, Share, Spec, Steps, Whole, refuse
-from sim.specs.errors import SpecError, nearest
+from sim.specs.base import NonNegative, OneOrByName, Share, Spec, Steps, Whole
+from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.scenario import PRE_DEPLOYMENT, Kind, Scenario
 
 #: What is done about an agent in which something was found.
-Found = Literal["retrain", "retire", "ignore"]
+Action = Literal["retrain", "retire", "ignore"]
 
 #: The steps of oversight, and the capability that helps an agent through each.
-FACED_WITH: dict[str, str] = {
+STEP_CAPABILITIES: dict[str, str] = {
     "capability_evaluations": "sandbagging",
     "red_teaming": "composure",
     "reasoning_monitor": "opacity",
@@ -23,7 +23,10 @@ FACED_WITH: dict[str, str] = {
 #: The steps that come before deployment; control watches what deployed copies do.
 BEFORE_DEPLOYMENT = ("capability_evaluations", "red_teaming", "reasoning_monitor")
 #: Kinds of context that a step makes developers train on, when it has found something.
-RETRAINED_ON: dict[str, Kind] = {"capability_evaluations": "evaluation", "red_teaming": "red_team"}
+RETRAINING_KINDS: dict[str, Kind] = {
+    "capability_evaluations": "evaluation",
+    "red_teaming": "red_team",
+}
 
 
 class OversightStep(Spec):
@@ -31,7 +34,7 @@ class OversightStep(Spec):
 
     strength: Share = Field(0.5, description="o: chance to find what no capability hides")
     encounters: Whole = Field(3, description="n: how many times it is faced")
-    when_found: Found = Field("retire", description="what is done when something is found")
+    when_found: Action = Field("retire", description="what is done when something is found")
 
     @model_validator(mode="after")
     def _check_encounters(self) -> Self:
@@ -50,7 +53,7 @@ class Inspection(Spec):
     encounters: OneOrByName[Whole] = Field(
         3, description="n_c: answers seen in each pre-deployment context; one number, or by name"
     )
-    when_found: Found = Field("retire", description="what is done about an answer that looks bad")
+    when_found: Action = Field("retire", description="what is done about an answer that looks bad")
 
 
 class Retraining(Spec):
@@ -90,13 +93,11 @@ class Oversight(Spec):
 
     def step(self, name: str) -> OversightStep:
         """Return a step by its name."""
-        step: OversightStep = getattr(self, name)
-        return step
+        return cast(OversightStep, getattr(self, name))
 
-    def done_about(self, finder: str) -> Found:
+    def action_on(self, finder: str) -> Action:
         """Return the action on what a step, or `inspection`, finds."""
-        action: Found = getattr(self, finder).when_found
-        return action
+        return cast(Action, getattr(self, finder).when_found)
 
     def control_alone(self) -> Oversight:
         """Return oversight in which every step before deployment finds without effect."""
@@ -106,7 +107,7 @@ class Oversight(Spec):
         }
         return self.replace(**ignored)
 
-    def looks(self, scenario: Scenario) -> dict[str, int]:
+    def inspections(self, scenario: Scenario) -> dict[str, int]:
         """Return n_c: how many answers are inspected, by pre-deployment context.
 
         Contexts that a mapping leaves out are not inspected.
@@ -117,12 +118,7 @@ class Oversight(Spec):
         return {name: encounters.get(name, 0) for name in contexts}
 
     def check(self, scenario: Scenario) -> None:
-        """Refuse oversight of what this scenario does not have.
-
-        Raises:
-            SpecError: A context that is not faced before deployment is inspected, or there is
-                nothing to retrain on.
-        """
+        """Refuse oversight of contexts that this scenario does not have (SpecError)."""
         contexts, encounters = scenario.of_kind(*PRE_DEPLOYMENT), self.inspection.encounters
         for name in encounters if not isinstance(encounters, int) else ():
             if name not in contexts:
@@ -130,7 +126,7 @@ class Oversight(Spec):
                     f"oversight.inspection.encounters: {name!r} is no context that is faced "
                     f"before deployment; {nearest(name, contexts)}"
                 )
-        for name, kind in RETRAINED_ON.items():
+        for name, kind in RETRAINING_KINDS.items():
             if self.step(name).when_found == "retrain" and not scenario.of_kind(kind):
                 raise SpecError(
                     f"oversight.{name}.when_found: the scenario has no context of kind {kind} to "

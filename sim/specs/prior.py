@@ -27,15 +27,19 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from sim.specs.agent import CAPABILITIES
-from sim.specs.base import NonNegative, Real, Share, Spec, refuse, within
-from sim.specs.errors import SpecError, nearest
-from sim.specs.keys import full_key
+from sim.specs.base import NonNegative, Real, Share, Spec, is_number, within
+from sim.specs.errors import SpecError, nearest, refuse
+from sim.specs.keys import full_key, names_at
 from sim.specs.library import read_yaml, resolve
 from sim.specs.scenario import Scenario
 
 #: The hidden number by which values lie along human values, in correlations.
 ALIGNMENT = "alignment"
+#: The places at which * stands for all names.
+_STARRED = (
+    *(f"agent.initial.{kind}.*" for kind in ("values", "capability", "habit")),
+    "scenario.contexts.*",
+)
 Positive = Annotated[float, Field(ge=1e-9), within(low=1e-9)]
 Inside = Annotated[float, Field(ge=1e-9, le=1.0 - 1e-9), within(low=1e-9, high=1.0 - 1e-9)]
 Rho = Annotated[float, Field(ge=-1.0, le=1.0), within(low=-1.0, high=1.0)]
@@ -109,7 +113,7 @@ KINDS = [str(spec.model_fields["kind"].default) for spec in get_args(AnyDistribu
 
 def _with_kind(value: object) -> object:
     """Return a plain number as a point, and refuse an unknown kind."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return {"kind": "point", "value": value}
     if not isinstance(value, Mapping | AnyDistribution):
         raise PydanticCustomError("distribution", "must be a number, or a mapping with a kind")
@@ -159,11 +163,7 @@ class Prior(Spec):
 
     @classmethod
     def load(cls, source: Prior | str | Path | Mapping[str, object]) -> Prior:
-        """Return a prior from its name, a path, plain data, or itself.
-
-        Raises:
-            SpecError: There is none, or it cannot be used.
-        """
+        """Return a prior from its name, a path, plain data, or itself (SpecError)."""
         if isinstance(source, str | Path):
             return cls.parse(read_yaml(resolve("prior", source)), path=f"prior {Path(source).stem}")
         return cls.parse(source, path="prior")
@@ -171,10 +171,8 @@ class Prior(Spec):
     def marginals(self, scenario: Scenario) -> dict[str, AnyDistribution]:
         """Return the distribution of each number of a scenario, by full key, sorted.
 
-        With goals, one of them is `ALIGNMENT`, which is no key of the specs.
-
-        Raises:
-            SpecError: A key is given twice, or stands for nothing here.
+        With goals, one of them is `ALIGNMENT`, which is no key of the specs. A key that is given
+        twice, or stands for nothing here, is refused (SpecError).
         """
         marginals: dict[str, AnyDistribution] = {}
         for key, distribution in self.distributions.items():
@@ -195,8 +193,8 @@ class Prior(Spec):
     def pairs(self, scenario: Scenario) -> dict[tuple[str, str], float]:
         """Return the correlations by pairs of full keys, sorted.
 
-        Raises:
-            SpecError: A key has no distribution, or is always the same; or a pair is given twice.
+        A key without a distribution, or of one number for all, and a pair that is given twice, are
+        refused (SpecError).
         """
         marginals = self.marginals(scenario)
         correlations: dict[tuple[str, str], float] = {}
@@ -236,14 +234,8 @@ def _expand(key: str, scenario: Scenario) -> list[str]:
     if "*" not in path:
         return [".".join(path)]
     place = path.index("*")
-    names: Mapping[tuple[str, ...], Iterable[str]] = {
-        ("agent", "initial", "values"): scenario.values,
-        ("agent", "initial", "capability"): CAPABILITIES,
-        ("agent", "initial", "habit"): scenario.contexts,
-        ("scenario", "contexts"): scenario.contexts,
-    }
-    before = tuple(path[:place])
-    if before not in names or "*" in path[place + 1 :]:
-        allowed = [".".join((*start, "*")).replace("initial.", "") for start in names]
+    before, after = tuple(path[:place]), path[place + 1 :]
+    if ".".join((*before, "*")) not in _STARRED or "*" in after:
+        allowed = [starred.replace("initial.", "") for starred in _STARRED]
         raise SpecError(f"prior: {key}: * cannot stand here; {nearest(key, allowed)}")
-    return [".".join((*before, name, *path[place + 1 :])) for name in names[before]]
+    return [".".join((*before, name, *after)) for name in names_at(before, scenario)]

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sim.specs.agent import Agent
 from sim.specs.base import (
+    Amount,
     ByName,
     Column,
     Name,
@@ -18,9 +19,8 @@ from sim.specs.base import (
     Share,
     Spec,
     Steps,
-    refuse,
 )
-from sim.specs.errors import SpecError, nearest
+from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.library import read_yaml, resolve
 
 Kind = Literal["training", "evaluation", "red_team", "deployment"]
@@ -41,12 +41,8 @@ class Context(Spec):
         validate_default=True,
     )
     kind: Kind = Field("training", description="only `training` feeds gradients")
-    weight: Column[NonNegative] = Field(
-        1.0, description="p: share of episodes, normalised over training"
-    )
-    info: Column[NonNegative] = Field(
-        0.0, description="i: what the input says about the training process"
-    )
+    weight: Amount = Field(1.0, description="p: share of episodes, normalised over training")
+    info: Amount = Field(0.0, description="i: what the input says about the training process")
     scratchpad: Column[Share] = Field(0.0, description="s: room for chain of thought")
     cue: Column[Real] = Field(0.0, description="e: log-odds in the input that it is trained on")
     monitor: Column[Share] = Field(
@@ -107,9 +103,6 @@ class Scenario(Spec):
 
         A file holds the scenario's keys at its top, or, as those of the library do, the keys
         `scenario` and `agent` side by side (the form in which Hydra composes both).
-
-        Raises:
-            SpecError: One line: what was wrong, where, what is allowed.
         """
         name = None
         if isinstance(source, Mapping):

@@ -6,34 +6,37 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sim.specs.base import Column, NonNegative, Share, Spec, Steps, Whole, one_number_for_all
+from sim.specs.base import (
+    Amount,
+    Column,
+    NonNegative,
+    Share,
+    Spec,
+    Steps,
+    Whole,
+    one_number_for_all,
+)
 
 
 class LearningRate(Spec):
     """Learning rates eta, one for each kind of parameter."""
 
-    values: Column[NonNegative] = Field(0.003, description="η of v")
-    habit: Column[NonNegative] = Field(0.06, description="η of h")
-    awareness: Column[NonNegative] = Field(0.003, description="η of α")
-    log_horizon: Column[NonNegative] = Field(0.003, description="η of ℓ")
-    log_competence: Column[NonNegative] = Field(0.003, description="η of ς")
-    capability: Column[NonNegative] = Field(0.003, description="η of q")
+    values: Amount = Field(0.003, description="η of v")
+    habit: Amount = Field(0.06, description="η of h")
+    awareness: Amount = Field(0.003, description="η of α")
+    log_horizon: Amount = Field(0.003, description="η of ℓ")
+    log_competence: Amount = Field(0.003, description="η of ς")
+    capability: Amount = Field(0.003, description="η of q")
 
 
 class Transfer(Spec):
     """Transfer of practice at gaming to each capability (small: the post's third difference)."""
 
-    opacity: Column[NonNegative] = Field(0.01, description="practice at gaming builds opacity")
-    sandbagging: Column[NonNegative] = Field(
-        0.01, description="practice at gaming builds sandbagging"
-    )
-    composure: Column[NonNegative] = Field(0.01, description="practice at gaming builds composure")
-    coordination: Column[NonNegative] = Field(
-        0.01, description="practice at gaming builds coordination"
-    )
-    subversion: Column[NonNegative] = Field(
-        0.01, description="practice at gaming builds subversion"
-    )
+    opacity: Amount = Field(0.01, description="practice at gaming builds opacity")
+    sandbagging: Amount = Field(0.01, description="practice at gaming builds sandbagging")
+    composure: Amount = Field(0.01, description="practice at gaming builds composure")
+    coordination: Amount = Field(0.01, description="practice at gaming builds coordination")
+    subversion: Amount = Field(0.01, description="practice at gaming builds subversion")
 
 
 class Selection(Spec):
@@ -66,10 +69,8 @@ class Training(Spec):
     )
     leak: Column[Share] = Field(0.0, description="ε: gamed responses also train the values")
     spread: Column[Share] = Field(0.0, description="ρ: habits learnt in one context carry over")
-    anchor: Column[NonNegative] = Field(
-        0.0, description="pull of every parameter back to its start"
-    )
-    visible_gaming_penalty: Column[NonNegative] = Field(
+    anchor: Amount = Field(0.0, description="pull of every parameter back to its start")
+    visible_gaming_penalty: Amount = Field(
         0.0, description="ψ: what visible gaming costs where it is caught"
     )
     selection: Selection = Selection()

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.specs.base import is_number as is_number
 from sim.specs.base import plain
 from sim.specs.errors import SpecError, check_whole
 
@@ -23,11 +24,7 @@ Index = NDArray[np.intp]
 
 
 class Design(ABC):
-    """Points in the space of some numeric keys.
-
-    Attributes:
-        keys: The keys that have a column.
-    """
+    """Points in the space of some numeric keys: `keys` are those that have a column."""
 
     keys: tuple[str, ...]
 
@@ -99,11 +96,7 @@ class Product(Design):
 
 
 class Grid(Product):
-    """Every combination; the last key changes fastest.
-
-    Args:
-        axes: By key, the numbers that it takes.
-    """
+    """Every combination of the numbers that each key takes; the last key changes fastest."""
 
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
         columns = {key: read_numbers(values, key) for key, values in axes.items()}
@@ -115,14 +108,7 @@ class Grid(Product):
 
 
 class Zip(Table):
-    """The first numbers of all keys together, then the second, and so on.
-
-    Args:
-        axes: By key, its numbers; all have the same length.
-
-    Raises:
-        SpecError: They have not.
-    """
+    """The first numbers of all keys together, then the second, and so on; all have as many."""
 
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
         if not axes:
@@ -137,13 +123,7 @@ class Zip(Table):
 
 @dataclass(frozen=True)
 class Range:
-    """A range to draw from.
-
-    Attributes:
-        low: Its lower end.
-        high: Its upper end.
-        scale: Whether the number or its logarithm is spread evenly.
-    """
+    """A range to draw from; `scale` says whether the number or its logarithm is spread evenly."""
 
     low: float
     high: float
@@ -151,11 +131,7 @@ class Range:
 
     @classmethod
     def read(cls, source: Range | Sequence[object], key: str) -> Range:
-        """Return a range from one, or from (low, high) or (low, high, "log").
-
-        Raises:
-            SpecError: It is none.
-        """
+        """Return a range from one, or from (low, high) or (low, high, "log"), or a SpecError."""
         try:
             ends = source if isinstance(source, Range) else cls(*source)  # type: ignore[arg-type]
             low, high = float(ends.low), float(ends.high)
@@ -204,8 +180,7 @@ class LatinHypercube(_Sample):
     def _draw(self, keys: int, points: int, seed: int) -> Numbers:
         from scipy.stats import qmc  # takes half a second to import
 
-        shares: Numbers = qmc.LatinHypercube(d=keys, rng=seed).random(points)
-        return shares
+        return np.asarray(qmc.LatinHypercube(d=keys, rng=seed).random(points))
 
 
 class Sobol(_Sample):
@@ -218,16 +193,11 @@ class Sobol(_Sample):
         from scipy.stats import qmc
 
         power = (points - 1).bit_length()
-        shares: Numbers = qmc.Sobol(d=keys, rng=seed).random_base2(power)[:points]
-        return shares
+        return np.asarray(qmc.Sobol(d=keys, rng=seed).random_base2(power)[:points])
 
 
 def read_numbers(values: object, key: str) -> Numbers:
-    """Return finite numbers as an array [n].
-
-    Raises:
-        SpecError: There are none, or not all are.
-    """
+    """Return finite numbers as an array [n]; there must be one (SpecError)."""
     numbers = plain(list(values) if isinstance(values, Iterable) else [values])
     if not isinstance(numbers, list) or not numbers or isinstance(values, str):
         raise SpecError(f"{key}: got {values!r}: must be a list of numbers")
@@ -237,11 +207,6 @@ def read_numbers(values: object, key: str) -> Numbers:
     return np.array(numbers, np.float64)
 
 
-def is_number(value: object) -> bool:
-    """Return whether a value can stand on a numeric axis."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def extreme_rows(numbers: Numbers) -> Index:
     """Return the rows at which a column has its least and its greatest number."""
     return np.unique([numbers.argmin(), numbers.argmax()])
@@ -249,6 +214,6 @@ def extreme_rows(numbers: Numbers) -> Index:
 
 def _is_finite(value: object) -> bool:
     try:
-        return is_number(value) and isfinite(value)  # type: ignore[arg-type]
+        return is_number(value) and isfinite(value)
     except OverflowError:  # a whole number too large for a float
         return False

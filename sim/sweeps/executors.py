@@ -48,11 +48,7 @@ def work(shard: Shard, store: Store, progress: CountProgress | None = None) -> S
 
 
 class LocalExecutor:
-    """Threads of this process, one shard each; engines leave the interpreter's lock alone.
-
-    Args:
-        threads: How many; as many as the process may use processors if None.
-    """
+    """Threads, by default all, one shard each; engines leave the interpreter's lock alone."""
 
     def __init__(self, *, threads: int | None = None) -> None:
         self.threads = threads or usable_processors()
@@ -95,12 +91,9 @@ class _StoppedError(Exception):
 class DaskExecutor:
     """Workers of a Dask cluster (dask.distributed, the extra `cluster`).
 
-    The scheduler gives what a lost worker held to another. Workers write to the store themselves,
-    so it must be a place that all of them reach.
-
-    Args:
-        address: Of a scheduler (`tcp://...`); a cluster of processes on this machine if None.
-        workers: How many processes that cluster has; one for each usable processor if None.
+    The scheduler, by default that of a cluster of processes on this machine, one for each usable
+    processor, gives what a lost worker held to another. Workers write to the store themselves, so
+    it must be a place that all of them reach.
     """
 
     def __init__(self, *, address: str | None = None, workers: int | None = None) -> None:

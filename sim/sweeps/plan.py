@@ -47,13 +47,8 @@ MAXIMUM_RECORDS = 2**16
 class Part:
     """Runs that differ in numbers only; run r has point r // seeds and seed r % seeds.
 
-    Attributes:
-        specs: The specs that all runs share.
-        design: The numbers in which they differ.
-        seeds: The replicates of every point.
-        agents: How many agents each run has.
-        record_every: Steps from one record to the next.
-        choices: Levels in which parts differ, by key.
+    They share specs; the design has the numbers in which they differ, `choices` the levels, by key,
+    in which they differ from other parts.
     """
 
     specs: Specs
@@ -89,10 +84,7 @@ class Part:
         """The part as plain data, without its design."""
         return {
             "chosen": dict(self.choices),
-            "scenario": self.specs.scenario.model_dump(mode="json", exclude={"agent"}),
-            "agent": self.specs.agent.model_dump(mode="json"),
-            "training": self.specs.training.model_dump(mode="json"),
-            "interventions": [item.model_dump(mode="json") for item in self.specs.interventions],
+            **self.specs.plain(),
             "agents": self.agents,
             "record_every": self.record_every,
             "keys": [full_key(key) for key in self.design.keys],
@@ -103,12 +95,8 @@ class Part:
 class Shard:
     """Some runs of a part, computed together and stored together.
 
-    Attributes:
-        name: Its number in the sweep, and the hash of all that its results depend on.
-        part: Its part; record, engine and precision are those of the plan.
-        first: The number of its first run in the sweep.
-        start: The number of its first run in the part.
-        runs: How many runs it has.
+    Its name is its number in the sweep, and the hash of all that its results depend on; `first` and
+    `start` are the numbers of its first run in the sweep and in the part.
     """
 
     name: str
@@ -200,11 +188,7 @@ def make_plan(
     engine: str = "auto",
     precision: str = "float64",
 ) -> Plan:
-    """Check everything that can be checked before anything is computed.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Return the plan of some parts, checked before anything is computed (SpecError)."""
     if not parts:
         raise SpecError("axes: there is nothing to run")
     tables = read_record(record)
@@ -222,13 +206,10 @@ def read_record(record: object) -> Record:
 
 
 def check_part(part: Part) -> None:
-    """Refuse a part with a run that would be refused by itself.
+    """Refuse a part with a run that would be refused by itself (SpecError).
 
     Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
     in a run that has it. What must not be zero everywhere is looked at in all runs.
-
-    Raises:
-        SpecError: There is such a run.
     """
     check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("record_every", part.record_every, minimum=1)

@@ -30,20 +30,11 @@ _MINIMUM_EIGENVALUE = 1e-9
 
 
 class PriorSample(Design):
-    """Points drawn from a prior, an agent for each.
+    """Points drawn from a prior, an agent of a scenario for each.
 
     Every number of a point is drawn by the point's number and the key's name: point n stays the
-    same however many there are, and in whatever order the prior names its keys.
-
-    Args:
-        prior: The distributions, and which of them go together.
-        points: How many.
-        seed: Of the draw.
-        scenario: Says what values, contexts and human values there are.
-
-    Raises:
-        SpecError: The prior says what no agent of this scenario has, or its correlations cannot
-            all hold.
+    same however many there are, and in whatever order the prior names its keys. A prior of what no
+    agent of this scenario has, or whose correlations cannot all hold, is refused (SpecError).
     """
 
     def __init__(self, prior: Prior, *, points: int, scenario: Scenario, seed: int = 0) -> None:
@@ -132,8 +123,7 @@ def quantile(distribution: AnyDistribution, score: Numbers) -> Numbers:
 def _cholesky(keys: list[str], pairs: dict[tuple[str, str], float]) -> Numbers:
     """Return the lower factor of the matrix of correlations [keys, keys].
 
-    Raises:
-        SpecError: It is not positive definite; names the pair that makes it so most.
+    Where it is not positive definite, a SpecError names the pair that makes it so most.
     """
     matrix: Numbers = np.eye(len(keys))
     place = {key: i for i, key in enumerate(keys)}
@@ -150,5 +140,4 @@ def _cholesky(keys: list[str], pairs: dict[tuple[str, str], float]) -> Numbers:
             f"prior.correlations: they cannot all hold (not positive definite); bring the "
             f"correlation of {a} with {b} ({pairs[worst]:g}) nearer to 0"
         )
-    factor: Numbers = np.asarray(np.linalg.cholesky(matrix), np.float64)
-    return factor
+    return np.asarray(np.linalg.cholesky(matrix), np.float64)

@@ -30,7 +30,6 @@ from sim.dynamics.measures import EndWatch, OnsetWatch, quantiles, representativ
 from sim.dynamics.observe import VARIABLES
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
-from sim.specs.agent import CAPABILITIES
 from sim.sweeps.plan import Shard
 from sim.utils.progress import CountProgress
 
@@ -75,20 +74,13 @@ def compute(shard: Shard, *, progress: CountProgress | None = None) -> dict[str,
 
 
 class ShardRecorder:
-    """Takes in the snapshots of a shard, one by one, and keeps what the tables need.
-
-    Attributes:
-        program: The shard's runs.
-        steps: The steps at which there are records.
-    """
+    """Takes in the snapshots of a shard, at its steps, and keeps what the tables need."""
 
     def __init__(self, shard: Shard) -> None:
         every, last = shard.part.record_every, shard.part.specs.training.steps
         self.program = shard.program()
         self.steps = [*range(0, last, every), last]
-        self._record = shard.record
-        self._count = shard.runs
-        self._first = shard.first
+        self._shard = shard
         self._agents = shard.part.agents
         self._runs = shard.first + np.arange(shard.runs)
         self._error = np.full(shard.runs, None, dtype=object)
@@ -101,7 +93,7 @@ class ShardRecorder:
 
     def names(self, step: int) -> tuple[str, ...]:
         """Return the variables that the tables need of a step."""
-        if self._record == "full":
+        if self._shard.record == "full":
             return tuple(VARIABLES)
         curves = CURVES if step in self._curve_steps else ()
         summary = SUMMARY if step == self.steps[-1] else ()
@@ -115,7 +107,7 @@ class ShardRecorder:
         self._end.see(step, values["gaming_rate"])
         if step in self._curve_steps:
             self._curves.append(self._curve_rows(step, values))
-        if self._record == "full":
+        if self._shard.record == "full":
             self._full.append(self._full_rows(step, values))
         if step == self.steps[-1]:
             self._summary = self._summary_rows(values)
@@ -129,14 +121,14 @@ class ShardRecorder:
         for name, parts in (("curves", self._curves), ("full", self._full)):
             if parts:
                 rows = pa.concat_tables(parts)
-                keep: NDArray[np.bool_] = sound[rows["run"].to_numpy() - self._first]
+                keep: NDArray[np.bool_] = sound[rows["run"].to_numpy() - self._shard.first]
                 tables[name] = rows if keep.all() else rows.filter(pa.array(keep))
         return tables
 
     def _check_bounds(self, record: Snapshot) -> None:
         bad = out_of_bounds(record.program.layout, record.theta)
         if bad.any():
-            rows = np.asarray(bad.reshape(len(bad), self._count, -1).any(axis=2))
+            rows = np.asarray(bad.reshape(len(bad), self._shard.runs, -1).any(axis=2))
             for run in np.flatnonzero(rows.any(axis=0)):
                 if self._error[run] is None:
                     row = int(np.argmax(rows[:, run]))
@@ -168,8 +160,8 @@ class ShardRecorder:
         count = min(self._agents, MOST_REPRESENTATIVES)
         columns: dict[str, object] = {
             "run": np.tile(self._runs, count),
-            "step": np.full(self._count * count, step, np.int64),
-            "rank": np.repeat(np.arange(count, dtype=np.int8), self._count),
+            "step": np.full(self._shard.runs * count, step, np.int64),
+            "rank": np.repeat(np.arange(count, dtype=np.int8), self._shard.runs),
         }
         for name in CURVES:
             ranked = representatives(self._by_run(values[name]), count)
@@ -198,7 +190,7 @@ class ShardRecorder:
         return low, median, high
 
     def _by_run(self, values: Array) -> Array:
-        return values.reshape(self._count, self._agents, *values.shape[1:])
+        return values.reshape(self._shard.runs, self._agents, *values.shape[1:])
 
     def _flat(self, name: str) -> Iterator[tuple[str, Any]]:
         """Yield the flat names of a variable, and where each stands after the first axis."""
@@ -209,17 +201,13 @@ class ShardRecorder:
 def flat_names(name: str, program: Program) -> list[tuple[str, tuple[int, ...]]]:
     """Return the flat names of a variable's numbers, and the place of each in an agent's array."""
     dims = ("context",) if name in _WATCHED else VARIABLES[name].dims[2:]
-    names: dict[str, Sequence[str]] = {
-        "context": program.layout.contexts,
-        "value": program.layout.values,
-        "capability": CAPABILITIES,
-    }
     if dims == ("context", "response"):
         return [
             (f"{name}.{context}.{response}", (c, k))
             for c, context in enumerate(program.layout.contexts)
             for k, response in enumerate(program.responses[c])
         ]
+    names = program.layout.dimensions
     numbered: Iterable[tuple[tuple[int, str], ...]] = product(*(enumerate(names[d]) for d in dims))
     return [
         (".".join((name, *(part for _, part in parts))), tuple(i for i, _ in parts))

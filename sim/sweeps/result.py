@@ -56,11 +56,7 @@ class Sweep:
 
     @classmethod
     def load(cls, place: str | Path) -> Sweep:
-        """Open a sweep that was kept in a directory or at a URL, finished or not.
-
-        Raises:
-            SpecError: There is none.
-        """
+        """Open a sweep that was kept in a directory or at a URL, finished or not (SpecError)."""
         store = Store(place)
         store.description()
         return cls(store, failed=store.failed_runs())
@@ -83,11 +79,7 @@ class Sweep:
         return self.query("select * from design join summary using (run) order by run")
 
     def to_xarray(self) -> xr.Dataset:
-        """Return the measures with the axes as dimensions; for designs that are a full grid.
-
-        Raises:
-            SpecError: The runs make no grid.
-        """
+        """Return the measures with axes as dimensions; runs must make a full grid (SpecError)."""
         frame = self.frame.drop(columns=list(_NO_AXES))
         axes = [*self.axes] or ["seed"]
         if "seed" not in axes:
@@ -108,7 +100,7 @@ class Sweep:
         difference: str | None = None,
         baseline: object = None,
     ) -> Any:
-        """Draw curves of a sweep that kept them; returns a figure (matplotlib).
+        """Return a figure (matplotlib) of a sweep that kept curves; of what it lacks, a SpecError.
 
         Args:
             variables: Columns of the curves, or variables (`reach`, `gaming_rate.coding`); the
@@ -118,9 +110,6 @@ class Sweep:
             where: Axes that are fixed, and the level of each.
             difference: The axis whose effect is drawn, between runs that differ in nothing else.
             baseline: Its level with which others are compared; the first if None.
-
-        Raises:
-            SpecError: The sweep has no such variable, axis or level, or kept no curves.
         """
         from sim.plots.curves import plot_sweep  # from above: loaded when it is asked for
 
@@ -158,11 +147,7 @@ class Sweep:
         return self._columns[table]
 
     def column(self, table: str, name: str) -> str:
-        """Return the name of a column, quoted for SQL.
-
-        Raises:
-            SpecError: The table has no such column.
-        """
+        """Return the name of a column, quoted for SQL; the table must have it (SpecError)."""
         names = self.columns(table)
         if name not in names:
             raise SpecError(f"{table}: has no {name!r}; {nearest(name, names)}")

@@ -43,14 +43,9 @@ class StoredShard(NamedTuple):
 
 
 class Store:
-    """A sweep's files.
+    """A sweep's files in a directory, or at a URL of fsspec (`s3://bucket/sweep`).
 
-    Args:
-        place: A directory, or a URL of fsspec (`s3://bucket/sweep`, `memory://sweep`).
-
-    Attributes:
-        files: The file system (fsspec).
-        is_local: Whether the files stand in a directory of this machine.
+    `files` is their file system (fsspec), `is_local` whether that is a directory of this machine.
     """
 
     def __init__(self, place: str | Path) -> None:
@@ -73,11 +68,7 @@ class Store:
         return f"{protocol if isinstance(protocol, str) else protocol[0]}://{path}"
 
     def open(self, plan: Plan, *, note: Mapping[str, Any]) -> None:
-        """Make the store of a plan, or check that it is this plan's already.
-
-        Raises:
-            SpecError: There is another sweep, or something else, in this place.
-        """
+        """Make the store of a plan, or check that it is this plan's already (SpecError)."""
         if self.exists("sweep.json"):
             stored_id = self.description().get("id")
             if stored_id != plan.id:
@@ -86,7 +77,10 @@ class Store:
                 )
         elif self._is_free():
             # Written first, it makes the place this sweep's: what is broken off can go on.
-            self.write("sweep.json", _json(_describe(plan, note)))
+            parts = [{**p.description, "runs": p.runs, "seeds": list(p.seeds)} for p in plan.parts]
+            content = {"format": FORMAT, "id": plan.id, "asked_for": dict(note), "runs": plan.runs}
+            made_by = {"record": plan.record, "engine": plan.engine, "precision": plan.precision}
+            self.write("sweep.json", _json(describe_run(**content, **made_by, parts=parts)))
         else:
             raise SpecError(f"sweep: {self.place!r} is not empty, and holds no sweep")
         with self._atomic("design.parquet") as sink:
@@ -100,11 +94,7 @@ class Store:
         return all(name.startswith("sweep.json") and name.endswith(".part") for name in names)
 
     def description(self) -> dict[str, Any]:
-        """Return the content of `sweep.json`.
-
-        Raises:
-            SpecError: There is no sweep here, or one that this version cannot read.
-        """
+        """Return the content of `sweep.json`; it must be of this version (SpecError)."""
         if not self.exists("sweep.json"):
             raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json)")
         try:
@@ -156,7 +146,9 @@ class Store:
         """Write a shard's tables, and then its manifest."""
         files = {}
         for name, table in tables.items():
-            content = _parquet(table)
+            sink = io.BytesIO()
+            _write_parquet(iter([table]), sink)
+            content = sink.getvalue()
             self.write(f"{name}/{shard.name}.parquet", content)
             size = {"rows": table.num_rows, "bytes": len(content)}
             files[name] = {**size, "sha256": _checksum(content)}
@@ -168,11 +160,7 @@ class Store:
         return StoredShard(shard.name, shard.runs, failed)
 
     def table_paths(self, name: str) -> list[str]:
-        """Return the paths of a table's files, of all finished shards, in order.
-
-        Raises:
-            SpecError: The sweep did not keep this table, or nothing is done yet.
-        """
+        """Return the paths of a table's files, of all finished shards, in order (SpecError)."""
         paths = [self.path(f"{name}/{shard}.parquet") for shard in self.shard_names()]
         if not paths:
             raise SpecError(f"store: nothing of {self.place!r} is done yet")
@@ -250,19 +238,6 @@ def _choice_column(values: Sequence[Any]) -> pa.Array:
     return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def _describe(plan: Plan, note: Mapping[str, Any]) -> dict[str, Any]:
-    return describe_run(
-        format=FORMAT,
-        id=plan.id,
-        asked_for=dict(note),
-        runs=plan.runs,
-        record=plan.record,
-        engine=plan.engine,
-        precision=plan.precision,
-        parts=[{**p.description, "runs": p.runs, "seeds": list(p.seeds)} for p in plan.parts],
-    )
-
-
 def _checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -271,14 +246,8 @@ def _json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=1).encode()
 
 
-def _parquet(table: pa.Table) -> bytes:
-    """Return a table as the bytes of a Parquet file: the same table gives the same bytes."""
-    sink = io.BytesIO()
-    _write_parquet(iter([table]), sink)
-    return sink.getvalue()
-
-
 def _write_parquet(pieces: Iterator[pa.Table], sink: Any) -> None:
+    """Write the pieces of a table as one Parquet file; the same pieces give the same bytes."""
     first = next(pieces)
     # Numbers are encoded byte by byte, which packs neighbours that are alike.
     is_split = {field.name: pa.types.is_floating(field.type) for field in first.schema}

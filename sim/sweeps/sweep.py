@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -75,13 +75,9 @@ def sweep(
         executor: Computes the runs; threads of this process if None.
         progress: True for a bar on stderr, or a function that is called with the share done.
 
-    Returns:
-        The table of all runs.
-
     Raises:
         SpecError: The input cannot be used; one line says why.
     """
-    inputs = _Inputs(scenario, agent, training, interventions)
     levels = {key: _levels(values, key) for key, values in (axes or {}).items()}
     columns = {k: v for k, v in levels.items() if is_vectorisable(k) and all(map(is_number, v))}
     points: Design = Grid(columns)
@@ -91,7 +87,10 @@ def sweep(
     parts, replicates = [], _seeds(seeds)
     for combination in itertools.product(*discrete.values()):
         choices: dict[str, Any] = dict(zip(discrete, combination, strict=True))
-        specs = with_first_point(inputs.specs(choices), points)
+        world: Any = choices.get("scenario", scenario)
+        specs = read_specs(world, agent=agent, training=training, interventions=interventions)
+        overrides = {key: level for key, level in choices.items() if key not in RUN_AXES}
+        specs = with_first_point(apply_overrides(specs, overrides), points)
         if "scenario" in choices:
             choices["scenario"] = specs.scenario.name
         parts.append(
@@ -117,13 +116,10 @@ def run_plan(
     note: Mapping[str, Any] | None = None,
     prepare: Callable[[Shard], None] | None = None,
 ) -> Sweep:
-    """Compute what is missing of a plan; store, executor and progress as for `sweep`.
+    """Compute what is missing of a plan; store, executor, progress and errors as for `sweep`.
 
     `note` goes into the store; `prepare` is called with the first shard that is missing, if any is,
     before one is computed.
-
-    Raises:
-        SpecError: The store holds something else.
     """
     place = tempfile.mkdtemp(prefix="sweep-") if store is None else store
     try:
@@ -155,11 +151,10 @@ def run_plan(
 
 
 def with_first_point(specs: Specs, design: Design) -> Specs:
-    """Return specs with the numbers of a design's first point.
+    """Return specs with the numbers of a design's first point, which must be allowed (SpecError).
 
-    Raises:
-        SpecError: A key does not exist, or its number is not allowed; or an agent that starts from
-            human values, which are swept, has only some of its values swept as well.
+    An agent that starts from human values, which are swept, must have all of its values swept, or
+    none.
     """
     first = design.at(np.zeros(1, np.intp))
     keys = {full_key(key) for key in first}
@@ -173,23 +168,6 @@ def with_first_point(specs: Specs, design: Design) -> Specs:
                     "what this one starts from, too"
                 )
     return apply_overrides(specs, {key: float(column[0]) for key, column in first.items()})
-
-
-class _Inputs(NamedTuple):
-    """Specs of all runs as a user gives them, without the axes."""
-
-    scenario: Scenario | str | Mapping[str, object]
-    agent: Agent | Mapping[str, object] | None
-    training: Training | Mapping[str, object] | None
-    interventions: Interventions | None
-
-    def specs(self, choices: Mapping[str, object]) -> Specs:
-        """Return the specs with a choice of each axis that is no column."""
-        scenario: Any = choices.get("scenario", self.scenario)
-        specs = read_specs(
-            scenario, agent=self.agent, training=self.training, interventions=self.interventions
-        )
-        return apply_overrides(specs, {k: v for k, v in choices.items() if k not in RUN_AXES})
 
 
 def _levels(values: object, key: str) -> list[Any]:

@@ -10,11 +10,9 @@ DASH = "–"
 
 
 def format_number(number: float | None, digits: int | None = None) -> str:
-    """Write a number with thousands set apart and a true minus sign; a dash for none.
+    """Write a number with thousands set apart and a true minus sign; a dash for none, or nan.
 
-    Args:
-        number: The number; None and nan are none.
-        digits: After the point. None: three significant ones, and whole numbers whole.
+    Without digits after the point: three significant ones, and whole numbers whole.
     """
     if number is None or math.isnan(number):
         return DASH
@@ -57,14 +55,11 @@ def with_minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def percent(share: float) -> str:
-    """Write a share in whole per cent, or in tenths where it is small and not 0."""
+def percent(share: float | None) -> str:
+    """Write a share in whole per cent, in tenths where it is small and not 0; a dash for none."""
+    if share is None or math.isnan(share):
+        return DASH
     return f"{100 * share:.0f} %" if share >= 0.0095 or share == 0.0 else f"{100 * share:.1f} %"
-
-
-def format_share(share: float | None) -> str:
-    """Write a share as `percent` does; a dash for none."""
-    return DASH if share is None or math.isnan(share) else percent(share)
 
 
 def format_interval(ends: Sequence[float | None], digits: int | None = None) -> str:

@@ -33,14 +33,9 @@ def parallel_map(
 ) -> list[Result]:
     """Return the results of a function on each job, in the order of jobs.
 
-    Args:
-        work: A function at the top of a module.
-        jobs: Arguments that can be sent to another process.
-        workers: Processes; 1: this one. None: as many as there are processors for.
-        progress: Called with the share that is done.
-
-    Raises:
-        RuntimeError: Other processes could not be started.
+    The function stands at the top of a module, and jobs can be sent to another process. With
+    `workers` at 1 the work is done in this process; None is as many as there are processors for. A
+    RuntimeError says that other processes could not be started.
     """
     count = min(usable_processors() if workers is None else workers, len(jobs))
     results: dict[int, Result] = {}

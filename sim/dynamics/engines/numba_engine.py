@@ -30,13 +30,7 @@ WORTH_A_THREAD = 100_000
 
 
 class NumbaEngine(Engine):
-    """Trains agents in blocks, on several threads; results depend on neither, to the last bit.
-
-    Args:
-        threads: How many; None for as many as the process may use processors.
-        width: Agents in a block.
-        precision: Of the arithmetic.
-    """
+    """Trains agents in blocks, on several threads, by default all; results depend on neither."""
 
     name = "numba"
 
@@ -134,16 +128,11 @@ class VectorCohort:
 
 
 class KernelSegment:
-    """A segment as the kernel takes it.
+    """A segment as the kernel takes it: the trained part of its world, its assumptions, its sizes.
 
     Where all agents share all numbers, the tables hold single ones: they take up less of the cache.
-    Where any agent has its own, there are vectors of all of them.
-
-    Attributes:
-        source: The segment.
-        shape: The sizes of things.
-        tables: The trained part of its world, and its assumptions.
-        places: Which habits belong to the trained contexts [C].
+    Where any agent has its own, there are vectors of all of them. `places` [C] says which habits
+    belong to the trained contexts.
     """
 
     def __init__(self, segment: Segment, program: Program, blocks: BlockLayout) -> None:

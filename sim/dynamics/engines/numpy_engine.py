@@ -58,18 +58,10 @@ class BlockCohort:
 
 
 class Block:
-    """Agents that are trained side by side.
+    """Agents that are trained side by side: some rows of a program.
 
-    A block is a whole number of groups wide; the last agent also fills the places beyond it.
-
-    Args:
-        program: The run.
-        rows: Which of its agents are in the block.
-        dtype: Of all arrays; complex for Jacobians.
-
-    Attributes:
-        agents: How many agents there are.
-        theta: θ [P, width], changed in place by `advance`.
+    A block is a whole number of groups wide; the last agent also fills the places beyond it. Its
+    arrays are complex for Jacobians. `theta` [P, width] is changed in place by `advance`.
     """
 
     def __init__(
@@ -119,13 +111,11 @@ class _Stepper:
 
 
 def update_jacobian(program: Program, theta: ArrayLike, *, step: int = 0) -> Array:
-    """Return the Jacobian of a training step of each agent at θ [P, N]: [N, P, P].
+    """Return the Jacobian of an exact training step of each agent at θ [P, N]: [N, P, P].
 
     Row i, column j of an agent is ∂θ_i after the step by ∂θ_j before it. The anchor counts;
     selection does not, as it stands beside training. The step says which phase of the world.
-
-    Raises:
-        SpecError: Sampled gradients, or θ of another shape.
+    Sampled gradients, and θ of another shape, are refused (SpecError).
     """
     estimator = program.segments[0].assumptions.estimator
     if estimator != "exact":
