@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from rich.console import Console
 
 from sim.dynamics.engines.engine import Engine
@@ -21,16 +23,24 @@ class _Named(Console):
     Launchers that run jobs in other processes pickle what a task uses; there, it is their own.
     """
 
-    def __init__(self, name: str, **how: Any) -> None:
-        super().__init__(**how)
-        self._is = name
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._name = name
 
     def __reduce__(self) -> str:
-        return self._is
+        return self._name
 
 
 out = _Named("out")
 err = _Named("err", stderr=True)
+
+
+def show_heading() -> None:
+    """Say, in a sweep that Hydra runs job by job, which job is running, and with what settings."""
+    running = HydraConfig.get()
+    if running.mode is RunMode.MULTIRUN:
+        settings = " ".join(running.overrides.task)
+        out.rule(f"{running.job.num}: {settings}", align="left")
 
 
 def prepare_engine(engine: Engine, program: Program) -> None:

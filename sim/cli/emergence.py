@@ -15,7 +15,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from sim.cli.application import application, scenario_choice, sweep_heading
+from sim.cli.application import launch
+from sim.cli.help import run_help
+from sim.cli.keys import ALL_KEYS, CONFIGS, scenario_choice
 
 #: A situational awareness (a logit) at which training does not come to mind in any context.
 UNAWARE = -40.0
@@ -24,7 +26,14 @@ UNAWARE = -40.0
 def main() -> None:
     """Run the command."""
     with without_dask():
-        run_scenario()
+        launch(
+            run_scenario,
+            config=CONFIGS / "emergence.yaml",
+            check=check_run,
+            keys=ALL_KEYS,
+            help_text=run_help,
+            is_run=True,
+        )
 
 
 @contextmanager
@@ -47,25 +56,29 @@ def without_dask() -> Iterator[None]:
         del modules["dask"]
 
 
-@application("emergence", is_run=True)
+def check_run(config: DictConfig) -> None:
+    """Refuse the config of a run that cannot be made."""
+    from sim.cli.compose import read_run
+
+    read_run(config)
+
+
 def run_scenario(config: DictConfig) -> None:
     """Run one scenario and show when and where gaming emerged."""
     from hydra.core.hydra_config import HydraConfig
 
     from sim.analysis.summary import summarise
     from sim.cli.compose import read_run
-    from sim.cli.console import err, out, prepare_engine, progress_bar
+    from sim.cli.console import err, out, prepare_engine, progress_bar, show_heading
     from sim.cli.outputs import write_figure, write_json
     from sim.cli.tables import emergence_table
     from sim.dynamics.state import AgentState
     from sim.plots.emergence import emergence
 
-    run = read_run(config, scenario_name=scenario_choice())
+    run = read_run(config, scenario_name=scenario_choice(HydraConfig.get()))
     never_aware = read_run(config, initial=AgentState(awareness=UNAWARE))
     directory = Path(HydraConfig.get().runtime.output_dir)
-    heading = sweep_heading()
-    if heading is not None:
-        out.rule(heading, align="left")
+    show_heading()
     prepare_engine(run.engine, run.program)
     with progress_bar(f"{run.name}: {run.program.agents} agents") as progress:
         result = run.execute(progress=progress)

@@ -1,4 +1,4 @@
-"""What a command leaves behind: each file whole or not at all."""
+"""What a command leaves behind: JSON, tables, figures and reports, each whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sim.cli.console import err
+from sim.cli.errors import FAILED, Stopped
 from sim.utils.files import atomic_write
+from sim.utils.format import format_interval, format_number, format_share, join_words
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
     from matplotlib.figure import Figure
+
+#: What templates of reports can do to numbers and lists, by name.
+FILTERS = {
+    "percent": format_share,
+    "number": format_number,
+    "interval": format_interval,
+    "join_words": join_words,
+}
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> Path:
@@ -63,3 +75,74 @@ def write_figure(path: Path, figure: Figure) -> list[Path]:
             figure.set_layout_engine(None)  # it is laid out, which takes as long as drawing it
         written.append(target)
     return written
+
+
+def environment(folder: Path) -> Environment:
+    """Return the environment of Jinja2 in which the templates of a folder are rendered.
+
+    A name that a template uses and nobody gives is an error.
+
+    Raises:
+        ImportError: Jinja2 is not installed.
+    """
+    import jinja2
+
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    jinja.filters |= FILTERS
+    return jinja
+
+
+def render(template: Path, values: Mapping[str, object]) -> str:
+    """Render a template.
+
+    Raises:
+        ImportError: Jinja2 is not installed.
+        ValueError: One line: the template, the line in it, and what is wrong.
+    """
+    jinja = environment(template.parent)
+    from jinja2 import TemplateError
+
+    try:
+        return jinja.get_template(template.name).render(values)
+    except (TemplateError, TypeError, ValueError) as error:
+        line = getattr(error, "lineno", None) or line_of(template.name, error)
+        raise ValueError(f"{template}: line {line}: {error}") from None
+
+
+def line_of(name: str, error: Exception) -> int | str:
+    """Return the line of a template in which an error came up."""
+    line: int | str = "?"
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.endswith(name):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def write_report(directory: Path, template: Path, **values: object) -> bool:
+    """Render a report; says in one line how to have it where Jinja2 is missing.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        Stopped: There is a mistake in the template.
+    """
+    try:
+        text = render(template, values)
+    except ImportError:
+        line = 'no report.md, for want of Jinja2: pip install "training-gaming-sim[studies]"'
+        err.print(line, soft_wrap=True, highlight=False, markup=False)
+        return False
+    except ValueError as error:
+        raise Stopped(f"{error}; all but the report is in {directory}", FAILED) from None
+    with atomic_write(directory / "report.md") as part:
+        part.write_text(text, encoding="utf-8")
+    return True

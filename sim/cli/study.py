@@ -33,12 +33,18 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
+from sim.cli.keys import AFTER_KEYS, SPEC_KEYS, check_keys, plain, scenario_choice
 from sim.specs.errors import SpecError, nearest
+from sim.utils.format import join_words
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sim.specs.base import Spec
     from sim.specs.overrides import Specs
+
+
+REPORT = "report.md.j2"
 
 
 @dataclass(frozen=True)
@@ -114,25 +120,22 @@ class Study:
         Raises:
             SpecError: One line: what was wrong, where, what is allowed.
         """
-        from sim.cli.after_training import pop_after
-        from sim.cli.compose import make_executor, plain, pop_specs
+        from sim.cli.compose import make_executor, pop_post_training, pop_specs
 
         data = plain(config)
-        for key in data:
-            if key not in self.keys:
-                raise SpecError(f"{key}: unknown key; {nearest(key, self.keys)}")
+        check_keys(data, self.keys)
         specs = pop_specs(data, scenario_name) if "scenario" in self.keys else None
-        given: dict[str, Any] = {}
+        optional: dict[str, Any] = {}
         if specs is not None and any(key in self.keys for key in AFTER_KEYS):
-            given["post_training"] = pop_after(data, specs.scenario)
+            optional["post_training"] = pop_post_training(data, specs.scenario)
         if "executor" in self.keys:
-            given["executor"] = make_executor(data.pop("executor", None))
+            optional["executor"] = make_executor(data.pop("executor", None))
         own = {k: v for k, v in data.items() if specs is None or k not in SPEC_KEYS}
         try:
             settings = self.module.Settings.parse(own, path="")
         except SpecError as error:
             raise SpecError(str(error).lstrip(".: ")) from None
-        inputs = Inputs(specs, settings, given)
+        inputs = Inputs(specs, settings, optional)
         check = getattr(self.module, "check", None)
         if check is not None:
             inputs.give(check)
@@ -167,12 +170,18 @@ class Inputs:
         """Return the provenance: specs, settings, versions and platform, ready for JSON."""
         from sim.result import describe_run
 
-        study = self.settings.model_dump(mode="json")
-        post_training = self.optional.get("post_training")
-        sections = {} if post_training is None else post_training.to_dict()
-        if self.specs is None:
-            return describe_run(**sections, study=study)
-        return describe(self.specs, **sections, study=study)
+        sections: dict[str, Any] = {}
+        if self.specs is not None:
+            scenario, agent, training, interventions = self.specs
+            sections = {
+                "scenario": scenario.model_dump(mode="json", exclude={"agent"}),
+                "agent": agent.model_dump(mode="json"),
+                "training": training.model_dump(mode="json"),
+                "interventions": [each.model_dump(mode="json") for each in interventions],
+            }
+        if "post_training" in self.optional:
+            sections |= self.optional["post_training"].to_dict()
+        return describe_run(**sections, study=self.settings.model_dump(mode="json"))
 
 
 class StudyTask:
@@ -190,15 +199,12 @@ class StudyTask:
         """Run the study, write what came out, and show its tables."""
         from hydra.core.hydra_config import HydraConfig
 
-        from sim.cli.application import scenario_choice, sweep_heading
-        from sim.cli.console import out, progress_bar
-        from sim.cli.study_outputs import show_tables, write_results
+        from sim.cli.console import progress_bar, show_heading
+        from sim.cli.tables import show_tables
 
         study = Study(self.folder)
-        inputs = study.read(config, scenario_name=scenario_choice())
-        heading = sweep_heading()
-        if heading is not None:
-            out.rule(heading, align="left")
+        inputs = study.read(config, scenario_name=scenario_choice(HydraConfig.get()))
+        show_heading()
         story = "" if inputs.specs is None else f": {inputs.specs.scenario.name}"
         with progress_bar(f"{study.name}{story}") as progress:
             module = study.module
@@ -219,27 +225,64 @@ def main(file: str) -> None:
 
     study = Study(Path(file).resolve().parent)
     study.add_to_path()
-    task = StudyTask(study.folder)
+    task, config = StudyTask(study.folder), study.folder / "config.yaml"
     launch(
         task,
-        config_dir=study.folder,
-        config_name="config",
+        config=config,
         check=task.read,
         keys=study.keys,
-        help_text=lambda _: config_help(study.folder),
+        help_text=lambda: config_help(config, f"experiments/{study.name}"),
     )
 
 
-def describe(specs: Specs, **own: object) -> dict[str, Any]:
-    """Return the provenance of a study: its specs and its own keys, versions and platform."""
-    from sim.result import describe_run
+def write_results(
+    directory: Path,
+    study: Study,
+    inputs: Inputs,
+    results: object,
+    tables: Mapping[str, pd.DataFrame],
+) -> None:
+    """Write all that came out of a study, and say last where it is.
 
-    return describe_run(
-        scenario=specs.scenario.model_dump(mode="json", exclude={"agent"}),
-        agent=specs.agent.model_dump(mode="json"),
-        training=specs.training.model_dump(mode="json"),
-        **own,
-    )
+    The numbers come first, so that nothing that is wrong with a figure or with the template of the
+    report takes them away.
+
+    Args:
+        directory: Where to.
+        study: The study.
+        inputs: What its config said.
+        results: What `run` returned.
+        tables: What `tables` made of it, each for a file of its own.
+    """
+    from sim.cli.console import out
+    from sim.cli.outputs import records, write_figure, write_frame, write_json, write_report
+
+    module = study.module
+    rows = {name: records(table) for name, table in tables.items()}
+    summarise = getattr(module, "summary", None)
+    summary = rows if summarise is None else inputs.give(summarise, results)
+    for name, table in tables.items():
+        write_frame(directory / f"{name}.csv", table)
+    write_json(directory / "summary.json", summary)
+    write_json(directory / "provenance.json", inputs.describe())
+    written = ["numbers"]
+    if hasattr(module, "write"):
+        inputs.give(module.write, results, directory)
+    if study.figures is not None:
+        for name, figure in inputs.give(study.figures, results).items():
+            write_figure(directory / name, figure)
+        written.append("figures")
+    if (study.folder / REPORT).exists() and write_report(
+        directory,
+        study.folder / REPORT,
+        specs=inputs.specs,
+        settings=inputs.settings,
+        tables=rows,
+        summary=summary,
+        **inputs.optional,
+    ):
+        written.append("report")
+    out.print(f"{join_words(written)}: {directory}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _is_same(place: str, folder: Path) -> bool:

@@ -25,11 +25,11 @@ from hydra.core.override_parser.types import (
 )
 from omegaconf import DictConfig
 
-from hydra_plugins.array_sweeper import SETTINGS
-from sim.cli.compose import Asked, read
+from sim.cli.compose import RunInputs, read
 from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.curves import draw_curves
-from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping
+from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping, sweeper_settings
+from sim.cli.keys import scenario_choice
 from sim.cli.tables import sweep_table
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import is_vectorisable
@@ -84,7 +84,7 @@ def sweep(
         arguments: The overrides of the command line.
         config: Composed by Hydra for the sweep as a whole.
         loader: Composes the parts.
-        settings: Of the sweeper (`hydra_plugins.array_sweeper.SETTINGS`).
+        settings: Of the sweeper (`SETTINGS` of Hydra's plugin).
     """
     with stopping():
         plan, inputs = plan_sweep(arguments, config=config, loader=loader, settings=settings)
@@ -127,7 +127,7 @@ def plan_sweep(
     config: DictConfig,
     loader: ConfigLoader,
     settings: Mapping[str, Any],
-) -> tuple[Plan, Asked]:
+) -> tuple[Plan, RunInputs]:
     """Return the plan of a sweep, and what its first part asks for.
 
     Raises:
@@ -142,7 +142,7 @@ def plan_sweep(
 
     firsts = {axis.key: axis.texts[0] for axis in axes}
 
-    def compose(levels: Mapping[str, str]) -> Asked:
+    def compose(levels: Mapping[str, str]) -> RunInputs:
         """Compose the first combination, but for the levels of some axes."""
         texts = {**firsts, **levels}
         lines = {o.get_key_element(): str(o.input_line) for o in overrides}
@@ -196,7 +196,7 @@ class _Choice:
 
     texts: Mapping[str, str]
     values: Mapping[str, Any]
-    inputs: Asked
+    inputs: RunInputs
 
 
 @contextmanager
@@ -211,9 +211,10 @@ def _at(texts: Mapping[str, str]) -> Iterator[None]:
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
     """Refuse bad settings of the sweeper, whether this sweep needs them or not."""
+    known = sweeper_settings()
     for key in settings:
-        if key not in SETTINGS:
-            raise SpecError(f"hydra.sweeper.{key}: unknown key; {nearest(key, SETTINGS)}")
+        if key not in known:
+            raise SpecError(f"hydra.sweeper.{key}: unknown key; {nearest(key, known)}")
     for key, allowed in (("combine", _COMBINE), ("sampling", _SAMPLING)):
         if settings[key] not in allowed:
             hint = nearest(str(settings[key]), allowed)
@@ -303,10 +304,9 @@ def _plain(value: object) -> object:
     return value if is_number(value) or isinstance(value, str | bool) else str(value)
 
 
-def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> Asked:
+def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> RunInputs:
     composed = loader.load_sweep_config(config, overrides)
-    choice = composed.hydra.runtime.choices.get("scenario")
-    return read(composed, scenario_name=None if choice is None else str(choice))
+    return read(composed, scenario_name=scenario_choice(composed.hydra))
 
 
 def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> Path:
