@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from sim.analysis.worst_case import PostTraining, Thresholds
 from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, RUN_KEYS, check_keys, plain
 from sim.dynamics.state import AgentState
 from sim.simulation import Run, prepare
@@ -19,7 +18,9 @@ from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.sweeps.executors import MAKERS, Executor
 from sim.sweeps.plan import Record, read_record
-from sim.takeover import read_deployment, read_oversight
+
+if TYPE_CHECKING:
+    from sim.analysis.worst_case import PostTraining
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ def pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
 
 def pop_post_training(data: dict[str, Any], scenario: Scenario) -> PostTraining:
     """Take what comes after training out of a config that is plain data; errors as `pop_specs`."""
+    from sim.analysis.worst_case import PostTraining, Thresholds  # SciPy, which runs do without
+    from sim.takeover import read_deployment, read_oversight
+
     return PostTraining(
         oversight=read_oversight(data.pop("oversight", None), scenario),
         deployment=read_deployment(data.pop("deployment", None), scenario),

@@ -11,13 +11,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from sim.cli.application import launch
 from sim.cli.help import run_help
 from sim.cli.keys import ALL_KEYS, CONFIGS, scenario_choice
+
+if TYPE_CHECKING:
+    from sim.result import Result
+    from sim.simulation import Run
+    from sim.utils.progress import Progress
 
 #: A situational awareness (a logit) at which training does not come to mind in any context.
 UNAWARE = -40.0
@@ -63,6 +68,24 @@ def check_run(config: DictConfig) -> None:
     read_run(config)
 
 
+def record_values(run: Run, progress: Progress) -> Result:
+    """Compute a run and keep nothing but its values, which is four times as fast."""
+    import numpy as np
+    import xarray as xr
+
+    from sim.dynamics.loop import records
+    from sim.dynamics.observe import VARIABLES
+    from sim.result import Result
+    from sim.utils.progress import count_progress
+
+    count = count_progress(progress, run.program.agents * run.program.steps)
+    history = records(run.engine, run.program, run.steps, names=("values",), progress=count)
+    values = np.array([record.observed["values"] for record in history])
+    names = {"value": list(run.program.layout.values)}
+    data = xr.Dataset({"values": (VARIABLES["values"].dims, values)}, coords=names)
+    return Result(data, run.specs)
+
+
 def run_scenario(config: DictConfig) -> None:
     """Run one scenario and show when and where gaming emerged."""
     from hydra.core.hydra_config import HydraConfig
@@ -83,7 +106,7 @@ def run_scenario(config: DictConfig) -> None:
     with progress_bar(f"{run.name}: {run.program.agents} agents") as progress:
         result = run.execute(progress=progress)
     with progress_bar("the same, had training never come to mind") as progress:
-        unaware = never_aware.execute(progress=progress)
+        unaware = record_values(never_aware, progress)
     summary = summarise(result)
     result.save(directory / "result.nc")
     write_json(directory / "provenance.json", result.provenance)
