@@ -17,7 +17,7 @@ from sim.sweeps.plan import Shard
 from sim.utils import progress
 
 
-class _Named(Console):
+class _PicklableConsole(Console):
     """A console that is known by its name in this module.
 
     Launchers that run jobs in other processes pickle what a task uses; there, it is their own.
@@ -31,8 +31,8 @@ class _Named(Console):
         return self._name
 
 
-out = _Named("out")
-err = _Named("err", stderr=True)
+out = _PicklableConsole("out")
+err = _PicklableConsole("err", stderr=True)
 
 
 def show_heading() -> None:

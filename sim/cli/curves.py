@@ -74,5 +74,5 @@ def main() -> None:
         config=CONFIG,
         check=read,
         keys=KEYS,
-        help_text=lambda: config_help(CONFIG, "experiments/curves.py"),
+        help_text=lambda: config_help(CONFIG, "curves.py"),
     )

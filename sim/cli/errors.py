@@ -106,9 +106,9 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     first, (place, _, last) = key.split(".")[0], key.rpartition(".")
     if first not in (*keys, "hydra"):
         return f"{first}: unknown key; {nearest(first, keys)}"
-    known = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": sweeper_settings()}
-    if place in known:
-        return f"{key}: unknown key; {nearest(last, known[place])}"
+    settings = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": sweeper_settings()}
+    if place in settings:
+        return f"{key}: unknown key; {nearest(last, settings[place])}"
     return f"{key}: unknown key; --cfg all shows those that there are"
 
 

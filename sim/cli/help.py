@@ -14,9 +14,9 @@ from sim.specs.library import names, read_yaml, resolve
 from sim.specs.training import Training
 
 _EXAMPLES = """\
-  python experiments/emergence.py scenario=scratchpad
-  python experiments/emergence.py agent.initial.awareness=-1 training.steps=4000 agents=256
-  python experiments/emergence.py -m agent.initial.awareness=-6,-4,-2 training.leak=0,0.2"""
+  python experiments/{script} scenario=scratchpad
+  python experiments/{script} agent.initial.awareness=-1 training.steps=4000 agents=256
+  python experiments/{script} -m agent.initial.awareness=-6,-4,-2 training.leak=0,0.2"""
 
 #: How a command of the console script is called, with its name behind it.
 CONSOLE = "training-gaming "
@@ -46,23 +46,23 @@ def config_help(config: Path, script: str) -> str:
     """Return the help of a command: its config with the comments, and what else can be chosen.
 
     Left out are the config's `defaults` and `hydra` blocks. Of its first comment the `#` goes, and
-    a command line that starts the script (`experiments/NAME`) is written as it was called.
+    a command line that starts the script, in experiments/, is written as it was called.
     """
     lines = config.read_text(encoding="utf-8").splitlines()
     start = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     head = [line.removeprefix("#").removeprefix(" ") for line in lines[:start]]
-    kept, is_left_out = [], False
+    body, is_left_out = [], False
     for line in lines[start:]:
         if line and not line.startswith((" ", "-", "#")):
             is_left_out = line.startswith(("defaults:", "hydra:"))
         elif not line.startswith((" ", "-")):
             is_left_out = False
         if not is_left_out:
-            kept.append(line)
-    parts = ["\n".join(head).strip(), "Settings are given as key=value.", "\n".join(kept).strip()]
-    chosen = [line for line in lines if re.match(r"  - scenario: ", line)]
-    if chosen:
-        default = chosen[0].split(":")[1].strip()
+            body.append(line)
+    parts = ["\n".join(head).strip(), "Settings are given as key=value.", "\n".join(body).strip()]
+    scenarios = [line for line in lines if re.match(r"  - scenario: ", line)]
+    if scenarios:
+        default = scenarios[0].split(":")[1].strip()
         parts.append("\n".join(_scenarios(default)))
     outputs = f"outputs/{Path(script).stem}"
     parts.append(
@@ -71,18 +71,19 @@ def config_help(config: Path, script: str) -> str:
     )
     text = "\n\n".join(parts)
     if sys.argv[0].startswith(CONSOLE):
-        text = text.replace(f"python {script}", sys.argv[0])
+        text = text.replace(f"python experiments/{script}", sys.argv[0])
     return text
 
 
 def run_help() -> str:
     """Return the help of the command that makes runs."""
+    script = "emergence.py"
     return "\n".join(
         [
-            "experiments/emergence.py: from a scenario to emergence curves.",
+            f"experiments/{script}: from a scenario to emergence curves.",
             "",
             "Settings are given as key=value; -m runs every combination of comma-separated values.",
-            _EXAMPLES,
+            _EXAMPLES.format(script=script),
             "",
             *_scenarios(),
             "",

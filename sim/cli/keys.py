@@ -45,15 +45,15 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in data.items()}
 
 
-def check_keys(data: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse a key that is not known.
+def check_keys(data: Mapping[str, Any], allowed: Collection[str]) -> None:
+    """Refuse a key that is not allowed.
 
     Raises:
         SpecError: There is one; the line has the nearest that is.
     """
     for key in data:
-        if key not in known:
-            raise SpecError(f"{key}: unknown key; {nearest(key, known)}")
+        if key not in allowed:
+            raise SpecError(f"{key}: unknown key; {nearest(key, allowed)}")
 
 
 def scenario_choice(hydra: HydraConf) -> str | None:

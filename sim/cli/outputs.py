@@ -66,15 +66,15 @@ def write_figure(path: Path, figure: Figure) -> list[Path]:
     """Write a figure as `path`.png and `path`.svg, laid out alike."""
     from sim.plots.style import house_style
 
-    written = []
+    paths = []
     for form in ("png", "svg"):
         target = path.with_suffix(f".{form}")
         metadata = {"Date": None} if form == "svg" else None
         with house_style(), atomic_write(target) as part:
             figure.savefig(part, format=form, metadata=metadata)
             figure.set_layout_engine(None)  # it is laid out, which takes as long as drawing it
-        written.append(target)
-    return written
+        paths.append(target)
+    return paths
 
 
 def environment(folder: Path) -> Environment:

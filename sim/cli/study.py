@@ -1,6 +1,6 @@
 """The runner of all studies: a config goes in; tables, figures, a report and provenance come out.
 
-A study is a folder, `experiments/NAME` or anywhere else:
+A study is a folder, in experiments/ or anywhere else:
 
     __main__.py    `if __name__ == "__main__": main(__file__)`; `python FOLDER key=value` starts it
     config.yaml    the default of every key, with a comment for each: that is --help
@@ -77,11 +77,11 @@ class Study:
 
     @property
     def figures(self) -> Callable[..., Mapping[str, Any]] | None:
-        """What draws its figures, if it has a `figure.py`."""
+        """The function that draws its figures, if it has a `figure.py`."""
         if not (self.folder / "figure.py").exists():
             return None
-        drawn: Callable[..., Mapping[str, Any]] = self._import("figure").figures
-        return drawn
+        figures: Callable[..., Mapping[str, Any]] = self._import("figure").figures
+        return figures
 
     def add_to_path(self) -> str:
         """Make its package importable, in this process; returns the name of the package.
@@ -144,7 +144,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a config says, checked.
+    """A study's config, checked.
 
     Attributes:
         specs: Scenario, agent, training and interventions; None without a scenario.
@@ -158,13 +158,13 @@ class Inputs:
 
     def give(self, function: Callable[..., Any], *first: object, **more: object) -> Any:
         """Call a function of a study with some arguments, and with those of the rest it names."""
-        known = {"specs": self.specs, "settings": self.settings, **self.optional, **more}
-        named = list(inspect.signature(function).parameters)[len(first) :]
-        for name in named:
-            if name not in known:
-                where = f"{function.__module__}.{function.__qualname__}"
-                raise SpecError(f"{where}: {name!r} is not given here; {nearest(name, known)}")
-        return function(*first, **{name: known[name] for name in named})
+        arguments = {"specs": self.specs, "settings": self.settings, **self.optional, **more}
+        names = list(inspect.signature(function).parameters)[len(first) :]
+        for name in names:
+            if name not in arguments:
+                origin = f"{function.__module__}.{function.__qualname__}"
+                raise SpecError(f"{origin}: {name!r} is not given here; {nearest(name, arguments)}")
+        return function(*first, **{name: arguments[name] for name in names})
 
     def describe(self) -> dict[str, Any]:
         """Return the provenance: specs, settings, versions and platform, ready for JSON."""
@@ -231,7 +231,7 @@ def main(file: str) -> None:
         config=config,
         check=task.read,
         keys=study.keys,
-        help_text=lambda: config_help(config, f"experiments/{study.name}"),
+        help_text=lambda: config_help(config, study.name),
     )
 
 
@@ -265,13 +265,13 @@ def write_results(
         write_frame(directory / f"{name}.csv", table)
     write_json(directory / "summary.json", summary)
     write_json(directory / "provenance.json", inputs.describe())
-    written = ["numbers"]
+    outputs = ["numbers"]
     if hasattr(module, "write"):
         inputs.give(module.write, results, directory)
     if study.figures is not None:
         for name, figure in inputs.give(study.figures, results).items():
             write_figure(directory / name, figure)
-        written.append("figures")
+        outputs.append("figures")
     if (study.folder / REPORT).exists() and write_report(
         directory,
         study.folder / REPORT,
@@ -281,8 +281,8 @@ def write_results(
         summary=summary,
         **inputs.optional,
     ):
-        written.append("report")
-    out.print(f"{join_words(written)}: {directory}", soft_wrap=True, highlight=False, markup=False)
+        outputs.append("report")
+    out.print(f"{join_words(outputs)}: {directory}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _is_same(place: str, folder: Path) -> bool:

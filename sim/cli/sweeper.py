@@ -211,13 +211,13 @@ def _at(texts: Mapping[str, str]) -> Iterator[None]:
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
     """Refuse bad settings of the sweeper, whether this sweep needs them or not."""
-    known = sweeper_settings()
+    allowed = sweeper_settings()
     for key in settings:
-        if key not in known:
-            raise SpecError(f"hydra.sweeper.{key}: unknown key; {nearest(key, known)}")
-    for key, allowed in (("combine", _COMBINE), ("sampling", _SAMPLING)):
-        if settings[key] not in allowed:
-            hint = nearest(str(settings[key]), allowed)
+        if key not in allowed:
+            raise SpecError(f"hydra.sweeper.{key}: unknown key; {nearest(key, allowed)}")
+    for key, options in (("combine", _COMBINE), ("sampling", _SAMPLING)):
+        if settings[key] not in options:
+            hint = nearest(str(settings[key]), options)
             raise SpecError(f"hydra.sweeper.{key}: got {settings[key]!r}: {hint}")
     check_whole("hydra.sweeper.points", settings["points"], minimum=1)
     check_whole("hydra.sweeper.seed", settings["seed"], minimum=0)
