@@ -10,11 +10,10 @@ from sim.analysis.curves import CurveChoice, check_choice, curve_table, default_
 from sim.cli.application import launch
 from sim.cli.help import config_help
 from sim.cli.keys import CONFIGS, check_keys, plain
-from sim.cli.outputs import write_figure
+from sim.cli.outputs import write_figure, write_frame
 from sim.plots.curves import choice_figure
 from sim.specs.errors import SpecError
 from sim.sweeps.result import Sweep
-from sim.utils.files import atomic_write
 
 CONFIG = CONFIGS / "curves.yaml"
 KEYS = ("sweep", "variables", "lines", "panels", "where", "difference", "baseline")
@@ -29,10 +28,8 @@ def draw_curves(sweep: Sweep, directory: Path, choice: CurveChoice | None = None
     choice = check_choice(sweep, choice or default_choice(sweep))
     frame = curve_table(sweep, choice)
     name = "curves" if choice.difference is None else "differences"
-    with atomic_write(directory / f"{name}.csv") as part:
-        frame.to_csv(part, index=False)
-    figure = choice_figure(sweep, frame, choice)
-    return [directory / f"{name}.csv", *write_figure(directory / name, figure)]
+    numbers = write_frame(directory / f"{name}.csv", frame)
+    return [numbers, *write_figure(directory / name, choice_figure(sweep, frame, choice))]
 
 
 def read(config: DictConfig) -> tuple[Sweep, CurveChoice]:

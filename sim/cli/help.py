@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from sim.specs.agent import Agent
 from sim.specs.library import names, read_yaml, resolve
@@ -98,7 +97,15 @@ def run_help() -> str:
             "          oversight.*.NAME, deployment.NAME (no steps: they come after training)",
             "     set: NUMBER, scale: NUMBER or freeze: true; start: STEP, stop: STEP or null",
             "",
-            *_settings(),
+            "== The agent: traits and starting state (MODEL.md section 2) ==",
+            *_keys("agent", Agent(), skip=("spread",)),
+            "  agent.spread.KEY             how far agents differ in that key",
+            "",
+            "== Training and its assumptions (MODEL.md section 4) ==",
+            *_keys("training", Training()),
+            "",
+            "== The scenario: any number of it, for example ==",
+            "  scenario.contexts.CONTEXT.info=0.5   weight, info, scratchpad, cue, monitor",
             "",
             _SWEEP,
             "",
@@ -116,20 +123,6 @@ def _scenarios(default: str | None = None) -> list[str]:
     return lines
 
 
-def _settings() -> list[str]:
-    return [
-        "== The agent: traits and starting state (MODEL.md section 2) ==",
-        *_keys("agent", Agent(), skip=("spread",)),
-        "  agent.spread.KEY             how far agents differ in that key",
-        "",
-        "== Training and its assumptions (MODEL.md section 4) ==",
-        *_keys("training", Training()),
-        "",
-        "== The scenario: any number of it, for example ==",
-        "  scenario.contexts.CONTEXT.info=0.5   weight, info, scratchpad, cue, monitor",
-    ]
-
-
 def _keys(path: str, spec: BaseModel, *, skip: tuple[str, ...] = ()) -> list[str]:
     lines = []
     for name, field in type(spec).model_fields.items():
@@ -139,12 +132,9 @@ def _keys(path: str, spec: BaseModel, *, skip: tuple[str, ...] = ()) -> list[str
         if isinstance(value, BaseModel):
             lines += _keys(f"{path}.{name}", value)
         else:
-            lines.append(_line(f"{path}.{name}={_show(value)}", field))
+            setting = f"{path}.{name}={_show(value)}"
+            lines.append(f"  {setting:38s} {field.description or ''}".rstrip())
     return lines
-
-
-def _line(setting: str, field: FieldInfo) -> str:
-    return f"  {setting:38s} {field.description or ''}".rstrip()
 
 
 def _show(value: object) -> str:

@@ -17,15 +17,7 @@ CONFIGS = Path(__file__).parent
 #: The keys of specs, which runs and studies share ...
 SPEC_KEYS = ("scenario", "agent", "training")
 #: ... of a run, as in emergence.yaml (`do` are interventions) ...
-RUN_KEYS = (
-    *SPEC_KEYS,
-    "do",
-    "agents",
-    "seed",
-    "record_every",
-    "engine",
-    "precision",
-)
+RUN_KEYS = (*SPEC_KEYS, "do", "agents", "seed", "record_every", "engine", "precision")
 #: ... of a sweep, which a single run does without ...
 SWEEP_KEYS = ("record", "executor")
 ALL_KEYS = (*RUN_KEYS, *SWEEP_KEYS)

@@ -144,17 +144,11 @@ class Study:
 
 @dataclass(frozen=True)
 class Inputs:
-    """A study's config, checked.
+    """A study's config, checked."""
 
-    Attributes:
-        specs: Scenario, agent, training and interventions; None without a scenario.
-        settings: The study's own keys.
-        optional: What only some configs have, by name: `post_training`, `executor`.
-    """
-
-    specs: Specs | None
-    settings: Spec
-    optional: Mapping[str, Any]
+    specs: Specs | None  # None without a scenario
+    settings: Spec  # the study's own keys
+    optional: Mapping[str, Any]  # what only some configs have: `post_training`, `executor`
 
     def give(self, function: Callable[..., Any], *first: object, **more: object) -> Any:
         """Call a function of a study with some arguments, and with those of the rest it names."""

@@ -49,21 +49,13 @@ _SAMPLING: dict[str, Callable[..., Design]] = {"sobol": Sobol, "lhs": LatinHyper
 
 @dataclass(frozen=True)
 class Axis:
-    """A key that is swept.
+    """A key that is swept."""
 
-    Attributes:
-        key: The key, without `+`.
-        element: The key as it was given.
-        values: What it takes, as plain data; the ends of an interval.
-        texts: The same as overrides for Hydra.
-        interval: The range to sample, if it is one.
-    """
-
-    key: str
-    element: str
-    values: list[Any]
-    texts: list[str]
-    interval: Range | None = None
+    key: str  # without `+`
+    element: str  # the key as it was given
+    values: list[Any]  # plain data; the ends of an interval
+    texts: list[str]  # the same as overrides for Hydra
+    interval: Range | None = None  # to be sampled
 
     @property
     def is_column(self) -> bool:
@@ -186,17 +178,11 @@ def plan_sweep(
 
 @dataclass(frozen=True)
 class _Choice:
-    """A combination of choices, with the config that Hydra composes of it.
+    """A combination of choices, with the config that Hydra composes of it."""
 
-    Attributes:
-        texts: The choices as overrides, by key.
-        values: The same as plain data.
-        inputs: The composed config.
-    """
-
-    texts: Mapping[str, str]
-    values: Mapping[str, Any]
-    inputs: RunInputs
+    texts: Mapping[str, str]  # the choices as overrides, by key
+    values: Mapping[str, Any]  # the same as plain data
+    inputs: RunInputs  # the composed config
 
 
 @contextmanager
