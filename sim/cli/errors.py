@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
-from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS
+from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
 
 BAD_INPUT = 2
@@ -110,11 +109,6 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     if place in settings:
         return f"{key}: unknown key; {nearest(last, settings[place])}"
     return f"{key}: unknown key; --cfg all shows those that there are"
-
-
-def sweeper_settings() -> list[str]:
-    """Return the settings of the array sweeper, as Hydra's plugin has stored them."""
-    return list(ConfigStore.instance().load("hydra/sweeper/array.yaml").node)
 
 
 def _leave(line: str, status: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.conf import HydraConf
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from sim.specs.errors import SpecError, nearest
@@ -46,6 +47,11 @@ def check_keys(data: Mapping[str, Any], allowed: Collection[str]) -> None:
     for key in data:
         if key not in allowed:
             raise SpecError(f"{key}: unknown key; {nearest(key, allowed)}")
+
+
+def sweeper_settings() -> list[str]:
+    """Return the settings of the array sweeper, as Hydra's plugin has stored them."""
+    return list(ConfigStore.instance().load("hydra/sweeper/array.yaml").node)
 
 
 def scenario_choice(hydra: HydraConf) -> str | None:

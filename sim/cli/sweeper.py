@@ -28,8 +28,8 @@ from omegaconf import DictConfig
 from sim.cli.compose import RunInputs, read
 from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.curves import draw_curves
-from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping, sweeper_settings
-from sim.cli.keys import scenario_choice
+from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping
+from sim.cli.keys import scenario_choice, sweeper_settings
 from sim.cli.tables import sweep_table
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import is_vectorisable
