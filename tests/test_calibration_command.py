@@ -19,7 +19,7 @@ from experiments.calibration.fit import Terms, fit
 from experiments.calibration.fit_models import agent_data, by_rates
 from experiments.calibration.rates import SmoothRates
 from experiments.calibration.study import mechanism_rows, parameter_verdict
-from sim.cli.templates import render
+from sim.cli.outputs import render
 from sim.specs.agent import Agent
 from sim.specs.overrides import read_specs
 

@@ -127,7 +127,7 @@ def test_every_scenario_says_and_quotes_its_passage_of_the_post(scenario: str) -
 
 
 def test_the_help_names_every_key_with_its_default() -> None:
-    text = run_help("emergence")
+    text = run_help()
     defaults = dict(re.findall(r"^  ([\w.]+)=(\S+)", text, flags=re.MULTILINE))
     assert "agent.spread.KEY" in text
     assert not [name for name in SCENARIOS if not re.search(rf"(?m)^  {name} +\S", text)]

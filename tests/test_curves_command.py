@@ -13,6 +13,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from commands import Call, Left, assert_refused, script
+from sim.cli.curves import KEYS
+from sim.sweeps.record import CURVES
 from sim.sweeps.result import Sweep
 
 LEAK, AWARE = "training.leak", "agent.initial.awareness"
@@ -93,6 +95,17 @@ def test_variables_lines_and_panels_are_as_asked_for(call: Call, sweeps: dict[st
         assert shown in text
 
 
+def test_axes_can_be_fixed_at_a_level(call: Call, sweeps: dict[str, Path]) -> None:
+    asked = ("variables=value_drift", f"where={{{LEAK}: 0.2, scenario: copyright}}")
+    _, frame, svg = draw(call, sweeps["curves"], *asked, f"lines={AWARE}")
+    assert len(frame) == 2 * 3  # awarenesses, steps
+    for aware, row in frame[frame["step"] == 40].groupby(AWARE):
+        where = f""" "{LEAK}" = 0.2 and scenario = 'copyright' and "{AWARE}" = {aware}"""
+        expected = np.quantile(agents_at_end(sweeps["curves"], "value_drift", where), [0.1, 0.9])
+        np.testing.assert_allclose(row[["low", "high"]].iloc[0].astype(float), expected, 1e-5)
+    assert "leak = 0.2; scenario = copyright" in svg.read_text(encoding="utf-8")
+
+
 def test_one_variable_may_stand_without_brackets_and_stands_for_all_its_columns(
     call: Call, sweeps: dict[str, Path]
 ) -> None:
@@ -161,6 +174,13 @@ REFUSED = [
     ([f"difference={LEAK}", "baseline=7"], f"baseline: got 7: {LEAK} takes 0.0, 0.1, 0.2"),
     ([f"difference={LEAK}", f"lines={AWARE}"], "lines: the lines of a difference are"),
     (["baseline=0"], "baseline: is of a difference=AXIS"),
+    ([f"where={{{LEAK}: 7}}"], f"where: got 7: {LEAK} takes 0.0, 0.1, 0.2"),
+    (["where={leak: 0}"], "where: 'leak' is no axis of this sweep; allowed: agent."),
+    (
+        [f"where={{{LEAK}: 0}}", f"lines={LEAK}"],
+        f"where: '{LEAK}' is fixed, and has the lines, too",
+    ),
+    (["where=3"], "where: "),
     (["linse=3"], "linse: unknown key; did you mean 'lines'?"),
     (["+linse=3"], "linse: unknown key; did you mean 'lines'?"),
     (["training.leak=0"], "training: unknown key; allowed: baseline, "),
@@ -192,17 +212,18 @@ def test_a_comparison_that_no_run_allows_is_refused(call: Call, sweeps: dict[str
 def test_each_command_has_a_help_of_its_own(call: Call) -> None:
     runs, curves = (call("--help", name=name).stdout for name in ("emergence", "curves"))
     assert runs.startswith("experiments/emergence.py: from a scenario to emergence curves.")
-    assert curves.startswith("experiments/curves.py: emergence curves of a sweep, by any of its ax")
-    for key in ("sweep=DIR", "variables=", "lines=", "panels=", "difference=", "baseline="):
-        assert f"\n  {key}" in curves
-        assert f"\n  {key}" not in runs
+    assert curves.startswith("Emergence curves of a sweep, by any of its axes, with bands; and pai")
+    for key in KEYS:
+        assert f"\n{key}: " in curves
+        assert f"\n  {key}=" not in runs
+    assert set(CURVES) <= set(re.findall(r"\w+", curves))
     assert "scenario=NAME" not in curves
     assert all(len(line) <= 100 for line in curves.splitlines())
 
 
 def test_the_help_of_runs_tells_of_sweeps(call: Call) -> None:
     from hydra_plugins.array_sweeper import SETTINGS
-    from sim.cli.compose import ALL_KEYS, EXECUTOR_KEYS
+    from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS
 
     shown = call("--help").stdout
     for key in set(SETTINGS) - {"_target_", "dir", "max_batch_size"}:

@@ -61,6 +61,7 @@ def test_the_example_leaves_everything(study: Path, tmp_path: Path) -> None:
     provenance = left.json("provenance.json")
     assert provenance["study"] == {"strengths": [0.5], "agents": 3, "seed": 0}
     assert provenance["training"]["steps"] == 20
+    assert provenance["interventions"] == []
     assert "gaming rate" in left.stdout
     assert left.stdout.splitlines()[-1] == (
         f"numbers, figures and report: {left.only('report.md').parent}"
@@ -85,6 +86,17 @@ def test_bad_input_is_refused_in_one_line(
     study: Path, tmp_path: Path, setting: str, says: str
 ) -> None:
     assert_refused(start(study, tmp_path, setting), says)
+
+
+def test_the_provenance_describes_interventions(study: Path, tmp_path: Path) -> None:
+    shutil.copytree(study, tmp_path / "anchors")
+    with (tmp_path / "anchors" / "config.yaml").open("a", encoding="utf-8") as config:
+        config.write("\ndo: []\n")
+    intervention = "do=[{key: gaming, set: 0, start: 5}]"
+    left = start(tmp_path / "anchors", tmp_path, *FEW, "strengths=0.5", intervention)
+    assert left.status == 0, left.stderr
+    (described,) = left.json("provenance.json")["interventions"]
+    assert described.items() >= {"key": "gaming", "set": 0, "start": 5}.items()
 
 
 def test_the_help_is_the_config_with_its_comments(study: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from commands import Call, Left, assert_refused, command, ended, start
 from hydra_plugins.array_sweeper import SETTINGS
 from sim.cli import application
 from sim.cli.errors import explain
+from sim.cli.keys import CONFIGS
 from sim.cli.sweeper import plan_sweep
 from sim.specs.errors import SpecError
 from sim.sweeps.plan import Plan
@@ -248,7 +249,7 @@ Planner = Callable[..., Plan]
 def planned() -> Planner:
     """Plan the sweep of overrides, without the command around it."""
     application._open_sections()
-    with initialize_config_dir(str(application.CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration("emergence", overrides=[], run_mode=RunMode.MULTIRUN)
     default = {key: SETTINGS[key] for key in SETTINGS if key not in ("_target_", "max_batch_size")}

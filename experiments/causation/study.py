@@ -16,9 +16,8 @@ from sim.analysis.counterfactuals import (
     worlds_plan,
 )
 from sim.analysis.worst_case import PostTraining
-from sim.cli.console import run_stored, runs_table
 from sim.cli.fields import Engine, OneOrMore, Seed, Spec, Store
-from sim.cli.outputs import records
+from sim.cli.outputs import records, run_stored, runs_table
 from sim.specs.overrides import Specs
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan

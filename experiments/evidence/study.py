@@ -15,9 +15,8 @@ from sim.analysis.counterfactuals import moment_of
 from sim.analysis.likelihood_ratios import likelihood_table
 from sim.analysis.observations import ObservationThresholds, contexts_gamed, observations
 from sim.analysis.worst_case import PostTraining
-from sim.cli.console import run_stored
 from sim.cli.fields import Engine, Real, Seed, Spec, Store, Whole
-from sim.cli.outputs import none_if_not_finite, records
+from sim.cli.outputs import none_if_not_finite, records, run_stored
 from sim.specs.base import refuse
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, read_specs

@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sim.analysis.context_roles import ContextRoles
-from sim.cli.console import run_stored, runs_table
-from sim.cli.outputs import records
+from sim.cli.outputs import records, run_stored, runs_table
 from sim.specs.overrides import Specs
 from sim.sweeps.plan import Plan
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import update_wrapper, wraps
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any, ClassVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from sim.cli.errors import reporting, stopping
-from sim.cli.keys import AFTER_KEYS, ALL_KEYS, CONFIGS, SPEC_KEYS
-from sim.specs.library import config_root
+from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
 
 #: The flags that ask for help.
 HELP = {"--help", "-h"}
@@ -63,87 +62,47 @@ class Job:
             return self._task(config)
 
 
-def application(
-    config_name: str,
-    *,
-    check: Check | None = None,
-    keys: Sequence[str] = ALL_KEYS,
-    help_text: Callable[[str], str] | None = None,
-    is_run: bool = False,
-) -> Callable[[Task], Callable[[], None]]:
-    """Make a Hydra application of a function that takes a composed config.
-
-    Args:
-        config_name: The primary config, in this package or in configs/.
-        check: Raises a `SpecError` where a config cannot be used; None: it is that of a run.
-        keys: What can be set.
-        help_text: Makes what --help prints, of the application's name; None: that of a run.
-        is_run: Whether it is swept as a few array programs.
-    """
-
-    def decorate(task: Task) -> Callable[[], None]:
-        @wraps(task)
-        def main() -> None:
-            here = (CONFIGS / f"{config_name}.yaml").exists()
-            launch(
-                task,
-                config_dir=CONFIGS if here else config_root(),
-                config_name=config_name,
-                check=check or _check_run,
-                keys=keys,
-                help_text=help_text or _run_help,
-                is_run=is_run,
-            )
-
-        return main
-
-    return decorate
-
-
-def _check_run(config: DictConfig) -> object:
-    from sim.cli.compose import read_run
-
-    return read_run(config)
-
-
-def _run_help(job: str) -> str:
-    from sim.cli.help import run_help
-
-    return run_help(job)
-
-
 def launch(
     task: Task,
     *,
-    config_dir: Path,
-    config_name: str,
+    config: Path,
     check: Check,
     keys: Sequence[str],
-    help_text: Callable[[str], str],
+    help_text: Callable[[], str],
     is_run: bool = False,
 ) -> None:
     """Start a Hydra application on the command line of this process.
 
     Args:
         task: Takes a composed config. Hydra names the job after its `__module__`.
-        config_dir: Where the primary config is; groups are found in configs/ as well.
-        config_name: Its name, without `.yaml`.
+        config: The file of the primary config; groups are found in configs/ as well.
         check: Raises a `SpecError` where a config cannot be used.
         keys: What can be set.
-        help_text: Makes what --help prints, of the job's name.
+        help_text: Makes what --help prints.
         is_run: Whether the array sweeper can make many of these jobs at once.
     """
     if HELP & set(sys.argv[1:]):  # Hydra would first list every group there is, for a second
         with reporting(keys):
-            name = task.__module__.rpartition(".")[2]
-            print(help_text(Path(sys.argv[0]).stem if name == "__main__" else name), flush=True)
+            print(help_text(), flush=True)
         return
+    collect_rarely()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
     _open_sections()
     CheckBeforeRun.check = staticmethod(check)
-    command = hydra.main(version_base="1.3", config_path=str(config_dir), config_name=config_name)
+    place = {"config_path": str(config.parent), "config_name": config.stem}
+    command = hydra.main(version_base="1.3", **place)
     with reporting(keys):
         command(Job(task, is_run=is_run))()
+
+
+def collect_rarely() -> None:
+    """Have Python look for cyclic garbage seldom, and not at its end: a quarter of a short command.
+
+    Most objects of a command come with its imports, and stay. At the end, the memory is given back
+    in any case; only DuckDB, if it is loaded, reports what is not collected, as leaks.
+    """
+    gc.set_threshold(50_000, 5, 2)
+    atexit.register(lambda: None if "duckdb" in sys.modules else gc.freeze())
 
 
 def _open_sections() -> None:
@@ -157,17 +116,3 @@ def _open_sections() -> None:
         ConfigStore.instance().store(
             group="sections", name=option, node=DictConfig(sections), package="_global_"
         )
-
-
-def scenario_choice() -> str | None:
-    """Return the name under which the running job's scenario was chosen."""
-    choice = HydraConfig.get().runtime.choices.get("scenario")
-    return None if choice is None else str(choice)
-
-
-def sweep_heading() -> str | None:
-    """Return which job of a sweep is running, and with what settings; None if it is no sweep."""
-    running = HydraConfig.get()
-    if running.mode is not RunMode.MULTIRUN:
-        return None
-    return f"{running.job.num}: {' '.join(running.overrides.task)}"

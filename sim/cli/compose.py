@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from sim.cli.keys import ALL_KEYS as ALL_KEYS
-from sim.cli.keys import EXECUTOR_KEYS as EXECUTOR_KEYS
-from sim.cli.keys import RUN_KEYS as RUN_KEYS
-from sim.cli.keys import SPEC_KEYS as SPEC_KEYS
+from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, RUN_KEYS, check_keys, plain
 from sim.dynamics.state import AgentState
 from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
@@ -19,30 +16,25 @@ from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.sweeps.design import Range
 from sim.sweeps.executors import MAKERS, Executor
 from sim.sweeps.plan import Record, read_record
 
+if TYPE_CHECKING:
+    from sim.analysis.worst_case import PostTraining
+
 
 @dataclass(frozen=True)
-class Asked:
-    """What a config asks for.
-
-    Attributes:
-        specs: Scenario, agent and training.
-        run: The other keys of a run.
-        record: What is kept of a sweep.
-        executor: Who computes a sweep.
-    """
+class RunInputs:
+    """A config of runs, checked."""
 
     specs: Specs
-    run: dict[str, Any]
-    record: Record
-    executor: Executor
+    run: dict[str, Any]  # the other keys of a run
+    record: Record  # what is kept of a sweep
+    executor: Executor  # computes a sweep
 
 
-def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
-    """Check what a config asks for.
+def read(config: DictConfig, *, scenario_name: str | None = None) -> RunInputs:
+    """Check a config of runs.
 
     Args:
         config: Composed by Hydra, with the keys of emergence.yaml.
@@ -52,57 +44,14 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> Asked:
         SpecError: One line: what was wrong, where, what is allowed.
     """
     data = plain(config)
-    _check_keys(data, ALL_KEYS)
+    check_keys(data, ALL_KEYS)
     specs = pop_specs(data, scenario_name)
-    return Asked(
+    return RunInputs(
         specs=specs,
         run={key: value for key, value in data.items() if key in RUN_KEYS},
         record=read_record(data.get("record")),
         executor=make_executor(data.get("executor")),
     )
-
-
-def read_study(
-    config: DictConfig, keys: Collection[str], *, scenario_name: str | None = None
-) -> tuple[Specs, dict[str, Any]]:
-    """Check what the config of a study asks for.
-
-    Args:
-        config: Composed by Hydra: scenario, agent, training, and keys of the study's own.
-        keys: These keys.
-        scenario_name: What to call a scenario that has no name of its own.
-
-    Returns:
-        The specs, and what the study's own keys say.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
-    data = plain(config)
-    _check_keys(data, (*SPEC_KEYS, *keys))
-    specs = pop_specs(data, scenario_name)
-    return specs, data
-
-
-def read_range(given: object, key: str, *scale: str) -> Range:
-    """Return a range from two ends, with the scale that it has.
-
-    Raises:
-        SpecError: It is none.
-    """
-    ends = list(given) if isinstance(given, list | tuple) else [given]
-    return Range.read((*ends, *scale) if len(ends) == 2 else ends, key)
-
-
-def read_place(given: object) -> str | None:
-    """Return where a study keeps its sweeps, without a slash at the end; None: nowhere.
-
-    Raises:
-        SpecError: It is no place.
-    """
-    if given is not None and (not isinstance(given, str) or not given):
-        raise SpecError(f"store: got {given!r}: must be a directory, a URL of fsspec, or null")
-    return None if given is None else given.rstrip("/")
 
 
 def read_run(
@@ -112,22 +61,16 @@ def read_run(
 
     `initial` are starting states that go before what the config says.
     """
-    asked = read(config, scenario_name=scenario_name)
-    scenario, agent, training, interventions = asked.specs
+    inputs = read(config, scenario_name=scenario_name)
+    scenario, agent, training, interventions = inputs.specs
     return prepare(
         scenario,
         agent=agent,
         training=training,
         interventions=interventions,
         initial=initial,
-        **asked.run,
+        **inputs.run,
     )
-
-
-def _check_keys(data: Mapping[str, Any], known: Collection[str]) -> None:
-    for key in data:
-        if key not in known:
-            raise SpecError(f"{key}: unknown key; {nearest(key, known)}")
 
 
 def pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
@@ -144,8 +87,20 @@ def pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
     agent = Agent.parse(data.pop("agent", None) or {}, path="agent")
     training = Training.parse(data.pop("training", None) or {}, path="training")
     scenario = Scenario.load({"scenario": described, "agent": agent})
-    done = data.pop("do", None)
-    return read_specs(scenario, agent=agent, training=training, interventions=done)
+    interventions = data.pop("do", None)
+    return read_specs(scenario, agent=agent, training=training, interventions=interventions)
+
+
+def pop_post_training(data: dict[str, Any], scenario: Scenario) -> PostTraining:
+    """Take what comes after training out of a config that is plain data; errors as `pop_specs`."""
+    from sim.analysis.worst_case import PostTraining, Thresholds  # SciPy, which runs do without
+    from sim.takeover import read_deployment, read_oversight
+
+    return PostTraining(
+        oversight=read_oversight(data.pop("oversight", None), scenario),
+        deployment=read_deployment(data.pop("deployment", None), scenario),
+        thresholds=Thresholds.read(data.pop("thresholds", None)),
+    )
 
 
 def make_executor(described: object) -> Executor:
@@ -169,13 +124,3 @@ def make_executor(described: object) -> Executor:
         elif value is not None and not isinstance(value, str):
             raise SpecError(f"executor.{key}: got {value!r}: must be text (tcp://HOST:PORT)")
     return MAKERS[name](**settings)
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """Return a config as plain data, every interpolation filled in, without Hydra's own part."""
-    task = config.copy()
-    OmegaConf.set_struct(task, False)
-    task.pop("hydra", None)
-    data = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
-    assert isinstance(data, dict)
-    return {str(key): value for key, value in data.items()}

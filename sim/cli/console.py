@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from rich.console import Console
 
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
-from sim.sweeps.executors import Executor
-from sim.sweeps.plan import Plan, Shard
-from sim.sweeps.result import Sweep
-from sim.sweeps.sweep import run_plan
-from sim.utils.progress import parts_of
-from sim.utils.progress import progress_bar as bar_of
+from sim.sweeps.plan import Shard
+from sim.utils import progress
 
 
-class _Named(Console):
+class _PicklableConsole(Console):
     """A console that is known by its name in this module.
 
     Launchers that run jobs in other processes pickle what a task uses; there, it is their own.
     """
 
-    def __init__(self, name: str, **how: Any) -> None:
-        super().__init__(**how)
-        self._is = name
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._name = name
 
     def __reduce__(self) -> str:
-        return self._is
+        return self._name
 
 
-out = _Named("out")
-err = _Named("err", stderr=True)
+out = _PicklableConsole("out")
+err = _PicklableConsole("err", stderr=True)
+
+
+def show_heading() -> None:
+    """Say, in a sweep that Hydra runs job by job, which job is running, and with what settings."""
+    running = HydraConfig.get()
+    if running.mode is RunMode.MULTIRUN:
+        settings = " ".join(running.overrides.task)
+        out.rule(f"{running.job.num}: {settings}", align="left")
 
 
 def prepare_engine(engine: Engine, program: Program) -> None:
@@ -57,41 +61,5 @@ def prepare_shard(shard: Shard) -> None:
     prepare_engine(engine, shard.program())
 
 
-def run_stored(
-    plans: Mapping[str, Plan],
-    store: str | None,
-    *,
-    prefix: str = "",
-    executor: Executor | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> dict[str, Sweep]:
-    """Run the plans of a study, each kept below `store` by its name and id; None: kept nowhere.
-
-    Args:
-        plans: By name.
-        store: A directory for all of them.
-        prefix: Of the names of their directories.
-        executor: Computes the sweeps.
-        progress: Called with the share that is done.
-    """
-    reports = parts_of(progress, [plan.agent_steps for plan in plans.values()])
-    return {
-        name: run_plan(
-            plan,
-            store=None if store is None else f"{store}/{prefix}{name}-{plan.id}",
-            executor=executor,
-            progress=report,
-            prepare=prepare_shard,
-        )
-        for (name, plan), report in zip(plans.items(), reports, strict=True)
-    }
-
-
-def runs_table(plans: Mapping[str, Plan], sweeps: Mapping[str, Sweep]) -> pd.DataFrame:
-    """Return how many runs each part of a study has, was found to have, and could not finish."""
-    rows = [(name, plans[name].runs, s.resumed, s.failed) for name, s in sweeps.items()]
-    return pd.DataFrame(rows, columns=["part", "runs", "resumed", "failed"])
-
-
 #: Shows a bar with the time left on stderr (`sim.utils.progress.progress_bar`).
-progress_bar = partial(bar_of, console=err)
+progress_bar = partial(progress.progress_bar, console=err)

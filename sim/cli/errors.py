@@ -1,4 +1,4 @@
-"""What a user is told when something goes wrong: one line, and an exit status."""
+"""What a command says when something goes wrong: one line, and an exit status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS
+from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
 
 BAD_INPUT = 2
@@ -45,8 +45,8 @@ def stopping() -> Iterator[None]:
     except (BrokenPipeError, HydraException):
         raise
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        line = f"{where}{error.strerror or error}; no result was written"
+        place = f"{error.filename}: " if error.filename else ""
+        line = f"{place}{error.strerror or error}; no result was written"
         raise Stopped(line, FAILED) from None
     except RuntimeError as error:
         from sim.simulation import DivergenceError  # with all that runs need, which --help does not
@@ -60,8 +60,7 @@ def stopping() -> Iterator[None]:
 def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
     """Say in one line on stderr why a command had to stop, and leave with its exit status.
 
-    Args:
-        keys: What the command can be told.
+    `keys` are those of the command, for a hint.
     """
     try:
         with stopping():
@@ -106,11 +105,9 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     first, (place, _, last) = key.split(".")[0], key.rpartition(".")
     if first not in (*keys, "hydra"):
         return f"{first}: unknown key; {nearest(first, keys)}"
-    from hydra_plugins.array_sweeper import SETTINGS
-
-    known = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": SETTINGS}
-    if place in known:
-        return f"{key}: unknown key; {nearest(last, known[place])}"
+    settings = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": sweeper_settings()}
+    if place in settings:
+        return f"{key}: unknown key; {nearest(last, settings[place])}"
     return f"{key}: unknown key; --cfg all shows those that there are"
 
 

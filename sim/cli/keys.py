@@ -1,8 +1,16 @@
-"""The keys that configs share, and where the primary configs of the library's commands are."""
+"""What the configs of all commands share: their keys, and how a config becomes plain data."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from sim.specs.errors import SpecError, nearest
 
 #: The folder of the primary configs (emergence.yaml, curves.yaml), and of what all share.
 CONFIGS = Path(__file__).parent
@@ -10,15 +18,7 @@ CONFIGS = Path(__file__).parent
 #: The keys of specs, which runs and studies share ...
 SPEC_KEYS = ("scenario", "agent", "training")
 #: ... of a run, as in emergence.yaml (`do` are interventions) ...
-RUN_KEYS = (
-    *SPEC_KEYS,
-    "do",
-    "agents",
-    "seed",
-    "record_every",
-    "engine",
-    "precision",
-)
+RUN_KEYS = (*SPEC_KEYS, "do", "agents", "seed", "record_every", "engine", "precision")
 #: ... of a sweep, which a single run does without ...
 SWEEP_KEYS = ("record", "executor")
 ALL_KEYS = (*RUN_KEYS, *SWEEP_KEYS)
@@ -26,3 +26,35 @@ ALL_KEYS = (*RUN_KEYS, *SWEEP_KEYS)
 AFTER_KEYS = ("oversight", "deployment", "thresholds")
 #: The options of each executor (configs/executor), besides its name.
 EXECUTOR_KEYS = {"local": ("threads",), "dask": ("address", "workers")}
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a config as plain data, every interpolation filled in, without Hydra's own part."""
+    task = config.copy()
+    OmegaConf.set_struct(task, False)
+    task.pop("hydra", None)
+    data = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
+    assert isinstance(data, dict)
+    return {str(key): value for key, value in data.items()}
+
+
+def check_keys(data: Mapping[str, Any], allowed: Collection[str]) -> None:
+    """Refuse a key that is not allowed.
+
+    Raises:
+        SpecError: There is one; the line has the nearest that is.
+    """
+    for key in data:
+        if key not in allowed:
+            raise SpecError(f"{key}: unknown key; {nearest(key, allowed)}")
+
+
+def sweeper_settings() -> list[str]:
+    """Return the settings of the array sweeper, as Hydra's plugin has stored them."""
+    return list(ConfigStore.instance().load("hydra/sweeper/array.yaml").node)
+
+
+def scenario_choice(hydra: HydraConf) -> str | None:
+    """Return the name under which a scenario was chosen, from Hydra's part of a config."""
+    choice = hydra.runtime.choices.get("scenario")
+    return None if choice is None else str(choice)

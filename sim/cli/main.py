@@ -61,8 +61,7 @@ def start(name: str, arguments: Sequence[str], *, program: str | None = None) ->
     """
     studies = find_studies()
     if name not in COMMANDS and name not in studies:
-        known = [*COMMANDS, *studies]
-        raise SpecError(f"{name}: unknown command; {nearest(name, known)}")
+        raise SpecError(f"{name}: unknown command; {nearest(name, [*COMMANDS, *studies])}")
     sys.argv = [program or f"{PROGRAM} {name}", *arguments]
     if name == "emergence":
         from sim.cli.emergence import main as emergence
@@ -129,10 +128,10 @@ def scenarios_text(arguments: Sequence[str]) -> str:
         raise SpecError(f"scenarios: takes one name, got {' '.join(arguments)}")
     if arguments and arguments[0] not in ("--help", "-h"):
         return resolve("scenario", arguments[0]).read_text(encoding="utf-8").rstrip()
-    found = {
+    scenarios = {
         name: read_yaml(resolve("scenario", name)).get("scenario", {}) for name in names("scenario")
     }
-    return "\n".join(f"{name:21s} {data.get('passage', '')}" for name, data in found.items())
+    return "\n".join(f"{name:21s} {data.get('passage', '')}" for name, data in scenarios.items())
 
 
 def show(text: str) -> None:

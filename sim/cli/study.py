@@ -1,6 +1,6 @@
 """The runner of all studies: a config goes in; tables, figures, a report and provenance come out.
 
-A study is a folder, `experiments/NAME` or anywhere else:
+A study is a folder, in experiments/ or anywhere else:
 
     __main__.py    `if __name__ == "__main__": main(__file__)`; `python FOLDER key=value` starts it
     config.yaml    the default of every key, with a comment for each: that is --help
@@ -33,12 +33,18 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
+from sim.cli.keys import AFTER_KEYS, SPEC_KEYS, check_keys, plain, scenario_choice
 from sim.specs.errors import SpecError, nearest
+from sim.utils.format import join_words
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sim.specs.base import Spec
     from sim.specs.overrides import Specs
+
+
+REPORT = "report.md.j2"
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,11 @@ class Study:
 
     @property
     def figures(self) -> Callable[..., Mapping[str, Any]] | None:
-        """What draws its figures, if it has a `figure.py`."""
+        """The function that draws its figures, if it has a `figure.py`."""
         if not (self.folder / "figure.py").exists():
             return None
-        drawn: Callable[..., Mapping[str, Any]] = self._import("figure").figures
-        return drawn
+        figures: Callable[..., Mapping[str, Any]] = self._import("figure").figures
+        return figures
 
     def add_to_path(self) -> str:
         """Make its package importable, in this process; returns the name of the package.
@@ -114,25 +120,22 @@ class Study:
         Raises:
             SpecError: One line: what was wrong, where, what is allowed.
         """
-        from sim.cli.after_training import pop_after
-        from sim.cli.compose import make_executor, plain, pop_specs
+        from sim.cli.compose import make_executor, pop_post_training, pop_specs
 
         data = plain(config)
-        for key in data:
-            if key not in self.keys:
-                raise SpecError(f"{key}: unknown key; {nearest(key, self.keys)}")
+        check_keys(data, self.keys)
         specs = pop_specs(data, scenario_name) if "scenario" in self.keys else None
-        given: dict[str, Any] = {}
+        optional: dict[str, Any] = {}
         if specs is not None and any(key in self.keys for key in AFTER_KEYS):
-            given["post_training"] = pop_after(data, specs.scenario)
+            optional["post_training"] = pop_post_training(data, specs.scenario)
         if "executor" in self.keys:
-            given["executor"] = make_executor(data.pop("executor", None))
+            optional["executor"] = make_executor(data.pop("executor", None))
         own = {k: v for k, v in data.items() if specs is None or k not in SPEC_KEYS}
         try:
             settings = self.module.Settings.parse(own, path="")
         except SpecError as error:
             raise SpecError(str(error).lstrip(".: ")) from None
-        inputs = Inputs(specs, settings, given)
+        inputs = Inputs(specs, settings, optional)
         check = getattr(self.module, "check", None)
         if check is not None:
             inputs.give(check)
@@ -141,38 +144,38 @@ class Study:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a config says, checked.
+    """A study's config, checked."""
 
-    Attributes:
-        specs: Scenario, agent, training and interventions; None without a scenario.
-        settings: The study's own keys.
-        optional: What only some configs have, by name: `post_training`, `executor`.
-    """
-
-    specs: Specs | None
-    settings: Spec
-    optional: Mapping[str, Any]
+    specs: Specs | None  # None without a scenario
+    settings: Spec  # the study's own keys
+    optional: Mapping[str, Any]  # what only some configs have: `post_training`, `executor`
 
     def give(self, function: Callable[..., Any], *first: object, **more: object) -> Any:
         """Call a function of a study with some arguments, and with those of the rest it names."""
-        known = {"specs": self.specs, "settings": self.settings, **self.optional, **more}
-        named = list(inspect.signature(function).parameters)[len(first) :]
-        for name in named:
-            if name not in known:
-                where = f"{function.__module__}.{function.__qualname__}"
-                raise SpecError(f"{where}: {name!r} is not given here; {nearest(name, known)}")
-        return function(*first, **{name: known[name] for name in named})
+        arguments = {"specs": self.specs, "settings": self.settings, **self.optional, **more}
+        names = list(inspect.signature(function).parameters)[len(first) :]
+        for name in names:
+            if name not in arguments:
+                origin = f"{function.__module__}.{function.__qualname__}"
+                raise SpecError(f"{origin}: {name!r} is not given here; {nearest(name, arguments)}")
+        return function(*first, **{name: arguments[name] for name in names})
 
     def describe(self) -> dict[str, Any]:
         """Return the provenance: specs, settings, versions and platform, ready for JSON."""
         from sim.result import describe_run
 
-        study = self.settings.model_dump(mode="json")
-        post_training = self.optional.get("post_training")
-        sections = {} if post_training is None else post_training.to_dict()
-        if self.specs is None:
-            return describe_run(**sections, study=study)
-        return describe(self.specs, **sections, study=study)
+        sections: dict[str, Any] = {}
+        if self.specs is not None:
+            scenario, agent, training, interventions = self.specs
+            sections = {
+                "scenario": scenario.model_dump(mode="json", exclude={"agent"}),
+                "agent": agent.model_dump(mode="json"),
+                "training": training.model_dump(mode="json"),
+                "interventions": [each.model_dump(mode="json") for each in interventions],
+            }
+        if "post_training" in self.optional:
+            sections |= self.optional["post_training"].to_dict()
+        return describe_run(**sections, study=self.settings.model_dump(mode="json"))
 
 
 class StudyTask:
@@ -190,15 +193,12 @@ class StudyTask:
         """Run the study, write what came out, and show its tables."""
         from hydra.core.hydra_config import HydraConfig
 
-        from sim.cli.application import scenario_choice, sweep_heading
-        from sim.cli.console import out, progress_bar
-        from sim.cli.study_outputs import show_tables, write_results
+        from sim.cli.console import progress_bar, show_heading
+        from sim.cli.tables import show_tables
 
         study = Study(self.folder)
-        inputs = study.read(config, scenario_name=scenario_choice())
-        heading = sweep_heading()
-        if heading is not None:
-            out.rule(heading, align="left")
+        inputs = study.read(config, scenario_name=scenario_choice(HydraConfig.get()))
+        show_heading()
         story = "" if inputs.specs is None else f": {inputs.specs.scenario.name}"
         with progress_bar(f"{study.name}{story}") as progress:
             module = study.module
@@ -219,27 +219,64 @@ def main(file: str) -> None:
 
     study = Study(Path(file).resolve().parent)
     study.add_to_path()
-    task = StudyTask(study.folder)
+    task, config = StudyTask(study.folder), study.folder / "config.yaml"
     launch(
         task,
-        config_dir=study.folder,
-        config_name="config",
+        config=config,
         check=task.read,
         keys=study.keys,
-        help_text=lambda _: config_help(study.folder),
+        help_text=lambda: config_help(config, study.name),
     )
 
 
-def describe(specs: Specs, **own: object) -> dict[str, Any]:
-    """Return the provenance of a study: its specs and its own keys, versions and platform."""
-    from sim.result import describe_run
+def write_results(
+    directory: Path,
+    study: Study,
+    inputs: Inputs,
+    results: object,
+    tables: Mapping[str, pd.DataFrame],
+) -> None:
+    """Write all that came out of a study, and say last where it is.
 
-    return describe_run(
-        scenario=specs.scenario.model_dump(mode="json", exclude={"agent"}),
-        agent=specs.agent.model_dump(mode="json"),
-        training=specs.training.model_dump(mode="json"),
-        **own,
-    )
+    The numbers come first, so that nothing that is wrong with a figure or with the template of the
+    report takes them away.
+
+    Args:
+        directory: Where to.
+        study: The study.
+        inputs: What its config said.
+        results: What `run` returned.
+        tables: What `tables` made of it, each for a file of its own.
+    """
+    from sim.cli.console import out
+    from sim.cli.outputs import records, write_figure, write_frame, write_json, write_report
+
+    module = study.module
+    rows = {name: records(table) for name, table in tables.items()}
+    summarise = getattr(module, "summary", None)
+    summary = rows if summarise is None else inputs.give(summarise, results)
+    for name, table in tables.items():
+        write_frame(directory / f"{name}.csv", table)
+    write_json(directory / "summary.json", summary)
+    write_json(directory / "provenance.json", inputs.describe())
+    outputs = ["numbers"]
+    if hasattr(module, "write"):
+        inputs.give(module.write, results, directory)
+    if study.figures is not None:
+        for name, figure in inputs.give(study.figures, results).items():
+            write_figure(directory / name, figure)
+        outputs.append("figures")
+    if (study.folder / REPORT).exists() and write_report(
+        directory,
+        study.folder / REPORT,
+        specs=inputs.specs,
+        settings=inputs.settings,
+        tables=rows,
+        summary=summary,
+        **inputs.optional,
+    ):
+        outputs.append("report")
+    out.print(f"{join_words(outputs)}: {directory}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _is_same(place: str, folder: Path) -> bool:

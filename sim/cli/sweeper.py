@@ -25,11 +25,11 @@ from hydra.core.override_parser.types import (
 )
 from omegaconf import DictConfig
 
-from hydra_plugins.array_sweeper import SETTINGS
-from sim.cli.compose import Asked, read
+from sim.cli.compose import RunInputs, read
 from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.curves import draw_curves
 from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping
+from sim.cli.keys import scenario_choice, sweeper_settings
 from sim.cli.tables import sweep_table
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import is_vectorisable
@@ -49,21 +49,13 @@ _SAMPLING: dict[str, Callable[..., Design]] = {"sobol": Sobol, "lhs": LatinHyper
 
 @dataclass(frozen=True)
 class Axis:
-    """A key that is swept.
+    """A key that is swept."""
 
-    Attributes:
-        key: The key, without `+`.
-        element: The key as it was given.
-        values: What it takes, as plain data; the ends of an interval.
-        texts: The same as overrides for Hydra.
-        interval: The range to sample, if it is one.
-    """
-
-    key: str
-    element: str
-    values: list[Any]
-    texts: list[str]
-    interval: Range | None = None
+    key: str  # without `+`
+    element: str  # the key as it was given
+    values: list[Any]  # plain data; the ends of an interval
+    texts: list[str]  # the same as overrides for Hydra
+    interval: Range | None = None  # to be sampled
 
     @property
     def is_column(self) -> bool:
@@ -84,7 +76,7 @@ def sweep(
         arguments: The overrides of the command line.
         config: Composed by Hydra for the sweep as a whole.
         loader: Composes the parts.
-        settings: Of the sweeper (`hydra_plugins.array_sweeper.SETTINGS`).
+        settings: Of the sweeper (`SETTINGS` of Hydra's plugin).
     """
     with stopping():
         plan, inputs = plan_sweep(arguments, config=config, loader=loader, settings=settings)
@@ -127,7 +119,7 @@ def plan_sweep(
     config: DictConfig,
     loader: ConfigLoader,
     settings: Mapping[str, Any],
-) -> tuple[Plan, Asked]:
+) -> tuple[Plan, RunInputs]:
     """Return the plan of a sweep, and what its first part asks for.
 
     Raises:
@@ -142,7 +134,7 @@ def plan_sweep(
 
     firsts = {axis.key: axis.texts[0] for axis in axes}
 
-    def compose(levels: Mapping[str, str]) -> Asked:
+    def compose(levels: Mapping[str, str]) -> RunInputs:
         """Compose the first combination, but for the levels of some axes."""
         texts = {**firsts, **levels}
         lines = {o.get_key_element(): str(o.input_line) for o in overrides}
@@ -186,17 +178,11 @@ def plan_sweep(
 
 @dataclass(frozen=True)
 class _Choice:
-    """A combination of choices, with the config that Hydra composes of it.
+    """A combination of choices, with the config that Hydra composes of it."""
 
-    Attributes:
-        texts: The choices as overrides, by key.
-        values: The same as plain data.
-        inputs: The composed config.
-    """
-
-    texts: Mapping[str, str]
-    values: Mapping[str, Any]
-    inputs: Asked
+    texts: Mapping[str, str]  # the choices as overrides, by key
+    values: Mapping[str, Any]  # the same as plain data
+    inputs: RunInputs  # the composed config
 
 
 @contextmanager
@@ -211,12 +197,13 @@ def _at(texts: Mapping[str, str]) -> Iterator[None]:
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
     """Refuse bad settings of the sweeper, whether this sweep needs them or not."""
+    allowed = sweeper_settings()
     for key in settings:
-        if key not in SETTINGS:
-            raise SpecError(f"hydra.sweeper.{key}: unknown key; {nearest(key, SETTINGS)}")
-    for key, allowed in (("combine", _COMBINE), ("sampling", _SAMPLING)):
-        if settings[key] not in allowed:
-            hint = nearest(str(settings[key]), allowed)
+        if key not in allowed:
+            raise SpecError(f"hydra.sweeper.{key}: unknown key; {nearest(key, allowed)}")
+    for key, options in (("combine", _COMBINE), ("sampling", _SAMPLING)):
+        if settings[key] not in options:
+            hint = nearest(str(settings[key]), options)
             raise SpecError(f"hydra.sweeper.{key}: got {settings[key]!r}: {hint}")
     check_whole("hydra.sweeper.points", settings["points"], minimum=1)
     check_whole("hydra.sweeper.seed", settings["seed"], minimum=0)
@@ -303,10 +290,9 @@ def _plain(value: object) -> object:
     return value if is_number(value) or isinstance(value, str | bool) else str(value)
 
 
-def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> Asked:
+def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> RunInputs:
     composed = loader.load_sweep_config(config, overrides)
-    choice = composed.hydra.runtime.choices.get("scenario")
-    return read(composed, scenario_name=None if choice is None else str(choice))
+    return read(composed, scenario_name=scenario_choice(composed.hydra))
 
 
 def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> Path:

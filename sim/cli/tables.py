@@ -1,16 +1,19 @@
-"""The closing tables of the commands."""
+"""The tables that commands print: of a run, of a sweep, and those of studies."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from sim.analysis.summary import in_few_agents
+from sim.cli.console import out
 from sim.plots.style import short_key
-from sim.utils.format import DASH, format_decimal, format_level
+from sim.utils.format import DASH, format_decimal, format_level, format_number
 
 if TYPE_CHECKING:
     from sim.sweeps.result import Sweep
@@ -87,6 +90,8 @@ def _onset(onset: dict[str, Any]) -> str:
 #: A table has at most so many rows.
 MOST_ROWS = 24
 MEASURES = ("reach", "value_drift", "alignment")
+#: Text of so many characters stays on one line of a table of a study.
+MAXIMUM_UNBROKEN = 32
 
 
 def sweep_table(sweep: Sweep) -> RenderableType:
@@ -132,3 +137,49 @@ def _medians(sweep: Sweep, axes: list[str]) -> pd.DataFrame:
         f"select {', '.join(columns)} from design join summary using (run) "
         f"{grouped} order by min(run)"
     )
+
+
+def show_tables(
+    tables: Mapping[str, pd.DataFrame], columns: Mapping[str, Sequence[str]] | None
+) -> None:
+    """Print tables to the terminal.
+
+    Args:
+        tables: By name.
+        columns: Which columns of which tables; None: all of all.
+    """
+    for name, table in tables.items():
+        if columns is None:
+            out.print(terminal_table(name, table))
+        elif name in columns:
+            out.print(terminal_table(name, table[list(columns[name])]))
+
+
+def terminal_table(name: str, frame: pd.DataFrame) -> Table:
+    """Lay a table out for a terminal, numbers to the right."""
+    heads = []
+    for column in frame.columns:
+        title = str(column).replace("_", " ")
+        cells = [str(cell) for cell in frame[column]]
+        is_text = not pd.api.types.is_numeric_dtype(frame[column])
+        heads.append(
+            Column(
+                title,
+                justify="left" if is_text else "right",
+                min_width=max(map(len, title.split())),  # titles break between words only
+                no_wrap=is_text and max(map(len, cells), default=0) <= MAXIMUM_UNBROKEN,
+            )
+        )
+    table = Table(*heads, box=SIMPLE, title=name.replace("_", " "), title_justify="left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(format_cell, row))
+    return table
+
+
+def format_cell(value: Any) -> str:
+    """Write a cell of a table: numbers with three digits, a dash for what there is not."""
+    if value is None:
+        return DASH
+    if isinstance(value, str | bool) or not hasattr(value, "__float__"):
+        return str(value).replace("[", r"\[")
+    return format_number(value)

@@ -49,49 +49,8 @@ def plot_sweep(sweep: Sweep, **options: Any) -> Figure:
 
 
 def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Figure:
-    """Draw the rows of a choice (`sim.analysis.curves.curve_table`)."""
-    names = dict.fromkeys(part["scenario"]["name"] for part in sweep.described["parts"])
-    runs = span(sorted(set(frame["runs"])))
-    if choice.difference is None:
-        note = f"Median and 10–90 % over the agents of {runs} runs"
-    else:
-        note = (
-            "Difference to the baseline, between runs with the same seed: median and 10–90 % of "
-            f"{runs} pairs"
-        )
-    fixed = [f"{short_key(key)} = {_level_text(level)}" for key, level in choice.where.items()]
-    return curves(
-        frame,
-        lines=choice.lines,
-        panels=choice.panels,
-        title=f"{', '.join(names)}: {sweep.described['runs']:,} runs",
-        note="; ".join([note, *fixed]),
-        difference=choice.difference is not None,
-    )
-
-
-def curves(
-    frame: pd.DataFrame,
-    *,
-    lines: str | None,
-    panels: str | None,
-    title: str,
-    note: str,
-    difference: bool = False,
-) -> Figure:
-    """Draw quantile curves or paired differences.
-
-    Args:
-        frame: Rows with `step`, `variable`, `low`, `median`, `high`, and the axes.
-        lines: Axis whose levels are lines; None for one line.
-        panels: Axis whose levels are columns; None for one column.
-        title: Title.
-        note: What the line and the band are.
-        difference: Whether to mark zero.
-
-    Returns:
-        A figure; `figure.savefig(path)` writes it.
-    """
+    """Draw the rows of a checked choice (`sim.analysis.curves.curve_table`)."""
+    lines, panels = choice.lines, choice.panels
     variables = list(frame["variable"].unique())
     columns: Sequence[object] = [None] if panels is None else list(frame[panels].unique())
     levels: Sequence[object] = [None] if lines is None else list(frame[lines].unique())
@@ -110,7 +69,7 @@ def curves(
                     cell = cell[cell[panels] == panel]
                 ends = _draw(ax, cell, lines, levels, colours)
                 ax.margins(x=0)
-                if difference:
+                if choice.difference is not None:
                     ax.axhline(0.0, color=MUTED, lw=0.6)
                 if row == 0 and panels is not None:
                     ax.set_title(f"{short_key(panels)} = {_level_text(panel)}")
@@ -120,9 +79,25 @@ def curves(
                     label_ends(ax, ends, line_height=0.12)
         for ax in axes[-1]:
             ax.set_xlabel("training step")
-        by = f", by {short_key(lines)}" if lines is not None else ""
-        head(figure, f"{title}{by}", note)
+        head(figure, *_title_and_note(sweep, frame, choice))
         return figure
+
+
+def _title_and_note(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> tuple[str, str]:
+    names = dict.fromkeys(part["scenario"]["name"] for part in sweep.described["parts"])
+    title = f"{', '.join(names)}: {sweep.described['runs']:,} runs"
+    if choice.lines is not None:
+        title += f", by {short_key(choice.lines)}"
+    runs = span(sorted(set(frame["runs"])))
+    if choice.difference is None:
+        note = f"Median and 10–90 % over the agents of {runs} runs"
+    else:
+        note = (
+            "Difference to the baseline, between runs with the same seed: median and 10–90 % of "
+            f"{runs} pairs"
+        )
+    fixed = [f"{short_key(key)} = {_level_text(level)}" for key, level in choice.where.items()]
+    return title, "; ".join([note, *fixed])
 
 
 def _draw(

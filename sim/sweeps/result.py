@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -128,6 +127,8 @@ class Sweep:
 
         `full` is a word of SQL, so it is written `"full"`.
         """
+        import duckdb  # a single run does without
+
         with duckdb.connect() as connection:
             if not self.store.is_local:
                 connection.register_filesystem(self.store.files)
