@@ -52,7 +52,7 @@ def test_every_key_is_explained_and_every_word_that_is_explained_exists() -> Non
     options = """training evaluation red_team deployment exact sampled policy_gradient replicator
         episode equilibria takeover caught dormant pass stick success gain attempts shortfall
         binding onset"""
-    words = {*options.split(), *TERMS, *SUBJECTS, *get_args(oversight.Found), *get_args(Graph)}
+    words = {*options.split(), *TERMS, *SUBJECTS, *get_args(oversight.Action), *get_args(Graph)}
     assert named <= KEYS | WORDS | words | set(VARIABLES)
     for word in WORDS:
         assert re.search(rf"^\| (`\w+`, )?`{word}`", MODEL, flags=re.MULTILINE), word
