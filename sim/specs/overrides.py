@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention, Interventions, read_interventions
-from sim.specs.keys import check_keys, nest, override, override_spec, value_at
+from sim.specs.keys import check_keys, nest, override, override_spec
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 
@@ -79,23 +79,11 @@ def apply_overrides(specs: Specs, overrides: Mapping[str, object]) -> Specs:
 
 
 def _check_interventions(specs: Specs) -> None:
-    """Refuse interventions on what is not there, or that make a number what it must not be."""
-    natural = specs._replace(interventions=())
+    """Refuse interventions on what is not there; numbers are checked where they are compiled."""
     for index, intervention in enumerate(specs.interventions):
-        names = intervention.names(specs.scenario)
+        intervention.names(specs.scenario)
         if intervention.start >= specs.training.steps:
             raise SpecError(
                 f"interventions[{index}].start: got {intervention.start}: training has "
                 f"{specs.training.steps} steps"
             )
-        if intervention.subject in ("agent", "training", "scenario"):
-            numbers: dict[str, object] = {}
-            for name in names:
-                value = value_at(specs, name)
-                largest = max(value) if isinstance(value, tuple) else value  # of several agents
-                factor = intervention.scale
-                numbers[name] = intervention.set if factor is None else factor * float(largest)
-            try:
-                apply_overrides(natural, numbers)
-            except SpecError as error:
-                raise SpecError(f"interventions[{index}]: {error}") from None

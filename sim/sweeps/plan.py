@@ -209,7 +209,7 @@ def check_part(part: Part) -> None:
     """Refuse a part with a run that would be refused by itself (SpecError).
 
     Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
-    in a run that has it. What must not be zero everywhere is looked at in all runs.
+    in a run that has it. What hangs on several numbers is looked at in all runs.
     """
     check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("record_every", part.record_every, minimum=1)
@@ -224,8 +224,9 @@ def check_part(part: Part) -> None:
         point = part.design.at(np.array([row]))
         apply_overrides(part.specs, {key: float(number[0]) for key, number in point.items()})
     compile_rows(part, np.zeros(1, np.intp))
-    if any(".weight" in key or ".human_values" in key for key in keys):
-        _check_zeros(part)
+    zeros = any(".weight" in key or ".human_values" in key for key in keys)
+    if zeros or (keys and part.specs.interventions):
+        _check_together(part)
 
 
 def compile_rows(part: Part, rows: Index) -> Program:
@@ -258,8 +259,11 @@ def of_one_agent(specs: Specs) -> Specs:
     return specs._replace(agent=specs.agent.replace(**first)) if first else specs
 
 
-def _check_zeros(part: Part) -> None:
-    """Refuse a design in which some run trains on nothing, or has no human values."""
+def _check_together(part: Part) -> None:
+    """Refuse a design in which some run trains on nothing, or has no human values.
+
+    And one in which interventions together make a number what it must not be.
+    """
     alone = replace(part, specs=of_one_agent(part.specs), agents=1, seeds=part.seeds[:1])
     for start in range(0, alone.runs, MAXIMUM_AGENTS):
         rows = np.arange(start, min(start + MAXIMUM_AGENTS, alone.runs))
