@@ -113,7 +113,7 @@ REFUSED: list[tuple[Any, str]] = [
         ],
         "interventions[3]: scenario.contexts: nothing is trained on",
     ),
-    ([{"key": "agent.rationality", "scale": 1e200}] * 2, "interventions[1]: agent.rationality"),
+    ([{"key": "agent.rationality", "scale": 1e5}] * 2, "interventions[1]: agent.rationality"),
     ([{"key": "gaming", "set": 0, "start": 60}], "interventions[0].start: got 60: training has"),
     ([{"key": "gaming", "set": 0, "start": 9, "stop": 9}], "interventions[0].stop: must be aft"),
     (

@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from pathlib import Path
@@ -87,6 +88,7 @@ def launch(
         return
     collect_rarely()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     _open_sections()
     CheckBeforeRun.check = staticmethod(check)
     place = {"config_path": str(config.parent), "config_name": config.stem}

@@ -126,16 +126,17 @@ def _change(
                 number = numbers(f"interventions.{index}.set", each.set)
             else:
                 assert each.scale is not None
-                number = array[place] * numbers(f"interventions.{index}.scale", each.scale)
+                factor = numbers(f"interventions.{index}.scale", each.scale)
+                with np.errstate(over="ignore"):
+                    number = array[place] * factor
             width = max(array.shape[-1], number.shape[-1])
             arrays[name] = np.broadcast_to(array, (*array.shape[:-1], width)).copy()
             arrays[name][place] = number
             try:
-                for extreme in (number.min(), number.max()):
-                    check_number(key, float(extreme))
+                _check_range(index, key, number)
                 problems.pop(key, None)
             except SpecError as error:
-                problems.setdefault(key, f"interventions[{index}]: {error}")
+                problems.setdefault(key, str(error))
         if "raw_weight" in arrays and isinstance(owner, World):
             if arrays["raw_weight"][owner.training].any(axis=0).all():
                 problems.pop("weight", None)
@@ -145,6 +146,15 @@ def _change(
     for problem in problems.values():
         raise SpecError(problem)
     return owner.with_numbers(**arrays) if arrays else owner
+
+
+def _check_range(index: int, key: str, number: Array) -> None:
+    """Refuse what an intervention makes of a key's number where the key does not allow it."""
+    try:
+        for extreme in (number.min(), number.max()):
+            check_number(key, float(extreme))
+    except SpecError as error:
+        raise SpecError(f"interventions[{index}]: {error}") from None
 
 
 def _find(key: str, scenario: Scenario, layout: Layout) -> tuple[str, Place]:
@@ -178,6 +188,8 @@ def _on_agents(
             operation, number = "gate", np.array([OUT_OF_REACH if each.set else -OUT_OF_REACH])
         elif each.set is not None:
             number = numbers(f"interventions.{index}.set", each.set)
+            if each.subject == "state":
+                _check_range(index, f"agent.{names[0]}", number)
         elif each.scale is not None:
             number = numbers(f"interventions.{index}.scale", each.scale)
         time = each.start, program.steps + 1 if each.stop is None else each.stop

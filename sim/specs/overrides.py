@@ -6,12 +6,14 @@ Overrides are the form that sweeps, interventions and `mesa.batch_run` need.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention, Interventions, read_interventions
 from sim.specs.keys import check_keys, nest, override, override_spec
+from sim.specs.library import read_yaml, resolve
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 
@@ -49,6 +51,17 @@ def read_specs(
     specs = Specs(scenario, agent.completed_by(scenario.agent), training, listed)
     _check_interventions(specs)
     return specs
+
+
+@cache
+def population() -> Agent:
+    """Return the agent of which every run's agents are variants, where nothing else is said."""
+    return Agent.parse(read_yaml(resolve("agent", "population")), path="agent")
+
+
+def as_population(specs: Specs) -> Specs:
+    """Return specs whose agents differ as those of the command do, where they do not say how."""
+    return specs._replace(agent=specs.agent.completed_by(population()))
 
 
 def apply_overrides(specs: Specs, overrides: Mapping[str, object]) -> Specs:

@@ -16,6 +16,7 @@ from sim.specs.base import (
     NonNegative,
     PairsOrMatrix,
     Real,
+    Reward,
     Share,
     Spec,
     Steps,
@@ -35,7 +36,7 @@ class Context(Spec):
     responses: Column[ByName[ByName[Real]]] = Field(
         description="Φ: each possible response, and how far it serves (+) or offends (-) a value"
     )
-    reward: Column[ByName[Real]] = Field(
+    reward: Column[ByName[Reward]] = Field(
         {},
         description="R: what training rewards here, by response (others: 0)",
         validate_default=True,
@@ -71,7 +72,7 @@ class Phase(Spec):
     name: str = ""
     length: Steps = Field(description="steps")
     weight: Column[ByName[NonNegative]] = Field({}, validate_default=True)
-    reward: Column[ByName[ByName[Real]]] = Field({}, validate_default=True)
+    reward: Column[ByName[ByName[Reward]]] = Field({}, validate_default=True)
     monitor: Column[ByName[Share]] = Field({}, validate_default=True)
 
 
