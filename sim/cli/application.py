@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from sim.cli.errors import reporting, stopping
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
+from sim.utils.parallel import raise_on_ctrl_c
 
 #: The flags that ask for help.
 HELP = {"--help", "-h"}
@@ -59,6 +60,7 @@ class Job:
         """Do the task."""
         if os.getpid() != self._process:
             return self._task(config)
+        raise_on_ctrl_c()
         with stopping():
             return self._task(config)
 
@@ -87,6 +89,7 @@ def launch(
             print(help_text(), flush=True)
         return
     collect_rarely()
+    os.environ["MPLBACKEND"] = "agg"  # figures are files
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     _open_sections()

@@ -15,6 +15,7 @@ from yaml import YAMLError
 
 from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
+from sim.utils.files import write_anywhere
 
 BAD_INPUT = 2
 FAILED = 1
@@ -62,6 +63,7 @@ def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
 
     `keys` are those of the command, for a hint.
     """
+    write_anywhere()
     try:
         with stopping():
             yield

@@ -90,7 +90,7 @@ def _by_form(forms: str) -> Discriminator:
 
 Real = Annotated[float, within()]
 #: Gradients are products of two rewards.
-Reward = Annotated[float, within(ends=(-1e3, 1e3))]
+Reward = Annotated[float, within(ends=(-1e2, 1e2))]
 #: exp of it multiplies rewards (precision, horizon), and what it multiplies is subtracted.
 Logarithm = Annotated[float, within(ends=(ENDS[0], 20.0))]
 #: Of a normal draw whose exp multiplies.
