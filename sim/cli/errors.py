@@ -96,6 +96,9 @@ def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return _unknown(unknown.group(1), keys)
+    deleted = re.search(r"Could not delete from config\. '([^']+)'", text)
+    if deleted:
+        return f"{deleted.group(1)}: cannot be deleted: is null already, or no key at all"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"
