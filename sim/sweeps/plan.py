@@ -11,7 +11,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -29,6 +30,12 @@ from sim.specs.overrides import Specs, apply_overrides
 from sim.sweeps.design import Design, Index, Numbers, Table
 
 Record = Literal["summary", "curves", "full"]
+
+#: The source that the results of a sweep depend on, in the package.
+SOURCE = (
+    *("dynamics/**/*.py", "specs/**/*.py"),
+    *(f"sweeps/{name}.py" for name in ("design", "plan", "prior_sample", "record")),
+)
 
 #: Version of what is stored; raised when older results would be misread or would differ.
 FORMAT = 4
@@ -168,6 +175,7 @@ class Plan:
             "engine": self.engine,
             "precision": self.precision,
             "version": versions()["training-gaming-sim"],
+            "code": code_digest(),
         }
         for part in self.parts:
             size = shard_runs(part, self.record)
@@ -175,7 +183,7 @@ class Plan:
             for start in range(0, part.runs, size):
                 rows = np.arange(start, min(start + size, part.runs))
                 arrays = [part.seeds_of(rows), *part.columns(rows).values()]
-                digest = _digest(described, *(array.tobytes() for array in arrays))
+                digest = _digest(described, first, *(array.tobytes() for array in arrays))
                 name, made_by = f"{number:06d}-{digest}", (self.engine, self.precision)
                 yield Shard(name, part, first, start, len(rows), self.record, *made_by)
                 first, number = first + len(rows), number + 1
@@ -282,6 +290,15 @@ def _refuse_first(part: Part, rows: Index, bad: NDArray[np.bool_], reason: str) 
         point = part.points(rows[np.flatnonzero(bad)[:1]])
         numbers = ", ".join(f"{key}={column[0]:g}" for key, column in point.items())
         raise SpecError(f"axes: at {numbers} {reason}")
+
+
+@cache
+def code_digest() -> str:
+    """Return a hash of the source that results depend on, whatever its ends of lines."""
+    package = Path(__file__).parents[1]
+    paths = sorted(path for pattern in SOURCE for path in package.glob(pattern))
+    texts = {path.relative_to(package).as_posix(): path.read_text("utf-8") for path in paths}
+    return _digest(texts)
 
 
 def _json(data: object) -> bytes:
