@@ -201,7 +201,7 @@ SWEEPS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"seeds": 0}, ["seeds: got 0"]),
     ({"seeds": []}, ["seed: at least one"]),
-    ({"seeds": [1, 2, 1]}, ["seed: each may be given only once"]),
+    ({"seeds": [1, 2, 1]}, ["seed: 1 is given more than once"]),
     ({"seeds": [1, -1]}, ["seed: got -1"]),
     ({"seeds": [2**64]}, ["seed: got 18446744073709551616"]),
     ({"seeds": [1.5]}, ["seed: got 1.5"]),

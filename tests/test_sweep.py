@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import weakref
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 
 import sharded
 import sim
+from refusals import assert_all_refused
+from sim.analysis.curves import levels_of, quantile_curves
 from sim.specs.errors import SpecError
 from sim.specs.overrides import read_specs
 from sim.sweeps import plan, record
@@ -83,6 +87,52 @@ def test_the_axes_of_a_full_grid_are_dimensions_named_as_they_were_given() -> No
     diagonal = swept(design=sim.Zip({"training.leak": [0, 1], "agent.awareness": [0, 1]}))
     with pytest.raises(SpecError, match=r"make no full grid; use \.frame"):
         diagonal.to_xarray()
+
+
+def test_levels_that_look_alike_stay_apart() -> None:
+    """Scenarios of one name, and None; each row is the run by itself."""
+    base = sim.Scenario.load("copyright")
+    chat = base.contexts["copyright_chat"]
+    coy, open_ = (
+        base.replace(contexts={**base.contexts, "copyright_chat": chat.replace(info=info)})
+        for info in (0.0, 1.0)
+    )
+    values = [None, {"copyright": 3.0}]
+    axes = {"scenario": [coy, open_], "agent.initial.values": values}
+    settings: dict[str, Any] = {"training": {"steps": 20}, "engine": "numpy"}
+    table = sim.sweep(base, axes=axes, record="curves", **settings)
+    labels = {"scenario": ["copyright", "copyright (2)"], "agent.initial.values": ["None"]}
+    labels["agent.initial.values"].append(str(values[1]))
+    for axis, named in labels.items():
+        assert levels_of(table, axis) == named
+        assert list(table.frame.groupby(axis).groups) == named
+    rows = zip(product([coy, open_], values), table.frame["value_drift"], strict=True)
+    for (scenario, start), drift in rows:
+        agent = {} if start is None else {"initial": {"values": start}}
+        assert sim.simulate(scenario, agent=agent, **settings).value_drift[-1].item() == drift
+    for level in values:
+        fixed = {"agent.initial.values": level}
+        assert set(quantile_curves(table, ["reach"], fixed=fixed)["runs"]) == {2}
+
+
+def test_names_that_sql_takes_for_one_are_refused() -> None:
+    responses = {"a": {"care": 1}, "b": {"care": -1}}
+    context = {"responses": responses, "reward": {"a": 1}}
+
+    def world(**keys: Any) -> dict[str, Any]:
+        whole = {"values": ["care"], "contexts": {"chat": context}, **keys}
+        return {"human_values": {"care": 1.0}, **whole}
+
+    shouted = {"A": {"care": 1}, **responses}
+    bad: list[tuple[list[Any], str]] = [
+        ([world(contexts={"Chat": context, "chat": context})], "scenario.contexts: got 'chat' and"),
+        ([world(), world(contexts={"CHAT": context}, name="x")], "got 'CHAT' and 'chat': must"),
+        ([world(values=["care", "Care"])], "scenario.values: got 'Care' and 'care'"),
+        ([world(contexts={"chat": {**context, "responses": shouted}})], "chat.responses: got 'a'"),
+    ]
+    assert_all_refused(
+        (partial(sim.sweep, worlds[0], axes={"scenario": worlds}), words) for worlds, words in bad
+    )
 
 
 def test_the_table_says_what_made_it_and_what_failed(tmp_path: Path) -> None:

@@ -148,6 +148,15 @@ SAME: dict[str, tuple[str, str]] = {
         "training.episodes=4,8 training.selection.keep=0.5,0.7",
         "training.estimator=sampled training.selection.every=5 agents=4 seed=1",
     ),
+    "linked": (
+        "training.leak=0,0.2 seed=1,2 scenario.contexts.coding.info=0,0.7",
+        "training.anchor=${.leak} agents=${oc.select:seed} scenario.name=s${seed} "
+        "+scenario.contexts.extra=${scenario.contexts.coding}",
+    ),
+    "merged": (
+        "training.leak=0,0.3 agent.initial.values={helpfulness:2},{helpfulness:1}",
+        "agent.initial.values={copyright:3}",
+    ),
     "agent": (
         "agent.initial.values.copyright=0,1.5 agent.decisiveness=1,3 agent.spread.rationality=0,2",
         "agent.initial.values.helpfulness=0.5",
@@ -370,7 +379,15 @@ training.leak=range(1,1) => training.leak: has nothing in it
 training.update_rule=replicator,replicate => did you mean 'replicator'?
 agents=1,0 => agents: got 0: must be a whole number of 1 or more
 seed=0,-1 => seed: got -1: must be a whole number of 0 or more
-seed=0,0 => seed: each may be given only once
+seed=0,0 => seed: 0 is given more than once
+training.leak=0.1,0.1 => training.leak: 0.1 is given more than once
+training.steps=50,50 => training.steps: 50 is given more than once
+scenario=copyright,'copyright' => scenario: 'copyright' is given more than once
+agent.initial.values={copyright:1},{copyright:1} => {'copyright': 1} is given more than once
+hydra.sweeper.combine=zip training.leak=0,0 training.anchor=1,1 => is given more than once
+training.leak=interval(0,1) training.anchor=${training.leak} => training.anchor: follows training.l
+LEAK hydra.sweeper.combine=zip training.anchor=${.leak} => training.anchor: follows training.leak, w
+agent.initial.values={copyright:1},{copyright:2} agent.initial.values={helpfulness:1} => is given tw
 seed=interval(0,3) => seed: must be whole numbers; seed=range(32) gives 0 to 31
 training.steps=interval(1,5) => training.steps: cannot be drawn from an interval
 training.leak=interval(0.9,1.01) => training.leak: got 1.01: must be a number from 0

@@ -6,18 +6,20 @@ they are asked for, so that a grid of any size takes no room.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, isfinite, log, prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.specs.base import is_number as is_number
 from sim.specs.base import plain
-from sim.specs.errors import SpecError, check_whole
+from sim.specs.errors import SpecError, check_whole, shorten
+from sim.specs.scenario import Scenario
 
 Numbers = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -101,9 +103,7 @@ class Grid(Product):
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
         columns = {key: read_numbers(values, key) for key, values in axes.items()}
         for key, column in columns.items():
-            numbers, counts = np.unique(column, return_counts=True)
-            if (counts > 1).any():
-                raise SpecError(f"{key}: {numbers[counts > 1][0]:g} is given more than once")
+            check_distinct(key, column.tolist())
         super().__init__(*(Table({key: column}) for key, column in columns.items()))
 
 
@@ -118,6 +118,7 @@ class Zip(Table):
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
             raise SpecError(f"axes: keys that go together need as many numbers each: {counts}")
+        check_distinct(", ".join(columns), [*zip(*columns.values(), strict=True)])
         super().__init__(columns)
 
 
@@ -205,6 +206,41 @@ def read_numbers(values: object, key: str) -> Numbers:
         if not _is_finite(number):
             raise SpecError(f"{key}: got {number!r}: an axis has finite numbers")
     return np.array(numbers, np.float64)
+
+
+def check_distinct(key: str, levels: Iterable[Any]) -> None:
+    """Refuse levels of an axis of which one is given twice, as it would count as more runs."""
+    seen = set()
+    for level in levels:
+        text = level if is_number(level) else json.dumps(level, sort_keys=True, default=str)
+        if text in seen:
+            shown = f"{level:g}" if isinstance(level, float) else shorten(repr(level))
+            raise SpecError(f"{key}: {shown} is given more than once")
+        seen.add(text)
+
+
+def level_labels(key: str, levels: Sequence[Any]) -> list[Any]:
+    """Return what stands for each level of an axis in tables: no two levels look alike there.
+
+    A number stands for itself. Scenarios of one name, say, are numbered: `copyright (2)`.
+    """
+    check_distinct(key, levels)
+    labels: dict[str, Any] = {}
+    for level in levels:
+        named = level_label(level)
+        number, text = 1, str(named)
+        while text in labels:
+            number += 1
+            text = f"{named} ({number})"
+        labels[text] = named if number == 1 else text
+    return list(labels.values())
+
+
+def level_label(level: Any) -> Any:
+    """Return what stands for a level that no other level looks like."""
+    if isinstance(level, Scenario):
+        return level.name
+    return level if is_number(level) or isinstance(level, str | bool) else str(level)
 
 
 def extreme_rows(numbers: Numbers) -> Index:

@@ -19,7 +19,7 @@ from sim.specs.keys import full_key, is_vectorisable
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.sweeps.design import Design, Grid, Product, is_number
+from sim.sweeps.design import Design, Grid, Product, is_number, level_labels
 from sim.sweeps.executors import Executor, LocalExecutor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.result import Sweep
@@ -83,16 +83,18 @@ def sweep(
     points: Design = Grid(columns)
     if design is not None:
         points = Product(points, design)
-    discrete = {key: values for key, values in levels.items() if key not in columns}
+    discrete = {
+        key: list(zip(values, level_labels(key, values), strict=True))
+        for key, values in levels.items()
+        if key not in columns
+    }
     parts, replicates = [], _seeds(seeds)
     for combination in itertools.product(*discrete.values()):
-        choices: dict[str, Any] = dict(zip(discrete, combination, strict=True))
+        choices = {key: level for key, (level, _) in zip(discrete, combination, strict=True)}
         world: Any = choices.get("scenario", scenario)
         specs = read_specs(world, agent=agent, training=training, interventions=interventions)
         overrides = {key: level for key, level in choices.items() if key not in RUN_AXES}
         specs = with_first_point(apply_overrides(specs, overrides), points)
-        if "scenario" in choices:
-            choices["scenario"] = specs.scenario.name
         parts.append(
             Part(
                 specs=specs,
@@ -100,7 +102,7 @@ def sweep(
                 seeds=replicates,
                 agents=choices.get("agents", plain(agents)),
                 record_every=choices.get("record_every", plain(record_every)),
-                choices=choices,
+                choices={key: label for key, (_, label) in zip(discrete, combination, strict=True)},
             )
         )
     plan = make_plan(parts, record=record, engine=engine, precision=precision)
@@ -175,6 +177,8 @@ def _levels(values: object, key: str) -> list[Any]:
         raise SpecError("axes.seed: seeds are given as seeds=, a number or a list")
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise SpecError(f"axes.{key}: got {values!r}: must be a list of what the key takes")
+    if key == "scenario":
+        values = [x if isinstance(x, Scenario) else Scenario.load(x) for x in values]
     levels = plain(list(values))
     if not isinstance(levels, list) or not levels:
         raise SpecError(f"axes.{key}: has nothing in it")
