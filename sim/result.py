@@ -102,7 +102,7 @@ class Result:
 
     def save(self, path: str | Path) -> Path:
         """Write the result to one netCDF file, whole or not at all."""
-        path = Path(path)
+        path = Path(path).expanduser()
         data = self.data.assign_attrs(format=FORMAT, provenance=json.dumps(self.provenance))
         packed = {str(variable): {"zlib": True} for variable in data.data_vars}
         with atomic_write(path) as part:
@@ -112,7 +112,8 @@ class Result:
     @classmethod
     def load(cls, path: str | Path) -> Result:
         """Read a result that `save` wrote (or SpecError). Nothing in the file is run as code."""
-        if not Path(path).is_file():
+        path = Path(path).expanduser()
+        if not path.is_file():
             raise SpecError(f"result: there is no file {str(path)!r}")
         try:
             with warnings.catch_warnings(action="ignore"):

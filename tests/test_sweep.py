@@ -24,6 +24,7 @@ from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, make_plan, shard_runs
 from sim.sweeps.record import MOST_CURVE_STEPS, MOST_REPRESENTATIVES, thinned
 from sim.sweeps.sweep import run_plan, with_first_point
+from sim.utils.format import format_levels
 
 SHORT = {"steps": 30}
 
@@ -113,6 +114,23 @@ def test_levels_that_look_alike_stay_apart() -> None:
     for level in values:
         fixed = {"agent.initial.values": level}
         assert set(quantile_curves(table, ["reach"], fixed=fixed)["runs"]) == {2}
+
+
+#: Levels, and how they are written.
+WRITTEN: list[tuple[list[object], str]] = [
+    ([0.1 + 0.2], "0.3"),
+    ([-1.0, 5.6e-17, 1.0], "-1 0 1"),
+    ([0.0, 1e-10, 2e-10, 5e-10], "0 1e-10 2e-10 5e-10"),
+    ([0.123456789, 0.1234568], "0.12345679 0.1234568"),
+    ([0.3, 0.1 + 0.2], "0.3 0.30000000000000004"),
+    ([0.0, 1e-300, 1.0, 1e300], "0 1e-300 1 1e+300"),
+    ([1, 20, "name", None, float("nan"), True], "1 20 name – – True"),
+]
+
+
+def test_different_levels_read_differently() -> None:
+    for levels, texts in WRITTEN:
+        assert " ".join(format_levels(levels)) == texts
 
 
 def test_names_that_sql_takes_for_one_are_refused() -> None:

@@ -27,7 +27,7 @@ import sim.cli.curves
 import sim.cli.outputs
 from commands import Call, Left, assert_refused, command, ended, start
 from hydra_plugins.array_sweeper import SETTINGS
-from sim.cli import application
+from sim.cli import application, console
 from sim.cli.errors import explain
 from sim.cli.keys import CONFIGS
 from sim.cli.sweeper import plan_sweep
@@ -538,6 +538,57 @@ def test_the_root_of_sweeps_can_be_chosen(call: Call) -> None:
         assert directory.name.startswith("copyright-")
         assert not (left.folder / "outputs").exists()
         assert ("there already: 2 runs" in left.stderr) == (number > 0)
+
+
+def test_home_is_one_place(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A `~` is the user's home wherever a place is named: of runs, jobs, sweeps and results."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for setting in ("hydra.sweep.dir", "hydra.sweeper.dir"):
+        left = call("-m", *FEW, LEAK, "record=curves", f"{setting}='~/{setting}'")
+        directory_of(left, str(home / setting))
+    call("-m", *FEW, LEAK, "hydra.sweep.dir='~/jobs'", "hydra/sweeper=basic")
+    assert call(*FEW, "hydra.run.dir='~/run'").status == 0
+    result = sim.Result.load("~/run/result.nc")
+    assert result.save("~/again.nc") == home / "again.nc"
+    sim.sweep("copyright", training={"steps": 2}, store="~/stored")
+    there = {"hydra.sweep.dir", "hydra.sweeper.dir", "jobs", "run", "again.nc", "stored"}
+    assert {path.name for path in home.iterdir() if path.name[0] != "."} == there
+    assert [path for path in left.folder.iterdir() if "~" in path.name] == []
+
+
+def test_a_sweep_that_stands_in_a_file_is_run(
+    call: Call, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("configs")
+    params = {"training.leak": "0,0.2", "seed": "range(2)"}
+    hydra = {"mode": "MULTIRUN", "sweep": {"dir": "mine"}, "sweeper": {"params": params}}
+    (folder / "experiment").mkdir()
+    text = "# @package _global_\n" + yaml.safe_dump({"hydra": hydra})
+    (folder / "experiment" / "leaks.yaml").write_text(text)
+    asked = ("--config-dir", str(folder), "+experiment=leaks", "record=summary")
+    for more, runs in (((), 4), (("seed=3",), 2)):
+        left = call(*asked, *FEW, *more, f"training.steps={10 + runs}")
+        assert f"{runs} runs in 1 shard" in left.stderr
+        assert (left.folder / "mine").is_dir()
+
+
+def test_long_levels_leave_the_numbers_on_the_page(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.out, "_width", 80)
+    gaming = "{key: 'gaming', set: 0, start: 5}"
+    do = f"do=[{gaming}],[{gaming},{{key: training.leak, set: 0.1, start: 5}}],[]"
+    left = call("-m", *FEW, do, "training.anchor=0,1e-10,2e-10,5e-10", "record=summary")
+    assert "QuotedString" not in left.stdout
+    lines = left.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    for level in ("0", "1e-10", "2e-10", "5e-10"):
+        rows = [line for line in lines if f"│ {level} " in line]
+        assert len(rows) == 3
+        assert all(len(line.rstrip("│ ").rpartition(" ")[2]) == 4 for line in rows)
 
 
 # ------------------------------------------------------------------------------------- failing runs

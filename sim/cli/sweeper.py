@@ -28,7 +28,7 @@ from sim.cli.compose import RunInputs, read
 from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.curves import draw_curves
 from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping
-from sim.cli.keys import scenario_choice, sweeper_settings
+from sim.cli.keys import CONFIGS, scenario_choice, sweeper_settings
 from sim.cli.tables import sweep_table
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import is_vectorisable
@@ -378,11 +378,15 @@ def _compose(
 
 def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> Path:
     """Return where the sweep is kept: in a directory that is named for what it is."""
-    keys = [override.lstrip("+").split("=")[0] for override in config.hydra.overrides.hydra]
-    root = config.hydra.sweep.dir if "hydra.sweep.dir" in keys else settings["dir"]
+    default = OmegaConf.load(CONFIGS / "application.yaml")
+    given, usual = (
+        OmegaConf.to_container(node, resolve=False)["dir"]  # type: ignore[index, call-overload]
+        for node in (config.hydra.sweep, default.hydra.sweep)
+    )
+    root = settings["dir"] if given == usual else config.hydra.sweep.dir
     names = list(dict.fromkeys(part.specs.scenario.name for part in plan.parts))
     name = "+".join(names) if len(names) <= 3 else f"{len(names)}-scenarios"
-    return Path(root) / f"{name}-{plan.id[:8]}"
+    return Path(root).expanduser() / f"{name}-{plan.id[:8]}"
 
 
 def _count(number: int, thing: str) -> str:
