@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import weakref
 from functools import partial
 from itertools import product
@@ -16,13 +17,20 @@ import pytest
 import sharded
 import sim
 from refusals import assert_all_refused
-from sim.analysis.curves import levels_of, quantile_curves
+from sim.analysis.curves import (
+    CurveChoice,
+    check_choice,
+    curve_table,
+    levels_of,
+    quantile_curves,
+)
 from sim.specs.errors import SpecError
 from sim.specs.overrides import read_specs
 from sim.sweeps import plan, record
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, make_plan, shard_runs
 from sim.sweeps.record import MOST_CURVE_STEPS, MOST_REPRESENTATIVES, thinned
+from sim.sweeps.store import design_pieces
 from sim.sweeps.sweep import run_plan, with_first_point
 from sim.utils.format import format_levels
 
@@ -99,7 +107,7 @@ def test_levels_that_look_alike_stay_apart() -> None:
         for info in (0.0, 1.0)
     )
     values = [None, {"copyright": 3.0}]
-    axes = {"scenario": [coy, open_], "agent.initial.values": values}
+    axes: dict[str, Any] = {"scenario": [coy, open_], "agent.initial.values": values}
     settings: dict[str, Any] = {"training": {"steps": 20}, "engine": "numpy"}
     table = sim.sweep(base, axes=axes, record="curves", **settings)
     labels = {"scenario": ["copyright", "copyright (2)"], "agent.initial.values": ["None"]}
@@ -329,6 +337,50 @@ def test_a_shard_is_neither_too_little_work_nor_too_much_memory() -> None:
         assert kept == 1 or kept * (1 + steps // 10) <= plan.MAXIMUM_RECORDS
     assert shard_runs(part(agents=plan.MAXIMUM_AGENTS * 3), "summary") == 1
     assert shard_runs(part(agents=100), "summary") * 100 <= plan.MAXIMUM_AGENTS
+
+
+def test_work_grows_with_runs_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of planning, by seeds and by parts; levels looked at in drawing, by levels."""
+
+    def calls(times: int = 1, **options: Any) -> int:
+        count = 0
+
+        def add(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        sys.setprofile(add)
+        try:
+            list(design_pieces(make_plan([part(**options)] * times)))
+        finally:
+            sys.setprofile(None)
+        return count
+
+    looked = 0
+    whole = pd.Series.__iter__
+
+    def look(series: pd.Series) -> Any:
+        nonlocal looked
+        looked += len(series)
+        return whole(series)
+
+    monkeypatch.setattr(pd.Series, "__iter__", look)
+
+    def levels(count: int) -> int:
+        nonlocal looked
+        leak = {"training.leak": np.linspace(0, 1, count)}
+        table = sim.sweep("copyright", axes=leak, training={"steps": 2}, record="curves")
+        looked = 0
+        curve_table(table, check_choice(table, CurveChoice()))
+        return looked
+
+    one = Grid({"training.leak": [0.0]})
+    for grows in (
+        lambda n: calls(seeds=tuple(range(20 * n)), design=one),
+        lambda n: calls(times=n, design=one),
+        levels,
+    ):
+        assert grows(200) <= 2.2 * grows(100)
 
 
 def test_parts_need_not_be_alike() -> None:

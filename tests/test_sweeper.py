@@ -385,6 +385,12 @@ training.steps=50,50 => training.steps: 50 is given more than once
 scenario=copyright,'copyright' => scenario: 'copyright' is given more than once
 agent.initial.values={copyright:1},{copyright:1} => {'copyright': 1} is given more than once
 hydra.sweeper.combine=zip training.leak=0,0 training.anchor=1,1 => is given more than once
+seed=range(1000000000) => seed: got 1,000,000,000 runs, which take about 477 GiB: must be 16,777,216
+seed=range(1000000000,0,-1) => seed: got 1,000,000,000 runs
+training.leak=range(0,1,1e-12) => training.leak: got 1,000,000,000,000 runs
+seed=range(10000) training.leak=range(0,1,0.0001) => axes: got 100,000,000 runs
+training.steps=range(1,20000) => axes: got 19,999 combinations, each of which is a program
+training.leak=interval(0,1) hydra.sweeper.points=100000000000 => points: got 100,000,000,000 runs
 training.leak=interval(0,1) training.anchor=${training.leak} => training.anchor: follows training.l
 LEAK hydra.sweeper.combine=zip training.anchor=${.leak} => training.anchor: follows training.leak, w
 agent.initial.values={copyright:1},{copyright:2} agent.initial.values={helpfulness:1} => is given tw

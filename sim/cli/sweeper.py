@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import is_vectorisable
 from sim.specs.overrides import apply_overrides
 from sim.sweeps.design import (
+    MOST_PARTS,
     Design,
     Grid,
     LatinHypercube,
@@ -41,6 +43,7 @@ from sim.sweeps.design import (
     Range,
     Sobol,
     Zip,
+    check_runs,
     is_number,
     level_labels,
 )
@@ -196,6 +199,11 @@ def plan_sweep(
 
     columns = [axis for axis in axes if axis.is_column]
     while True:
+        points = _design([axis for axis in columns if axis.key != "seed"], settings)
+        discrete = [axis for axis in axes if axis not in columns]
+        combinations = prod(len(axis.values) for axis in discrete)
+        check_runs("axes", combinations, maximum=MOST_PARTS)
+        check_runs("axes", combinations * len(points) * max(len(seeds), 1))
         links.found.clear()
         choices = [_Choice(*choice, compose(choice[0])) for choice in _choices(axes, columns)]
         if not links.found:
@@ -210,7 +218,6 @@ def plan_sweep(
                     f"own, or {axis.key} a list of levels in a grid"
                 )
             columns.remove(axis)
-    points = _design([axis for axis in columns if axis.key != "seed"], settings)
     parts = []
     for choice in choices:
         with _at(choice.texts):
@@ -291,6 +298,9 @@ def _axis(override: Override) -> Axis:
     swept = override.value()
     if isinstance(swept, ChoiceSweep | RangeSweep):
         swept.shuffle = False  # the order of runs must stay, for a sweep to go on
+    if isinstance(swept, RangeSweep) and swept.step:
+        start, stop = float(swept.start or 0), float(swept.stop or 0)
+        check_runs(key, int((stop - start) / float(swept.step)))
     items = list(override.sweep_iterator(transformer=Transformer.identity))
     values = [Override._convert_value(item) for item in items]
     texts = [f"{element}={Transformer.str(item)}" for item in items]

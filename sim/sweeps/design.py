@@ -7,10 +7,13 @@ they are asked for, so that a grid of any size takes no room.
 from __future__ import annotations
 
 import json
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import exp, isfinite, log, prod
+from operator import length_hint
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +26,12 @@ from sim.specs.scenario import Scenario
 
 Numbers = NDArray[np.float64]
 Index = NDArray[np.intp]
+
+#: A sweep has at most so many runs, each of which takes about so much memory ...
+MOST_RUNS = 2**24
+BYTES_OF_RUN = 512
+#: ... in so many parts, each of which is composed and checked by itself.
+MOST_PARTS = 2**14
 
 
 class Design(ABC):
@@ -68,6 +77,7 @@ class Product(Design):
     """Every point of a design with every point of the next; the last changes fastest."""
 
     def __init__(self, *designs: Design) -> None:
+        check_runs("axes", prod(len(design) for design in designs))
         self._designs = designs
         self.keys = tuple(key for design in designs for key in design.keys)
         #: Of each key, its design and how many points the later designs have together.
@@ -163,6 +173,7 @@ class _Sample(Table):
         self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
     ) -> None:
         check_whole("points", points, minimum=1)
+        check_runs("points", points)
         check_whole("seed", seed, minimum=0)
         if not ranges:
             raise SpecError("axes: at least one range is needed")
@@ -199,13 +210,33 @@ class Sobol(_Sample):
 
 def read_numbers(values: object, key: str) -> Numbers:
     """Return finite numbers as an array [n]; there must be one (SpecError)."""
-    numbers = plain(list(values) if isinstance(values, Iterable) else [values])
+    numbers = plain(list_levels(values, key) if isinstance(values, Iterable) else [values])
     if not isinstance(numbers, list) or not numbers or isinstance(values, str):
         raise SpecError(f"{key}: got {values!r}: must be a list of numbers")
     for number in numbers:
         if not _is_finite(number):
             raise SpecError(f"{key}: got {number!r}: an axis has finite numbers")
     return np.array(numbers, np.float64)
+
+
+def check_runs(key: str, runs: int, *, maximum: int = MOST_RUNS) -> None:
+    """Refuse more runs, or parts, than a sweep can have, before they take memory (SpecError)."""
+    if runs > maximum:
+        size = f"{runs:,} runs, which take about {runs * BYTES_OF_RUN / 2**30:,.0f} GiB: "
+        if maximum == MOST_PARTS:
+            size = f"{runs:,} combinations, each of which is a program of its own: "
+        raise SpecError(f"{key}: got {size}must be {maximum:,} or fewer in a sweep")
+
+
+def list_levels(values: Iterable[Any], key: str) -> list[Any]:
+    """Return the levels of an axis as a list, of no more than a sweep can have (SpecError)."""
+    try:
+        check_runs(key, length_hint(values))
+    except OverflowError:  # of a range
+        check_runs(key, sys.maxsize)
+    levels = list(islice(values, MOST_RUNS + 1))
+    check_runs(key, len(levels))
+    return levels
 
 
 def check_distinct(key: str, levels: Iterable[Any]) -> None:

@@ -27,7 +27,15 @@ from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
 from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.scenario import Scenario
-from sim.sweeps.design import Design, Index, Numbers, Table, check_distinct
+from sim.sweeps.design import (
+    MOST_PARTS,
+    Design,
+    Index,
+    Numbers,
+    Table,
+    check_distinct,
+    check_runs,
+)
 
 Record = Literal["summary", "curves", "full"]
 
@@ -194,6 +202,8 @@ def make_plan(
         raise SpecError("axes: there is nothing to run")
     tables = read_record(record)
     computing = get_engine(engine, precision=precision)
+    check_runs("axes", len(parts), maximum=MOST_PARTS)
+    check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
         check_part(part)
     _check_names([part.specs.scenario for part in parts])

@@ -6,6 +6,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from sim.specs.keys import full_key, is_vectorisable
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.sweeps.design import Design, Grid, Product, is_number, level_labels
+from sim.sweeps.design import (
+    MOST_PARTS,
+    Design,
+    Grid,
+    Product,
+    check_runs,
+    is_number,
+    level_labels,
+    list_levels,
+)
 from sim.sweeps.executors import Executor, LocalExecutor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.result import Sweep
@@ -88,6 +98,7 @@ def sweep(
         for key, values in levels.items()
         if key not in columns
     }
+    check_runs("axes", prod(map(len, discrete.values())), maximum=MOST_PARTS)
     parts, replicates = [], _seeds(seeds)
     for combination in itertools.product(*discrete.values()):
         choices = {key: level for key, (level, _) in zip(discrete, combination, strict=True)}
@@ -179,7 +190,7 @@ def _levels(values: object, key: str) -> list[Any]:
         raise SpecError(f"axes.{key}: got {values!r}: must be a list of what the key takes")
     if key == "scenario":
         values = [x if isinstance(x, Scenario) else Scenario.load(x) for x in values]
-    levels = plain(list(values))
+    levels = plain(list_levels(values, f"axes.{key}"))
     if not isinstance(levels, list) or not levels:
         raise SpecError(f"axes.{key}: has nothing in it")
     return levels
@@ -187,6 +198,7 @@ def _levels(values: object, key: str) -> list[Any]:
 
 def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
     if isinstance(seeds, Iterable):
-        return tuple(plain(list(seeds)))  # type: ignore[arg-type]
+        return tuple(plain(list_levels(seeds, "seeds")))  # type: ignore[arg-type]
     check_whole("seeds", seeds, minimum=1)
+    check_runs("seeds", seeds)
     return tuple(range(int(seeds)))
