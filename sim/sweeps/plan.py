@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -27,7 +27,16 @@ from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
 from sim.specs.overrides import Specs, apply_overrides
-from sim.sweeps.design import Design, Index, Numbers, Table
+from sim.specs.scenario import Scenario
+from sim.sweeps.design import (
+    MOST_PARTS,
+    Design,
+    Index,
+    Numbers,
+    Table,
+    check_distinct,
+    check_runs,
+)
 
 Record = Literal["summary", "curves", "full"]
 
@@ -201,9 +210,32 @@ def make_plan(
         raise SpecError("axes: there is nothing to run")
     tables = read_record(record)
     computing = get_engine(engine, precision=precision)
+    check_runs("axes", len(parts), maximum=MOST_PARTS)
+    check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
         check_part(part)
+    _check_names([part.specs.scenario for part in parts])
     return Plan(tuple(parts), tables, computing.name, computing.precision)
+
+
+def _check_names(scenarios: Iterable[Scenario]) -> None:
+    """Refuse names that differ in case only: SQL would take their columns for one (SpecError)."""
+    spelled: dict[tuple[str, str], str] = {}
+    for scenario in {id(scenario): scenario for scenario in scenarios}.values():
+        contexts = scenario.contexts
+        named: list[tuple[str, Collection[str]]] = [
+            ("contexts", contexts),
+            ("values", scenario.values),
+        ]
+        named += [(f"contexts.{c}.responses", contexts[c].responses) for c in contexts]
+        for place, names in named:
+            for name in names:
+                other = spelled.setdefault((place, name.lower()), name)
+                if other != name:
+                    raise SpecError(
+                        f"scenario.{place}: got {name!r} and {other!r}: must differ in more than "
+                        "case within a sweep, whose columns are named after them"
+                    )
 
 
 def read_record(record: object) -> Record:
@@ -225,8 +257,7 @@ def check_part(part: Part) -> None:
         raise SpecError("seed: at least one is needed")
     for seed in part.seeds:
         check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
-    if len(set(part.seeds)) < len(part.seeds):
-        raise SpecError("seed: each may be given only once")
+    check_distinct("seed", part.seeds)
     keys = part.design.keys
     for row in np.unique([row for key in keys for row in part.design.extremes(key)]):
         point = part.design.at(np.array([row]))
