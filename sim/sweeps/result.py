@@ -109,7 +109,8 @@ class Sweep:
             variables: Columns of the curves, or variables (`reach`, `gaming_rate.coding`); the
                 gaming rates of the contexts in which most is gamed if there are none.
             lines: The axis whose levels are lines; the first that is free if None.
-            panels: The axis whose levels are panels; if neither is given, the next with few levels.
+            panels: The axis whose levels are panels; if neither is given, the scenario, or else the
+                next with few levels.
             where: Axes that are fixed, and the level of each.
             difference: The axis whose effect is drawn, between runs that differ in nothing else.
             baseline: Its level with which others are compared; the first if None.
