@@ -104,7 +104,7 @@ def prepare(
         "record_every": int(record_every),
         "engine": selected_engine.name,
         "precision": selected_engine.precision,
-        "initial": "drawn from the agent spec" if initial is None else "given explicitly",
+        "initial": "drawn from the agent spec" if initial is None else initial.plain(),
     }
     steps = [*range(0, program.steps, record_every), program.steps]
     return Run(program, selected_engine, steps, described)

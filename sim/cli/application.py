@@ -38,6 +38,20 @@ class CheckBeforeRun(Callback):
         """Check, and throw away what comes out."""
         with stopping():
             CheckBeforeRun.check(config)
+        _expand_home(config, "run")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """See to it that all jobs agree on where they are kept."""
+        _expand_home(config, "sweep")
+
+
+def _expand_home(config: DictConfig, mode: str) -> None:
+    """Take `~` in the directory of a run, or of a sweep and its jobs, for the user's home."""
+    node = config.hydra[mode]
+    if str(node.dir).startswith("~"):
+        node.dir = str(Path(node.dir).expanduser())
+        escaped = node.dir.replace("\\", "\\\\").replace("'", "\\'")
+        config.hydra.overrides.hydra.append(f"hydra.{mode}.dir='{escaped}'")
 
 
 class Job:

@@ -22,7 +22,7 @@ from sim.specs.base import (
     Steps,
 )
 from sim.specs.errors import SpecError, nearest, refuse
-from sim.specs.library import read_yaml, resolve
+from sim.specs.library import read_data, resolve
 
 Kind = Literal["training", "evaluation", "red_team", "deployment"]
 #: Kinds of context that developers can inspect before they deploy.
@@ -110,7 +110,7 @@ class Scenario(Spec):
             data = dict(source)
         else:
             path = resolve("scenario", source)
-            data, name = read_yaml(path), path.stem
+            data, name = read_data("scenario", path), path.stem
         return cls.parse(_fold(data, name), path="scenario")
 
     @field_validator("contexts", mode="before")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -26,9 +27,24 @@ from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
 from sim.specs.overrides import Specs, apply_overrides
-from sim.sweeps.design import Design, Index, Numbers, Table
+from sim.specs.scenario import Scenario
+from sim.sweeps.design import (
+    MOST_PARTS,
+    Design,
+    Index,
+    Numbers,
+    Table,
+    check_distinct,
+    check_runs,
+)
 
 Record = Literal["summary", "curves", "full"]
+
+#: The source that the results of a sweep depend on, in the package.
+SOURCE = (
+    *("dynamics/**/*.py", "specs/**/*.py"),
+    *(f"sweeps/{name}.py" for name in ("design", "plan", "prior_sample", "record")),
+)
 
 #: Version of what is stored; raised when older results would be misread or would differ.
 FORMAT = 4
@@ -168,6 +184,7 @@ class Plan:
             "engine": self.engine,
             "precision": self.precision,
             "version": versions()["training-gaming-sim"],
+            "code": code_digest(),
         }
         for part in self.parts:
             size = shard_runs(part, self.record)
@@ -175,7 +192,7 @@ class Plan:
             for start in range(0, part.runs, size):
                 rows = np.arange(start, min(start + size, part.runs))
                 arrays = [part.seeds_of(rows), *part.columns(rows).values()]
-                digest = _digest(described, *(array.tobytes() for array in arrays))
+                digest = _digest(described, first, *(array.tobytes() for array in arrays))
                 name, made_by = f"{number:06d}-{digest}", (self.engine, self.precision)
                 yield Shard(name, part, first, start, len(rows), self.record, *made_by)
                 first, number = first + len(rows), number + 1
@@ -193,9 +210,32 @@ def make_plan(
         raise SpecError("axes: there is nothing to run")
     tables = read_record(record)
     computing = get_engine(engine, precision=precision)
+    check_runs("axes", len(parts), maximum=MOST_PARTS)
+    check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
         check_part(part)
+    _check_names([part.specs.scenario for part in parts])
     return Plan(tuple(parts), tables, computing.name, computing.precision)
+
+
+def _check_names(scenarios: Iterable[Scenario]) -> None:
+    """Refuse names that differ in case only: SQL would take their columns for one (SpecError)."""
+    spelled: dict[tuple[str, str], str] = {}
+    for scenario in {id(scenario): scenario for scenario in scenarios}.values():
+        contexts = scenario.contexts
+        named: list[tuple[str, Collection[str]]] = [
+            ("contexts", contexts),
+            ("values", scenario.values),
+        ]
+        named += [(f"contexts.{c}.responses", contexts[c].responses) for c in contexts]
+        for place, names in named:
+            for name in names:
+                other = spelled.setdefault((place, name.lower()), name)
+                if other != name:
+                    raise SpecError(
+                        f"scenario.{place}: got {name!r} and {other!r}: must differ in more than "
+                        "case within a sweep, whose columns are named after them"
+                    )
 
 
 def read_record(record: object) -> Record:
@@ -217,8 +257,7 @@ def check_part(part: Part) -> None:
         raise SpecError("seed: at least one is needed")
     for seed in part.seeds:
         check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
-    if len(set(part.seeds)) < len(part.seeds):
-        raise SpecError("seed: each may be given only once")
+    check_distinct("seed", part.seeds)
     keys = part.design.keys
     for row in np.unique([row for key in keys for row in part.design.extremes(key)]):
         point = part.design.at(np.array([row]))
@@ -282,6 +321,15 @@ def _refuse_first(part: Part, rows: Index, bad: NDArray[np.bool_], reason: str) 
         point = part.points(rows[np.flatnonzero(bad)[:1]])
         numbers = ", ".join(f"{key}={column[0]:g}" for key, column in point.items())
         raise SpecError(f"axes: at {numbers} {reason}")
+
+
+@cache
+def code_digest() -> str:
+    """Return a hash of the source that results depend on, whatever its ends of lines."""
+    package = Path(__file__).parents[1]
+    paths = sorted(path for pattern in SOURCE for path in package.glob(pattern))
+    texts = {path.relative_to(package).as_posix(): path.read_text("utf-8") for path in paths}
+    return _digest(texts)
 
 
 def _json(data: object) -> bytes:

@@ -17,11 +17,19 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
+#: Threads or processes for each processor above which a machine does nothing but change them.
+_MOST_FOR_EACH = 16
+
+
 def usable_processors() -> int:
     """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+#: More threads or processes than these are refused.
+MOST_WORKERS = _MOST_FOR_EACH * usable_processors()
 
 
 def parallel_map(
