@@ -222,7 +222,7 @@ def test_bad_input_is_refused_in_one_line() -> None:
 
 def test_worlds_are_copied_whole_and_freed() -> None:
     world = sim.TrainingWorld(SCENARIO, agents=3, rng=1, training={"steps": 9})
-    deployment = DeploymentWorld(SCENARIO, agents=3, rng=1, training={"steps": 9})
+    deployment = DeploymentWorld(scenario=SCENARIO, agents=3, rng=1, training={"steps": 9})
     for _ in range(4):
         world.step()
     copies = [world, pickle.loads(pickle.dumps(world)), copy.deepcopy(world)]
