@@ -312,4 +312,5 @@ def test_who_has_diverged_is_not_selected_away_unseen(engine: str) -> None:
     }
     sim.simulate(**given, agent={"decisiveness": 1.0})
     with pytest.raises(sim.DivergenceError, match="grew out of all bounds by step 40"):
-        sim.simulate(**given, agent={"decisiveness": [1.0] * 5 + [1e200] + [1.0] * 2})
+        given["training"]["learning_rate"] = {"values": 1e300}
+        sim.simulate(**given, agent={"decisiveness": [0.0] * 5 + [1.0] + [0.0] * 2})
