@@ -19,7 +19,6 @@ from sim.specs.base import (
     within,
 )
 
-
 #: Has no end but that of numbers: where it is too high, runs diverge, and say so.
 Rate = Column[Annotated[float, Field(ge=0.0), within(low=0.0, ends=(0.0, math.inf))]]
 
