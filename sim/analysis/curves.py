@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sim.specs.errors import SpecError, nearest
+from sim.sweeps.design import level_label
 from sim.sweeps.result import Sweep
 
 #: Quantiles of the band: its ends, around the median.
@@ -163,7 +164,7 @@ def quantile_curves(
         "from (select run, step, {column} from curves) join design using (run) "
         f"where {{column}} is not null{_fixing(sweep, fixed)} group by {grouped} order by {grouped}"
     )
-    return _by_variable(sweep, variables, sql, [*(fixed or {}).values()])
+    return _by_variable(sweep, variables, sql, _labels(fixed))
 
 
 def paired_differences(
@@ -195,8 +196,7 @@ def paired_differences(
         SpecError: As `quantile_curves`, or the axis has no such level.
     """
     key, levels = sweep.column("design", axis), levels_of(sweep, axis)
-    if baseline is None:
-        baseline = levels[0]
+    baseline = levels[0] if baseline is None else level_label(baseline)
     _check_level("baseline", axis, baseline, levels)
     shared = [sweep.column("design", name) for name in (*sweep.axes, "seed") if name != axis]
     pairs = [(f"a.{column}", f"b.{column}") for column in dict.fromkeys(shared)]
@@ -213,7 +213,7 @@ def paired_differences(
         f"where a.{key} = ? and b.{key} <> ? and a.x is not null and b.x is not null"
         f"{_fixing(sweep, fixed, 'b.')} group by {grouped} order by {grouped}"
     )
-    return _by_variable(sweep, variables, sql, [baseline, baseline, *(fixed or {}).values()])
+    return _by_variable(sweep, variables, sql, [baseline, baseline, *_labels(fixed)])
 
 
 def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
@@ -297,9 +297,14 @@ def _free_panels(sweep: Sweep, fixed: Mapping[str, object]) -> str | None:
 
 
 def _check_level(name: str, key: str, level: object, levels: Sequence[object]) -> None:
-    if level not in levels:
+    if level_label(level) not in levels:
         allowed = ", ".join(str(allowed) for allowed in levels)
         raise SpecError(f"{name}: got {level!r}: {key} takes {allowed}")
+
+
+def _labels(fixed: Mapping[str, object] | None) -> list[object]:
+    """Return how the tables call the levels at which axes are fixed."""
+    return [level_label(level) for level in (fixed or {}).values()]
 
 
 def _fixing(sweep: Sweep, fixed: Mapping[str, object] | None, table: str = "") -> str:

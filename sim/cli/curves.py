@@ -39,7 +39,7 @@ def read(config: DictConfig) -> tuple[Sweep, CurveChoice]:
         SpecError: One line: what was wrong, where, what is allowed.
     """
     data = {**dict.fromkeys(KEYS), **plain(config)}
-    check_keys(data, KEYS)
+    check_keys(data, KEYS, CONFIG)
     place = data.pop("sweep")
     if place is None or place == "":
         raise SpecError("sweep: is missing; name its directory: sweep=outputs/emergence-sweep/...")
