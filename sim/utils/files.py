@@ -6,7 +6,7 @@ import io
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,7 +32,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # that there is no such folder has been said
+            part.unlink()
 
 
 def write_anywhere() -> None:
