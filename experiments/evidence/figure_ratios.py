@@ -107,23 +107,19 @@ def by_contexts_figure(contexts: pd.DataFrame, *, name: str) -> Figure:
             f"are {FEWEST} agents or more; scales differ"
         )
         figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=len(priors),
-            frameon=False,
+            handles, labels, loc="outside lower center", ncols=len(priors), frameon=False,
             title=textwrap.fill(note, _NOTE),
-        )
+        )  # fmt: skip
         title_of(figure, f"{name}: how often hypotheses are true, by contexts gamed")
         return figure
 
 
 def _page(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
     """Return a figure as wide as a page, with so many panels of a height in inches."""
-    rows = -(-count // _BESIDE)
-    size = (3.3 * min(count, _BESIDE) + 1.0 * (count < _BESIDE), 1.3 + height * rows)
+    rows, columns = -(-count // _BESIDE), min(count, _BESIDE)
+    size = (3.3 * columns + 1.0 * (count < _BESIDE), 1.3 + height * rows)
     figure = Figure(figsize=size, layout="constrained")
-    panels = list(figure.subplots(rows, min(count, _BESIDE), squeeze=False).flat)
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for ax in panels[count:]:
         ax.remove()
     return figure, panels[:count]

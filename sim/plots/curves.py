@@ -82,7 +82,7 @@ def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Fig
                     ax.set_xlabel("training step")
                 elif row < len(variables) - 1:
                     ax.tick_params(labelbottom=False)
-                style.mark_phases(ax, phases, named=row == 0)
+                style.mark_phases(ax, phases, with_names=row == 0)
                 if is_last and lines is not None:
                     style.label_ends(
                         ax, ends, line_height=0.12, heading=cut(short_key(lines), _BESIDE)
@@ -138,17 +138,17 @@ def _title_and_note(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> t
     notes = [f"Median and 10–90 % over the agents of {runs} runs"]
     if choice.difference is not None:
         notes = [f"Difference to the baseline, with the same seed: median, 10–90 % of {runs} pairs"]
-    where = {key: cut(_level_texts([level])[0], 40) for key, level in choice.where.items()}
-    notes += [f"{short_key(key)} = {text}" for key, text in where.items()]
-    used = {"seed", lines, panels, *choice.where}
-    pooled = {key: len(levels_of(sweep, key)) for key in sweep.axes if key not in used}
+    texts = {key: cut(_level_texts([level])[0], 40) for key, level in choice.where.items()}
+    notes += [f"{short_key(key)} = {text}" for key, text in texts.items()]
+    separate = {"seed", lines, panels, *choice.where}
+    pooled = {key: len(levels_of(sweep, key)) for key in sweep.axes if key not in separate}
     if pooled:
         listed = ", ".join(f"{short_key(key)} ({count} levels)" for key, count in pooled.items())
         notes.append(f"pooled over {listed}")
     for key in filter(None, (lines, panels)):
-        drawn, count = frame[key].nunique(), len(levels_of(sweep, key))
-        if drawn + (key == choice.difference) < count:
-            notes.append(f"{drawn} of {count} levels of {short_key(key)}")
+        few, count = frame[key].nunique(), len(levels_of(sweep, key))
+        if few + (key == choice.difference) < count:
+            notes.append(f"{few} of {count} levels of {short_key(key)}")
     changes = {style.changes_text(part["interventions"]) for part in sweep.described["parts"]}
     if len(changes) == 1 and not any(key.startswith("interventions.") for key in sweep.axes):
         notes += filter(None, changes)
