@@ -16,7 +16,7 @@ import yaml
 from matplotlib.figure import Figure
 
 import sim
-from commands import Call, assert_refused, script
+from commands import Call, assert_refused, command, script
 from sim.analysis.summary import summarise
 
 FEW = ("training.steps=20", "agents=3")
@@ -158,3 +158,35 @@ def test_a_reader_that_leaves_early_is_no_error_of_ours(tmp_path: Path) -> None:
         stderr = running.stderr.read()
     assert "Traceback" not in stderr
     assert "error:" not in stderr
+
+
+def test_any_terminal_and_a_numba_that_does_not_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "0")
+    left = command(tmp_path, *FEW, "hydra.run.dir=one")
+    assert left.status == 0, left.stderr
+    assert "Traceback" not in left.stderr
+    assert "warning: engine: numba does not work here (ValueError: Number of t" in left.stderr
+    assert "engine numpy" in left.stdout
+    assert left.only("emergence.png").stat().st_size > 100
+
+
+def test_ctrl_c_ends_a_command_that_is_starting(tmp_path: Path) -> None:
+    """When it is told so while the command line is imported, and nothing is ready to hear it."""
+    starting = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import sim.cli\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except BaseException:\n"
+        "    print('swallowed')\n"
+    )
+    program = tmp_path / "training-gaming"
+    program.write_text(starting, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted; no result was written\n"

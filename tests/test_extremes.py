@@ -20,7 +20,7 @@ from sim.specs.library import scenarios
 from sim.specs.overrides import Specs, read_specs
 
 #: Numbers to try: those that a key allows are found by asking it.
-TRIED = (1e9, 1e6, 1e4, 100.0, 20.0, 5.0, 1.0, 0.0, -100.0, -1e6, -1e9)
+TRIED = (1e300, 1e9, 1e6, 1e4, 100.0, 20.0, 5.0, 1.0, 0.0, -100.0, -1e6, -1e9)
 
 
 def keys(specs: Specs) -> Iterator[str]:

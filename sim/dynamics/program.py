@@ -208,9 +208,9 @@ class Program:
 
     def warn_if_alike(self) -> None:
         """Warn that agents, or runs that differ in their seed, are copies of one, if they are."""
-        drawn = self.selection or self.segments[0].assumptions.estimator == "sampled"
+        is_random = self.selection or self.segments[0].assumptions.estimator == "sampled"
         numbers = [*self.theta, *(getattr(self.traits, field.name) for field in fields(Traits))]
-        if self.agents > 1 and not drawn and all((x == x[0]).all() for x in numbers):
+        if self.agents > 1 and not is_random and all((x == x[0]).all() for x in numbers):
             warnings.warn(
                 "agents: all are alike, and so are runs with other seeds, as agent.spread is 0 and "
                 "training draws nothing; say agent.spread, or take one agent and one seed",

@@ -89,6 +89,8 @@ def _by_form(forms: str) -> Discriminator:
 
 
 Real = Annotated[float, within()]
+#: Where another key says how far.
+Finite = Annotated[float, within(ends=(-math.inf, math.inf))]
 #: Gradients are products of two rewards.
 Reward = Annotated[float, within(ends=(-1e2, 1e2))]
 #: exp of it multiplies rewards (precision, horizon), and what it multiplies is subtracted.

@@ -33,7 +33,7 @@ def numba_problem() -> str:
         from sim.dynamics.engines import numba_engine  # noqa: F401  # what it needs of Numba
     except Exception as error:  # of a Numba that is damaged, or set up wrongly, in any way
         return " ".join(f"{type(error).__name__}: {error}".split())
-    return "NUMBA_DISABLE_JIT is set" if config.DISABLE_JIT else ""
+    return "NUMBA_DISABLE_JIT is set" if getattr(config, "DISABLE_JIT", 0) else ""
 
 
 def get_engine(
