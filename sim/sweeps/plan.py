@@ -21,7 +21,7 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.result import versions
-from sim.simulation import MOST_AGENTS, MOST_SEED
+from sim.simulation import MOST_AGENTS, MOST_SEED, check_size
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
@@ -206,6 +206,9 @@ def make_plan(
     check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
         check_part(part)
+        steps = part.specs.training.steps
+        every = part.record_every if tables == "full" else steps  # what is kept, or two moments
+        check_size(part.specs, agents=part.agents, record_every=every)
     _check_names([part.specs.scenario for part in parts])
     return Plan(tuple(parts), tables, computing.name, computing.precision)
 
