@@ -187,6 +187,16 @@ AXES: list[tuple[str, object, list[str]]] = [
 ]
 #: Arguments of a sweep.
 SWEEPS: list[tuple[dict[str, Any], list[str]]] = [
+    (
+        {
+            "axes": {"interventions.0.set": [0.1, 0.3, 0.9], "interventions.1.scale": [3, 1, 0.5]},
+            "interventions": [
+                {"key": "training.leak", "set": 0},
+                {"key": "training.leak", "scale": 1},
+            ],
+        },
+        ["interventions[1]: training.leak: got 2.7"],
+    ),
     ({"axes": {"agent.habit": [0], "agent.habit.chat_feedback": [1]}}, ["in whole and in part"]),
     ({"axes": {"agent.habit": [0], "agent.initial.habit": [1]}}, ["given twice"]),
     ({"axes": {"training.leak": [0]}, "design": Grid({"training.leak": [1]})}, ["given twice"]),

@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from pathlib import Path
@@ -18,6 +19,7 @@ from omegaconf import DictConfig
 
 from sim.cli.errors import reporting, stopping
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
+from sim.utils.parallel import raise_on_ctrl_c
 
 #: The flags that ask for help.
 HELP = {"--help", "-h"}
@@ -72,6 +74,7 @@ class Job:
         """Do the task."""
         if os.getpid() != self._process:
             return self._task(config)
+        raise_on_ctrl_c()
         with stopping():
             return self._task(config)
 
@@ -100,7 +103,9 @@ def launch(
             print(help_text(), flush=True)
         return
     collect_rarely()
+    os.environ["MPLBACKEND"] = "agg"  # figures are files
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     _open_sections()
     CheckBeforeRun.check = staticmethod(check)
     place = {"config_path": str(config.parent), "config_name": config.stem}

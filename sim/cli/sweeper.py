@@ -51,6 +51,7 @@ from sim.sweeps.executors import LocalExecutor
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import run_plan, with_first_point
+from sim.utils.parallel import raise_on_ctrl_c
 
 #: Keys that a sweep has once.
 _OF_A_SWEEP = ("record", "executor", "engine", "precision")
@@ -136,6 +137,7 @@ def sweep(
     with stopping():
         plan, inputs = plan_sweep(arguments, config=config, loader=loader, settings=settings)
         executor = inputs.executor
+        raise_on_ctrl_c()
         directory = _directory(plan, config, settings)
         directory.mkdir(parents=True, exist_ok=True)
         err.print(

@@ -11,7 +11,8 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -38,6 +39,12 @@ from sim.sweeps.design import (
 )
 
 Record = Literal["summary", "curves", "full"]
+
+#: The source that the results of a sweep depend on, in the package.
+SOURCE = (
+    *("dynamics/**/*.py", "specs/**/*.py"),
+    *(f"sweeps/{name}.py" for name in ("design", "plan", "prior_sample", "record")),
+)
 
 #: Version of what is stored; raised when older results would be misread or would differ.
 FORMAT = 4
@@ -177,6 +184,7 @@ class Plan:
             "engine": self.engine,
             "precision": self.precision,
             "version": versions()["training-gaming-sim"],
+            "code": code_digest(),
         }
         for part in self.parts:
             size = shard_runs(part, self.record)
@@ -184,7 +192,7 @@ class Plan:
             for start in range(0, part.runs, size):
                 rows = np.arange(start, min(start + size, part.runs))
                 arrays = [part.seeds_of(rows), *part.columns(rows).values()]
-                digest = _digest(described, *(array.tobytes() for array in arrays))
+                digest = _digest(described, first, *(array.tobytes() for array in arrays))
                 name, made_by = f"{number:06d}-{digest}", (self.engine, self.precision)
                 yield Shard(name, part, first, start, len(rows), self.record, *made_by)
                 first, number = first + len(rows), number + 1
@@ -244,7 +252,7 @@ def check_part(part: Part) -> None:
     """Refuse a part with a run that would be refused by itself (SpecError).
 
     Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
-    in a run that has it. What must not be zero everywhere is looked at in all runs.
+    in a run that has it. What hangs on several numbers is looked at in all runs.
     """
     check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("record_every", part.record_every, minimum=1)
@@ -257,9 +265,10 @@ def check_part(part: Part) -> None:
     for row in np.unique([row for key in keys for row in part.design.extremes(key)]):
         point = part.design.at(np.array([row]))
         apply_overrides(part.specs, {key: float(number[0]) for key, number in point.items()})
-    compile_rows(part, np.zeros(1, np.intp))
-    if any(".weight" in key or ".human_values" in key for key in keys):
-        _check_zeros(part)
+    compile_rows(part, np.arange(min(len(part.seeds), 2))).warn_if_alike()
+    zeros = any(".weight" in key or ".human_values" in key for key in keys)
+    if zeros or (keys and part.specs.interventions):
+        _check_together(part)
 
 
 def compile_rows(part: Part, rows: Index) -> Program:
@@ -292,8 +301,11 @@ def of_one_agent(specs: Specs) -> Specs:
     return specs._replace(agent=specs.agent.replace(**first)) if first else specs
 
 
-def _check_zeros(part: Part) -> None:
-    """Refuse a design in which some run trains on nothing, or has no human values."""
+def _check_together(part: Part) -> None:
+    """Refuse a design in which some run trains on nothing, or has no human values.
+
+    And one in which interventions together make a number what it must not be.
+    """
     alone = replace(part, specs=of_one_agent(part.specs), agents=1, seeds=part.seeds[:1])
     for start in range(0, alone.runs, MAXIMUM_AGENTS):
         rows = np.arange(start, min(start + MAXIMUM_AGENTS, alone.runs))
@@ -312,6 +324,15 @@ def _refuse_first(part: Part, rows: Index, bad: NDArray[np.bool_], reason: str) 
         point = part.points(rows[np.flatnonzero(bad)[:1]])
         numbers = ", ".join(f"{key}={column[0]:g}" for key, column in point.items())
         raise SpecError(f"axes: at {numbers} {reason}")
+
+
+@cache
+def code_digest() -> str:
+    """Return a hash of the source that results depend on, whatever its ends of lines."""
+    package = Path(__file__).parents[1]
+    paths = sorted(path for pattern in SOURCE for path in package.glob(pattern))
+    texts = {path.relative_to(package).as_posix(): path.read_text("utf-8") for path in paths}
+    return _digest(texts)
 
 
 def _json(data: object) -> bytes:

@@ -15,7 +15,8 @@ import pandas as pd
 import xarray as xr
 
 from sim.specs.errors import SpecError, nearest
-from sim.sweeps.store import TABLES, Store
+from sim.sweeps.plan import code_digest
+from sim.sweeps.store import TABLES, Store, made_by
 
 #: Columns of the design that are no axis.
 _NO_AXES = ("run", "part")
@@ -47,7 +48,10 @@ class Sweep:
         by = f" by {', '.join(axes)}" if axes else ""
         failed = f", {self.failed:,} failed" if self.failed else ""
         runs, record = self.described["runs"], self.described["record"]
-        return f"<sim.Sweep of {', '.join(names)}: {runs:,} runs{by}{failed} (record={record})>"
+        other = self.described.get("code") != code_digest()
+        code = f"; made by {made_by(self.described)}" if other else ""
+        sweep = f"sim.Sweep of {', '.join(names)}: {runs:,} runs{by}{failed}"
+        return f"<{sweep} (record={record}{code})>"
 
     def keep_only_while_used(self) -> None:
         """Remove the store when this object goes."""
@@ -105,7 +109,8 @@ class Sweep:
             variables: Columns of the curves, or variables (`reach`, `gaming_rate.coding`); the
                 gaming rates of the contexts in which most is gamed if there are none.
             lines: The axis whose levels are lines; the first that is free if None.
-            panels: The axis whose levels are panels; if neither is given, the next with few levels.
+            panels: The axis whose levels are panels; if neither is given, the scenario, or else the
+                next with few levels.
             where: Axes that are fixed, and the level of each.
             difference: The axis whose effect is drawn, between runs that differ in nothing else.
             baseline: Its level with which others are compared; the first if None.
@@ -159,7 +164,7 @@ class Sweep:
         words = _words(sql)
         paths = {name: self.store.table_paths(name) for name in TABLES if name in words}
         if "design" in words:
-            paths["design"] = [self.store.path("design.parquet")]
+            paths["design"] = [self.store.design_path()]
         return paths
 
 

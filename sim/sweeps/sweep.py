@@ -17,7 +17,7 @@ from sim.specs.base import plain
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
 from sim.specs.keys import full_key, is_vectorisable
-from sim.specs.overrides import Specs, apply_overrides, read_specs
+from sim.specs.overrides import Specs, apply_overrides, as_population, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.sweeps.design import (
@@ -103,7 +103,9 @@ def sweep(
     for combination in itertools.product(*discrete.values()):
         choices = {key: level for key, (level, _) in zip(discrete, combination, strict=True)}
         world: Any = choices.get("scenario", scenario)
-        specs = read_specs(world, agent=agent, training=training, interventions=interventions)
+        specs = as_population(
+            read_specs(world, agent=agent, training=training, interventions=interventions)
+        )
         overrides = {key: level for key, level in choices.items() if key not in RUN_AXES}
         specs = with_first_point(apply_overrides(specs, overrides), points)
         parts.append(
