@@ -37,7 +37,7 @@ from sim.plots.style import (
     spaced,
 )
 from sim.sweeps.result import Sweep
-from sim.utils.format import format_level, span, with_minus
+from sim.utils.format import format_levels, span, with_minus
 
 #: Ends of the colour map that are neither too light nor too dark on white.
 _SHADES = (0.0, 0.85)
@@ -206,12 +206,9 @@ def _colours(levels: Sequence[object]) -> list[str]:
 
 def _level_texts(levels: Sequence[object]) -> list[str]:
     """Return levels of one axis as text: long numbers in as few digits as tell them apart."""
-    texts = [format_level(level) for level in levels]
-    if all(isinstance(level, int | float) for level in levels):
-        for digits in range(3, 10):
-            short = [f"{level:.{digits}g}" for level in levels]
-            if max(map(len, texts)) > 7 and len(set(short)) == len(levels):
-                texts = short
-                break
-        return [with_minus(text) for text in texts]
-    return [spaced(text) for text in texts]
+    texts = format_levels(levels)
+    if not all(isinstance(level, int | float) for level in levels):
+        return [spaced(text) for text in texts]
+    if max(map(len, texts)) > 7:
+        texts = format_levels(levels, digits=3)
+    return [with_minus(text) for text in texts]

@@ -213,10 +213,7 @@ def make_plan(
     check_runs("axes", len(parts), maximum=MOST_PARTS)
     check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
-        check_part(part)
-        steps = part.specs.training.steps
-        every = part.record_every if tables == "full" else steps  # what is kept, or two moments
-        check_size(part.specs, agents=part.agents, record_every=every)
+        check_part(part, tables)
     _check_names([part.specs.scenario for part in parts])
     return Plan(tuple(parts), tables, computing.name, computing.precision)
 
@@ -248,7 +245,7 @@ def read_record(record: object) -> Record:
     return cast(Record, record)
 
 
-def check_part(part: Part) -> None:
+def check_part(part: Part, record: Record = "summary") -> None:
     """Refuse a part with a run that would be refused by itself (SpecError).
 
     Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
@@ -256,6 +253,9 @@ def check_part(part: Part) -> None:
     """
     check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("record_every", part.record_every, minimum=1)
+    # A run holds what is kept of it, or two moments.
+    every = part.record_every if record == "full" else part.specs.training.steps
+    check_size(part.specs, agents=part.agents, record_every=every)
     if not part.seeds:
         raise SpecError("seed: at least one is needed")
     for seed in part.seeds:
