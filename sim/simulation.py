@@ -27,11 +27,11 @@ from sim.specs.training import Training
 from sim.utils.progress import ProgressOption, count_progress, progress_reporter
 
 #: A run that would take more memory is refused before anything is computed. It takes that of its
-#: records and copies of some of them ...
+#: records and, when they are saved, copies of them ...
 MOST_BYTES = 8 * 2**30
-COPIES = 1.4
+COPIES = 2.3
 #: ... and, while a step is computed, that of so many records.
-WORKING_RECORDS = 8
+WORKING_RECORDS = 5
 
 #: The seed is the generator's key (64 bits), an agent's number one word of its counter (32 bits).
 MOST_SEED = 2**64 - 1

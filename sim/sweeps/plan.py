@@ -223,18 +223,18 @@ def _check_names(scenarios: Iterable[Scenario]) -> None:
     spelled: dict[tuple[str, str], str] = {}
     for scenario in {id(scenario): scenario for scenario in scenarios}.values():
         contexts = scenario.contexts
-        named: list[tuple[str, Collection[str]]] = [
+        groups: list[tuple[str, Collection[str]]] = [
             ("contexts", contexts),
             ("values", scenario.values),
         ]
-        named += [(f"contexts.{c}.responses", contexts[c].responses) for c in contexts]
-        for place, names in named:
+        groups += [(f"contexts.{c}.responses", contexts[c].responses) for c in contexts]
+        for place, names in groups:
             for name in names:
-                other = spelled.setdefault((place, name.lower()), name)
-                if other != name:
+                spelling = spelled.setdefault((place, name.lower()), name)
+                if spelling != name:
                     raise SpecError(
-                        f"scenario.{place}: got {name!r} and {other!r}: must differ in more than "
-                        "case within a sweep, whose columns are named after them"
+                        f"scenario.{place}: got {name!r} and {spelling!r}: must differ in "
+                        "more than case within a sweep, whose columns are named after them"
                     )
 
 
