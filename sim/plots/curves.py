@@ -186,6 +186,5 @@ def _level_texts(levels: Sequence[object]) -> list[str]:
     if not all(isinstance(level, int | float) for level in levels):
         return [spaced(text) for text in texts]
     if max(map(len, texts)) > 7:
-        shorter = ([f"{level:.{digits}g}" for level in levels] for digits in range(3, 7))
-        texts = next((short for short in shorter if len(set(short)) == len(levels)), texts)
+        texts = format_levels(levels, digits=3)
     return [with_minus(text) for text in texts]
