@@ -328,6 +328,11 @@ class Store:
             raise ValueError(f"{name} holds no mapping")
         return content
 
+    def contents(self) -> dict[str, bytes]:
+        """Return the content of every file, by name."""
+        names = [path.removeprefix(f"{self._root}/") for path in self.files.find(self._root)]
+        return {name: self.read(name) for name in names}
+
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all."""
         with self._atomic(name) as sink:
