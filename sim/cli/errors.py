@@ -17,6 +17,7 @@ from yaml import YAMLError
 from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
 from sim.utils.files import last_written
+from sim.utils.parallel import WorkersLostError
 
 BAD_INPUT = 2
 FAILED = 1
@@ -54,7 +55,7 @@ def stopping() -> Iterator[None]:
     except RuntimeError as error:
         from sim.simulation import DivergenceError  # with all that runs need, which --help does not
 
-        if not isinstance(error, DivergenceError):
+        if not isinstance(error, DivergenceError | WorkersLostError):
             raise
         raise Stopped(str(error), FAILED) from None
 
