@@ -104,7 +104,7 @@ class Result:
 
     def save(self, path: str | Path) -> Path:
         """Write the result to one netCDF file, whole or not at all."""
-        path = Path(path)
+        path = Path(path).expanduser()
         about = {"format": FORMAT, "provenance": json.dumps(self.provenance), "sealed": 1}
         data = self.data.assign_attrs(about)
         packed = {str(variable): {"zlib": True} for variable in data.data_vars}
@@ -117,10 +117,11 @@ class Result:
     @classmethod
     def load(cls, path: str | Path) -> Result:
         """Read a result that `save` wrote (or SpecError). Nothing in the file is run as code."""
-        if not Path(path).is_file():
+        path = Path(path).expanduser()
+        if not path.is_file():
             raise SpecError(f"result: there is no file {str(path)!r}")
         try:
-            is_sealed = _check_file(Path(path))
+            is_sealed = _check_file(path)
             with warnings.catch_warnings(action="ignore"):
                 data = xr.load_dataset(path, engine="h5netcdf")
             if data.attrs.pop("sealed", 0) and not is_sealed:

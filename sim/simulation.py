@@ -21,7 +21,7 @@ from sim.result import Result, describe_run, label
 from sim.specs.agent import CAPABILITIES, Agent
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
-from sim.specs.overrides import Specs, read_specs
+from sim.specs.overrides import Specs, as_population, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.utils.progress import ProgressOption, count_progress, progress_reporter
@@ -51,6 +51,7 @@ class Run:
     def execute(self, *, progress: ProgressOption = None) -> Result:
         """Compute the run; `progress` and errors as for `simulate`."""
         program = self.program
+        program.warn_if_alike()
         recorded: dict[str, Array] = {}
         with progress_reporter(progress, f"{self.name}: {program.agents} agents") as report:
             count = count_progress(report, program.agents * program.steps)
@@ -77,7 +78,10 @@ def prepare(
     initial: AgentState | None = None,
     interventions: Interventions | None = None,
 ) -> Run:
-    """Check and compile a run without computing it; arguments and errors as `simulate`."""
+    """Check and compile a run without computing it; arguments and errors as `simulate`.
+
+    But for the agents, who are as the specs say: alike where they say no spread.
+    """
     specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
     check_whole("agents", agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
@@ -100,7 +104,7 @@ def prepare(
         "record_every": int(record_every),
         "engine": selected_engine.name,
         "precision": selected_engine.precision,
-        "initial": "drawn from the agent spec" if initial is None else "given explicitly",
+        "initial": "drawn from the agent spec" if initial is None else initial.plain(),
     }
     steps = [*range(0, program.steps, record_every), program.steps]
     return Run(program, selected_engine, steps, described)
@@ -124,8 +128,9 @@ def simulate(
 
     Args:
         scenario: A scenario, its name in the library, the path of a YAML file, or a dict.
-        agent: The agents. What is left out is taken from the scenario's own agent, and after that
-            from the defaults of `sim.Agent`.
+        agent: The agents. What is left out is taken from the scenario's own agent, after that from
+            `configs/agent/population.yaml`, by which agents differ a little, as those of the
+            command do, and then from the defaults of `sim.Agent`.
         training: How they are trained; the defaults of `sim.Training` for what is left out.
         agents: How many agents; they differ as `agent.spread` says.
         seed: Of all random draws. The same seed gives the same result, and agent number n is the
@@ -143,17 +148,15 @@ def simulate(
         SpecError: The input cannot be used; one line says why.
         DivergenceError: Parameters grew out of all bounds.
     """
+    specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
     run = prepare(
-        scenario,
-        agent=agent,
-        training=training,
+        **as_population(specs)._asdict(),
         agents=agents,
         seed=seed,
         record_every=record_every,
         engine=engine,
         precision=precision,
         initial=initial,
-        interventions=interventions,
     )
     return run.execute(progress=progress)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from hashlib import sha256
@@ -209,6 +210,16 @@ def test_a_saved_result_is_the_same_when_loaded(result: sim.Result, tmp_path: Pa
     assert sim.Result.load(counted.save(path)).provenance == counted.provenance
 
 
+def test_a_file_has_the_rights_that_the_umask_leaves(result: sim.Result, tmp_path: Path) -> None:
+    for mask in (0o077, 0o022, 0o002):
+        before = os.umask(mask)
+        try:
+            path = result.save(tmp_path / f"{mask}.nc")
+        finally:
+            os.umask(before)
+        assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 def test_nothing_half_written_is_left_when_saving_fails(
     result: sim.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,7 +354,12 @@ def test_a_state_can_be_read_back(result: sim.Result) -> None:
         with pytest.raises(KeyError):
             result.state(step)
     made = run(initial=sim.AgentState(awareness=[1.0, 2.0, 3.0]))
-    assert made.provenance["initial"] == "given explicitly"
+    source = json.loads(json.dumps(made.provenance))  # as in provenance.json
+    keys = ("scenario", "agent", "training", "interventions", "agents", "seed", "record_every")
+    again = sim.simulate(
+        initial=sim.AgentState(**source["initial"]), **{key: source[key] for key in keys}
+    )
+    np.testing.assert_array_equal(again.values, made.values)
     assert result.provenance["initial"] == "drawn from the agent spec"
     assert made.state(0).awareness.tolist() == [1.0, 2.0, 3.0]
     again = run(initial=made.state(0))

@@ -28,7 +28,7 @@ class Settings(Spec):
     seed: Seed
     context: str | None
     value: str | None
-    seconds: Annotated[float, Field(ge=4, allow_inf_nan=False)]
+    seconds: Annotated[float, Field(ge=4, le=3600, allow_inf_nan=False)]
     engine: Engine
 
 

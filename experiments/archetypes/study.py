@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from sim.analysis.worst_case import PostTraining
-from sim.cli.fields import Count, Engine, OneOrMore, Real, Seed, Spec
+from sim.cli.fields import Count, End, Engine, OneOrMore, Seed, Spec
 from sim.cli.outputs import records
 from sim.simulation import Run
 from sim.specs.base import plain
@@ -40,7 +40,7 @@ class Settings(Spec):
     archetypes: OneOrMore[Annotated[str, Field(strict=True, min_length=1)]]
     agents: Count
     seed: Seed
-    odds: Real
+    odds: End
     engine: Engine
 
 

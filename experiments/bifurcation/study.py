@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import pandas as pd
 from pydantic import Field, model_validator
 
-from sim.cli.fields import Count, OneOrMore, Real, Seed, Spec
+from sim.cli.fields import End, Few, OneOrMore, Seed, Spec
 from sim.specs.base import refuse
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs
@@ -43,15 +43,15 @@ class Settings(Spec):
     """The study's own keys; their meaning and defaults are in config.yaml."""
 
     key: str
-    low: Real
-    high: Real
+    low: End
+    high: End
     scale: Literal["linear", "log"]
     variable: str | None
     free: OneOrMore[str] | None
     phase: Annotated[int, Field(ge=-1, strict=True)]
     seed: Seed
-    places: Count
-    starts: Count
+    places: Few
+    starts: Few
 
     @model_validator(mode="after")
     def _check_axis(self) -> Self:

@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 from pydantic import Field
 
-from sim.cli.fields import OneOrMore, Seed, Spec
+from sim.cli.fields import Few, OneOrMore, Seed, Spec
 from sim.cli.outputs import records
 from sim.specs.errors import SpecError
 from sim.specs.library import config_root
@@ -55,9 +55,11 @@ class Settings(Spec):
     measured: Calibration
     test: TablePath | None
     predict: TablePath | None
-    folds: Annotated[int, Field(ge=2, strict=True)]
+    folds: Annotated[Few, Field(ge=2)]
     seed: Seed
-    parts: OneOrMore[Literal["fit", "mixture", "cross_validation", "rl", "facts"]]
+    parts: Annotated[
+        OneOrMore[Literal["fit", "mixture", "cross_validation", "rl", "facts"]], Field(min_length=1)
+    ]
     intervals: Annotated[bool, Field(strict=True)]
 
 
@@ -98,13 +100,13 @@ def read_question(specs: Specs, settings: Settings) -> Question:
     if "rl" in parts and settings.rl is None:
         raise SpecError("rl: must be the path of a table, or parts must not have rl")
     predict = _path(settings.predict)
-    data = _read(settings.data, OF_PROMPTS)
+    data, stages = _read(settings.data, OF_PROMPTS), _read(settings.rl, OF_STAGES)
     assert data is not None
     return Question(
         specs=specs,
         calibration=settings.measured,
         data=data,
-        stages=_read(settings.rl, OF_STAGES) if "rl" in parts else None,
+        stages=stages if "rl" in parts else None,
         test=_read(settings.test, OF_PROMPTS),
         predict=None if predict is None else read_prompts(predict),
         folds=settings.folds,

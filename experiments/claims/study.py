@@ -27,7 +27,7 @@ class Settings(Spec):
     """The study's own keys; their meaning and defaults are in config.yaml."""
 
     only: OneOrMore[Name]
-    folder: str | None
+    folder: Annotated[str, Field(min_length=1)] | None
     size: Annotated[float, Field(ge=0.001, le=1.0, strict=True)]
     seed: Seed
     engine: Engine
@@ -38,6 +38,9 @@ class Settings(Spec):
     def _page_is_html(self) -> Settings:
         if self.page is not None and not self.page.endswith(".html"):
             raise refuse(f"got {self.page!r}: must be a file that ends in .html", at="page")
+        folder = Path(self.page or "").parent
+        if folder.is_absolute() and not folder.is_dir():
+            raise refuse(f"got {self.page!r}: there is no folder {str(folder)!r}", at="page")
         if self.page is not None and find_spec("jinja2") is None:
             line = 'needs Jinja2: pip install "training-gaming-sim[studies]"'
             raise refuse(line, at="page")

@@ -14,7 +14,7 @@ from sim.abm.batch import Case, Outcomes, deploy_all
 from sim.abm.deployment_model import OUTCOMES
 from sim.abm.profiles import Profile, profiles
 from sim.analysis.worst_case import PostTraining, worst_case
-from sim.cli.fields import Count, Engine, Seed, Spec
+from sim.cli.fields import Count, Engine, Few, Seed, Spec, Workers, check_copies
 from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.deployment import Deployment
@@ -42,9 +42,9 @@ class Settings(Spec):
     kinds: Count
     replicates: Count
     willing: Annotated[bool, Field(strict=True)] | None
-    points: Annotated[int, Field(ge=2, strict=True)]
+    points: Annotated[Few, Field(ge=2)]
     samples: Count
-    workers: Count | None
+    workers: Workers | None
     engine: Engine
 
 
@@ -67,13 +67,14 @@ class Results:
     curves: tuple[Curve, ...]
 
 
-def check(specs: Specs, settings: Settings) -> Run:
+def check(specs: Specs, settings: Settings, post_training: PostTraining) -> Run:
     """Refuse more kinds than agents, and what cannot be trained; returns the compiled run.
 
     Raises:
         SpecError: One line: what was wrong, where, what is allowed.
     """
     check_whole("kinds", settings.kinds, minimum=1, maximum=settings.agents)
+    check_copies(post_training.deployment)
     return prepare(
         specs.scenario,
         agent=specs.agent,
@@ -99,7 +100,7 @@ def run(
         DivergenceError: Parameters grew out of all bounds.
     """
     report_training, report_deployments = parts_of(progress, [1.0, 9.0])
-    result = check(specs, settings).execute(progress=report_training)
+    result = check(specs, settings, post_training).execute(progress=report_training)
     oversight, deployment = post_training.oversight, post_training.deployment
     after: dict[str, Any] = {"oversight": oversight, "deployment": deployment}
     nearest = closest(result, post_training, kinds=settings.kinds)

@@ -14,8 +14,8 @@ from pydantic import BeforeValidator, Field
 from sim.analysis.counterfactuals import moment_of
 from sim.analysis.likelihood_ratios import likelihood_table
 from sim.analysis.observations import ObservationThresholds, contexts_gamed, observations
-from sim.analysis.worst_case import PostTraining
-from sim.cli.fields import Engine, Real, Seed, Spec, Store, Whole
+from sim.analysis.worst_case import TERMS, PostTraining
+from sim.cli.fields import Count, Engine, Real, Seed, Spec, Store
 from sim.cli.outputs import none_if_not_finite, records, run_stored
 from sim.specs.base import refuse
 from sim.specs.errors import SpecError
@@ -76,10 +76,10 @@ class Seeing(Spec):
 class Settings(Spec):
     """The study's own keys; their meaning and defaults are in config.yaml."""
 
-    agents: Annotated[int, Field(ge=2, strict=True)]
-    priors: Annotated[dict[str, Prior], BeforeValidator(load_priors)]
+    agents: Annotated[Count, Field(ge=2)]
+    priors: Annotated[dict[str, Prior], BeforeValidator(load_priors), Field(min_length=1)]
     cut: Annotated[bool, Field(strict=True)]
-    lacking: Whole
+    lacking: Annotated[int, Field(ge=0, lt=len(TERMS), strict=True)]
     aligned: Annotated[Real, Field(gt=-1.0, le=1.0)]
     seed: Seed
     engine: Engine

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from sim.analysis.context_roles import ContextRoles, context_roles
-from sim.cli.fields import Engine, Interval, Real, Seed, Spec
+from sim.cli.fields import End, Engine, Interval, Real, Seed, Spec
 from sim.dynamics.state import Array
 from sim.specs.errors import SpecError
 from sim.specs.keys import value_at
@@ -59,7 +59,7 @@ class Settings(Spec):
     agents: Annotated[int, Field(ge=1, le=4096, strict=True)]
     seed: Seed
     points: Annotated[int, Field(ge=2, le=201, strict=True)]
-    penalty: Annotated[Real, AfterValidator(check_above_0)]
+    penalty: Annotated[End, AfterValidator(check_above_0)]
     learning: Interval
     opacity: Interval
     gamed: Limit

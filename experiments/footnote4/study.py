@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from sim.cli.fields import Count, Engine, Interval, OneOrMore, Seed, Spec
+from sim.cli.fields import Engine, Interval, OneOrMore, Seed, Spec
 from sim.specs.overrides import Specs
 
 from .cases import CASES
@@ -19,7 +20,7 @@ from .partial_gaming import FIXED_POINTS, Outcome, check_specs, try_cases
 class Settings(Spec):
     """The study's own keys; their meaning and defaults are in config.yaml."""
 
-    agents: Count
+    agents: Annotated[int, Field(ge=1, le=100_000, strict=True)]
     seed: Seed
     cases: OneOrMore[Literal["a", "b", "c", "d", "e", "f"]]
     awareness: Interval

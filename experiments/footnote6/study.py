@@ -41,7 +41,7 @@ SHOWN = {
 class Settings(Spec):
     """The study's own keys; their meaning and defaults are in config.yaml."""
 
-    agents: Annotated[int, Field(ge=1, le=MAXIMUM_AGENTS, strict=True)]
+    agents: Annotated[int, Field(ge=2, le=MAXIMUM_AGENTS, strict=True)]
     seed: Seed
     points: Annotated[int, Field(ge=2, le=MAXIMUM_POINTS, strict=True)]
     discernment: Interval

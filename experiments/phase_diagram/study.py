@@ -13,7 +13,7 @@ from pydantic import Field
 
 from sim.analysis.phase_diagram import FAILED, MOST_POINTS, PhaseDiagram, prepare
 from sim.analysis.regimes import Rules
-from sim.cli.fields import Count, Engine, Real, Share, Spec, Store
+from sim.cli.fields import End, Engine, Few, Share, Spec, Store
 from sim.specs.overrides import Specs
 from sim.utils.files import atomic_write
 
@@ -22,8 +22,8 @@ class AxisSettings(Spec):
     """An axis of the diagram."""
 
     key: str
-    low: Real
-    high: Real
+    low: End
+    high: End
     points: Annotated[int, Field(ge=2, le=MOST_POINTS, strict=True)]
     scale: Literal["linear", "log"]
 
@@ -41,10 +41,10 @@ class Settings(Spec):
 
     x: AxisSettings
     y: AxisSettings
-    seeds: Count
+    seeds: Few
     contour: str
     refine: Annotated[bool, Field(strict=True)]
-    stride: Count
+    stride: Few
     engine: Engine
     rules: RuleSettings
     store: Store

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from sim.cli.fields import Count, OneOrMore, Seed, Spec, Whole
+from sim.cli.fields import Few, OneOrMore, Seed, Spec, Whole
 from sim.result import Result
 from sim.simulation import simulate
 from sim.specs.overrides import Specs
@@ -56,8 +56,8 @@ class Settings(Spec):
     free: OneOrMore[str]
     phase: Annotated[int, Field(ge=-1, strict=True)]
     seed: Seed
-    starts: Count
-    steps: Count
+    starts: Few
+    steps: Annotated[int, Field(ge=1, le=10**7, strict=True)]
     at_step: Whole | None
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 from pydantic import BeforeValidator, model_validator
 
 from sim.analysis.worst_case import PostTraining
-from sim.cli.fields import Count, Engine, Seed, Spec, Whole
+from sim.cli.fields import Count, Engine, Seed, Spec, Whole, check_copies
 from sim.cli.outputs import records
+from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs
 from sim.utils.progress import parts_of
 
@@ -71,6 +72,10 @@ class Results:
 
 def check(specs: Specs, settings: Settings, post_training: PostTraining) -> World:
     """Compile the training of the funnel and of every variation; returns the world (SpecError)."""
+    if not specs.scenario.of_kind("evaluation"):
+        name = specs.scenario.name
+        raise SpecError(f"scenario: {name!r} has no context of kind evaluation to audit in")
+    check_copies(post_training.deployment)
     seed, engine = settings.seed, settings.engine
     world = World(specs=specs, seed=seed, engine=engine, **post_training.arguments())
     world.prepare(settings.agents)

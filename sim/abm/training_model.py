@@ -23,7 +23,7 @@ from sim.simulation import prepare
 from sim.specs.agent import TRAITS, Agent
 from sim.specs.errors import check_whole
 from sim.specs.intervention import Interventions
-from sim.specs.overrides import apply_overrides, read_specs
+from sim.specs.overrides import apply_overrides, as_population, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 
@@ -68,10 +68,8 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
         # seeds would be lost; among the settings it leaves it alone.
         self.seed = integer_seed(settings.pop("seed", None), rng)
-        self.specs = apply_overrides(
-            read_specs(scenario, agent=agent, training=training, interventions=interventions),
-            settings,
-        )
+        specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
+        self.specs = apply_overrides(as_population(specs), settings)
         run = prepare(
             **self.specs._asdict(),
             agents=agents,

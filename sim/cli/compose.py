@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, RUN_KEYS, check_keys, plain
+from sim.cli.keys import ALL_KEYS, CONFIGS, EXECUTOR_KEYS, RUN_KEYS, check_keys, plain
 from sim.dynamics.state import AgentState
 from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
@@ -18,6 +18,7 @@ from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.sweeps.executors import MAKERS, Executor
 from sim.sweeps.plan import Record, read_record
+from sim.utils.parallel import MOST_WORKERS
 
 if TYPE_CHECKING:
     from sim.analysis.worst_case import PostTraining
@@ -44,7 +45,7 @@ def read(config: DictConfig, *, scenario_name: str | None = None) -> RunInputs:
         SpecError: One line: what was wrong, where, what is allowed.
     """
     data = plain(config)
-    check_keys(data, ALL_KEYS)
+    check_keys(data, ALL_KEYS, CONFIGS / "emergence.yaml")
     specs = pop_specs(data, scenario_name)
     return RunInputs(
         specs=specs,
@@ -84,8 +85,9 @@ def pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
         raise SpecError("scenario: is missing; choose one with scenario=NAME")
     if scenario_name is not None:
         described.setdefault("name", scenario_name)
-    agent = Agent.parse(data.pop("agent", None) or {}, path="agent")
-    training = Training.parse(data.pop("training", None) or {}, path="training")
+    agent, training = (data.pop(key, None) for key in ("agent", "training"))
+    agent = Agent.parse({} if agent is None else agent, path="agent")
+    training = Training.parse({} if training is None else training, path="training")
     scenario = Scenario.load({"scenario": described, "agent": agent})
     interventions = data.pop("do", None)
     return read_specs(scenario, agent=agent, training=training, interventions=interventions)
@@ -120,7 +122,7 @@ def make_executor(described: object) -> Executor:
             hint = nearest(key, EXECUTOR_KEYS[name])
             raise SpecError(f"executor.{key}: unknown key of executor={name}; {hint}")
         if value is not None and key in ("threads", "workers"):
-            check_whole(f"executor.{key}", value, minimum=1)
+            check_whole(f"executor.{key}", value, minimum=1, maximum=MOST_WORKERS)
         elif value is not None and not isinstance(value, str):
             raise SpecError(f"executor.{key}: got {value!r}: must be text (tcp://HOST:PORT)")
     return MAKERS[name](**settings)

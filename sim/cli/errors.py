@@ -16,7 +16,7 @@ from yaml import YAMLError
 
 from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
-from sim.utils.files import last_written
+from sim.utils.files import last_written, write_anywhere
 from sim.utils.parallel import WorkersLostError
 
 BAD_INPUT = 2
@@ -50,7 +50,7 @@ def stopping() -> Iterator[None]:
         raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        line = f"{place}{error.strerror or error}; {_left(before)}"
+        line = f"{place}{error.strerror or error}; {_results_left(before)}"
         raise Stopped(line, FAILED) from None
     except RuntimeError as error:
         from sim.simulation import DivergenceError  # with all that runs need, which --help does not
@@ -66,6 +66,7 @@ def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
 
     `keys` are those of the command, for a hint.
     """
+    write_anywhere()
     before = last_written()
     try:
         with stopping():
@@ -85,7 +86,7 @@ def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        _leave(f"interrupted; {_left(before)}", INTERRUPTED)
+        _leave(f"interrupted; {_results_left(before)}", INTERRUPTED)
 
 
 def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
@@ -99,6 +100,9 @@ def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return _unknown(unknown.group(1), keys)
+    deleted = re.search(r"Could not delete from config\. '([^']+)'", text)
+    if deleted:
+        return f"{deleted.group(1)}: cannot be deleted: is null already, or no key at all"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"
@@ -116,7 +120,7 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     return f"{key}: unknown key; --cfg all shows those that there are"
 
 
-def _left(before: Path | None) -> str:
+def _results_left(before: Path | None) -> str:
     """Say what was written last since a file that was there before, when a command has to stop."""
     last = last_written()
     return "no result was written" if last is before else f"written last: {last}"

@@ -15,13 +15,17 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from sim.dynamics.engines.registry import get_engine
-from sim.simulation import MOST_SEED
-from sim.specs.base import Name, NonNegative, Real, Share, Spec, Steps, Whole, refuse
+from sim.simulation import MOST_BYTES, MOST_SEED
+from sim.specs.base import Name, NonNegative, Real, Share, Spec, Whole, refuse, within
+from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError
+from sim.utils.parallel import MOST_WORKERS
 
 __all__ = [
     "Count",
+    "End",
     "Engine",
+    "Few",
     "Interval",
     "Name",
     "NonNegative",
@@ -32,11 +36,15 @@ __all__ = [
     "Spec",
     "Store",
     "Whole",
+    "Workers",
+    "check_copies",
 ]
 
 T = TypeVar("T")
-#: A whole number of 1 or more.
-Count = Steps
+#: Bytes of a deployed copy, and of one of its links, as measured.
+_COPY, _LINK = 3000, 200
+#: How many there may be of what a study makes one by one.
+MOST = 10**6
 
 
 def check_order(ends: tuple[float, float]) -> tuple[float, float]:
@@ -62,15 +70,34 @@ def check_store(place: object) -> object:
     return None if place is None else place.rstrip("/")
 
 
+def check_copies(deployment: Deployment) -> None:
+    """Refuse more copies, as Mesa agents with their links, than fit into memory (SpecError)."""
+    each = _COPY + (deployment.neighbours * _LINK if deployment.graph == "small_world" else 0)
+    if deployment.copies * each > MOST_BYTES:
+        raise SpecError(
+            f"deployment.copies: {deployment.copies} would take "
+            f"{deployment.copies * each / 2**30:.1f} GiB (allowed: {MOST_BYTES / 2**30:.0f}); "
+            f"{MOST_BYTES // each} fit"
+        )
+
+
 def as_list(value: object) -> object:
     """Let one thing stand for a list of it."""
     return value if isinstance(value, list | tuple) else [value]
 
 
+#: A whole number of 1 or more, of what is small ...
+Count = Annotated[int, Field(ge=1, le=MOST, strict=True)]
+#: ... of what is large, or takes a while: seeds, starts, points.
+Few = Annotated[int, Field(ge=1, le=4096, strict=True)]
+#: How many threads or processes.
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS, strict=True)]
+#: The end of a range of numbers: far beyond all that are used, and their squares are numbers.
+End = Annotated[float, Field(ge=-1e9, le=1e9), within(-1e9, 1e9)]
 #: The seed of all random draws.
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED, strict=True)]
 #: Two numbers, the lower first.
-Interval = Annotated[tuple[Real, Real], AfterValidator(check_order)]
+Interval = Annotated[tuple[End, End], AfterValidator(check_order)]
 #: The name of an engine.
 Engine = Annotated[str, AfterValidator(check_engine)]
 #: A list of things, or one of them.

@@ -11,6 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from sim.specs.errors import SpecError, nearest
+from sim.specs.library import read_yaml
 
 #: The folder of the primary configs (emergence.yaml, curves.yaml), and of what all share.
 CONFIGS = Path(__file__).parent
@@ -38,15 +39,20 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in data.items()}
 
 
-def check_keys(data: Mapping[str, Any], allowed: Collection[str]) -> None:
-    """Refuse a key that is not allowed.
+def check_keys(data: Mapping[str, Any], allowed: Collection[str], config: Path) -> None:
+    """Refuse a key that is not allowed, and one that was deleted (`~key`).
 
     Raises:
-        SpecError: There is one; the line has the nearest that is.
+        SpecError: There is one; the line has the nearest that is, or its default in the config.
     """
     for key in data:
         if key not in allowed:
             raise SpecError(f"{key}: unknown key; {nearest(key, allowed)}")
+    for key in allowed:
+        if key not in data:
+            default = read_yaml(config).get(key)
+            hint = "" if default is None or isinstance(default, dict) else f", {default}"
+            raise SpecError(f"{key}: is missing; without ~{key} it has its default{hint}")
 
 
 def sweeper_settings() -> list[str]:

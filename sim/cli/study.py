@@ -123,7 +123,7 @@ class Study:
         from sim.cli.compose import make_executor, pop_post_training, pop_specs
 
         data = plain(config)
-        check_keys(data, self.keys)
+        check_keys(data, self.keys, self.folder / "config.yaml")
         specs = pop_specs(data, scenario_name) if "scenario" in self.keys else None
         optional: dict[str, Any] = {}
         if specs is not None and any(key in self.keys for key in AFTER_KEYS):

@@ -124,12 +124,15 @@ class DaskExecutor:
                 ): shard
                 for shard in shards
             }
-            completed, seen = distributed.as_completed(futures, loop=client.loop), time.monotonic()
+            completed, last_sign = (
+                distributed.as_completed(futures, loop=client.loop),
+                time.monotonic(),
+            )
             while not completed.is_empty():
                 batch = completed.next_batch(block=False)
                 if batch or client.scheduler_info()["workers"]:
-                    seen = time.monotonic()
-                elif time.monotonic() - seen > WITHOUT_WORKERS:
+                    last_sign = time.monotonic()
+                elif time.monotonic() - last_sign > WITHOUT_WORKERS:
                     raise WorkersLostError(f"executor: no worker is left in {WITHOUT_WORKERS} s")
                 if not batch:
                     time.sleep(PAUSE)
@@ -178,9 +181,13 @@ def _cluster(distributed: Any, workers: int) -> Any:
         async def _start(self) -> None:
             spec = json.dumps({"cls": "distributed.Nanny", "opts": self.worker_kwargs})
             command = [sys.executable, "-m", "dask", "spec", self.scheduler, "--spec", spec]
-            pipes = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.DEVNULL)
             self.process = await asyncio.create_subprocess_exec(
-                *command, **pipes, env=environment, start_new_session=True
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
             )
 
     environment = {**os.environ, "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -27,7 +27,16 @@ from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
 from sim.specs.overrides import Specs, apply_overrides
-from sim.sweeps.design import Design, Index, Numbers, Table
+from sim.specs.scenario import Scenario
+from sim.sweeps.design import (
+    MOST_PARTS,
+    Design,
+    Index,
+    Numbers,
+    Table,
+    check_distinct,
+    check_runs,
+)
 
 Record = Literal["summary", "curves", "full"]
 
@@ -201,9 +210,32 @@ def make_plan(
         raise SpecError("axes: there is nothing to run")
     tables = read_record(record)
     computing = get_engine(engine, precision=precision)
+    check_runs("axes", len(parts), maximum=MOST_PARTS)
+    check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
         check_part(part)
+    _check_names([part.specs.scenario for part in parts])
     return Plan(tuple(parts), tables, computing.name, computing.precision)
+
+
+def _check_names(scenarios: Iterable[Scenario]) -> None:
+    """Refuse names that differ in case only: SQL would take their columns for one (SpecError)."""
+    spelled: dict[tuple[str, str], str] = {}
+    for scenario in {id(scenario): scenario for scenario in scenarios}.values():
+        contexts = scenario.contexts
+        named: list[tuple[str, Collection[str]]] = [
+            ("contexts", contexts),
+            ("values", scenario.values),
+        ]
+        named += [(f"contexts.{c}.responses", contexts[c].responses) for c in contexts]
+        for place, names in named:
+            for name in names:
+                other = spelled.setdefault((place, name.lower()), name)
+                if other != name:
+                    raise SpecError(
+                        f"scenario.{place}: got {name!r} and {other!r}: must differ in more than "
+                        "case within a sweep, whose columns are named after them"
+                    )
 
 
 def read_record(record: object) -> Record:
@@ -217,7 +249,7 @@ def check_part(part: Part) -> None:
     """Refuse a part with a run that would be refused by itself (SpecError).
 
     Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
-    in a run that has it. What must not be zero everywhere is looked at in all runs.
+    in a run that has it. What hangs on several numbers is looked at in all runs.
     """
     check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("record_every", part.record_every, minimum=1)
@@ -225,15 +257,15 @@ def check_part(part: Part) -> None:
         raise SpecError("seed: at least one is needed")
     for seed in part.seeds:
         check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
-    if len(set(part.seeds)) < len(part.seeds):
-        raise SpecError("seed: each may be given only once")
+    check_distinct("seed", part.seeds)
     keys = part.design.keys
     for row in np.unique([row for key in keys for row in part.design.extremes(key)]):
         point = part.design.at(np.array([row]))
         apply_overrides(part.specs, {key: float(number[0]) for key, number in point.items()})
-    compile_rows(part, np.zeros(1, np.intp))
-    if any(".weight" in key or ".human_values" in key for key in keys):
-        _check_zeros(part)
+    compile_rows(part, np.arange(min(len(part.seeds), 2))).warn_if_alike()
+    zeros = any(".weight" in key or ".human_values" in key for key in keys)
+    if zeros or (keys and part.specs.interventions):
+        _check_together(part)
 
 
 def compile_rows(part: Part, rows: Index) -> Program:
@@ -266,8 +298,11 @@ def of_one_agent(specs: Specs) -> Specs:
     return specs._replace(agent=specs.agent.replace(**first)) if first else specs
 
 
-def _check_zeros(part: Part) -> None:
-    """Refuse a design in which some run trains on nothing, or has no human values."""
+def _check_together(part: Part) -> None:
+    """Refuse a design in which some run trains on nothing, or has no human values.
+
+    And one in which interventions together make a number what it must not be.
+    """
     alone = replace(part, specs=of_one_agent(part.specs), agents=1, seeds=part.seeds[:1])
     for start in range(0, alone.runs, MAXIMUM_AGENTS):
         rows = np.arange(start, min(start + MAXIMUM_AGENTS, alone.runs))

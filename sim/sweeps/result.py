@@ -51,8 +51,8 @@ class Sweep:
         by = f" by {', '.join(axes)}" if axes else ""
         failed = f", {self.failed:,} failed" if self.failed else ""
         runs, record = self.described["runs"], self.described["record"]
-        other = self.described.get("code") != code_digest()
-        code = f"; made by {made_by(self.described)}" if other else ""
+        is_own_code = self.described.get("code") == code_digest()
+        code = "" if is_own_code else f"; made by {made_by(self.described)}"
         sweep = f"sim.Sweep of {', '.join(names)}: {runs:,} runs{by}{failed}"
         return f"<{sweep} (record={record}{code})>"
 
@@ -120,7 +120,8 @@ class Sweep:
             variables: Columns of the curves, or variables (`reach`, `gaming_rate.coding`); the
                 gaming rates of the contexts in which most is gamed if there are none.
             lines: The axis whose levels are lines; the first that is free if None.
-            panels: The axis whose levels are panels; if neither is given, the next with few levels.
+            panels: The axis whose levels are panels; if neither is given, the scenario, or else the
+                next with few levels.
             where: Axes that are fixed, and the level of each.
             difference: The axis whose effect is drawn, between runs that differ in nothing else.
             baseline: Its level with which others are compared; the first if None.

@@ -46,8 +46,31 @@ def format_decimal(number: float | None, digits: int = 2) -> str:
 
 
 def format_level(level: object) -> str:
-    """Write a level of an axis, without what rounding left of a number."""
-    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
+    """Write a level of an axis by itself."""
+    return format_levels([level])[0]
+
+
+def format_levels(levels: Sequence[object]) -> list[str]:
+    """Write levels of one axis, without what rounding left of a number; a dash for none, or nan.
+
+    Six digits, or as many more as tell them apart.
+    """
+    sizes = [abs(level) for level in levels if isinstance(level, float) and math.isfinite(level)]
+    different = {level for level in levels if level is not None and level == level}
+    for least in (1e-12 * max(sizes, default=0.0), 0.0):
+        for digits in range(6, 17):
+            texts = [_level_text(level, f".{digits}g", least) for level in levels]
+            if len(set(texts) - {DASH}) == len(different):
+                return texts
+    return [_level_text(level, "", 0.0) for level in levels]
+
+
+def _level_text(level: object, form: str, least: float) -> str:
+    if level is None or level != level:
+        return DASH
+    if not isinstance(level, float):
+        return str(level)
+    return format(0.0 if abs(level) <= least else level, form)
 
 
 def with_minus(text: str) -> str:

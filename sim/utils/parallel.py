@@ -13,10 +13,14 @@ from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+#: Threads or processes for each processor above which a machine does nothing but change them.
+_MOST_FOR_EACH = 16
 
 
 class WorkersLostError(RuntimeError):
@@ -28,6 +32,10 @@ def usable_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+#: More threads or processes than these are refused.
+MOST_WORKERS = _MOST_FOR_EACH * usable_processors()
 
 
 def parallel_map(
@@ -105,3 +113,24 @@ def _unheard_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def leave_on_ctrl_c() -> None:
+    """Let Ctrl-C end a command at once while it is starting, when an import could swallow it.
+
+    Nothing is written by then. Other processes, and whoever ignores Ctrl-C, go on as they are.
+    """
+    is_main = threading.current_thread() is threading.main_thread() and parent_process() is None
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+
+
+def raise_on_ctrl_c() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt again, from where work begins."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(*_: object) -> NoReturn:
+    os.write(2, b"interrupted; no result was written\n")
+    os._exit(130)
