@@ -26,8 +26,12 @@ from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.utils.progress import ProgressOption, count_progress, progress_reporter
 
-#: A record above this size is refused before anything is computed.
+#: A run that would take more memory is refused before anything is computed. It takes that of its
+#: records and, when they are saved, copies of them ...
 MOST_BYTES = 8 * 2**30
+COPIES = 2.3
+#: ... and, while a step is computed, that of so many records.
+WORKING_RECORDS = 5
 
 #: The seed is the generator's key (64 bits), an agent's number one word of its counter (32 bits).
 MOST_SEED = 2**64 - 1
@@ -86,7 +90,7 @@ def prepare(
     check_whole("agents", agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
     check_whole("record_every", record_every, minimum=1)
-    _check_size(specs, agents=agents, record_every=record_every)
+    check_size(specs, agents=agents, record_every=record_every)
     selected_engine = get_engine(engine, precision=precision)
     program = compile_program(
         specs.scenario,
@@ -161,7 +165,8 @@ def simulate(
     return run.execute(progress=progress)
 
 
-def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
+def check_size(specs: Specs, *, agents: int, record_every: int) -> None:
+    """Refuse a run that would take more memory than is allowed (SpecError)."""
     contexts = specs.scenario.contexts
     sizes = {
         "step": 1,
@@ -173,10 +178,11 @@ def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
     }
     a_record = 8 * sum(math.prod(sizes[dim] for dim in v.dims) for v in VARIABLES.values())
     count = 1 + math.ceil(specs.training.steps / record_every)
-    maximum = MOST_BYTES // a_record
+    maximum = int((MOST_BYTES / a_record - WORKING_RECORDS) / COPIES)
     if count > maximum:
-        size = count * a_record / 2**30
-        advice = "lower agents"
+        size = (COPIES * count + WORKING_RECORDS) * a_record / 2**30
+        fitting = int(0.99 * agents * MOST_BYTES / (a_record * (2 * COPIES + WORKING_RECORDS)))
+        advice = f"agents={fitting} fit"
         if maximum >= 2:
             advice = f"record_every={math.ceil(specs.training.steps / (maximum - 1))} fits"
         raise SpecError(

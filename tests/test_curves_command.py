@@ -233,7 +233,7 @@ def test_the_help_of_runs_tells_of_sweeps(call: Call) -> None:
     from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS
 
     shown = call("--help").stdout
-    for key in set(SETTINGS) - {"_target_", "dir", "max_batch_size"}:
+    for key in set(SETTINGS) - {"_target_", "dir", "max_batch_size", "params"}:
         assert f"  hydra.sweeper.{key}={SETTINGS[key]} " in shown
     for key in set(ALL_KEYS) - {"scenario", "agent", "training"}:
         assert f"\n  {key}=" in shown

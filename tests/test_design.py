@@ -225,6 +225,11 @@ SWEEPS: list[tuple[dict[str, Any], list[str]]] = [
     ({"seeds": [1.5]}, ["seed: got 1.5"]),
     ({"seeds": True}, ["seeds: got True"]),
     ({"agents": 0}, ["agents: got 0"]),
+    ({"agents": 10**6}, ["records of 1000000 agents would take", "(allowed: 8); agents="]),
+    (
+        {"agents": 10**4, "record": "full", "record_every": 1, "training": {"steps": 1000}},
+        ["record_every: 1001 records of", "fits"],
+    ),
     ({"agents": "3"}, ["agents: got '3'"]),
     ({"agents": 2, "agent": {"rationality": [1, 2, 3]}}, ["3 numbers for 2 agents"]),
     ({"record_every": 0}, ["record_every: got 0"]),

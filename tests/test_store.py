@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -546,8 +548,24 @@ def test_a_temporary_store_goes_with_its_table(
     table = sweep(None, seeds=1)
     assert len(table.frame) == 4
     assert len(list(tmp_path.iterdir())) == 1
+    others = [copy.copy(table), copy.deepcopy(table), pickle.loads(pickle.dumps(table))]
+    sent, frame = pickle.dumps(table), table.frame
+    if (child := os.fork()) == 0:  # a copy of this process ends, and takes nothing with it
+        table.__dict__.clear()
+        del table
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(table.query("from summary")) == 4
     del table
+    assert len(list(tmp_path.iterdir())) == 3
+    for other in (*others, pickle.loads(sent), pickle.loads(pickle.dumps(pickle.loads(sent)))):
+        pd.testing.assert_frame_equal(other.frame, frame)
+        assert (other.resumed, other.failed) == (0, 0)
+    del other, others
     assert not list(tmp_path.iterdir())
+    kept = sweep(tmp_path / "kept", seeds=1)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(kept)).frame, kept.frame)
+    shutil.rmtree(tmp_path / "kept")
     monkeypatch.setattr(record, "compute", Noting("0", RuntimeError()))
     with pytest.raises(RuntimeError):
         sweep(None, seeds=1)

@@ -404,7 +404,7 @@ executor=local,dask => executor: a sweep has one for all its runs
 executor.threads=1,2 => executor.threads: a sweep has one for all its runs
 LEAK record=sumary => record: got 'sumary': did you mean 'summary'?
 LEAK executor=loca => executor: no executor is named 'loca'; did you mean 'local'?
-LEAK ~executor => executor: got None: choose one with executor=local
+LEAK ~executor => executor: is missing
 LEAK executor.name=loca => executor.name: got 'loca': did you mean 'local'?
 LEAK +executor.thread=1 => executor.thread: unknown key of executor=local; did you mean
 LEAK +executor.workers=1 => executor.workers: unknown key of executor=local; allowed:

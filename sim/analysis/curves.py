@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -242,7 +243,7 @@ def most_gamed(sweep: Sweep, count: int, *, fixed: Mapping[str, object] | None =
     """
     columns = columns_of(sweep, ["gaming_rate"])
     means = ", ".join(f"avg({sweep.column('curves', column)})" for column in columns)
-    source, values = "curves", [*(fixed or {}).values()]
+    source, values = "curves", _labels(fixed)
     if fixed:
         source += f" join design using (run) where true{_fixing(sweep, fixed)}"
     highest = sweep.query(f"select {means} from {source} group by step", values).max()
@@ -268,11 +269,15 @@ def levels_of(sweep: Sweep, key: str) -> list[object]:
     return [level.item() if hasattr(level, "item") else level for level in ordered]
 
 
-def parts_of(sweep: Sweep, fixed: Mapping[str, object]) -> list[dict[str, Any]]:
-    """Return the parts (as in `Sweep.described`) that have runs where axes are fixed."""
-    sql = f"select distinct part from design where true{_fixing(sweep, fixed)} order by part"
-    parts = sweep.query(sql, [*fixed.values()])["part"]
-    return [sweep.described["parts"][part] for part in parts]
+def phases_of(sweep: Sweep, fixed: Mapping[str, object]) -> list[tuple[int, str]]:
+    """Return the first step and the name of each phase, if all runs with fixed axes share them."""
+    sql = f"select distinct part from design where true{_fixing(sweep, fixed)}"
+    parts = sweep.query(sql, _labels(fixed))["part"]
+    curricula = [sweep.described["parts"][part]["scenario"]["curriculum"] for part in parts]
+    if any(curriculum != curricula[0] for curriculum in curricula):
+        return []
+    starts = accumulate((phase["length"] for phase in curricula[0]), initial=0)
+    return [(start, phase["name"]) for start, phase in zip(starts, curricula[0], strict=False)]
 
 
 def thin_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list[object]:

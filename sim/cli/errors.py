@@ -17,6 +17,7 @@ from yaml import YAMLError
 from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
 from sim.utils.files import last_written, write_anywhere
+from sim.utils.parallel import WorkersLostError
 
 BAD_INPUT = 2
 FAILED = 1
@@ -49,12 +50,12 @@ def stopping() -> Iterator[None]:
         raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        line = f"{place}{error.strerror or error}; {_left(before)}"
+        line = f"{place}{error.strerror or error}; {_results_left(before)}"
         raise Stopped(line, FAILED) from None
     except RuntimeError as error:
         from sim.simulation import DivergenceError  # with all that runs need, which --help does not
 
-        if not isinstance(error, DivergenceError):
+        if not isinstance(error, DivergenceError | WorkersLostError):
             raise
         raise Stopped(str(error), FAILED) from None
 
@@ -85,7 +86,7 @@ def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        _leave(f"interrupted; {_left(before)}", INTERRUPTED)
+        _leave(f"interrupted; {_results_left(before)}", INTERRUPTED)
 
 
 def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
@@ -119,7 +120,7 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     return f"{key}: unknown key; --cfg all shows those that there are"
 
 
-def _left(before: Path | None) -> str:
+def _results_left(before: Path | None) -> str:
     """Say what was written last since a file that was there before, when a command has to stop."""
     last = last_written()
     return "no result was written" if last is before else f"written last: {last}"

@@ -85,7 +85,7 @@ class Links:
     """
 
     def __init__(self, axes: Sequence[Axis]) -> None:
-        self.found: dict[str, str] = {}  # by the key that is swept, the first that follows it
+        self.followers: dict[str, str] = {}  # by the key that is swept, the first that follows it
         self._axes = list(axes)
         self._reads: set[int] = set()
         OmegaConf.register_new_resolver("sweep.first", self._first, replace=True)
@@ -116,7 +116,7 @@ class Links:
                 OmegaConf.to_container(value, resolve=True)
             for axis in (self._axes[place] for place in self._reads):
                 if axis.key != key:
-                    self.found.setdefault(axis.key, key)
+                    self.followers.setdefault(axis.key, key)
 
 
 def sweep(
@@ -206,16 +206,16 @@ def plan_sweep(
         combinations = prod(len(axis.values) for axis in discrete)
         check_runs("axes", combinations, maximum=MOST_PARTS)
         check_runs("axes", combinations * len(points) * max(len(seeds), 1))
-        links.found.clear()
+        links.followers.clear()
         choices = [_Choice(*choice, compose(choice[0])) for choice in _choices(axes, columns)]
-        if not links.found:
+        if not links.followers:
             break
         # What follows a number is another config for each of its levels, which Hydra composes.
-        for axis in [axis for axis in columns if axis.key in links.found]:
+        for axis in [axis for axis in columns if axis.key in links.followers]:
             zipped = settings["combine"] == "zip" and axis.key != "seed"
             if axis.interval is not None or zipped:
                 raise SpecError(
-                    f"{links.found[axis.key]}: follows {axis.key}, which is "
+                    f"{links.followers[axis.key]}: follows {axis.key}, which is "
                     f"{'zipped' if zipped else 'drawn from an interval'}: must have numbers of its "
                     f"own, or {axis.key} a list of levels in a grid"
                 )
@@ -376,7 +376,7 @@ def _choices(
         levels = list(zip(discrete, labels, places, strict=True))
         yield (
             {axis.key: axis.texts[place] for axis, _, place in levels},
-            {axis.key: named[place] for axis, named, place in levels if axis.key != "seed"},
+            {axis.key: names[place] for axis, names, place in levels if axis.key != "seed"},
         )
 
 
@@ -391,11 +391,11 @@ def _compose(
 def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> Path:
     """Return where the sweep is kept: in a directory that is named for what it is."""
     default = OmegaConf.load(CONFIGS / "application.yaml")
-    given, usual = (
+    directory, default_directory = (
         OmegaConf.to_container(node, resolve=False)["dir"]  # type: ignore[index, call-overload]
         for node in (config.hydra.sweep, default.hydra.sweep)
     )
-    root = settings["dir"] if given == usual else config.hydra.sweep.dir
+    root = settings["dir"] if directory == default_directory else config.hydra.sweep.dir
     names = list(dict.fromkeys(part.specs.scenario.name for part in plan.parts))
     name = "+".join(names) if len(names) <= 3 else f"{len(names)}-scenarios"
     return Path(root).expanduser() / f"{name}-{plan.id[:8]}"

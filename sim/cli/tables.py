@@ -136,9 +136,9 @@ def _level_columns(levels: Mapping[str, Sequence[str]]) -> list[Column]:
         a: max(min(len(titles[a]), 10), min(max(map(len, texts)), MAXIMUM_UNBROKEN // 2))
         for a, texts in levels.items()
     }
-    taken = sum(3 + (_column(name).min_width or 0) for name in ("runs", "failed", *MEASURES))
+    reserved = sum(3 + (_column(name).min_width or 0) for name in ("runs", "failed", *MEASURES))
     for widths in (whole, narrow):
-        if sum(3 + width for width in widths.values()) + taken < out.width:
+        if sum(3 + width for width in widths.values()) + reserved < out.width:
             return [Column(titles[a], width=widths[a], overflow="fold") for a in levels]
     return []
 

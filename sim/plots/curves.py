@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from math import ceil
 from typing import Any
 
@@ -20,24 +19,13 @@ from sim.analysis.curves import (
     check_choice,
     curve_table,
     levels_of,
-    parts_of,
+    phases_of,
 )
 from sim.dynamics.observe import VARIABLES
-from sim.plots.style import (
-    COLOURS,
-    MUTED,
-    EndLabel,
-    changes_text,
-    cut,
-    head,
-    house_style,
-    label_ends,
-    mark_phases,
-    short_key,
-    spaced,
-)
+from sim.plots import style
+from sim.plots.style import EndLabel, cut, short_key, spaced
 from sim.sweeps.result import Sweep
-from sim.utils.format import format_level, span, with_minus
+from sim.utils.format import format_levels, span, with_minus
 
 #: Ends of the colour map that are neither too light nor too dark on white.
 _SHADES = (0.0, 0.85)
@@ -65,7 +53,7 @@ def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Fig
     beside = min(len(panels), MOST_BESIDE)
     blocks = ceil(len(panels) / beside)
     alike = len({tuple(cells["variable"].unique()) for _, _, cells in panels}) == 1
-    with house_style():
+    with style.house_style():
         size = (2.4 + (3.2 if alike else 3.5) * beside, 1.0 + 2.1 * deep * blocks)
         figure = Figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.1)  # type: ignore[union-attr, call-arg]
@@ -73,7 +61,8 @@ def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Fig
         for place, (panel, title, cells) in enumerate(panels):
             block, column = divmod(place, beside)
             variables = list(cells["variable"].unique())
-            phases = _phases(sweep, choice, panel)
+            fixed = {choice.panels: panel} if choice.panels is not None else {}
+            phases = phases_of(sweep, {**choice.where, **fixed})
             is_last = place == len(panels) - 1 or column == beside - 1
             for row, variable in enumerate(variables):
                 ax = grid[block * deep + row, column]
@@ -82,7 +71,7 @@ def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Fig
                 ax.set_ylim(*_limits(frame, variable, choice))
                 ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
                 if choice.difference is not None:
-                    ax.axhline(0.0, color=MUTED, lw=0.6)
+                    ax.axhline(0.0, color=style.MUTED, lw=0.6)
                 if row == 0 and title:
                     ax.set_title(title)
                 if column == 0 or not alike:
@@ -93,14 +82,16 @@ def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Fig
                     ax.set_xlabel("training step")
                 elif row < len(variables) - 1:
                     ax.tick_params(labelbottom=False)
-                mark_phases(ax, phases, named=row == 0)
+                style.mark_phases(ax, phases, with_names=row == 0)
                 if is_last and lines is not None:
-                    label_ends(ax, ends, line_height=0.12, heading=cut(short_key(lines), _BESIDE))
+                    style.label_ends(
+                        ax, ends, line_height=0.12, heading=cut(short_key(lines), _BESIDE)
+                    )
             for ax in grid[block * deep + len(variables) : (block + 1) * deep, column]:
                 ax.remove()
         for ax in grid[(blocks - 1) * deep :, len(panels) - (blocks - 1) * beside :].flat:
             ax.remove()
-        head(figure, *_title_and_note(sweep, frame, choice))
+        style.head(figure, *_title_and_note(sweep, frame, choice))
         return figure
 
 
@@ -135,16 +126,6 @@ def _limits(frame: pd.DataFrame, variable: str, choice: CurveChoice) -> tuple[fl
     return low - margin, high + margin
 
 
-def _phases(sweep: Sweep, choice: CurveChoice, panel: object) -> list[tuple[int, str]]:
-    """Return where phases start, and their names, if they are the same in all runs of a panel."""
-    fixed = choice.where if choice.panels is None else {**choice.where, choice.panels: panel}
-    curricula = [part["scenario"]["curriculum"] for part in parts_of(sweep, fixed)]
-    if any(curriculum != curricula[0] for curriculum in curricula):
-        return []
-    starts = accumulate((phase["length"] for phase in curricula[0]), initial=0)
-    return [(start, phase["name"]) for start, phase in zip(starts, curricula[0], strict=False)]
-
-
 def _title_and_note(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> tuple[str, str]:
     lines, panels = choice.lines, choice.panels
     names = list(dict.fromkeys(part["scenario"]["name"] for part in sweep.described["parts"]))
@@ -154,26 +135,21 @@ def _title_and_note(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> t
     if lines is not None:
         title += f", by {short_key(lines)}"
     runs = span(sorted(set(frame["runs"])))
-    if choice.difference is None:
-        notes = [f"Median and 10–90 % over the agents of {runs} runs"]
-    else:
-        notes = [
-            "Difference to the baseline, between runs with the same seed: median and 10–90 % of "
-            f"{runs} pairs"
-        ]
-    for key, level in choice.where.items():
-        notes.append(f"{short_key(key)} = {cut(_level_texts([level])[0], 40)}")
-    used = {"seed", lines, panels, *choice.where}
-    pooled = {key: len(levels_of(sweep, key)) for key in sweep.axes if key not in used}
+    notes = [f"Median and 10–90 % over the agents of {runs} runs"]
+    if choice.difference is not None:
+        notes = [f"Difference to the baseline, with the same seed: median, 10–90 % of {runs} pairs"]
+    texts = {key: cut(_level_texts([level])[0], 40) for key, level in choice.where.items()}
+    notes += [f"{short_key(key)} = {text}" for key, text in texts.items()]
+    separate = {"seed", lines, panels, *choice.where}
+    pooled = {key: len(levels_of(sweep, key)) for key in sweep.axes if key not in separate}
     if pooled:
         listed = ", ".join(f"{short_key(key)} ({count} levels)" for key, count in pooled.items())
         notes.append(f"pooled over {listed}")
     for key in filter(None, (lines, panels)):
-        drawn = frame[key].nunique() + (key == choice.difference)
-        count = len(levels_of(sweep, key))
-        if drawn < count:
-            notes.append(f"{drawn} of {count} levels of {short_key(key)}")
-    changes = {changes_text(part["interventions"]) for part in sweep.described["parts"]}
+        few, count = frame[key].nunique(), len(levels_of(sweep, key))
+        if few + (key == choice.difference) < count:
+            notes.append(f"{few} of {count} levels of {short_key(key)}")
+    changes = {style.changes_text(part["interventions"]) for part in sweep.described["parts"]}
     if len(changes) == 1 and not any(key.startswith("interventions.") for key in sweep.axes):
         notes += filter(None, changes)
     return title, "; ".join(notes)
@@ -197,7 +173,7 @@ def _colours(levels: Sequence[object]) -> list[str]:
     """Return a shade for each number in order, or a colour for each name."""
     numeric = len(levels) > 1 and all(isinstance(level, int | float) for level in levels)
     if not numeric:
-        return [COLOURS[i % len(COLOURS)] for i in range(len(levels))]
+        return [style.COLOURS[i % len(style.COLOURS)] for i in range(len(levels))]
     low, high = _SHADES
     shades = mpl.colormaps["viridis"]
     places = [low + (high - low) * i / (len(levels) - 1) for i in range(len(levels))]
@@ -206,12 +182,9 @@ def _colours(levels: Sequence[object]) -> list[str]:
 
 def _level_texts(levels: Sequence[object]) -> list[str]:
     """Return levels of one axis as text: long numbers in as few digits as tell them apart."""
-    texts = [format_level(level) for level in levels]
-    if all(isinstance(level, int | float) for level in levels):
-        for digits in range(3, 10):
-            short = [f"{level:.{digits}g}" for level in levels]
-            if max(map(len, texts)) > 7 and len(set(short)) == len(levels):
-                texts = short
-                break
-        return [with_minus(text) for text in texts]
-    return [spaced(text) for text in texts]
+    texts = format_levels(levels)
+    if not all(isinstance(level, int | float) for level in levels):
+        return [spaced(text) for text in texts]
+    if max(map(len, texts)) > 7:
+        texts = format_levels(levels, digits=3)
+    return [with_minus(text) for text in texts]

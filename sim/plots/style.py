@@ -96,14 +96,14 @@ def changes_text(interventions: Sequence[Mapping[str, Any]]) -> str:
     return f"do=[{', '.join(f'{{{text}}}' for text in changes)}]" if changes else ""
 
 
-def mark_phases(ax: Axes, phases: Sequence[tuple[int, str]], *, named: bool = True) -> None:
+def mark_phases(ax: Axes, phases: Sequence[tuple[int, str]], *, with_names: bool = True) -> None:
     """Mark where phases start (a step and a name each), if there are several."""
     first, last = ax.get_xlim()
     style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 8}
     for start, name in phases if len(phases) > 1 else ():
         if first <= start <= last:
             ax.axvline(start, color=MUTED, lw=0.6)
-            text, at = cut(name, 20) * named, (start, 1.0)
+            text, at = cut(name, 20) * with_names, (start, 1.0)
             ax.annotate(text, at, (4, -4), textcoords="offset points", color=MUTED, **style)
 
 

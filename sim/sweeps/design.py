@@ -241,13 +241,13 @@ def list_levels(values: Iterable[Any], key: str) -> list[Any]:
 
 def check_distinct(key: str, levels: Iterable[Any]) -> None:
     """Refuse levels of an axis of which one is given twice, as it would count as more runs."""
-    seen = set()
+    keys = set()
     for level in levels:
         text = level if is_number(level) else json.dumps(level, sort_keys=True, default=str)
-        if text in seen:
-            shown = f"{level:g}" if isinstance(level, float) else shorten(repr(level))
-            raise SpecError(f"{key}: {shown} is given more than once")
-        seen.add(text)
+        if text in keys:
+            name = f"{level:g}" if isinstance(level, float) else shorten(repr(level))
+            raise SpecError(f"{key}: {name} is given more than once")
+        keys.add(text)
 
 
 def level_labels(key: str, levels: Sequence[Any]) -> list[Any]:
@@ -258,12 +258,12 @@ def level_labels(key: str, levels: Sequence[Any]) -> list[Any]:
     check_distinct(key, levels)
     labels: dict[str, Any] = {}
     for level in levels:
-        named = level_label(level)
-        number, text = 1, str(named)
+        name = level_label(level)
+        number, text = 1, str(name)
         while text in labels:
             number += 1
-            text = f"{named} ({number})"
-        labels[text] = named if number == 1 else text
+            text = f"{name} ({number})"
+        labels[text] = name if number == 1 else text
     return list(labels.values())
 
 

@@ -22,7 +22,7 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.result import versions
-from sim.simulation import MOST_AGENTS, MOST_SEED
+from sim.simulation import MOST_AGENTS, MOST_SEED, check_size
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
@@ -213,7 +213,7 @@ def make_plan(
     check_runs("axes", len(parts), maximum=MOST_PARTS)
     check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
-        check_part(part)
+        check_part(part, tables)
     _check_names([part.specs.scenario for part in parts])
     return Plan(tuple(parts), tables, computing.name, computing.precision)
 
@@ -223,18 +223,18 @@ def _check_names(scenarios: Iterable[Scenario]) -> None:
     spelled: dict[tuple[str, str], str] = {}
     for scenario in {id(scenario): scenario for scenario in scenarios}.values():
         contexts = scenario.contexts
-        named: list[tuple[str, Collection[str]]] = [
+        groups: list[tuple[str, Collection[str]]] = [
             ("contexts", contexts),
             ("values", scenario.values),
         ]
-        named += [(f"contexts.{c}.responses", contexts[c].responses) for c in contexts]
-        for place, names in named:
+        groups += [(f"contexts.{c}.responses", contexts[c].responses) for c in contexts]
+        for place, names in groups:
             for name in names:
-                other = spelled.setdefault((place, name.lower()), name)
-                if other != name:
+                spelling = spelled.setdefault((place, name.lower()), name)
+                if spelling != name:
                     raise SpecError(
-                        f"scenario.{place}: got {name!r} and {other!r}: must differ in more than "
-                        "case within a sweep, whose columns are named after them"
+                        f"scenario.{place}: got {name!r} and {spelling!r}: must differ in "
+                        "more than case within a sweep, whose columns are named after them"
                     )
 
 
@@ -245,7 +245,7 @@ def read_record(record: object) -> Record:
     return cast(Record, record)
 
 
-def check_part(part: Part) -> None:
+def check_part(part: Part, record: Record = "summary") -> None:
     """Refuse a part with a run that would be refused by itself (SpecError).
 
     Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
@@ -253,6 +253,9 @@ def check_part(part: Part) -> None:
     """
     check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("record_every", part.record_every, minimum=1)
+    # A run holds what is kept of it, or two moments.
+    every = part.record_every if record == "full" else part.specs.training.steps
+    check_size(part.specs, agents=part.agents, record_every=every)
     if not part.seeds:
         raise SpecError("seed: at least one is needed")
     for seed in part.seeds:

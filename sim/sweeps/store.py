@@ -101,18 +101,18 @@ class Store:
             content = _describe(plan, note)
             self.write("sweep.json", _json(_sealed(content)))
         if content["id"] != plan.id:
-            other = f"holds another sweep ({content['id']})"
+            reason = f"holds another sweep ({content['id']})"
             if content.get("code") != code_digest():
                 by = f"{made_by(content)}; here {code_digest()}"
-                other = f"holds a sweep by other code ({by}), which sim.Sweep.load reads"
-            raise SpecError(f"sweep: {self.place!r} {other}; choose another place")
+                reason = f"holds a sweep by other code ({by}), which sim.Sweep.load reads"
+            raise SpecError(f"sweep: {self.place!r} {reason}; choose another place")
         checksum = content.get("design")
         if not self.exists("design.parquet") or self._checksum("design.parquet") != checksum:
             with self._atomic("design.parquet") as sink:
                 _write_parquet(design_pieces(plan), sink)
-            written = self._checksum("design.parquet")
-            if written != checksum:
-                self.write("sweep.json", _json(_sealed({**content, "design": written})))
+            new_checksum = self._checksum("design.parquet")
+            if new_checksum != checksum:
+                self.write("sweep.json", _json(_sealed({**content, "design": new_checksum})))
 
     def _is_free(self, plan: Plan) -> bool:
         """Return whether a plan can begin, or go on, where no `sweep.json` can be read.
@@ -126,8 +126,10 @@ class Store:
         shards = {name for name in self._finished() if _SHARD.fullmatch(name)}
         if shards:
             return shards <= {shard.name for shard in plan.shards}
-        known = [n for n in names if n in _FILES or _BROKEN_OFF.fullmatch(n)]
-        return known == names and "sweep.json" in names and self._sealed_json("sweep.json") is None
+        own_names = [n for n in names if n in _FILES or _BROKEN_OFF.fullmatch(n)]
+        return (
+            own_names == names and "sweep.json" in names and self._sealed_json("sweep.json") is None
+        )
 
     def description(self) -> dict[str, Any]:
         """Return the content of `sweep.json`; it must be of this version (SpecError)."""
@@ -136,12 +138,12 @@ class Store:
             raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json){again}")
         content = self._sealed_json("sweep.json")
         if content is None or not _describes_sweep(content):
-            found: object = FORMAT
+            file_format: object = FORMAT
             with suppress(ValueError):
-                found = self.read_json("sweep.json").get("format")
+                file_format = self.read_json("sweep.json").get("format")
             line = f"sweep.json of {self.place!r} is damaged; {AGAIN}"
-            if found != FORMAT:
-                line = f"{self.place!r} has format {found}; this version reads {FORMAT}"
+            if file_format != FORMAT:
+                line = f"{self.place!r} has format {file_format}; this version reads {FORMAT}"
             raise SpecError(f"store: {line}")
         return content
 
@@ -237,8 +239,8 @@ class Store:
         if not names:
             raise SpecError(f"store: nothing of {self.place!r} is done yet")
         if TABLES.index(table) > TABLES.index(content["record"]):
-            kept = content["record"]
-            raise SpecError(f"store: {self.place!r} kept record={kept}, which has no {table}")
+            record = content["record"]
+            raise SpecError(f"store: {self.place!r} kept record={record}, which has no {table}")
 
         def runs_of(name: str) -> range | None:
             """Return the runs of a shard; None if it is damaged."""
@@ -264,11 +266,11 @@ class Store:
                 raise SpecError(
                     f"store: shards {before} and {name} of {self.place!r} have the same runs"
                 )
-        found = sum(len(span) for span in runs.values() if span)
-        if found < content["runs"]:
+        runs_there = sum(len(span) for span in runs.values() if span)
+        if runs_there < content["runs"]:
             warnings.warn(
-                f"store: {self.place!r} has {found:,} of {content['runs']:,} runs; the command "
-                "that made the sweep computes the others",
+                f"store: {self.place!r} has {runs_there:,} of {content['runs']:,} runs; the "
+                "command that made the sweep computes the others",
                 stacklevel=2,
             )
         return [self.path(f"{table}/{name}.parquet") for name in names]
@@ -300,15 +302,17 @@ class Store:
         """Return what a look at a file gives, taken once for each state of the file (OSError)."""
         path = self.path(name)
         state = self.files.info(path)
-        changed = max(state.get("mtime", 0.0), state.get("created", 0.0)) if self.is_local else 0.0
+        changed_at = (
+            max(state.get("mtime", 0.0), state.get("created", 0.0)) if self.is_local else 0.0
+        )
         url = self.url(path)
         if url not in _LOOKS or _LOOKS[url][0] != state:
-            found = look()
-            if time.time() - changed < _TICK:  # a change within a tick of the clock has no trace
-                return found
-            _LOOKS[url] = state, found
-        seen: Look = _LOOKS[url][1]
-        return seen
+            fresh = look()
+            if time.time() - changed_at < _TICK:  # a change within a tick of the clock has no trace
+                return fresh
+            _LOOKS[url] = state, fresh
+        result: Look = _LOOKS[url][1]
+        return result
 
     def exists(self, name: str) -> bool:
         """Return whether there is a file of this name."""
@@ -327,6 +331,11 @@ class Store:
         if not isinstance(content, dict):
             raise ValueError(f"{name} holds no mapping")
         return content
+
+    def contents(self) -> dict[str, bytes]:
+        """Return the content of every file, by name."""
+        names = [path.removeprefix(f"{self._root}/") for path in self.files.find(self._root)]
+        return {name: self.read(name) for name in names}
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all."""

@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-_written: deque[Path] = deque(maxlen=1)
+_files_written: deque[Path] = deque(maxlen=1)
 
 
 def last_written() -> Path | None:
     """Return the file that this process was the last to finish, if there is one."""
-    return _written[-1] if _written else None
+    return _files_written[-1] if _files_written else None
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         part.touch(exist_ok=False)  # with what rights the user's umask leaves
         yield part
         part.replace(path)
-        _written.append(path)
+        _files_written.append(path)
     except OSError as error:  # it may name no file, or that which goes
         if error.errno is None or not str(error.filename or part).startswith(str(part)):
             raise

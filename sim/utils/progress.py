@@ -63,10 +63,10 @@ def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Prog
             nonlocal last, start
             bar.update(task, completed=share)
             time = monotonic()
-            begun, before = start = start or (time, share)
+            start_time, before = start = start or (time, share)
             if not console.is_terminal and time - last >= LINE_EVERY and before < share < 1.0:
                 last = time
-                seconds = (time - begun) * (1.0 - share) / (share - before)
+                seconds = (time - start_time) * (1.0 - share) / (share - before)
                 line = f"{label}: {share:.0%}, about {seconds:.0f} s left"
                 console.print(line, highlight=False, markup=False)
 
