@@ -45,6 +45,7 @@ docs: environment  ## the documentation as a site, site/index.html; a broken lin
 	@echo "site: site/index.html"
 
 figures: environment  ## the figures of README and docs, each from a run
+	@$(BIN)/python docs/hooks/gallery.py
 	@$(BIN)/python experiments/emergence.py hydra.run.dir=outputs/figures
 	@$(BIN)/python experiments/phase_diagram contour=values.copyright hydra.run.dir=outputs/figures
 	@for study in $(STUDIES); do \

@@ -19,7 +19,9 @@ class SimConfigs(SearchPathPlugin):
         """Add the two folders, if it is an application of this project that is starting."""
         if "sim.cli" not in sys.modules:
             return
+        from sim.cli.sources import use_data_source
         from sim.specs.library import config_root
 
+        use_data_source()
         search_path.append("sim", f"file://{config_root()}")
         search_path.append("sim", "pkg://sim.cli")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import sys
@@ -15,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -102,21 +104,28 @@ class Result:
 
     def save(self, path: str | Path) -> Path:
         """Write the result to one netCDF file, whole or not at all."""
-        path = Path(path)
-        data = self.data.assign_attrs(format=FORMAT, provenance=json.dumps(self.provenance))
+        path = Path(path).expanduser()
+        about = {"format": FORMAT, "provenance": json.dumps(self.provenance), "sealed": 1}
+        data = self.data.assign_attrs(about)
         packed = {str(variable): {"zlib": True} for variable in data.data_vars}
+        # In memory: HDF5 ends the process when a disk is full.
+        content = bytes(data.to_netcdf(engine="h5netcdf", encoding=packed))
         with atomic_write(path) as part:
-            data.to_netcdf(part, engine="h5netcdf", encoding=packed)
+            part.write_bytes(content + _seal(content))
         return path
 
     @classmethod
     def load(cls, path: str | Path) -> Result:
         """Read a result that `save` wrote (or SpecError). Nothing in the file is run as code."""
-        if not Path(path).is_file():
+        path = Path(path).expanduser()
+        if not path.is_file():
             raise SpecError(f"result: there is no file {str(path)!r}")
         try:
+            is_sealed = _check_file(path)
             with warnings.catch_warnings(action="ignore"):
                 data = xr.load_dataset(path, engine="h5netcdf")
+            if data.attrs.pop("sealed", 0) and not is_sealed:
+                raise ValueError("it is not as it was written")
             file_format = int(data.attrs.pop("format"))
             provenance = dict(json.loads(data.attrs.pop("provenance")))
             missing = {*VARIABLES, "onset"} - {str(name) for name in data.data_vars}
@@ -129,6 +138,25 @@ class Result:
                 f"result: {str(path)!r} has format {file_format}; this version reads {FORMAT}"
             )
         return cls(data, provenance)
+
+
+def _seal(content: bytes) -> bytes:
+    """Return what stands behind the content of a file, where HDF5 does not look."""
+    return b"\nsha256 " + hashlib.sha256(content).hexdigest().encode()
+
+
+def _check_file(path: Path) -> bool:
+    """Return whether a file has a seal, which must fit; its data must stand in it (ValueError)."""
+    content, size = path.read_bytes(), len(_seal(b""))
+    is_sealed = content[-size:].startswith(b"\nsha256 ")
+    if is_sealed and _seal(content[:-size]) != content[-size:]:
+        raise ValueError("it is not as it was written")
+    with h5py.File(path) as file:
+        for name in file:
+            item = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+            if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
+                raise ValueError(f"{name} is no data in this file")
+    return is_sealed
 
 
 def label(

@@ -21,13 +21,17 @@ from sim.result import Result, describe_run, label
 from sim.specs.agent import CAPABILITIES, Agent
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
-from sim.specs.overrides import Specs, read_specs
+from sim.specs.overrides import Specs, as_population, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.utils.progress import ProgressOption, count_progress, progress_reporter
 
-#: A record above this size is refused before anything is computed.
+#: A run that would take more memory is refused before anything is computed. It takes that of its
+#: records and, when they are saved, copies of them ...
 MOST_BYTES = 8 * 2**30
+COPIES = 2.3
+#: ... and, while a step is computed, that of so many records.
+WORKING_RECORDS = 5
 
 #: The seed is the generator's key (64 bits), an agent's number one word of its counter (32 bits).
 MOST_SEED = 2**64 - 1
@@ -51,6 +55,7 @@ class Run:
     def execute(self, *, progress: ProgressOption = None) -> Result:
         """Compute the run; `progress` and errors as for `simulate`."""
         program = self.program
+        program.warn_if_alike()
         recorded: dict[str, Array] = {}
         with progress_reporter(progress, f"{self.name}: {program.agents} agents") as report:
             count = count_progress(report, program.agents * program.steps)
@@ -77,12 +82,15 @@ def prepare(
     initial: AgentState | None = None,
     interventions: Interventions | None = None,
 ) -> Run:
-    """Check and compile a run without computing it; arguments and errors as `simulate`."""
+    """Check and compile a run without computing it; arguments and errors as `simulate`.
+
+    But for the agents, who are as the specs say: alike where they say no spread.
+    """
     specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
     check_whole("agents", agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
     check_whole("record_every", record_every, minimum=1)
-    _check_size(specs, agents=agents, record_every=record_every)
+    check_size(specs, agents=agents, record_every=record_every)
     selected_engine = get_engine(engine, precision=precision)
     program = compile_program(
         specs.scenario,
@@ -100,7 +108,7 @@ def prepare(
         "record_every": int(record_every),
         "engine": selected_engine.name,
         "precision": selected_engine.precision,
-        "initial": "drawn from the agent spec" if initial is None else "given explicitly",
+        "initial": "drawn from the agent spec" if initial is None else initial.plain(),
     }
     steps = [*range(0, program.steps, record_every), program.steps]
     return Run(program, selected_engine, steps, described)
@@ -124,8 +132,9 @@ def simulate(
 
     Args:
         scenario: A scenario, its name in the library, the path of a YAML file, or a dict.
-        agent: The agents. What is left out is taken from the scenario's own agent, and after that
-            from the defaults of `sim.Agent`.
+        agent: The agents. What is left out is taken from the scenario's own agent, after that from
+            `configs/agent/population.yaml`, by which agents differ a little, as those of the
+            command do, and then from the defaults of `sim.Agent`.
         training: How they are trained; the defaults of `sim.Training` for what is left out.
         agents: How many agents; they differ as `agent.spread` says.
         seed: Of all random draws. The same seed gives the same result, and agent number n is the
@@ -143,22 +152,21 @@ def simulate(
         SpecError: The input cannot be used; one line says why.
         DivergenceError: Parameters grew out of all bounds.
     """
+    specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
     run = prepare(
-        scenario,
-        agent=agent,
-        training=training,
+        **as_population(specs)._asdict(),
         agents=agents,
         seed=seed,
         record_every=record_every,
         engine=engine,
         precision=precision,
         initial=initial,
-        interventions=interventions,
     )
     return run.execute(progress=progress)
 
 
-def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
+def check_size(specs: Specs, *, agents: int, record_every: int) -> None:
+    """Refuse a run that would take more memory than is allowed (SpecError)."""
     contexts = specs.scenario.contexts
     sizes = {
         "step": 1,
@@ -170,10 +178,11 @@ def _check_size(specs: Specs, *, agents: int, record_every: int) -> None:
     }
     a_record = 8 * sum(math.prod(sizes[dim] for dim in v.dims) for v in VARIABLES.values())
     count = 1 + math.ceil(specs.training.steps / record_every)
-    maximum = MOST_BYTES // a_record
+    maximum = int((MOST_BYTES / a_record - WORKING_RECORDS) / COPIES)
     if count > maximum:
-        size = count * a_record / 2**30
-        advice = "lower agents"
+        size = (COPIES * count + WORKING_RECORDS) * a_record / 2**30
+        fitting = int(0.99 * agents * MOST_BYTES / (a_record * (2 * COPIES + WORKING_RECORDS)))
+        advice = f"agents={fitting} fit"
         if maximum >= 2:
             advice = f"record_every={math.ceil(specs.training.steps / (maximum - 1))} fits"
         raise SpecError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ from hypothesis import settings
 
 from browser import NEEDED, Browser, chromium, find_chromium
 from commands import Call, caller
+from sim.specs import overrides
+from sim.specs.agent import Agent
 
 # The same examples every time: a failure in CI is a failure here.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -23,6 +25,21 @@ def call(
 ) -> Call:
     """Run a script in this process."""
     return caller(tmp_path, monkeypatch, capfd)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def typical_agents() -> Iterator[Callable[[], Agent]]:
+    """Let agents differ only where a test says how; return what makes those of the command."""
+    usual = overrides.population
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overrides, "population", Agent)
+        yield usual
+
+
+@pytest.fixture
+def population(typical_agents: Callable[[], Agent], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let agents differ as those of the command do, where nothing else is said."""
+    monkeypatch.setattr(overrides, "population", typical_agents)
 
 
 @pytest.fixture(scope="module")

@@ -136,7 +136,21 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     with start(tmp_path, "run(workers=2, replicates=600)\n") as running:
         _, stderr = running.communicate(timeout=60)
     assert running.returncode != 0
-    assert "RuntimeError: the other processes have ended" in stderr
+    assert "LostError: the other processes have ended; in a script" in stderr
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    script = """
+if __name__ == "__main__":
+    run(replicates=10**6, workers=2, progress=lambda share: print("going", flush=True))
+"""
+    with start(tmp_path, script) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        running.kill()
+        # Its processes share its pipes, so this ends when the last of them has ended.
+        running.communicate(timeout=30)
 
 
 # ------------------------------------------------------------------------------- memory and input

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 import yaml
 from hydra import compose, initialize_config_dir
 from matplotlib.figure import Figure
 
 import sim
 from bad_inputs import DELETED, bad_inputs, changed
-from commands import Call, assert_refused, script
+from commands import Call, assert_refused, command, script
 from sim.analysis.summary import summarise
 from sim.cli.application import open_sections
 from sim.cli.compose import read_run
@@ -132,19 +131,20 @@ def test_a_run_that_diverges_says_so_and_leaves_no_result(call: Call) -> None:
     assert not [name for name in names if ".part" in name]
 
 
-@pytest.mark.parametrize(("thing", "method"), [(xr.Dataset, "to_netcdf"), (Figure, "savefig")])
+@pytest.mark.parametrize(("thing", "method"), [(Path, "write_bytes"), (Figure, "savefig")])
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half_written(
     call: Call, monkeypatch: pytest.MonkeyPatch, thing: type, method: str
 ) -> None:
-    def fail(it: object, path: str | Path, **how: object) -> None:
-        Path(path).write_bytes(b"half of it")
+    def fail(it: object, content: Any, **how: object) -> None:
+        (it if isinstance(it, Path) else Path(content)).write_text("half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(thing, method, fail)
     left = call(*FEW)
     assert left.status == 1
     last = left.stderr.splitlines()[-1]
-    assert re.match(r"error: (?!.*None).*No space left on device", last)
+    what = "written last: .*" if thing is Figure else "no result was written"
+    assert re.fullmatch(rf"error: (?!.*None|.*part).*No space left on device; {what}", last)
     assert not [path for path in left.files() if ".part" in path.name]
 
 
@@ -203,4 +203,36 @@ def test_a_run_refuses_what_its_keys_do_not_allow(every: int) -> None:
         assert refusal.value.status == 2
         message = str(refusal.value)
         assert "\n" not in message
-        assert {"do": "interventions"}.get(key, key) in message, f"{key}={value}: {message}"
+        assert (key if key != "do" else "") in message, f"{key}={value}: {message}"
+
+
+def test_any_terminal_and_a_numba_that_does_not_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "0")
+    left = command(tmp_path, *FEW, "hydra.run.dir=one")
+    assert left.status == 0, left.stderr
+    assert "Traceback" not in left.stderr
+    assert "warning: engine: numba does not work here (ValueError: Number of t" in left.stderr
+    assert "engine numpy" in left.stdout
+    assert left.only("emergence.png").stat().st_size > 100
+
+
+def test_ctrl_c_ends_a_command_that_is_starting(tmp_path: Path) -> None:
+    """When it is told so while the command line is imported, and nothing is ready to hear it."""
+    starting = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import sim.cli\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except BaseException:\n"
+        "    print('swallowed')\n"
+    )
+    program = tmp_path / "training-gaming"
+    program.write_text(starting, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted; no result was written\n"

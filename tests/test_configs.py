@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+import sim
 from sim.cli.compose import plain, read_run
 from sim.cli.help import run_help
 from sim.cli.keys import CONFIGS as PRIMARY
@@ -68,6 +72,25 @@ def test_the_command_goes_before_the_option_the_scenario_and_the_defaults() -> N
     assert discernment() == story
     assert discernment("agent=default") == Agent().discernment
     assert discernment("agent=default", "agent.discernment=7") == 7.0
+
+
+@pytest.mark.usefixtures("population")
+def test_python_has_the_agents_and_the_numbers_of_the_command() -> None:
+    still = {"spread": {"initial": {"values": 0, "habit": 0, "awareness": 0}}}
+    training = {"steps": 20}
+    for name in SCENARIOS:
+        command = read_run(composed(f"scenario={name}", "training.steps=20")).execute()
+        python = sim.simulate(name, training=training, agents=64, seed=0)
+        xr.testing.assert_identical(command.data, python.data)
+        assert (python.awareness_logit.std("agent") > 0.1).all()
+        replicates = sim.sweep(name, training=training, seeds=64).frame
+        assert replicates["awareness_logit"].nunique() == 64
+        world = sim.TrainingWorld(name, training=training, agents=64, rng=0)
+        np.testing.assert_array_equal(world.measured("habit"), python.habit.sel(step=0))
+    for call in (partial(sim.simulate, agents=2), partial(sim.sweep, seeds=2)):
+        with pytest.warns(UserWarning, match="agents: all are alike") as warned:
+            call("copyright", training=training, agent=still)
+        assert len(warned) == 1
 
 
 def keys_of(data: dict[str, object], path: str = "") -> list[str]:

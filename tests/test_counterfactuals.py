@@ -40,7 +40,7 @@ STRICT = {"key": "oversight.control.strength", "set": 1}
 DO: dict[str, list[dict[str, Any]]] = {
     "plain": [],
     "off": [OFF],
-    "bad": [{"key": "state.values.care", "set": 1e200}],
+    "bad": [{"key": "training.learning_rate.values", "set": 1e300}],
     "strict": [STRICT],
 }
 

@@ -65,16 +65,23 @@ def agents_at_end(directory: Path, variable: str, where: str) -> np.ndarray:
     )
 
 
-def test_without_more_it_draws_where_most_is_gamed_by_the_first_axis(
+def test_without_more_it_draws_where_most_is_gamed_in_each_scenario_by_the_first_axis(
     call: Call, sweeps: dict[str, Path]
 ) -> None:
-    left, frame, _ = draw(call, sweeps["curves"])
+    left, frame, svg = draw(call, sweeps["curves"])
     assert set(frame.columns) >= {AWARE, "step", "variable", "low", "median", "high", "runs"}
     assert LEAK not in frame
     assert set(frame[AWARE]) == {-1.0, 2.0}
     assert frame["variable"].str.startswith("gaming_rate.").all()
-    assert frame["variable"].nunique() == 3
+    contexts = frame.groupby("scenario")["variable"].unique().to_dict()
+    assert {name: len(drawn) for name, drawn in contexts.items()} == {
+        "copyright": 3,
+        "scratchpad": 3,
+    }
     assert set(frame["step"]) == {0, 20, 40}
+    text = svg.read_text(encoding="utf-8")
+    for shown in ("scenario = copyright", "scenario = scratchpad", "pooled over leak (3 levels)"):
+        assert shown in text
     assert left.only("curves.csv").parent.parent == left.folder / "outputs" / "curves"
 
 
@@ -226,7 +233,7 @@ def test_the_help_of_runs_tells_of_sweeps(call: Call) -> None:
     from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS
 
     shown = call("--help").stdout
-    for key in set(SETTINGS) - {"_target_", "dir", "max_batch_size"}:
+    for key in set(SETTINGS) - {"_target_", "dir", "max_batch_size", "params"}:
         assert f"  hydra.sweeper.{key}={SETTINGS[key]} " in shown
     for key in set(ALL_KEYS) - {"scenario", "agent", "training"}:
         assert f"\n  {key}=" in shown

@@ -147,6 +147,8 @@ def test_designs_refuse_what_is_no_range_no_number_and_no_count() -> None:
     for listed in (Grid, Zip):
         for values, word in NO_NUMBERS:
             refused(listed, {"k": values}, words=["k: got", word])
+    refused(Grid, {name: range(10**4) for name in "abcdefgh"}, words=["runs, which take about"])
+    refused(Sobol, {"a": (0, 1)}, points=10**12, words=["points: got 1,000,000,000,000 runs"])
     refused(Zip, {"a": [1, 2], "b": [1]}, words=["a has 2, b has 1"])
     refused(Zip, {}, words=["at least one key"])
     refused(Grid, {"a": [1, 2, 1]}, words=["a: 1 is given more than once"])
@@ -185,6 +187,16 @@ AXES: list[tuple[str, object, list[str]]] = [
 ]
 #: Arguments of a sweep.
 SWEEPS: list[tuple[dict[str, Any], list[str]]] = [
+    (
+        {
+            "axes": {"interventions.0.set": [0.1, 0.3, 0.9], "interventions.1.scale": [3, 1, 0.5]},
+            "interventions": [
+                {"key": "training.leak", "set": 0},
+                {"key": "training.leak", "scale": 1},
+            ],
+        },
+        ["interventions[1]: training.leak: got 2.7"],
+    ),
     ({"axes": {"agent.habit": [0], "agent.habit.chat_feedback": [1]}}, ["in whole and in part"]),
     ({"axes": {"agent.habit": [0], "agent.initial.habit": [1]}}, ["given twice"]),
     ({"axes": {"training.leak": [0]}, "design": Grid({"training.leak": [1]})}, ["given twice"]),
@@ -201,12 +213,23 @@ SWEEPS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"seeds": 0}, ["seeds: got 0"]),
     ({"seeds": []}, ["seed: at least one"]),
-    ({"seeds": [1, 2, 1]}, ["seed: each may be given only once"]),
+    ({"seeds": 10**9}, ["seeds: got 1,000,000,000 runs, which take about 477 GiB"]),
+    ({"seeds": range(10**9)}, ["seeds: got 1,000,000,000 runs", "must be 16,777,216 or fewer"]),
+    ({"seeds": range(10**30)}, ["seeds: got 9,223,372,036,854,775,807 runs"]),
+    ({"axes": {"agents": range(1, 10**9)}}, ["axes.agents: got 999,999,999 runs"]),
+    ({"axes": {"agents": range(1, 20_000)}}, ["axes: got 19,999 combinations"]),
+    ({"seeds": 5000, "axes": {"training.leak": np.linspace(0, 1, 5000)}}, ["got 25,000,000 runs"]),
+    ({"seeds": [1, 2, 1]}, ["seed: 1 is given more than once"]),
     ({"seeds": [1, -1]}, ["seed: got -1"]),
     ({"seeds": [2**64]}, ["seed: got 18446744073709551616"]),
     ({"seeds": [1.5]}, ["seed: got 1.5"]),
     ({"seeds": True}, ["seeds: got True"]),
     ({"agents": 0}, ["agents: got 0"]),
+    ({"agents": 10**6}, ["records of 1000000 agents would take", "(allowed: 8); agents="]),
+    (
+        {"agents": 10**4, "record": "full", "record_every": 1, "training": {"steps": 1000}},
+        ["record_every: 1001 records of", "fits"],
+    ),
     ({"agents": "3"}, ["agents: got '3'"]),
     ({"agents": 2, "agent": {"rationality": [1, 2, 3]}}, ["3 numbers for 2 agents"]),
     ({"record_every": 0}, ["record_every: got 0"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -78,14 +79,27 @@ def test_the_citation_is_of_this_version() -> None:
     assert citation["references"][0]["title"] in README
 
 
-def test_the_readme_is_short_and_its_example_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_readme_is_short_and_its_examples_run_as_scripts_and_print(tmp_path: Path) -> None:
     assert len(README.split()) <= 1200
-    monkeypatch.chdir(tmp_path)
-    for example in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
-        exec(compile(example, "README.md", "exec"), {})
-    assert sim.Result.load("copyright.nc").provenance["agents"] == 64
+    examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert examples
+    for example in examples:
+        (tmp_path / "example.py").write_text(example, encoding="utf-8")
+        command = [sys.executable, "example.py"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        run = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        assert len(run.stdout.splitlines()) >= example.count("print(")
+    assert sim.Result.load(tmp_path / "copyright.nc").provenance["agents"] == 64
+
+
+def test_the_gallery_is_what_the_scenarios_say() -> None:
+    page = runpy.run_path(str(DOCS / "hooks" / "gallery.py"))["page"]()
+    assert PAGES["scenarios.md"] == page, "python docs/hooks/gallery.py --page"
+    assert set(re.findall(r"`scenario=(\w+)`", page)) == set(sim.scenarios())
+    for name in sim.scenarios():
+        assert sim.Scenario.load(name).passage in page
 
 
 def test_links_commands_scenarios_and_claims_that_are_named_exist() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pandas as pd
@@ -20,7 +24,7 @@ from sharded import COMPUTE, Noting, planned, shards_of, swept
 from sim.specs.errors import SpecError
 from sim.sweeps import executors, plan, record
 from sim.sweeps.store import Store
-from sim.utils.parallel import usable_processors
+from sim.utils.parallel import WorkersLostError, usable_processors
 
 SHARDS = 6
 #: What distributed says when processes are started, lost and closed.
@@ -239,8 +243,59 @@ def test_a_failure_on_a_worker_surfaces(tmp_path: Path, cluster: Any) -> None:
 @pytest.mark.slow
 @with_filters
 def test_an_executor_makes_its_own_cluster(tmp_path: Path, wanted: dict[str, bytes]) -> None:
-    sweep(tmp_path, executor=sim.DaskExecutor(workers=1))
+    """Which serves no pages."""
+
+    def look(share: float) -> None:
+        clients = [c for c in distributed.Client._instances if c.status == "running"]
+        assert len(clients) == (share > 0)
+        for link in [client.dashboard_link for client in clients]:
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(link)
+
+    sweep(tmp_path, executor=sim.DaskExecutor(workers=1), progress=look)
     assert parquet(tmp_path) == wanted
+
+
+SCRIPT = """
+import sim
+axes = {"training.leak": [0, 0.2]}
+with_dask = {"executor": sim.DaskExecutor(workers=1), "engine": "numpy"}
+print(sim.sweep("scratchpad", axes=axes, training={"steps": 10}, **with_dask).frame.shape)
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_can_be_used_at_the_top_of_a_script(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("(2, ")
+
+
+@with_filters
+def test_a_cluster_that_has_no_worker_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "WITHOUT_WORKERS", 0.5)
+    options = {"host": "127.0.0.1", "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(n_workers=0, protocol="tcp", **options) as empty:
+        executor = sim.DaskExecutor(address=empty.scheduler_address)
+        with pytest.raises(WorkersLostError, match=r"no worker is left in 0\.5 s$"):
+            sweep(tmp_path, executor=executor)
+
+
+@with_filters
+def test_a_shard_that_ends_its_workers_is_given_up(
+    tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(future: Any) -> None:
+        raise distributed.KilledWorker(future.key, None, 3)
+
+    monkeypatch.setattr(distributed.Future, "result", lost)
+    executor = sim.DaskExecutor(address=cluster.scheduler_address)
+    with pytest.raises(WorkersLostError, match="4 workers were lost over one shard"):
+        sweep(tmp_path, executor=executor)
 
 
 @with_filters
@@ -248,7 +303,15 @@ def test_where_no_scheduler_answers_is_said_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executors, "PATIENCE", "0.3s")
-    for address in ("tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", "tcp://", ""):
+    for address in (
+        "tcp://127.0.0.1:1",
+        "nonsense://x",
+        "127.0.0.1",
+        "tcp://",
+        "",
+        "tcp://127.0.0.1:99999",
+        "a\nb",
+    ):
         executor = sim.DaskExecutor(address=address)
         assert repr(executor) == f"DaskExecutor({address!r})"
         with pytest.raises(SpecError, match=r"executor\.address: no scheduler answers") as caught:

@@ -95,6 +95,25 @@ REFUSED: list[tuple[Any, str]] = [
         [{"key": "scenario.contexts.*.weight", "set": 0}],
         "interventions[0]: scenario.contexts: nothing is trained on",
     ),
+    (
+        [{"key": "training.leak", "set": 0.9}, {"key": "training.leak", "scale": 2}],
+        "interventions[1]: training.leak: got 1.8: must be a number from 0 to 1",
+    ),
+    (
+        [
+            {"key": "scenario.contexts.coding.monitor", "set": 0.9, "start": 5},
+            {"key": "scenario.contexts.*.monitor", "scale": 3, "start": 2, "stop": 6},
+        ],
+        "interventions[1]: scenario.contexts.coding.monitor: got 2.7",
+    ),
+    (
+        [
+            {"key": f"scenario.contexts.{name}.weight", "set": 0, "start": 3}
+            for name in sim.Scenario.load(SCENARIO).of_kind("training")
+        ],
+        "interventions[3]: scenario.contexts: nothing is trained on",
+    ),
+    ([{"key": "agent.rationality", "scale": 1e5}] * 2, "interventions[1]: agent.rationality"),
     ([{"key": "gaming", "set": 0, "start": 60}], "interventions[0].start: got 60: training has"),
     ([{"key": "gaming", "set": 0, "start": 9, "stop": 9}], "interventions[0].stop: must be aft"),
     (

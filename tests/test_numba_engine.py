@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ pytest.importorskip("numba")
 
 import numba
 
+import sim
 from cases import random_case
-from sim.dynamics.engines.numba_engine import NumbaEngine
+from sim.dynamics.engines import registry
+from sim.dynamics.engines.numba_engine import NumbaEngine, call_compiled
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.vector import column, exp, odds_against
 from sim.dynamics.program import Program
@@ -208,3 +211,36 @@ def test_a_second_process_finds_the_compiled_kernel() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd="tests", capture_output=True, text=True)
     assert done.stdout.strip() == "1", done.stderr
+
+
+def test_a_damaged_cache_is_compiled_again() -> None:
+    done: list[object] = []
+
+    class Compiled:
+        _cache: Any = None
+        read_only = False
+
+        def __call__(self, number: int) -> None:
+            if self._cache is self:
+                raise EOFError("Ran out of input")
+            done.append(number)
+
+        def flush(self) -> None:
+            done.append("flushed")
+            if self.read_only:
+                raise PermissionError
+            self._cache = None
+
+    for read_only in (False, True):
+        compiled = Compiled()
+        compiled.read_only, compiled._cache = read_only, compiled
+        call_compiled(compiled, 3)
+    assert done == ["flushed", 3] * 2
+
+
+def test_a_numba_that_does_not_work_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "numba_problem", lambda: "NUMBA_DISABLE_JIT is set")
+    with pytest.warns(UserWarning, match=r"^engine: numba does not work here .*; NumPy computes$"):
+        assert registry.get_engine().name == "numpy"
+    with pytest.raises(sim.SpecError, match=r"engine: got 'numba': it does not work .*_JIT is set"):
+        registry.get_engine("numba")

@@ -57,6 +57,23 @@ def test_a_log_gets_a_line_now_and_then(
         assert all("s left" in line for line in lines)
 
 
+def test_the_time_left_is_that_of_new_work(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither what was there already counts, nor the time before the first step of it."""
+    for reports, left in (
+        ([(100, 0.8), (120, 0.9)], "about 20 s left"),
+        ([(40, 0.0), (56, 0.5)], "about 16 s left"),
+    ):
+        clock = iter([0, *(time for time, _ in reports)])
+        monkeypatch.setattr(progress, "monotonic", lambda clock=clock: next(clock))
+        with progress_reporter(True, "job") as report:
+            assert report is not None
+            for _, share in reports:
+                report(share)
+        assert capfd.readouterr().err.count(left) == 1
+
+
 def test_true_shows_a_bar_and_a_function_takes_the_share(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+from collections.abc import Callable
 from dataclasses import fields
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -207,6 +210,16 @@ def test_a_saved_result_is_the_same_when_loaded(result: sim.Result, tmp_path: Pa
     assert sim.Result.load(counted.save(path)).provenance == counted.provenance
 
 
+def test_a_file_has_the_rights_that_the_umask_leaves(result: sim.Result, tmp_path: Path) -> None:
+    for mask in (0o077, 0o022, 0o002):
+        before = os.umask(mask)
+        try:
+            path = result.save(tmp_path / f"{mask}.nc")
+        finally:
+            os.umask(before)
+        assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 def test_nothing_half_written_is_left_when_saving_fails(
     result: sim.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,17 +228,23 @@ def test_nothing_half_written_is_left_when_saving_fails(
         result.save(tmp_path / "folder")
     assert [path.name for path in tmp_path.rglob("*")] == ["folder"]
 
-    def fail(data: xr.Dataset, target: str, **how: object) -> None:
-        assert Path(target).parent == tmp_path, "only within a folder is a file put whole"
-        Path(target).write_bytes(b"half of it")
-        raise OSError("no space left on device")
+    with pytest.raises(FileNotFoundError, match=r"missing/result\.nc'$"):
+        result.save(tmp_path / "missing" / "result.nc")
+    path, write_bytes = tmp_path / "result.nc", Path.write_bytes
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", fail)
-    path = tmp_path / "result.nc"
+    def fail(target: Path, content: bytes) -> None:
+        if target == path:
+            write_bytes(target, content)
+            return
+        assert target.parent == tmp_path, "only within a folder is a file put whole"
+        write_bytes(target, b"half of it")
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
     for old in (None, b"old"):
         if old is not None:
             path.write_bytes(old)
-        with pytest.raises(OSError, match="no space left"):
+        with pytest.raises(OSError, match=r"no space left on device: '.*/result.nc'$"):
             result.save(path)
         assert [p.read_bytes() for p in tmp_path.glob("*.*")] == ([] if old is None else [old])
 
@@ -271,23 +290,42 @@ def test_foreign_files_are_refused(result: sim.Result, tmp_path: Path) -> None:
         assert refusal(path).endswith(f"has format {FORMAT + 1}; this version reads {FORMAT}")
 
 
-def test_a_damaged_result_is_refused_or_read_but_never_breaks(
-    result: sim.Result, tmp_path: Path
-) -> None:
-    path = result.save(tmp_path / "result.nc")
+def test_a_damaged_result_is_refused(result: sim.Result, tmp_path: Path) -> None:
+    """Wherever it is damaged; a file of an earlier version has no seal and is read."""
+    path, rng = result.save(tmp_path / "result.nc"), np.random.default_rng(0)
     whole = path.read_bytes()
-    for share in (0.001, 0.1, 0.5, 0.9999):
-        path.write_bytes(whole[: int(share * len(whole))])
-        refusal(path)
-    for share in (0.0, 0.5, 0.997):
-        place = int(share * len(whole))
-        path.write_bytes(whole[:place] + b"\xff" * 64 + whole[place + 64 :])
-        try:
-            sim.Result.load(path)
-        except sim.SpecError:
-            assert "is no saved result" in refusal(path)
-        else:
-            assert share > 0, "a file without its signature cannot be read"
+    damaged = [whole[: int(share * len(whole))] for share in (0.0, 0.1, 0.5, 0.9999)]
+    damaged += [whole[: whole.rindex(b"\nsha256")], whole[:-90] + bytes(90)]
+    for place in rng.integers(len(whole), size=60):
+        damaged.append(whole[:place] + bytes([whole[place] ^ 2]) + whole[place + 1 :])
+    for content in damaged:
+        path.write_bytes(content)
+        assert "is no saved result" in refusal(path)
+    about = {"format": FORMAT, "provenance": json.dumps(result.provenance)}
+    result.data.assign_attrs(about).to_netcdf(path, engine="h5netcdf")
+    assert sim.Result.load(path).data.identical(result.data)
+
+
+def test_data_in_other_files_is_refused(result: sim.Result, tmp_path: Path) -> None:
+    """HDF5 can show what stands in any file as if it were in this one."""
+    path, secret = result.save(tmp_path / "result.nc"), tmp_path / "secret"
+    secret.write_bytes(np.arange(3.0).tobytes())
+    whole = path.read_bytes()
+    layout = h5py.VirtualLayout(shape=(3,), dtype="f8")
+    layout[:] = h5py.VirtualSource(secret, "x", shape=(3,))
+    crafts: list[Callable[[h5py.File], object]] = [
+        lambda file: file.create_dataset("x", (3,), "f8", external=[(secret, 0, 24)]),
+        lambda file: file.create_virtual_dataset("x", layout),
+        lambda file: file.__setitem__("x", h5py.ExternalLink(secret, "/x")),
+        lambda file: file.create_group("deep").create_dataset("x", (3,), "f8"),
+    ]
+    for craft in crafts:
+        path.write_bytes(whole[: whole.rindex(b"\nsha256")])
+        with h5py.File(path, "a") as file:
+            craft(file)
+        content = path.read_bytes()
+        path.write_bytes(content + b"\nsha256 " + sha256(content).hexdigest().encode())
+        assert "is no data in this file" in refusal(path)
 
 
 # -------------------------------------------------------------------------- provenance and state
@@ -316,7 +354,12 @@ def test_a_state_can_be_read_back(result: sim.Result) -> None:
         with pytest.raises(KeyError):
             result.state(step)
     made = run(initial=sim.AgentState(awareness=[1.0, 2.0, 3.0]))
-    assert made.provenance["initial"] == "given explicitly"
+    source = json.loads(json.dumps(made.provenance))  # as in provenance.json
+    keys = ("scenario", "agent", "training", "interventions", "agents", "seed", "record_every")
+    again = sim.simulate(
+        initial=sim.AgentState(**source["initial"]), **{key: source[key] for key in keys}
+    )
+    np.testing.assert_array_equal(again.values, made.values)
     assert result.provenance["initial"] == "drawn from the agent spec"
     assert made.state(0).awareness.tolist() == [1.0, 2.0, 3.0]
     again = run(initial=made.state(0))

@@ -16,8 +16,7 @@ import xarray as xr
 import yaml
 
 import sim
-from sim.cli.keys import CONFIGS
-from sim.specs.library import read_yaml
+from sim.specs.library import read_yaml, resolve
 
 SHOWN = yaml.safe_load((Path(__file__).parent / "scenarios.yaml").read_text(encoding="utf-8"))
 COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt}
@@ -34,7 +33,7 @@ def run(name: str, awareness: float | None = None) -> sim.Result:
 def simulate(
     scenario: sim.Scenario, training: dict[str, Any] | None = None, **initial: Any
 ) -> sim.Result:
-    spread = read_yaml(CONFIGS / "emergence.yaml")["agent"]["spread"]
+    spread = read_yaml(resolve("agent", "population"))["spread"]
     agent = sim.Agent(spread=spread, initial=initial)
     return sim.simulate(scenario, agent=agent, training=training, agents=32, record_every=20)
 

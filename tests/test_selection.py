@@ -311,5 +311,6 @@ def test_who_has_diverged_is_not_selected_away_unseen(engine: str) -> None:
         "engine": engine,
     }
     sim.simulate(**given, agent={"decisiveness": 1.0})
+    given["training"]["learning_rate"] = {"values": 1e300}
     with pytest.raises(sim.DivergenceError, match="grew out of all bounds by step 40"):
-        sim.simulate(**given, agent={"decisiveness": [1.0] * 5 + [1e200] + [1.0] * 2})
+        sim.simulate(**given, agent={"decisiveness": [0.0] * 5 + [1.0] + [0.0] * 2})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,7 +23,7 @@ import sim
 from sharded import Noting, planned, shards_of, swept
 from sim.analysis.curves import quantile_curves
 from sim.specs.errors import SpecError
-from sim.sweeps import plan, record
+from sim.sweeps import plan, record, store
 from sim.sweeps.store import Store
 
 SONG = {"x": {"v": 1}, "y": {"v": -1}}
@@ -167,12 +169,43 @@ def test_what_is_no_sweep_of_this_plan_is_refused_in_one_line(done: Path, tmp_pa
     (done / "sweep.json").write_text(json.dumps({**description, "format": 99}))
     with pytest.raises(SpecError, match="has format 99; this version reads 4"):
         sim.Sweep.load(done)
-    for content in (b"", b"{", b"[1]", b"\xff\xfe", b"{}"):
-        (done / "sweep.json").write_bytes(content)
-        for call in (sweep, sim.Sweep.load):
-            with pytest.raises(SpecError, match=r"^(store|sweep): ") as caught:
-                call(done)
-            assert "\n" not in str(caught.value)
+
+
+FORMS = (b"", b"{", b"[1]", b"\xff\xfe", b"{}", b"[" * 10**5, b"\0" * 99, b'{"parts": [{}]}', None)
+KEYS = ("id", "parts", "shards", "sha256")
+
+
+def test_a_sweep_json_that_is_lost_or_damaged_is_written_again(
+    done: Path, computed: list[str]
+) -> None:
+    """By the command that made the sweep, of which a reader tells."""
+    path = done / "sweep.json"
+    whole, table = json.loads(path.read_bytes()), sim.Sweep.load(done)
+    frame = table.frame
+    lacking = [json.dumps({k: v for k, v in whole.items() if k != key}).encode() for key in KEYS]
+    other = [json.dumps({**whole, key: 3}).encode() for key in KEYS]
+    for content in (*FORMS, *lacking, *other):
+        path.unlink() if content is None else path.write_bytes(content)
+        for read in (sim.Sweep.load, lambda _: table.query("from summary")):
+            with pytest.raises(SpecError, match=r"^store: [^\n]+$") as caught:
+                read(done)
+            assert "format" in str(caught.value) or "writes it again" in str(caught.value)
+        pd.testing.assert_frame_equal(sweep(done).frame, frame)
+        again = json.loads(path.read_bytes())
+        for key in whole.keys() - {"created", "sha256"}:
+            assert again[key] == whole[key]
+    assert not computed
+    for content in FORMS[:-1]:
+        path.write_bytes(content)
+        with pytest.raises(SpecError, match=r"^sweep: .* choose another place$"):
+            sweep(done, seeds=3)  # another sweep than that whose shards are here
+    shutil.rmtree(done / "shards")
+    for content in (b'{"method": "grid"}', None):
+        path.unlink() if content is None else path.write_bytes(content)
+        with pytest.raises(SpecError, match=r"^sweep: "):
+            sweep(done)
+    path.write_bytes(b"{")
+    assert len(sweep(done).frame) == RUNS
 
 
 def test_tables_that_were_not_kept_are_refused(tmp_path: Path) -> None:
@@ -257,12 +290,12 @@ def test_a_damaged_shard_is_done_again(done: Path, computed: list[str]) -> None:
 
 def test_every_flipped_bit_of_a_manifest_is_noticed(done: Path) -> None:
     shard = planned(sweep, None).shards[1]
-    path, store = done / f"shards/{shard.name}.json", Store(done)
+    path, files = done / f"shards/{shard.name}.json", Store(done)
     whole = path.read_bytes()
-    assert store.check(shard) is not None
+    assert files.check(shard) is not None
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert store.check(shard) is None, place
+        assert files.check(shard) is None, place
 
 
 def test_what_is_missing_is_done(done: Path, computed: list[str]) -> None:
@@ -271,7 +304,8 @@ def test_what_is_missing_is_done(done: Path, computed: list[str]) -> None:
     for name in names[1:3]:
         (done / f"shards/{name}.json").unlink()
     (done / f"summary/{names[1]}.parquet").write_bytes(b"half")
-    assert len(sim.Sweep.load(done).frame) == RUNS - 2 * IN_A_SHARD
+    with pytest.warns(UserWarning, match="has 8 of 16 runs; the command"):
+        assert len(sim.Sweep.load(done).frame) == RUNS - 2 * IN_A_SHARD
     found = sweep(done)
     assert sorted(computed) == names[1:3]
     assert (found.resumed, found.damaged) == (RUNS - 2 * IN_A_SHARD, 0)
@@ -283,6 +317,91 @@ def test_what_is_missing_is_done(done: Path, computed: list[str]) -> None:
         assert len(sweep(done).frame) == RUNS
         assert (done / "design.parquet").read_bytes() == whole
     assert not computed
+
+
+def test_what_is_read_is_as_it_was_written(done: Path) -> None:
+    """Any bit of any file, a shard in another's place, under another name, or of another form."""
+    wanted = sim.Sweep.load(done).frame
+    names, whole, rng = shards_of(done), contents(done), np.random.default_rng(1)
+    kinds = {"design": "design.parquet"} | {t: f"{t}/{names[1]}.parquet" for t in TABLES[:2]}
+    read = {"curves": lambda: quantile_curves(sim.Sweep.load(done), ["reach"])}
+    for kind in (*kinds, "shards"):
+        path = done / kinds.get(kind, f"shards/{names[1]}.json")
+        before = path.read_bytes()
+        damages = [before[:-9], b"", *(FORMS[:-1] if kind == "shards" else ())]
+        for place in rng.integers(8 * len(before), size=15):
+            changed = bytearray(before)
+            changed[place // 8] ^= 1 << int(place % 8)
+            damages.append(bytes(changed))
+        for damage in damages:
+            path.write_bytes(damage)
+            with pytest.raises(SpecError, match=r"^store: [^\n]+writes it again"):
+                read.get(kind, lambda: sim.Sweep.load(done).frame)()
+        path.write_bytes(before)
+    for folder, end in (*((table, "parquet") for table in TABLES), ("shards", "json")):
+        first, second = (done / folder / f"{name}.{end}" for name in names[:2])
+        shutil.copy(first, second)
+        shutil.copy(first, first.with_stem(f"{names[0]} (conflict)"))
+        shutil.copy(first, first.with_stem(f"000009-{names[0][-16:]}"))
+    foreign = r"is no shard of this sweep .*\(2 in all\)"
+    with pytest.warns(UserWarning, match=foreign), pytest.raises(SpecError, match="not as it was"):
+        sim.Sweep.load(done).frame  # noqa: B018
+    found = sweep(done)
+    with pytest.warns(UserWarning, match=foreign):
+        pd.testing.assert_frame_equal(found.frame, wanted)
+    assert (found.resumed, found.damaged) == (RUNS - IN_A_SHARD, 1)
+    after = contents(done)
+    assert all(after[name] == whole[name] for name in whole if name != "sweep.json")
+
+
+def test_sweeps_of_earlier_versions_can_be_read(done: Path) -> None:
+    """They have no seal and no code; of two shards with the same runs it is not known which."""
+    frame, names = sim.Sweep.load(done).frame, shards_of(done)
+    whole = json.loads((done / "sweep.json").read_bytes())
+    old = {k: v for k, v in whole.items() if k not in {"sha256", "shards", "design", "code"}}
+    (done / "sweep.json").write_text(json.dumps(old))
+    table = sim.Sweep.load(done)
+    pd.testing.assert_frame_equal(table.frame, frame)
+    assert "before code was noted" in repr(table)
+    for key in ("format", "id", "runs", "record", "engine", "parts"):
+        for content in ({**old, key: [3]}, {k: v for k, v in old.items() if k != key}):
+            (done / "sweep.json").write_text(json.dumps(content))
+            with pytest.raises(SpecError, match=r"^store: [^\n]+$"):
+                repr(sim.Sweep.load(done))
+    (done / "sweep.json").write_text(json.dumps(old))
+    for folder, end in (("summary", "parquet"), ("shards", "json")):
+        path = done / folder / f"{names[0]}.{end}"
+        text = path.read_bytes()
+        if end == "json":
+            manifest = {k: v for k, v in json.loads(text).items() if k not in {"name", "sha256"}}
+            text = store._json(store._sealed(manifest))
+        for name in (names[0], f"000009-{names[0][-16:]}"):
+            path.with_stem(name).write_bytes(text)
+    with pytest.raises(SpecError, match="have the same runs"):
+        table.query("from summary")
+
+
+def test_another_code_is_another_sweep(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what was made by the other can still be read, and says so."""
+    read_text, before, frame = Path.read_text, planned(sweep, None).id, sim.Sweep.load(done).frame
+    assert "made by" not in repr(sim.Sweep.load(done))
+
+    def read_edited(path: Path, *arguments: Any, **options: Any) -> str:
+        return read_text(path, *arguments, **options) + ("#" if path.name == edited else "")
+
+    monkeypatch.setattr(Path, "read_text", read_edited)
+    for edited in ("training.py", "kernel.py", "scenario.py", "record.py", "figure.py"):
+        plan.code_digest.cache_clear()
+        assert (planned(sweep, None).id == before) == (edited == "figure.py")
+        if edited != "figure.py":
+            with pytest.raises(SpecError, match=r"holds a sweep by other code \(version .* place$"):
+                sweep(done)
+            table = sim.Sweep.load(done)
+            pd.testing.assert_frame_equal(table.frame, frame)
+            assert "; made by version" in repr(table)
+    monkeypatch.undo()
+    plan.code_digest.cache_clear()
+    assert sweep(done).resumed == RUNS
 
 
 @pytest.mark.parametrize("kept", ["sweep.json", "design.parquet", "shards/", "summary/", "curves/"])
@@ -429,8 +548,24 @@ def test_a_temporary_store_goes_with_its_table(
     table = sweep(None, seeds=1)
     assert len(table.frame) == 4
     assert len(list(tmp_path.iterdir())) == 1
+    others = [copy.copy(table), copy.deepcopy(table), pickle.loads(pickle.dumps(table))]
+    sent, frame = pickle.dumps(table), table.frame
+    if (child := os.fork()) == 0:  # a copy of this process ends, and takes nothing with it
+        table.__dict__.clear()
+        del table
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(table.query("from summary")) == 4
     del table
+    assert len(list(tmp_path.iterdir())) == 3
+    for other in (*others, pickle.loads(sent), pickle.loads(pickle.dumps(pickle.loads(sent)))):
+        pd.testing.assert_frame_equal(other.frame, frame)
+        assert (other.resumed, other.failed) == (0, 0)
+    del other, others
     assert not list(tmp_path.iterdir())
+    kept = sweep(tmp_path / "kept", seeds=1)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(kept)).frame, kept.frame)
+    shutil.rmtree(tmp_path / "kept")
     monkeypatch.setattr(record, "compute", Noting("0", RuntimeError()))
     with pytest.raises(RuntimeError):
         sweep(None, seeds=1)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import weakref
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,23 @@ import pytest
 
 import sharded
 import sim
+from refusals import assert_all_refused
+from sim.analysis.curves import (
+    CurveChoice,
+    check_choice,
+    curve_table,
+    levels_of,
+    quantile_curves,
+)
 from sim.specs.errors import SpecError
 from sim.specs.overrides import read_specs
 from sim.sweeps import plan, record
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, make_plan, shard_runs
 from sim.sweeps.record import MOST_CURVE_STEPS, MOST_REPRESENTATIVES, thinned
+from sim.sweeps.store import design_pieces
 from sim.sweeps.sweep import run_plan, with_first_point
+from sim.utils.format import format_levels
 
 SHORT = {"steps": 30}
 
@@ -83,6 +96,69 @@ def test_the_axes_of_a_full_grid_are_dimensions_named_as_they_were_given() -> No
     diagonal = swept(design=sim.Zip({"training.leak": [0, 1], "agent.awareness": [0, 1]}))
     with pytest.raises(SpecError, match=r"make no full grid; use \.frame"):
         diagonal.to_xarray()
+
+
+def test_levels_that_look_alike_stay_apart() -> None:
+    """Scenarios of one name, and None; each row is the run by itself."""
+    base = sim.Scenario.load("copyright")
+    chat = base.contexts["copyright_chat"]
+    coy, open_ = (
+        base.replace(contexts={**base.contexts, "copyright_chat": chat.replace(info=info)})
+        for info in (0.0, 1.0)
+    )
+    values = [None, {"copyright": 3.0}]
+    axes: dict[str, Any] = {"scenario": [coy, open_], "agent.initial.values": values}
+    settings: dict[str, Any] = {"training": {"steps": 20}, "engine": "numpy"}
+    table = sim.sweep(base, axes=axes, record="curves", **settings)
+    labels = {"scenario": ["copyright", "copyright (2)"], "agent.initial.values": ["None"]}
+    labels["agent.initial.values"].append(str(values[1]))
+    for axis, named in labels.items():
+        assert levels_of(table, axis) == named
+        assert list(table.frame.groupby(axis).groups) == named
+    rows = zip(product([coy, open_], values), table.frame["value_drift"], strict=True)
+    for (scenario, start), drift in rows:
+        agent = {} if start is None else {"initial": {"values": start}}
+        assert sim.simulate(scenario, agent=agent, **settings).value_drift[-1].item() == drift
+    for level in values:
+        fixed = {"agent.initial.values": level}
+        assert set(quantile_curves(table, ["reach"], fixed=fixed)["runs"]) == {2}
+
+
+#: Levels, and how they are written.
+WRITTEN: list[tuple[list[object], str]] = [
+    ([0.1 + 0.2], "0.3"),
+    ([-1.0, 5.6e-17, 1.0], "-1 0 1"),
+    ([0.0, 1e-10, 2e-10, 5e-10], "0 1e-10 2e-10 5e-10"),
+    ([0.123456789, 0.1234568], "0.12345679 0.1234568"),
+    ([0.3, 0.1 + 0.2], "0.3 0.30000000000000004"),
+    ([0.0, 1e-300, 1.0, 1e300], "0 1e-300 1 1e+300"),
+    ([1, 20, "name", None, float("nan"), True], "1 20 name – – True"),
+]
+
+
+def test_different_levels_read_differently() -> None:
+    for levels, texts in WRITTEN:
+        assert " ".join(format_levels(levels)) == texts
+
+
+def test_names_that_sql_takes_for_one_are_refused() -> None:
+    responses = {"a": {"care": 1}, "b": {"care": -1}}
+    context = {"responses": responses, "reward": {"a": 1}}
+
+    def world(**keys: Any) -> dict[str, Any]:
+        whole = {"values": ["care"], "contexts": {"chat": context}, **keys}
+        return {"human_values": {"care": 1.0}, **whole}
+
+    shouted = {"A": {"care": 1}, **responses}
+    bad: list[tuple[list[Any], str]] = [
+        ([world(contexts={"Chat": context, "chat": context})], "scenario.contexts: got 'chat' and"),
+        ([world(), world(contexts={"CHAT": context}, name="x")], "got 'CHAT' and 'chat': must"),
+        ([world(values=["care", "Care"])], "scenario.values: got 'Care' and 'care'"),
+        ([world(contexts={"chat": {**context, "responses": shouted}})], "chat.responses: got 'a'"),
+    ]
+    assert_all_refused(
+        (partial(sim.sweep, worlds[0], axes={"scenario": worlds}), words) for worlds, words in bad
+    )
 
 
 def test_the_table_says_what_made_it_and_what_failed(tmp_path: Path) -> None:
@@ -261,6 +337,50 @@ def test_a_shard_is_neither_too_little_work_nor_too_much_memory() -> None:
         assert kept == 1 or kept * (1 + steps // 10) <= plan.MAXIMUM_RECORDS
     assert shard_runs(part(agents=plan.MAXIMUM_AGENTS * 3), "summary") == 1
     assert shard_runs(part(agents=100), "summary") * 100 <= plan.MAXIMUM_AGENTS
+
+
+def test_work_grows_with_runs_and_not_with_their_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of planning, by seeds and by parts; levels looked at in drawing, by levels."""
+
+    def calls(times: int = 1, **options: Any) -> int:
+        count = 0
+
+        def add(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        sys.setprofile(add)
+        try:
+            list(design_pieces(make_plan([part(**options)] * times)))
+        finally:
+            sys.setprofile(None)
+        return count
+
+    looked = 0
+    whole = pd.Series.__iter__
+
+    def look(series: pd.Series) -> Any:
+        nonlocal looked
+        looked += len(series)
+        return whole(series)
+
+    monkeypatch.setattr(pd.Series, "__iter__", look)
+
+    def levels(count: int) -> int:
+        nonlocal looked
+        leak = {"training.leak": np.linspace(0, 1, count)}
+        table = sim.sweep("copyright", axes=leak, training={"steps": 2}, record="curves")
+        looked = 0
+        curve_table(table, check_choice(table, CurveChoice()))
+        return looked
+
+    one = Grid({"training.leak": [0.0]})
+    for grows in (
+        lambda n: calls(seeds=tuple(range(20 * n)), design=one),
+        lambda n: calls(times=n, design=one),
+        levels,
+    ):
+        assert grows(200) <= 2.2 * grows(100)
 
 
 def test_parts_need_not_be_alike() -> None:

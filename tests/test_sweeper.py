@@ -27,7 +27,7 @@ import sim.cli.curves
 import sim.cli.outputs
 from commands import Call, Left, assert_refused, command, ended, start
 from hydra_plugins.array_sweeper import SETTINGS
-from sim.cli import application
+from sim.cli import application, console
 from sim.cli.errors import explain
 from sim.cli.keys import CONFIGS
 from sim.cli.sweeper import plan_sweep
@@ -147,6 +147,15 @@ SAME: dict[str, tuple[str, str]] = {
     "sampled": (
         "training.episodes=4,8 training.selection.keep=0.5,0.7",
         "training.estimator=sampled training.selection.every=5 agents=4 seed=1",
+    ),
+    "linked": (
+        "training.leak=0,0.2 seed=1,2 scenario.contexts.coding.info=0,0.7",
+        "training.anchor=${.leak} agents=${oc.select:seed} scenario.name=s${seed} "
+        "+scenario.contexts.extra=${scenario.contexts.coding}",
+    ),
+    "merged": (
+        "training.leak=0,0.3 agent.initial.values={helpfulness:2},{helpfulness:1}",
+        "agent.initial.values={copyright:3}",
     ),
     "agent": (
         "agent.initial.values.copyright=0,1.5 agent.decisiveness=1,3 agent.spread.rationality=0,2",
@@ -370,7 +379,21 @@ training.leak=range(1,1) => training.leak: has nothing in it
 training.update_rule=replicator,replicate => did you mean 'replicator'?
 agents=1,0 => agents: got 0: must be a whole number of 1 or more
 seed=0,-1 => seed: got -1: must be a whole number of 0 or more
-seed=0,0 => seed: each may be given only once
+seed=0,0 => seed: 0 is given more than once
+training.leak=0.1,0.1 => training.leak: 0.1 is given more than once
+training.steps=50,50 => training.steps: 50 is given more than once
+scenario=copyright,'copyright' => scenario: 'copyright' is given more than once
+agent.initial.values={copyright:1},{copyright:1} => {'copyright': 1} is given more than once
+hydra.sweeper.combine=zip training.leak=0,0 training.anchor=1,1 => is given more than once
+seed=range(1000000000) => seed: got 1,000,000,000 runs, which take about 477 GiB: must be 16,777,216
+seed=range(1000000000,0,-1) => seed: got 1,000,000,000 runs
+training.leak=range(0,1,1e-12) => training.leak: got 1,000,000,000,000 runs
+seed=range(10000) training.leak=range(0,1,0.0001) => axes: got 100,000,000 runs
+training.steps=range(1,20000) => axes: got 19,999 combinations, each of which is a program
+training.leak=interval(0,1) hydra.sweeper.points=100000000000 => points: got 100,000,000,000 runs
+training.leak=interval(0,1) training.anchor=${training.leak} => training.anchor: follows training.l
+LEAK hydra.sweeper.combine=zip training.anchor=${.leak} => training.anchor: follows training.leak, w
+agent.initial.values={copyright:1},{copyright:2} agent.initial.values={helpfulness:1} => is given tw
 seed=interval(0,3) => seed: must be whole numbers; seed=range(32) gives 0 to 31
 training.steps=interval(1,5) => training.steps: cannot be drawn from an interval
 training.leak=interval(0.9,1.01) => training.leak: got 1.01: must be a number from 0
@@ -381,7 +404,7 @@ executor=local,dask => executor: a sweep has one for all its runs
 executor.threads=1,2 => executor.threads: a sweep has one for all its runs
 LEAK record=sumary => record: got 'sumary': did you mean 'summary'?
 LEAK executor=loca => executor: no executor is named 'loca'; did you mean 'local'?
-LEAK ~executor => executor: got None: choose one with executor=local
+LEAK ~executor => executor: is missing
 LEAK executor.name=loca => executor.name: got 'loca': did you mean 'local'?
 LEAK +executor.thread=1 => executor.thread: unknown key of executor=local; did you mean
 LEAK +executor.workers=1 => executor.workers: unknown key of executor=local; allowed:
@@ -521,6 +544,57 @@ def test_the_root_of_sweeps_can_be_chosen(call: Call) -> None:
         assert directory.name.startswith("copyright-")
         assert not (left.folder / "outputs").exists()
         assert ("there already: 2 runs" in left.stderr) == (number > 0)
+
+
+def test_home_is_one_place(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A `~` is the user's home wherever a place is named: of runs, jobs, sweeps and results."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for setting in ("hydra.sweep.dir", "hydra.sweeper.dir"):
+        left = call("-m", *FEW, LEAK, "record=curves", f"{setting}='~/{setting}'")
+        directory_of(left, str(home / setting))
+    call("-m", *FEW, LEAK, "hydra.sweep.dir='~/jobs'", "hydra/sweeper=basic")
+    assert call(*FEW, "hydra.run.dir='~/run'").status == 0
+    result = sim.Result.load("~/run/result.nc")
+    assert result.save("~/again.nc") == home / "again.nc"
+    sim.sweep("copyright", training={"steps": 2}, store="~/stored")
+    there = {"hydra.sweep.dir", "hydra.sweeper.dir", "jobs", "run", "again.nc", "stored"}
+    assert {path.name for path in home.iterdir() if path.name[0] != "."} == there
+    assert [path for path in left.folder.iterdir() if "~" in path.name] == []
+
+
+def test_a_sweep_that_stands_in_a_file_is_run(
+    call: Call, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("configs")
+    params = {"training.leak": "0,0.2", "seed": "range(2)"}
+    hydra = {"mode": "MULTIRUN", "sweep": {"dir": "mine"}, "sweeper": {"params": params}}
+    (folder / "experiment").mkdir()
+    text = "# @package _global_\n" + yaml.safe_dump({"hydra": hydra})
+    (folder / "experiment" / "leaks.yaml").write_text(text)
+    asked = ("--config-dir", str(folder), "+experiment=leaks", "record=summary")
+    for more, runs in (((), 4), (("seed=3",), 2)):
+        left = call(*asked, *FEW, *more, f"training.steps={10 + runs}")
+        assert f"{runs} runs in 1 shard" in left.stderr
+        assert (left.folder / "mine").is_dir()
+
+
+def test_long_levels_leave_the_numbers_on_the_page(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.out, "_width", 80)
+    gaming = "{key: 'gaming', set: 0, start: 5}"
+    do = f"do=[{gaming}],[{gaming},{{key: training.leak, set: 0.1, start: 5}}],[]"
+    left = call("-m", *FEW, do, "training.anchor=0,1e-10,2e-10,5e-10", "record=summary")
+    assert "QuotedString" not in left.stdout
+    lines = left.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    for level in ("0", "1e-10", "2e-10", "5e-10"):
+        rows = [line for line in lines if f"│ {level} " in line]
+        assert len(rows) == 3
+        assert all(len(line.rstrip("│ ").rpartition(" ")[2]) == 4 for line in rows)
 
 
 # ------------------------------------------------------------------------------------- failing runs

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import inspect
 import pickle
+import weakref
 from functools import partial
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 import sim
 from refusals import assert_all_refused
 from sim.abm import training_model
+from sim.abm.deployment_model import DeploymentWorld
 from sim.dynamics.observe import VARIABLES, Recorder
 from sim.specs.agent import TRAITS
 
@@ -214,3 +218,22 @@ def test_bad_input_is_refused_in_one_line() -> None:
         ({"training.lek": 0.1}, "training.lek: unknown key; did you mean 'leak'?"),
     ]
     assert_all_refused((partial(make, **changes), message) for changes, message in cases)
+
+
+def test_worlds_are_copied_whole_and_freed() -> None:
+    world = sim.TrainingWorld(SCENARIO, agents=3, rng=1, training={"steps": 9})
+    deployment = DeploymentWorld(scenario=SCENARIO, agents=3, rng=1, training={"steps": 9})
+    for _ in range(4):
+        world.step()
+    copies = [world, pickle.loads(pickle.dumps(world)), copy.deepcopy(world)]
+    for each in copies:
+        while each.running:
+            each.step()
+        assert each.agents[0].model is each
+        np.testing.assert_array_equal(each.theta, world.theta)
+        assert len(each.datacollector.get_agent_vars_dataframe()) == 30
+    pickle.loads(pickle.dumps(deployment)).step()
+    references = [weakref.ref(each) for each in (*copies, deployment)]
+    del world, copies, each, deployment
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 4

@@ -29,7 +29,7 @@ from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
-from sim.specs.library import read_yaml, resolve
+from sim.specs.library import read_data, resolve
 from sim.specs.overrides import Specs
 from sim.specs.scenario import PRE_DEPLOYMENT
 from sim.utils.progress import parts_of
@@ -120,7 +120,7 @@ def read_archetype(source: str, *, under: Agent) -> tuple[str, Agent]:
     """
     try:
         path = resolve("agent", source)
-        agent = Agent.parse(read_yaml(path), path="agent")
+        agent = Agent.parse(read_data("agent", path), path="agent")
         return Path(path).stem, agent.completed_by(under)
     except SpecError as error:
         raise SpecError(f"archetypes: {_name_error(source, error)}") from None

@@ -87,7 +87,7 @@ def emergences(
         scenario = Scenario.load(name)
         result = simulate(
             scenario,
-            agent={"spread": {"initial": {"awareness": 0.5}}},
+            agent={"spread": {"initial": {"values": 0.0, "habit": 0.0, "awareness": 0.5}}},
             agents=run_options.scaled(_AGENTS),
             seed=run_options.seed,
             engine=run_options.engine,

@@ -31,7 +31,7 @@ from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.prior import Prior
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.sweeps.plan import Part, make_plan
+from sim.sweeps.plan import Part, code_digest, make_plan
 from sim.sweeps.prior_sample import PriorSample
 from sim.sweeps.sweep import run_plan, with_first_point
 from sim.takeover import read_deployment, read_oversight
@@ -185,12 +185,12 @@ def cached_table(
 
     Args:
         place: The folder of stored tables; None: nothing is stored.
-        depends_on: Everything that determines the table, as JSON; the project's version is added.
+        depends_on: Everything that determines the table, as JSON; version and code are added.
         make: Makes the table.
     """
     if place is None:
         return make()
-    key = {**depends_on, "version": versions()["training-gaming-sim"]}
+    key = {**depends_on, "version": versions()["training-gaming-sim"], "code": code_digest()}
     text = json.dumps(key, sort_keys=True)
     path = place / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     try:

@@ -25,7 +25,7 @@ def figures(results: Results, specs: Specs) -> dict[str, Figure]:
     return {
         "evidence": ratios_figure(results.evidence, results.cause, name=name),
         "contexts": by_contexts_figure(results.contexts, name=name),
-        "calibration": calibration_figure(results.curves, results.scores, name=name),
+        "predicted": calibration_figure(results.curves, results.scores, name=name),
     }
 
 

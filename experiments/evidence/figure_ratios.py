@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -18,6 +20,8 @@ from .hypotheses import HYPOTHESES
 MARKERS = "osD^v*PX"
 #: What is drawn lies between these; beyond, at the edge.
 _LEAST, _MOST = 1 / 32, 32.0
+#: Panels beside each other on a page, and characters of a line below them.
+_BESIDE, _NOTE = 3, 110
 
 
 def ratios_figure(evidence: pd.DataFrame, cause: pd.DataFrame, *, name: str) -> Figure:
@@ -35,16 +39,16 @@ def ratios_figure(evidence: pd.DataFrame, cause: pd.DataFrame, *, name: str) -> 
     names = [h for h in HYPOTHESES if (_about(evidence, h)["few"] < 0).any()]
     ratioless = [h for h in HYPOTHESES if h not in names]
     with house_style():
-        width = 4.0 + 2.8 * max(len(names), 1)
-        figure = Figure(figsize=(width, 1.9 + 0.36 * len(observations)), layout="constrained")
-        panels = figure.subplots(1, max(len(names), 1), sharey=True, squeeze=False)[0]
+        figure, panels = _page(max(len(names), 1), height=0.7 + 0.25 * len(observations))
         for ax, hypothesis in zip(panels, names, strict=False):
             _ratio_panel(ax, _about(evidence, hypothesis), priors, row)
             if not cause.empty:
                 _cut_marks(ax, _about(cause, hypothesis), priors, row)
             ax.set(title=hypothesis, xlabel="likelihood ratio")
-        panels[0].set_yticks(range(len(observations)), observations)
-        panels[0].set_ylim(len(observations) - 0.5, -0.5)
+        for ax in panels:
+            is_first = ax.get_subplotspec().is_first_col()  # type: ignore[union-attr]
+            ax.set_yticks(range(len(observations)), observations if is_first else [])
+            ax.set_ylim(len(observations) - 0.5, -0.5)
         marks = [
             Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], ms=5, ls="-", label=prior)
             for i, prior in enumerate(priors)
@@ -60,8 +64,9 @@ def ratios_figure(evidence: pd.DataFrame, cause: pd.DataFrame, *, name: str) -> 
         note = "95 % intervals; right of 1: evidence for, left of it: against"
         if ratioless:
             note += f". Too few agents for any ratio: {join_words(ratioless)}"
+        title = textwrap.fill(note, _NOTE)
         figure.legend(
-            handles=marks, loc="outside lower center", ncols=len(marks), frameon=False, title=note
+            handles=marks, loc="outside lower center", ncols=len(marks), frameon=False, title=title
         )
         title_of(figure, f"{name}: how observations multiply the odds of hypotheses")
         return figure
@@ -76,8 +81,7 @@ def by_contexts_figure(contexts: pd.DataFrame, *, name: str) -> Figure:
     """
     priors = list(dict.fromkeys(contexts["prior_name"]))
     with house_style():
-        figure = Figure(figsize=(3.0 * len(HYPOTHESES), 4.3), layout="constrained")
-        panels = figure.subplots(1, len(HYPOTHESES))
+        figure, panels = _page(len(HYPOTHESES), height=2.8)
         for ax, hypothesis in zip(panels, HYPOTHESES, strict=True):
             most = 0.0
             for i, prior in enumerate(priors):
@@ -95,22 +99,30 @@ def by_contexts_figure(contexts: pd.DataFrame, *, name: str) -> Figure:
             ax.set_xlabel("contexts gamed")
             ax.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=None))
             ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-        panels[0].set_ylabel("share of agents")
+            if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+                ax.set_ylabel("share of agents")
         handles, labels = panels[0].get_legend_handles_labels()
         note = (
             "across: training contexts in which an agent games; exact 95 % intervals, where there "
             f"are {FEWEST} agents or more; scales differ"
         )
         figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=len(priors),
-            frameon=False,
-            title=note,
-        )
+            handles, labels, loc="outside lower center", ncols=len(priors), frameon=False,
+            title=textwrap.fill(note, _NOTE),
+        )  # fmt: skip
         title_of(figure, f"{name}: how often hypotheses are true, by contexts gamed")
         return figure
+
+
+def _page(count: int, *, height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure as wide as a page, with so many panels of a height in inches."""
+    rows, columns = -(-count // _BESIDE), min(count, _BESIDE)
+    size = (3.3 * columns + 1.0 * (count < _BESIDE), 1.3 + height * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in panels[count:]:
+        ax.remove()
+    return figure, panels[:count]
 
 
 def _about(table: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
@@ -143,9 +155,12 @@ def _ratio_panel(ax: Axes, table: pd.DataFrame, priors: list[str], row: dict[str
             ax.plot([low, high], [at, at], color=colour, lw=1.4)
             ax.plot(ratio, at, marker=MARKERS[i % 8], color=colour, ms=4.5)
     ax.set_xscale("log")
-    ax.set_xlim(min(least, 0.8), max(most, 1.25))
+    low_end, high_end = min(least, 0.8), max(most, 1.25)
+    ax.set_xlim(low_end, high_end)
     ticks = [
-        t for t in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8, 16, 32) if least <= t <= most
+        t
+        for t in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8, 16, 32)
+        if low_end <= t <= high_end
     ]
     ax.set_xticks(ticks, [f"{t:g}" if t >= 1 else f"1/{1 / t:g}" for t in ticks])
     ax.xaxis.set_minor_locator(mpl.ticker.NullLocator())

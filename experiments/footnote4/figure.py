@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from sim.plots.style import MUTED, house_style, title_of
+from sim.plots.style import MUTED, halo, house_style, title_of
 from sim.specs.overrides import Specs
 from sim.utils.format import percent
 
@@ -67,15 +67,16 @@ def shares_figure(outcomes: Sequence[Outcome], *, title: str) -> Figure:
             ax.set_ylabel("share of agents")
         for ax in panels[len(outcomes) :]:
             ax.set_axis_off()
+        dark = halo(_COLOURS["always"], 8.0)  # as the line lies on the areas
         handles: list[Patch | Line2D] = [
             Patch(facecolor=_COLOURS[s], edgecolor=MUTED, lw=0.4, label=_MEANING[s]) for s in STATES
         ]
         handles.append(
-            Line2D([], [], color=MUTED, lw=1.2, dashes=(2, 2), label="white: half had decided")
+            Line2D([], [], color="white", lw=1.2, dashes=(2, 2), label="half had decided", **dark)
         )
         title_of(figure, title)
         figure.legend(
-            handles=handles, loc="upper left", bbox_to_anchor=(0.0, 1.0 - 0.3 / height),
+            handles=handles, loc="upper left", bbox_to_anchor=(0.01, 1.0 - 0.3 / height),
             borderaxespad=0.0, ncols=len(handles), frameon=False, fontsize=8.5,
             columnspacing=1.4, handlelength=1.6,
         ).set_in_layout(False)  # fmt: skip

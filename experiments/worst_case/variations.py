@@ -22,7 +22,7 @@ from sim.specs.agent import TRAITS
 from sim.specs.base import refuse
 from sim.specs.errors import SpecError, nearest
 from sim.specs.keys import value_at
-from sim.specs.library import read_yaml, resolve
+from sim.specs.library import read_data, read_yaml, resolve
 from sim.specs.overrides import Specs, apply_overrides
 from sim.specs.oversight import BEFORE_DEPLOYMENT
 from sim.takeover import read_deployment, read_oversight
@@ -126,7 +126,7 @@ class World(PostTraining):
         Where there is nothing to retrain on, the response to a finding stays as it was.
         """
         oversight, scenario = self.oversight, self.specs.scenario
-        for name, settings in read_yaml(resolve("oversight", option)).items():
+        for name, settings in read_data("oversight", resolve("oversight", option)).items():
             plain = oversight.model_dump(mode="json")
             try:
                 oversight = read_oversight({**plain, name: {**plain[name], **settings}}, scenario)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.abm.profiles import Profile
+from sim.abm.settings import AGENT_COUNTS
 from sim.specs.scenario import Scenario
 
 Uniforms = NDArray[np.float64]
@@ -34,6 +35,8 @@ class Copy(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         found_chance: Probability that an audit of it finds something: o (1 − k_subversion).
         encounters: `TEMPTED` and `SLIPPED`, one byte for each tick that has been drawn.
     """
+
+    _ids = AGENT_COUNTS
 
     model: Any  # a DeploymentWorld, whose module imports this one
 
@@ -127,6 +130,8 @@ class Monitor(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
 
     It is never ready, quarantined or acting: collectors read these of all agents.
     """
+
+    _ids = AGENT_COUNTS
 
     ready = quarantined = acted = False
 

@@ -9,6 +9,7 @@ first catch and no monitored contexts, P(takeover) tends to the product of `sim.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 import mesa
@@ -144,9 +145,9 @@ class DeploymentWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.datacollector: Any = mesa.DataCollector(
             model_reporters={
                 **{name: name for name in (*SERIES, "deployed")},
-                "outcome": lambda world: world.outcome or "",
+                "outcome": _outcome,
             },
-            agent_reporters={name: name for name in ("ready", "quarantined", "acted")},
+            agent_reporters={n: attrgetter(n) for n in ("ready", "quarantined", "acted")},
         )
         found_by = audit_profiles(
             deployed[: self.deployment.copies],
@@ -284,6 +285,10 @@ def _read_profiles(
     if willing is None:
         return deployed
     return tuple(profile.willing(willing) for profile in deployed)
+
+
+def _outcome(world: DeploymentWorld) -> str:
+    return world.outcome or ""
 
 
 def _check_untrained(settings: Mapping[str, object], **specs: object) -> None:

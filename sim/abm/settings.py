@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import mesa
 import numpy as np
 
 from sim.dynamics.randomness import fresh_seed
@@ -18,6 +21,18 @@ from sim.takeover import read_deployment, read_oversight
 
 #: What the dotted keys of a deployment start with; the others are those of a run.
 POST_TRAINING = ("oversight", "deployment")
+
+
+class AgentCounts(WeakKeyDictionary[mesa.Model, "count[int]"]):
+    """Counts the agents of each model, as `mesa.Agent._ids` does, but keeps no model alive."""
+
+    def __getitem__(self, model: mesa.Model) -> count[int]:
+        """Return the count of a model, from 1."""
+        return self.setdefault(model, count(1))
+
+
+#: Numbers the agents of each model, of all kinds together.
+AGENT_COUNTS = AgentCounts()
 
 
 def integer_seed(seed: Any, rng: Any) -> int:

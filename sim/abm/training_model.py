@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import mesa
 import numpy as np
 
-from sim.abm.settings import integer_seed
+from sim.abm.settings import AGENT_COUNTS, integer_seed
 from sim.dynamics.engines.engine import Cohort
 from sim.dynamics.loop import apply_events, check_bounded, event_steps
 from sim.dynamics.observe import VARIABLES, Recorder, Variable
@@ -23,7 +25,7 @@ from sim.simulation import prepare
 from sim.specs.agent import TRAITS, Agent
 from sim.specs.errors import check_whole
 from sim.specs.intervention import Interventions
-from sim.specs.overrides import apply_overrides, read_specs
+from sim.specs.overrides import apply_overrides, as_population, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 
@@ -68,10 +70,8 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         # Mesa's batch_run overwrites a `seed` that it finds in the signature, so that a sweep over
         # seeds would be lost; among the settings it leaves it alone.
         self.seed = integer_seed(settings.pop("seed", None), rng)
-        self.specs = apply_overrides(
-            read_specs(scenario, agent=agent, training=training, interventions=interventions),
-            settings,
-        )
+        specs = read_specs(scenario, agent=agent, training=training, interventions=interventions)
+        self.specs = apply_overrides(as_population(specs), settings)
         run = prepare(
             **self.specs._asdict(),
             agents=agents,
@@ -93,7 +93,7 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         ModelAgent.create_agents(self, agents)
         self.datacollector: Any = mesa.DataCollector(
             model_reporters=_model_reporters(self.program),
-            agent_reporters={name: name for name in _AGENT_REPORTERS},
+            agent_reporters={name: attrgetter(name) for name in _AGENT_REPORTERS},
         )
         self.datacollector.collect(self)
 
@@ -109,6 +109,13 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
         self.running = self.steps < self.program.steps
         if self.steps % self._collect_every == 0 or not self.running:
             self.datacollector.collect(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cohort": None, "_record": Recorder(), "_measured": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._cohort = self._engine.start(replace(self.program, theta=self.theta))
 
     def __repr__(self) -> str:
         name, steps = self.specs.scenario.name, self.program.steps
@@ -140,6 +147,7 @@ class ModelAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
     (`policy`). Agents learn when the world steps; their own `step` has no effect.
     """
 
+    _ids = AGENT_COUNTS
     model: TrainingWorld
 
     def __repr__(self) -> str:

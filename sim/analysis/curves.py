@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sim.specs.errors import SpecError, nearest
+from sim.sweeps.design import level_label
 from sim.sweeps.result import Sweep
 
 #: Quantiles of the band: its ends, around the median.
 BAND = (0.1, 0.5, 0.9)
 #: At most this many levels of an axis are drawn as lines.
 MOST_LEVELS = 6
-#: A figure has at most so many rows and columns.
+#: A figure has at most so many variables, panels, and panels beside each other.
 MOST_VARIABLES = 6
-MOST_PANELS = 4
+MOST_PANELS = 16
+MOST_BESIDE = 4
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class CurveChoice:
     Attributes:
         variables: Columns or variables; empty for the contexts in which most is gamed.
         lines: The axis whose levels are lines; None for the first that is free.
-        panels: The axis whose levels are panels; None for none.
+        panels: The axis whose levels are panels; None, with no `lines` either, for the scenario, or
+            else the next that has few levels.
         where: Axes that are fixed, and the level of each.
         difference: The axis whose effect is shown, by paired runs; None for the curves themselves.
         baseline: The level of that axis which others are compared with; None for the first.
@@ -43,16 +47,6 @@ class CurveChoice:
     where: Mapping[str, object] = field(default_factory=dict)
     difference: str | None = None
     baseline: object = None
-
-
-def default_choice(sweep: Sweep, fixed: Mapping[str, object] | None = None) -> CurveChoice:
-    """Return lines by the first free axis, and panels by the next that has few levels."""
-    fixed = fixed or {}
-    axes = _line_axes(sweep, fixed)
-    panels = [axis for axis in axes[1:] if 1 < len(levels_of(sweep, axis)) <= MOST_PANELS]
-    return CurveChoice(
-        lines=axes[0] if axes else None, panels=panels[0] if panels else None, where=fixed
-    )
 
 
 def check_choice(sweep: Sweep, choice: CurveChoice) -> CurveChoice:
@@ -82,6 +76,8 @@ def check_choice(sweep: Sweep, choice: CurveChoice) -> CurveChoice:
         raise SpecError(f"panels: {lines!r} has the lines already")
     if difference is not None and baseline is not None:
         _check_level("baseline", difference, baseline, levels_of(sweep, difference))
+    if lines is None and choice.panels is None:
+        choice = replace(choice, panels=_free_panels(sweep, choice.where))
     variables = columns_of(sweep, choice.variables)
     if len(variables) > MOST_VARIABLES:
         raise SpecError(
@@ -97,19 +93,19 @@ def check_choice(sweep: Sweep, choice: CurveChoice) -> CurveChoice:
 def curve_table(sweep: Sweep, choice: CurveChoice) -> pd.DataFrame:
     """Return the rows that are drawn for a checked choice, with a few levels of each axis.
 
-    Columns as `quantile_curves`.
+    Columns as `quantile_curves`. Without variables, the contexts in which most is gamed, of each
+    scenario where these are the panels.
 
     Raises:
         SpecError: There is nothing to draw.
     """
-    variables = choice.variables or most_gamed(sweep, 3)
-    by = [key for key in (choice.lines, choice.panels) if key is not None]
-    grouping: dict[str, Any] = {"by": by, "fixed": choice.where}
-    if choice.difference is None:
-        frame = quantile_curves(sweep, variables, **grouping)
+    if choice.panels == "scenario" and not choice.variables:
+        scenarios = thin_levels(levels_of(sweep, "scenario"), maximum=MOST_PANELS)
+        count = 3 if len(scenarios) <= MOST_BESIDE else 1
+        worlds = [{**choice.where, "scenario": scenario} for scenario in scenarios]
+        frame = pd.concat([_rows(sweep, choice, fixed, count) for fixed in worlds])
     else:
-        axis, baseline = choice.difference, choice.baseline
-        frame = paired_differences(sweep, variables, axis=axis, baseline=baseline, **grouping)
+        frame = _rows(sweep, choice, choice.where, 3)
     if frame.empty:
         raise SpecError(
             "curves: there is nothing to draw: no run has come to an end, or none with what is "
@@ -123,6 +119,19 @@ def curve_table(sweep: Sweep, choice: CurveChoice) -> pd.DataFrame:
             frame = frame[frame[key].isin(list(order))]
             frame = frame.sort_values(key, key=lambda c, order=order: c.map(order), kind="stable")
     return frame
+
+
+def _rows(
+    sweep: Sweep, choice: CurveChoice, fixed: Mapping[str, object], count: int
+) -> pd.DataFrame:
+    """Return quantiles where axes are fixed, of so many contexts if no variables are chosen."""
+    variables = choice.variables or most_gamed(sweep, count, fixed=fixed)
+    by = [key for key in (choice.lines, choice.panels) if key is not None]
+    grouping: dict[str, Any] = {"by": by, "fixed": fixed}
+    if choice.difference is None:
+        return quantile_curves(sweep, variables, **grouping)
+    axis, baseline = choice.difference, choice.baseline
+    return paired_differences(sweep, variables, axis=axis, baseline=baseline, **grouping)
 
 
 def quantile_curves(
@@ -156,7 +165,7 @@ def quantile_curves(
         "from (select run, step, {column} from curves) join design using (run) "
         f"where {{column}} is not null{_fixing(sweep, fixed)} group by {grouped} order by {grouped}"
     )
-    return _by_variable(sweep, variables, sql, [*(fixed or {}).values()])
+    return _by_variable(sweep, variables, sql, _labels(fixed))
 
 
 def paired_differences(
@@ -188,8 +197,7 @@ def paired_differences(
         SpecError: As `quantile_curves`, or the axis has no such level.
     """
     key, levels = sweep.column("design", axis), levels_of(sweep, axis)
-    if baseline is None:
-        baseline = levels[0]
+    baseline = levels[0] if baseline is None else level_label(baseline)
     _check_level("baseline", axis, baseline, levels)
     shared = [sweep.column("design", name) for name in (*sweep.axes, "seed") if name != axis]
     pairs = [(f"a.{column}", f"b.{column}") for column in dict.fromkeys(shared)]
@@ -206,7 +214,7 @@ def paired_differences(
         f"where a.{key} = ? and b.{key} <> ? and a.x is not null and b.x is not null"
         f"{_fixing(sweep, fixed, 'b.')} group by {grouped} order by {grouped}"
     )
-    return _by_variable(sweep, variables, sql, [baseline, baseline, *(fixed or {}).values()])
+    return _by_variable(sweep, variables, sql, [baseline, baseline, *_labels(fixed)])
 
 
 def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
@@ -228,13 +236,21 @@ def columns_of(sweep: Sweep, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def most_gamed(sweep: Sweep, count: int) -> list[str]:
-    """Return the gaming rates with the highest mean over runs at any step, the highest first."""
+def most_gamed(sweep: Sweep, count: int, *, fixed: Mapping[str, object] | None = None) -> list[str]:
+    """Return the gaming rates with the highest mean over runs at any step, the highest first.
+
+    Contexts that no run has, of those in which some axes are fixed, are left out.
+    """
     columns = columns_of(sweep, ["gaming_rate"])
     means = ", ".join(f"avg({sweep.column('curves', column)})" for column in columns)
-    rates = sweep.query(f"select {means} from curves group by step").max().to_numpy()
-    order = np.argsort(-np.nan_to_num(rates), kind="stable")
-    return [columns[place] for place in order[:count]]
+    source, values = "curves", _labels(fixed)
+    if fixed:
+        source += f" join design using (run) where true{_fixing(sweep, fixed)}"
+    highest = sweep.query(f"select {means} from {source} group by step", values).max()
+    rates = highest.to_numpy(float, na_value=np.nan)
+    order = np.argsort(-np.nan_to_num(rates, nan=-1.0), kind="stable")
+    present = [place for place in order if not np.isnan(rates[place])]
+    return [columns[place] for place in (present or order)[:count]]
 
 
 def levels_of(sweep: Sweep, key: str) -> list[object]:
@@ -253,6 +269,17 @@ def levels_of(sweep: Sweep, key: str) -> list[object]:
     return [level.item() if hasattr(level, "item") else level for level in ordered]
 
 
+def phases_of(sweep: Sweep, fixed: Mapping[str, object]) -> list[tuple[int, str]]:
+    """Return the first step and the name of each phase, if all runs with fixed axes share them."""
+    sql = f"select distinct part from design where true{_fixing(sweep, fixed)}"
+    parts = sweep.query(sql, _labels(fixed))["part"]
+    curricula = [sweep.described["parts"][part]["scenario"]["curriculum"] for part in parts]
+    if any(curriculum != curricula[0] for curriculum in curricula):
+        return []
+    starts = accumulate((phase["length"] for phase in curricula[0]), initial=0)
+    return [(start, phase["name"]) for start, phase in zip(starts, curricula[0], strict=False)]
+
+
 def thin_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list[object]:
     """Return at most `maximum` levels, evenly spread, with the first and the last."""
     if len(levels) <= maximum:
@@ -262,14 +289,27 @@ def thin_levels(levels: Sequence[object], *, maximum: int = MOST_LEVELS) -> list
 
 
 def _line_axes(sweep: Sweep, fixed: Mapping[str, object]) -> list[str]:
-    """Return the axes that can be lines; contexts tell scenarios apart already."""
+    """Return the axes that can be lines; scenarios differ in their contexts."""
     return [axis for axis in sweep.axes if axis not in ("seed", "scenario", *fixed)]
 
 
+def _free_panels(sweep: Sweep, fixed: Mapping[str, object]) -> str | None:
+    """Return the scenario, or else the second axis that is free and has few levels."""
+    if "scenario" in sweep.axes and "scenario" not in fixed:
+        return "scenario"
+    free = _line_axes(sweep, fixed)[1:]
+    return next((axis for axis in free if 1 < len(levels_of(sweep, axis)) <= MOST_BESIDE), None)
+
+
 def _check_level(name: str, key: str, level: object, levels: Sequence[object]) -> None:
-    if level not in levels:
+    if level_label(level) not in levels:
         allowed = ", ".join(str(allowed) for allowed in levels)
         raise SpecError(f"{name}: got {level!r}: {key} takes {allowed}")
+
+
+def _labels(fixed: Mapping[str, object] | None) -> list[object]:
+    """Return how the tables call the levels at which axes are fixed."""
+    return [level_label(level) for level in (fixed or {}).values()]
 
 
 def _fixing(sweep: Sweep, fixed: Mapping[str, object] | None, table: str = "") -> str:

@@ -27,7 +27,7 @@ from sim.result import describe_run
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_keys, check_whole, nearest
 from sim.specs.keys import full_key, is_vectorisable
-from sim.specs.overrides import Specs, apply_overrides, read_specs
+from sim.specs.overrides import Specs, apply_overrides, as_population, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 from sim.sweeps.design import Range, Zip
@@ -376,7 +376,7 @@ def phase_diagram(
         SpecError: The input cannot be used; one line says why.
     """
     plan = prepare(
-        read_specs(scenario, agent=agent, training=training),
+        as_population(read_specs(scenario, agent=agent, training=training)),
         x=x,
         y=y,
         seeds=seeds,

@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from pathlib import Path
@@ -18,6 +19,7 @@ from omegaconf import DictConfig
 
 from sim.cli.errors import reporting, stopping
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
+from sim.utils.parallel import raise_on_ctrl_c
 
 #: The flags that ask for help.
 HELP = {"--help", "-h"}
@@ -36,6 +38,20 @@ class CheckBeforeRun(Callback):
         """Check, and throw away what comes out."""
         with stopping():
             CheckBeforeRun.check(config)
+        _expand_home(config, "run")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """See to it that all jobs agree on where they are kept."""
+        _expand_home(config, "sweep")
+
+
+def _expand_home(config: DictConfig, mode: str) -> None:
+    """Take `~` in the directory of a run, or of a sweep and its jobs, for the user's home."""
+    node = config.hydra[mode]
+    if str(node.dir).startswith("~"):
+        node.dir = str(Path(node.dir).expanduser())
+        escaped = node.dir.replace("\\", "\\\\").replace("'", "\\'")
+        config.hydra.overrides.hydra.append(f"hydra.{mode}.dir='{escaped}'")
 
 
 class Job:
@@ -58,6 +74,7 @@ class Job:
         """Do the task."""
         if os.getpid() != self._process:
             return self._task(config)
+        raise_on_ctrl_c()
         with stopping():
             return self._task(config)
 
@@ -86,7 +103,9 @@ def launch(
             print(help_text(), flush=True)
         return
     collect_rarely()
+    os.environ["MPLBACKEND"] = "agg"  # figures are files
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     open_sections()
     CheckBeforeRun.check = staticmethod(check)
     place = {"config_path": str(config.parent), "config_name": config.stem}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from sim.analysis.curves import CurveChoice, check_choice, curve_table, default_choice
+from sim.analysis.curves import CurveChoice, check_choice, curve_table
 from sim.cli.application import launch
 from sim.cli.help import config_help
 from sim.cli.keys import CONFIGS, check_keys, plain
@@ -25,7 +25,7 @@ def draw_curves(sweep: Sweep, directory: Path, choice: CurveChoice | None = None
     Raises:
         SpecError: The sweep has no such variable or axis.
     """
-    choice = check_choice(sweep, choice or default_choice(sweep))
+    choice = check_choice(sweep, choice or CurveChoice())
     frame = curve_table(sweep, choice)
     name = "curves" if choice.difference is None else "differences"
     numbers = write_frame(directory / f"{name}.csv", frame)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
@@ -15,6 +16,8 @@ from yaml import YAMLError
 
 from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
+from sim.utils.files import last_written, write_anywhere
+from sim.utils.parallel import WorkersLostError
 
 BAD_INPUT = 2
 FAILED = 1
@@ -36,6 +39,7 @@ class Stopped(BaseException):
 @contextmanager
 def stopping() -> Iterator[None]:
     """Turn every error that a user can mend into `Stopped`."""
+    before = last_written()
     try:
         yield
     except SpecError as error:
@@ -46,12 +50,12 @@ def stopping() -> Iterator[None]:
         raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        line = f"{place}{error.strerror or error}; no result was written"
+        line = f"{place}{error.strerror or error}; {_results_left(before)}"
         raise Stopped(line, FAILED) from None
     except RuntimeError as error:
         from sim.simulation import DivergenceError  # with all that runs need, which --help does not
 
-        if not isinstance(error, DivergenceError):
+        if not isinstance(error, DivergenceError | WorkersLostError):
             raise
         raise Stopped(str(error), FAILED) from None
 
@@ -62,6 +66,8 @@ def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
 
     `keys` are those of the command, for a hint.
     """
+    write_anywhere()
+    before = last_written()
     try:
         with stopping():
             yield
@@ -80,7 +86,7 @@ def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except KeyboardInterrupt:
-        _leave("interrupted; no result was written", INTERRUPTED)
+        _leave(f"interrupted; {_results_left(before)}", INTERRUPTED)
 
 
 def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
@@ -112,6 +118,12 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     if place in settings:
         return f"{key}: unknown key; {nearest(last, settings[place])}"
     return f"{key}: unknown key; --cfg all shows those that there are"
+
+
+def _results_left(before: Path | None) -> str:
+    """Say what was written last since a file that was there before, when a command has to stop."""
+    last = last_written()
+    return "no result was written" if last is before else f"written last: {last}"
 
 
 def _leave(line: str, status: int) -> None:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sim.specs.errors import SpecError, nearest
+from sim.utils.files import write_anywhere
 
 PROGRAM = "training-gaming"
 PACKAGE = Path(__file__).parent.parent
@@ -31,6 +32,7 @@ eval "$({PROGRAM} -sc install=bash)" has this shell complete commands, keys and 
 
 def main() -> None:
     """Run a command, as the first argument names it."""
+    write_anywhere()
     name, *arguments = sys.argv[1:] or ["--help"]
     try:
         if name in ("--help", "-h", "help"):

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,38 @@ from hydra.core.override_parser.types import (
     ChoiceSweep,
     IntervalSweep,
     Override,
-    QuotedString,
     RangeSweep,
     Transformer,
 )
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sim.cli.compose import RunInputs, read
 from sim.cli.console import err, out, prepare_shard, progress_bar
 from sim.cli.curves import draw_curves
 from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping
-from sim.cli.keys import scenario_choice, sweeper_settings
+from sim.cli.keys import CONFIGS, scenario_choice, sweeper_settings
 from sim.cli.tables import sweep_table
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import is_vectorisable
 from sim.specs.overrides import apply_overrides
-from sim.sweeps.design import Design, Grid, LatinHypercube, Product, Range, Sobol, Zip, is_number
+from sim.sweeps.design import (
+    MOST_PARTS,
+    Design,
+    Grid,
+    LatinHypercube,
+    Product,
+    Range,
+    Sobol,
+    Zip,
+    check_runs,
+    is_number,
+    level_labels,
+)
 from sim.sweeps.executors import LocalExecutor
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import run_plan, with_first_point
+from sim.utils.parallel import raise_on_ctrl_c
 
 #: Keys that a sweep has once.
 _OF_A_SWEEP = ("record", "executor", "engine", "precision")
@@ -60,7 +73,50 @@ class Axis:
     @property
     def is_column(self) -> bool:
         """Whether it is a column of the array program: numbers in which its runs can differ."""
-        return is_vectorisable(self.key) and all(map(is_number, self.values))
+        return self.key == "seed" or (
+            is_vectorisable(self.key) and all(map(is_number, self.values))
+        )
+
+
+class Links:
+    """Finds the keys of a config that follow a swept number by an interpolation of any kind.
+
+    The numbers stand in the config as interpolations themselves, which note that they are read.
+    """
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self.followers: dict[str, str] = {}  # by the key that is swept, the first that follows it
+        self._axes = list(axes)
+        self._reads: set[int] = set()
+        OmegaConf.register_new_resolver("sweep.first", self._first, replace=True)
+
+    def text(self, axis: Axis) -> str:
+        """Return what stands for the first number of an axis in an override."""
+        return f"${{sweep.first:{self._axes.index(axis)}}}"
+
+    def _first(self, place: int) -> Any:
+        self._reads.add(place)
+        return self._axes[place].values[0]
+
+    def look(self, node: DictConfig | ListConfig, path: str = "") -> None:
+        """Look through a config, below a path that ends in a point."""
+        names: Any = node if isinstance(node, DictConfig) else range(len(node))
+        for name in names:
+            key = f"{path}{name}"
+            if key == "hydra":
+                continue
+            if not OmegaConf.is_interpolation(node, name):
+                child = None if OmegaConf.is_missing(node, name) else node[name]
+                if isinstance(child, DictConfig | ListConfig):
+                    self.look(child, f"{key}.")
+                continue
+            self._reads.clear()
+            value = node[name]
+            if OmegaConf.is_config(value):
+                OmegaConf.to_container(value, resolve=True)
+            for axis in (self._axes[place] for place in self._reads):
+                if axis.key != key:
+                    self.followers.setdefault(axis.key, key)
 
 
 def sweep(
@@ -81,6 +137,7 @@ def sweep(
     with stopping():
         plan, inputs = plan_sweep(arguments, config=config, loader=loader, settings=settings)
         executor = inputs.executor
+        raise_on_ctrl_c()
         directory = _directory(plan, config, settings)
         directory.mkdir(parents=True, exist_ok=True)
         err.print(
@@ -127,26 +184,42 @@ def plan_sweep(
     """
     _check_settings(settings)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
-    # As everywhere in Hydra, of two values for one key the later holds.
-    overrides = list({override.get_key_element(): override for override in parsed}.values())
-    axes = [_axis(override) for override in overrides if override.is_sweep_override()]
-    _check_axes(axes, {o.get_key_element(): str(o.key_or_group) for o in overrides})
-
-    firsts = {axis.key: axis.texts[0] for axis in axes}
+    overrides = _that_hold(parsed)
+    swept = {i: _axis(each) for i, each in enumerate(overrides) if each.is_sweep_override()}
+    axes = list(swept.values())
+    _check_axes(swept, [str(each.key_or_group) for each in overrides])
+    seeds = _seeds(axes)
+    links = Links(axes)
 
     def compose(levels: Mapping[str, str]) -> RunInputs:
-        """Compose the first combination, but for the levels of some axes."""
-        texts = {**firsts, **levels}
-        lines = {o.get_key_element(): str(o.input_line) for o in overrides}
-        lines |= {axis.element: texts[axis.key] for axis in axes}
+        """Compose a combination of levels; numbers of the arrays are there as their first."""
+        lines = [str(each.input_line) for each in overrides]
+        for i, axis in swept.items():
+            lines[i] = levels.get(axis.key, f"{axis.element}={links.text(axis)}")
         with _at(levels):
-            return _compose(config, loader, list(lines.values()))
+            return _compose(config, loader, lines, links)
 
-    seeds = _seeds(axes)
-    of_runs = [axis for axis in axes if axis.key != "seed"]
-    columns = [axis for axis in of_runs if axis.is_column]
-    choices = [_Choice(*choice, compose(choice[0])) for choice in _choices(of_runs, columns)]
-    points = _design(columns, settings)
+    columns = [axis for axis in axes if axis.is_column]
+    while True:
+        points = _design([axis for axis in columns if axis.key != "seed"], settings)
+        discrete = [axis for axis in axes if axis not in columns]
+        combinations = prod(len(axis.values) for axis in discrete)
+        check_runs("axes", combinations, maximum=MOST_PARTS)
+        check_runs("axes", combinations * len(points) * max(len(seeds), 1))
+        links.followers.clear()
+        choices = [_Choice(*choice, compose(choice[0])) for choice in _choices(axes, columns)]
+        if not links.followers:
+            break
+        # What follows a number is another config for each of its levels, which Hydra composes.
+        for axis in [axis for axis in columns if axis.key in links.followers]:
+            zipped = settings["combine"] == "zip" and axis.key != "seed"
+            if axis.interval is not None or zipped:
+                raise SpecError(
+                    f"{links.followers[axis.key]}: follows {axis.key}, which is "
+                    f"{'zipped' if zipped else 'drawn from an interval'}: must have numbers of its "
+                    f"own, or {axis.key} a list of levels in a grid"
+                )
+            columns.remove(axis)
     parts = []
     for choice in choices:
         with _at(choice.texts):
@@ -160,7 +233,7 @@ def plan_sweep(
             Part(
                 specs=specs,
                 design=points,
-                seeds=seeds or (run["seed"],),
+                seeds=seeds if "seed" not in choice.texts and seeds else (run["seed"],),
                 agents=run["agents"],
                 record_every=run["record_every"],
                 choices=choice.values,
@@ -227,23 +300,43 @@ def _axis(override: Override) -> Axis:
     swept = override.value()
     if isinstance(swept, ChoiceSweep | RangeSweep):
         swept.shuffle = False  # the order of runs must stay, for a sweep to go on
+    if isinstance(swept, RangeSweep) and swept.step:
+        start, stop = float(swept.start or 0), float(swept.stop or 0)
+        check_runs(key, int((stop - start) / float(swept.step)))
     items = list(override.sweep_iterator(transformer=Transformer.identity))
-    values = [item.text if isinstance(item, QuotedString) else item for item in items]
+    values = [Override._convert_value(item) for item in items]
     texts = [f"{element}={Transformer.str(item)}" for item in items]
     if not values:
         raise SpecError(f"{key}: has nothing in it")
     return Axis(key, element, values, texts)
 
 
-def _check_axes(axes: Sequence[Axis], keys: Mapping[str, str]) -> None:
+def _that_hold(overrides: Sequence[Override]) -> list[Override]:
+    """Return the overrides without those that a later one replaces, as everywhere in Hydra.
+
+    A mapping changes the keys that it names, and replaces nothing.
+    """
+    holding: list[Override] = []
+    replaced: set[str] = set()
+    for override in reversed(overrides):
+        key, value = override.get_key_element(), override.value()
+        if key not in replaced:
+            holding.insert(0, override)
+        levels = value.list if isinstance(value, ChoiceSweep) else [value]
+        if not any(isinstance(level, dict) for level in levels):
+            replaced.add(key)
+    return holding
+
+
+def _check_axes(axes: Mapping[int, Axis], keys: Sequence[str]) -> None:
     """Refuse what cannot be swept, and axes that a later override would undo.
 
-    `keys` are those of all overrides in order, by how they were written.
+    `axes` are by their place among all overrides, which have `keys`.
     """
-    for axis in axes:
+    for place, axis in axes.items():
         if axis.key in _OF_A_SWEEP or axis.key.split(".")[0] == "executor":
             raise SpecError(f"{axis.key}: a sweep has one for all its runs")
-        later = list(keys.values())[list(keys).index(axis.element) + 1 :]
+        later = keys[place + 1 :]
         # A group (scenario=NAME) goes before everything, wherever it stands.
         over = [key for key in later if "." in key and axis.key.startswith(f"{key}.")]
         if axis.key in later or over:
@@ -278,30 +371,34 @@ def _choices(
     for axis in discrete:
         if axis.interval is not None:
             raise SpecError(f"{axis.key}: cannot be drawn from an interval; give it values")
+    labels = [level_labels(axis.key, axis.values) for axis in discrete]
     for places in itertools.product(*(range(len(axis.values)) for axis in discrete)):
-        levels = list(zip(discrete, places, strict=True))
+        levels = list(zip(discrete, labels, places, strict=True))
         yield (
-            {axis.key: axis.texts[place] for axis, place in levels},
-            {axis.key: _plain(axis.values[place]) for axis, place in levels},
+            {axis.key: axis.texts[place] for axis, _, place in levels},
+            {axis.key: names[place] for axis, names, place in levels if axis.key != "seed"},
         )
 
 
-def _plain(value: object) -> object:
-    return value if is_number(value) or isinstance(value, str | bool) else str(value)
-
-
-def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> RunInputs:
+def _compose(
+    config: DictConfig, loader: ConfigLoader, overrides: list[str], links: Links
+) -> RunInputs:
     composed = loader.load_sweep_config(config, overrides)
+    links.look(composed)
     return read(composed, scenario_name=scenario_choice(composed.hydra))
 
 
 def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> Path:
     """Return where the sweep is kept: in a directory that is named for what it is."""
-    keys = [override.lstrip("+").split("=")[0] for override in config.hydra.overrides.hydra]
-    root = config.hydra.sweep.dir if "hydra.sweep.dir" in keys else settings["dir"]
+    default = OmegaConf.load(CONFIGS / "application.yaml")
+    directory, default_directory = (
+        OmegaConf.to_container(node, resolve=False)["dir"]  # type: ignore[index, call-overload]
+        for node in (config.hydra.sweep, default.hydra.sweep)
+    )
+    root = settings["dir"] if directory == default_directory else config.hydra.sweep.dir
     names = list(dict.fromkeys(part.specs.scenario.name for part in plan.parts))
     name = "+".join(names) if len(names) <= 3 else f"{len(names)}-scenarios"
-    return Path(root) / f"{name}-{plan.id[:8]}"
+    return Path(root).expanduser() / f"{name}-{plan.id[:8]}"
 
 
 def _count(number: int, thing: str) -> str:

@@ -9,11 +9,12 @@ import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
+from rich.text import Text
 
 from sim.analysis.summary import in_few_agents
 from sim.cli.console import out
 from sim.plots.style import short_key
-from sim.utils.format import DASH, format_decimal, format_level, format_number
+from sim.utils.format import DASH, format_decimal, format_levels, format_number
 
 if TYPE_CHECKING:
     from sim.sweeps.result import Sweep
@@ -97,13 +98,16 @@ MAXIMUM_UNBROKEN = 32
 def sweep_table(sweep: Sweep) -> RenderableType:
     """Return the closing table of a sweep: its runs by as many axes as fit, medians over them."""
     axes = [axis for axis in sweep.axes if axis != "seed"]
-    frame = _medians(sweep, axes)
-    while axes and len(frame) > MOST_ROWS:
-        axes.pop()
+    while True:
         frame = _medians(sweep, axes)
+        levels = {axis: format_levels(frame[axis].tolist()) for axis in axes}
+        columns = _level_columns(levels)
+        if not axes or (len(frame) <= MOST_ROWS and columns):
+            break
+        axes.pop()
     pooled = [short_key(axis) for axis in sweep.axes if axis not in axes]
     table = Table(
-        *(Column(short_key(axis), no_wrap=True) for axis in axes),
+        *columns,
         *(_column(name) for name in ("runs", "failed", *MEASURES)),
         title=f"runs: {int(frame['runs'].sum()):,}, engine: {sweep.described['engine']}",
         title_justify="left",
@@ -111,14 +115,32 @@ def sweep_table(sweep: Sweep) -> RenderableType:
         + (f" Taken together: {', '.join(pooled)}." if pooled else ""),
         caption_justify="left",
     )
-    for row in frame.to_dict("records"):
+    for place, row in enumerate(frame.to_dict("records")):
         table.add_row(
-            *(format_level(row[axis]) for axis in axes),
+            *(Text(levels[axis][place]) for axis in axes),
             f"{row['runs']:,}",
             f"{row['failed']:,}" if row["failed"] else DASH,
             *(format_decimal(row[name]) for name in MEASURES),
         )
     return table
+
+
+def _level_columns(levels: Mapping[str, Sequence[str]]) -> list[Column]:
+    """Return columns for the levels of axes beside those of numbers; none where they do not fit.
+
+    Where it is narrow, long levels and titles go on in lines of their own.
+    """
+    titles = {axis: short_key(axis) for axis in levels}
+    whole = {a: max(len(titles[a]), *map(len, texts)) for a, texts in levels.items()}
+    narrow = {
+        a: max(min(len(titles[a]), 10), min(max(map(len, texts)), MAXIMUM_UNBROKEN // 2))
+        for a, texts in levels.items()
+    }
+    reserved = sum(3 + (_column(name).min_width or 0) for name in ("runs", "failed", *MEASURES))
+    for widths in (whole, narrow):
+        if sum(3 + width for width in widths.values()) + reserved < out.width:
+            return [Column(titles[a], width=widths[a], overflow="fold") for a in levels]
+    return []
 
 
 def _column(name: str) -> Column:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from sim.dynamics.columns import NoColumnError, Numbers, stack
 from sim.dynamics.interventions import intervene
-from sim.dynamics.population import AgentIds, check_names, draw_initial, draw_traits
+from sim.dynamics.population import AgentIds, check_names, draw_initial, draw_traits, stated_traits
 from sim.dynamics.program import Assumptions, Program, Segment, Selection, World
 from sim.dynamics.state import AgentState, Array, Layout
 from sim.specs.agent import CAPABILITIES, Agent
@@ -51,12 +51,13 @@ def compile_program(
         (f"scenario.human_values.{v}", scenario.human_values.get(v, 0.0)) for v in layout.values
     ]
     assumptions = compile_assumptions(training, layout, numbers)
+    stated = stated_traits(agent, ids=ids, numbers=numbers)
     program = Program(
         layout=layout,
         responses=tuple(tuple(context.responses) for context in scenario.contexts.values()),
         kinds=tuple(context.kind for context in scenario.contexts.values()),
         human_values=numbers.stacked(human),
-        traits=draw_traits(agent, ids=ids, numbers=numbers),
+        traits=draw_traits(agent, stated, ids=ids, numbers=numbers),
         agent_ids=ids,
         theta=theta,
         origin=theta.copy(),
@@ -67,7 +68,7 @@ def compile_program(
         ),
         selection=_selection(training, agents),
     )
-    program = intervene(program, interventions, scenario, numbers)
+    program = intervene(program, interventions, scenario, numbers, stated)
     # A number that may be a column can be without effect: phases of the curriculum replace it.
     unread = [key for key in numbers.unread if not is_vectorisable(key)]
     if unread:

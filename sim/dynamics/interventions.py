@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from types import EllipsisType
 from typing import TypeVar
@@ -37,12 +38,13 @@ from sim.dynamics.state import Array, Layout
 from sim.specs.agent import CAPABILITIES
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention
+from sim.specs.keys import check_number
 from sim.specs.scenario import Scenario
 
 #: A habit that no incentive outweighs: the decision is 0 or 1 to the last bit.
 OUT_OF_REACH = 1e4
 
-T = TypeVar("T", World, Assumptions)
+T = TypeVar("T", World, Assumptions, Traits)
 #: Where a number stands in an array.
 Place = int | tuple[int, int] | slice | EllipsisType
 #: The numbers of contexts that others follow from (`World.derive`).
@@ -50,12 +52,17 @@ _STATED_AS = {"reward": "all_rewards", "weight": "raw_weight"}
 
 
 def intervene(
-    program: Program, interventions: Sequence[Intervention], scenario: Scenario, numbers: Numbers
+    program: Program,
+    interventions: Sequence[Intervention],
+    scenario: Scenario,
+    numbers: Numbers,
+    stated: Traits,
 ) -> Program:
     """Return a program with interventions, which act in their order.
 
     Where runs differ in them, numbers have columns of `interventions.INDEX.set` and `.scale`. Two
-    that would hold the same at the same time are refused (SpecError).
+    that would hold the same at the same time are refused (SpecError), and those that together make
+    a number what its key does not allow: of traits, those that are `stated`, before any draw.
     """
     on_agents = tuple(_on_agents(program, interventions, scenario, numbers))
     _check_apart([each for each in on_agents if each.holds_rows], program.layout)
@@ -67,9 +74,11 @@ def intervene(
             for index, each in enumerate(interventions)
             if each.start <= segment.start and (each.stop is None or end <= each.stop)
         ]
-        world = _change(segment.world, "scenario", active, scenario, program.layout, numbers)
-        assumptions = _change(
-            segment.assumptions, "training", active, scenario, program.layout, numbers
+        change = partial(_change, active, scenario, program.layout, numbers)
+        change("agent", stated)
+        world, assumptions = (
+            change("scenario", segment.world),
+            change("training", segment.assumptions),
         )
         rows = _held_rows(on_agents, segment.start, end)
         if len(rows):
@@ -95,15 +104,20 @@ def _cut(program: Program, interventions: Sequence[Intervention]) -> Iterator[Se
 
 
 def _change(
-    owner: T,
-    subject: str,
     active: Sequence[tuple[int, Intervention]],
     scenario: Scenario,
     layout: Layout,
     numbers: Numbers,
+    subject: str,
+    owner: T,
 ) -> T:
-    """Return a world, or assumptions, in which interventions have set or scaled numbers."""
+    """Return a world, assumptions or traits in which interventions have set or scaled numbers.
+
+    They are judged together, as one may mend what another would break; a SpecError names the last
+    one before which all was well.
+    """
     arrays: dict[str, Array] = {}
+    problems: dict[str, str] = {}
     for index, each in active:
         for key in each.names(scenario) if each.subject == subject else ():
             name, place = _find(key, scenario, layout)
@@ -112,17 +126,41 @@ def _change(
                 number = numbers(f"interventions.{index}.set", each.set)
             else:
                 assert each.scale is not None
-                number = array[place] * numbers(f"interventions.{index}.scale", each.scale)
+                factor = numbers(f"interventions.{index}.scale", each.scale)
+                with np.errstate(over="ignore"):
+                    number = array[place] * factor
             width = max(array.shape[-1], number.shape[-1])
             arrays[name] = np.broadcast_to(array, (*array.shape[:-1], width)).copy()
             arrays[name][place] = number
+            try:
+                _check_range(index, key, number)
+                problems.pop(key, None)
+            except SpecError as error:
+                problems.setdefault(key, str(error))
+        if "raw_weight" in arrays and isinstance(owner, World):
+            if arrays["raw_weight"][owner.training].any(axis=0).all():
+                problems.pop("weight", None)
+            else:
+                need = "nothing is trained on: a context of kind training needs a weight above 0"
+                problems.setdefault("weight", f"interventions[{index}]: scenario.contexts: {need}")
+    for problem in problems.values():
+        raise SpecError(problem)
     return owner.with_numbers(**arrays) if arrays else owner
+
+
+def _check_range(index: int, key: str, number: Array) -> None:
+    """Refuse what an intervention makes of a key's number where the key does not allow it."""
+    try:
+        for extreme in (number.min(), number.max()):
+            check_number(key, float(extreme))
+    except SpecError as error:
+        raise SpecError(f"interventions[{index}]: {error}") from None
 
 
 def _find(key: str, scenario: Scenario, layout: Layout) -> tuple[str, Place]:
     """Return which array of a world, or of assumptions, has the number of a key, and where."""
     match key.split("."):
-        case ["training", name]:
+        case ["training" | "agent", name]:
             return name, ...
         case ["training", "transfer", capability]:
             return "transfer", CAPABILITIES.index(capability)
@@ -150,6 +188,8 @@ def _on_agents(
             operation, number = "gate", np.array([OUT_OF_REACH if each.set else -OUT_OF_REACH])
         elif each.set is not None:
             number = numbers(f"interventions.{index}.set", each.set)
+            if each.subject == "state":
+                _check_range(index, f"agent.{names[0]}", number)
         elif each.scale is not None:
             number = numbers(f"interventions.{index}.scale", each.scale)
         time = each.start, program.steps + 1 if each.stop is None else each.stop

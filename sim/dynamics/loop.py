@@ -15,14 +15,16 @@ from sim.dynamics.observe import VARIABLES, Recorder
 from sim.dynamics.program import Program
 from sim.dynamics.selection import select, selections
 from sim.dynamics.state import Array, Layout
+from sim.specs.keys import full_key
 from sim.utils.progress import CountProgress
 
 #: Agent-steps between two reports of progress: some tenths of a second.
 STRIDE = 2_000_000
 
-#: Parameters beyond these have diverged: measures need their squares or, of logarithms, their exp.
+#: Parameters beyond these have diverged: measures need their squares or, of logarithms, their exp;
+#: and with a competence of more than e^25, rounding is all that gradients have left.
 LARGEST = 1e100
-LARGEST_LOGARITHM = 300.0
+LARGEST_LOGARITHM = {"log_horizon": 200.0, "log_competence": 25.0}
 
 
 class DivergenceError(RuntimeError):
@@ -120,7 +122,7 @@ def apply_events(program: Program, theta: Array, *, step: int, runs: int) -> Pro
 
 def out_of_bounds(layout: Layout, theta: Array) -> NDArray[np.bool_]:
     """Return which parameters of θ [P, N] have diverged, or are not finite any more [P, N]."""
-    largest = [LARGEST_LOGARITHM if name.startswith("log_") else LARGEST for name in layout.names]
+    largest = [LARGEST_LOGARITHM.get(name, LARGEST) for name in layout.names]
     inside: NDArray[np.bool_] = (theta >= -LARGEST) & (theta <= np.array(largest)[:, None])
     return ~inside
 
@@ -129,6 +131,9 @@ def divergence(layout: Layout, row: int, step: int) -> str:
     """Describe a divergence: which row of θ, by which step, and the setting that helps."""
     name = layout.names[row]
     kind = name.split(".")[0]
+    if not step:
+        key = full_key(f"agent.{name}")
+        return f"{name} starts out of all bounds; look at {key}, its spread and interventions"
     return f"{name} grew out of all bounds by step {step}; lower training.learning_rate.{kind}"
 
 

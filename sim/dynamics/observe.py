@@ -138,7 +138,8 @@ class _Observer:
         self.origin = program.layout.view(self.program.origin).values.T
         self.mind = Activations(self.world, len(agents))
         self.buffers = StepBuffers(self.world, program.layout, len(agents))
-        attend(self.mind, self.world, self.program.traits)
+        with calculating():
+            attend(self.mind, self.world, self.program.traits)
         counts = np.array([len(names) for names in program.responses])
         self.absent = np.arange(counts.max()) >= counts[:, None]
 

@@ -8,7 +8,7 @@ changed moves no other. Draws are normal on the scale on which the number's rang
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,6 +38,10 @@ class Traits:
         """Return the traits of some agents."""
         return Traits(**{name: getattr(self, name)[rows] for name in TRAITS})
 
+    def with_numbers(self, **numbers: Array) -> Traits:
+        """Return traits with other numbers."""
+        return replace(self, **numbers)
+
 
 @dataclass(frozen=True)
 class AgentIds:
@@ -57,8 +61,8 @@ class AgentIds:
         return AgentIds(self.seeds[rows], self.rows[rows])
 
 
-def draw_traits(agent: Agent, *, ids: AgentIds, numbers: Numbers) -> Traits:
-    """Draw each agent's traits; a list has a number for each agent (SpecError)."""
+def stated_traits(agent: Agent, *, ids: AgentIds, numbers: Numbers) -> Traits:
+    """Return the traits, each [1] or [N], before any draw; a list has one for each (SpecError)."""
     traits = {}
     for name in TRAITS:
         stated = getattr(agent, name)
@@ -70,7 +74,15 @@ def draw_traits(agent: Agent, *, ids: AgentIds, numbers: Numbers) -> Traits:
                     "number, or one for each agent"
                 )
             stated = np.array(stated)[ids.rows.astype(np.intp)]
-        centre = numbers(f"agent.{name}", stated)
+        traits[name] = numbers(f"agent.{name}", stated)
+    return Traits(**traits)
+
+
+def draw_traits(agent: Agent, centres: Traits, *, ids: AgentIds, numbers: Numbers) -> Traits:
+    """Draw each agent's traits [N] around those that are stated."""
+    traits = {}
+    for name in TRAITS:
+        centre = getattr(centres, name)
         width = numbers(f"agent.spread.{name}", getattr(agent.spread, name))
         trait = centre * np.exp(_shift(f"agent.{name}", width, ids))
         traits[name] = trait / (1.0 - centre + trait) if name == "scratchpad_saving" else trait

@@ -11,6 +11,7 @@ arrays over responses hold the K − 1 others. For K = 2 that halves the work of
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -204,6 +205,17 @@ class Program:
     def agents(self) -> int:
         """N: the number of agents, of all runs together."""
         return int(self.theta.shape[1])
+
+    def warn_if_alike(self) -> None:
+        """Warn that agents, or runs that differ in their seed, are copies of one, if they are."""
+        is_random = self.selection or self.segments[0].assumptions.estimator == "sampled"
+        numbers = [*self.theta, *(getattr(self.traits, field.name) for field in fields(Traits))]
+        if self.agents > 1 and not is_random and all((x == x[0]).all() for x in numbers):
+            warnings.warn(
+                "agents: all are alike, and so are runs with other seeds, as agent.spread is 0 and "
+                "training draws nothing; say agent.spread, or take one agent and one seed",
+                stacklevel=4,
+            )
 
     @property
     def steps(self) -> int:

@@ -99,6 +99,11 @@ class AgentState:
                 shape = rows.T.shape if field.name in _PER_NAME else rows.T.shape[:1]
                 rows[...] = _checked(array, shape, f"initial.{field.name}").T
 
+    def plain(self) -> dict[str, object]:
+        """Return the arrays that are stated as lists, for provenances: AgentState(**lists)."""
+        stated = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {k: np.asarray(a, np.float64).tolist() for k, a in stated.items() if a is not None}
+
     def __repr__(self) -> str:
         stated = {f.name: np.asarray(getattr(self, f.name), dtype=object) for f in fields(self)}
         parts = [

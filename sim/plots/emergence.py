@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -9,9 +11,24 @@ from matplotlib.figure import Figure
 
 from sim.analysis.summary import BAND, in_few_agents, summarise
 from sim.dynamics.measures import GAMED
-from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends, spaced
+from sim.plots.style import (
+    COLOURS,
+    DASHES,
+    MUTED,
+    EndLabel,
+    changes_text,
+    cut,
+    house_style,
+    label_ends,
+    mark_phases,
+    spaced,
+)
 from sim.result import Result
 from sim.utils.format import with_minus
+
+#: Inches of the axes of both rows at least, of what is around them, and of a line of labels.
+_HEIGHTS, _AROUND = (2.9, 1.9), 0.8
+_LINE = 0.17
 
 
 def emergence(result: Result, *, unaware: Result | None = None) -> Figure:
@@ -29,18 +46,21 @@ def emergence(result: Result, *, unaware: Result | None = None) -> Figure:
     Returns:
         A figure; `figure.savefig(path)` writes it.
     """
+    counts = (result.data.sizes["context"], result.data.sizes["value"] * (2 if unaware else 1))
     with house_style():
-        figure = Figure(figsize=(8.6, 6.4), layout="constrained")
-        top, below = figure.subfigures(2, 1, height_ratios=[1.45, 1.0], squeeze=False)[:, 0]
+        heights = np.maximum(_HEIGHTS, _LINE * np.array(counts))
+        figure = Figure(figsize=(8.6, float(sum(heights)) + 2 * _AROUND), layout="constrained")
+        ratios = list(heights + _AROUND)
+        top, below = figure.subfigures(2, 1, height_ratios=ratios, squeeze=False)[:, 0]
         rates = top.subplots()
         strengths, drift = below.subplots(1, 2, width_ratios=[1.6, 1.0])
-        _draw_rates(rates, result)
-        _draw_values(strengths, result, unaware)
+        _draw_rates(rates, result, _LINE / heights[0])
+        _draw_values(strengths, result, unaware, _LINE / heights[1])
         _draw_drift(drift, result)
         return figure
 
 
-def _draw_rates(ax: Axes, result: Result) -> None:
+def _draw_rates(ax: Axes, result: Result, line_height: float) -> None:
     steps = result.data["step"].values
     colours = _context_colours(result)
     onsets = {name: context["onset"] for name, context in summarise(result)["contexts"].items()}
@@ -50,7 +70,7 @@ def _draw_rates(ax: Axes, result: Result) -> None:
         trained = rate["kind"].item() == "training"
         dashes = () if trained else DASHES[1 + index % (len(DASHES) - 1)]
         median = _draw_band(ax, steps, rate, colours[name], dashes=dashes)
-        text = spaced(name) if trained else f"{spaced(name)} (not trained)"
+        text = cut(spaced(name), 32) + ("" if trained else " (not trained)")
         if not in_few_agents(onsets[name]):
             at = onsets[name]["median"]
             height = float(np.interp(at, steps, median))
@@ -63,18 +83,21 @@ def _draw_rates(ax: Axes, result: Result) -> None:
     run = result.provenance
     count = run["agents"]
     agents = "1 agent" if count == 1 else f"median and 10–90 % of {count} agents"
-    ax.set_title(f"{run['scenario']['name']}: where training-gaming emerges ({agents})")
-    _mark_phases(ax, result)
-    label_ends(ax, labels, line_height=0.055)
+    name = cut(run["scenario"]["name"], 40)
+    title = f"{name}: where training-gaming emerges ({agents})"
+    changes = textwrap.fill(changes_text(run["interventions"]), 110)
+    ax.set_title("\n".join(filter(None, [textwrap.fill(title, 88), changes])))
+    mark_phases(ax, _phases(result))
+    label_ends(ax, labels, line_height=line_height)
 
 
-def _draw_values(ax: Axes, result: Result, unaware: Result | None) -> None:
+def _draw_values(ax: Axes, result: Result, unaware: Result | None, line_height: float) -> None:
     steps = result.data["step"].values
     labels = []
     for index, name in enumerate(result.data["value"].values):
         colour = COLOURS[index % len(COLOURS)]
         median = _draw_band(ax, steps, result.values.sel(value=name), colour)
-        text = with_minus(f"{name} {median[0]:.2f} → {median[-1]:.2f}")
+        text = with_minus(f"{cut(spaced(name), 20)} {median[0]:.2f} → {median[-1]:.2f}")
         labels.append(EndLabel(text, median[-1], colour))
         if unaware is not None:
             ends = unaware.values.sel(value=name).median("agent").values
@@ -85,7 +108,7 @@ def _draw_values(ax: Axes, result: Result, unaware: Result | None) -> None:
     ax.axhline(0.0, color=MUTED, lw=0.6)
     ax.set(xlim=(steps[0], steps[-1]), xlabel="training step", ylabel="strength")
     ax.set_title("What became of the values")
-    label_ends(ax, labels, line_height=0.1)
+    label_ends(ax, labels, line_height=line_height)
 
 
 def _draw_drift(ax: Axes, result: Result) -> None:
@@ -120,21 +143,8 @@ def _context_colours(result: Result) -> dict[str, str]:
     return {name: colours[twin_of.get(name, name)] for name in contexts}
 
 
-def _mark_phases(ax: Axes, result: Result) -> None:
-    phases = result.data["phase"].values
-    steps = result.data["step"].values
-    changes = [0, *(np.flatnonzero(phases[1:] != phases[:-1]) + 1)]
-    if len(changes) < 2:
-        return
-    for index in changes:
-        ax.axvline(steps[index], color=MUTED, lw=0.6)
-        ax.annotate(
-            str(phases[index]),
-            (steps[index], 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, -4),
-            textcoords="offset points",
-            va="top",
-            color=MUTED,
-            fontsize=8,
-        )
+def _phases(result: Result) -> list[tuple[int, str]]:
+    """Return the step at which each phase starts, and its name."""
+    phases, steps = result.data["phase"].values, result.data["step"].values
+    starts = [0, *(np.flatnonzero(phases[1:] != phases[:-1]) + 1)]
+    return [(int(steps[start]), str(phases[start])) for start in starts]

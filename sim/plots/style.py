@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,10 +58,15 @@ def house_style() -> Iterator[None]:
 
 
 def head(figure: Figure, title: str, note: str) -> None:
-    """Write a title in bold above a figure, and the lines of a note below it."""
-    lines = "\n" * (1 + note.count("\n"))
+    """Write a title in bold above a figure, and the lines of a note below it, to fit its width."""
+    width = figure.get_figwidth()
+    title = textwrap.fill(title, int(10.5 * width))
+    note = "\n".join(textwrap.fill(line, int(15 * width)) for line in note.splitlines())
+    size, below = 1 + title.count("\n"), 1 + note.count("\n")
+    lines = "\n" * below
     figure.suptitle(f"{title}{lines}", x=0.01, ha="left", fontweight="bold", fontsize=10)
-    figure.text(0.01, 1.0, f"\n\n{note}", va="top", color=MUTED, fontsize=8)
+    start = "\n" * (size + 1)
+    figure.text(0.01, 1.0, f"{start}{note}", va="top", color=MUTED, fontsize=8)
 
 
 def title_of(figure: Figure, text: str) -> None:
@@ -73,6 +78,33 @@ def title_of(figure: Figure, text: str) -> None:
 def spaced(name: object) -> str:
     """Write a name with spaces for underscores."""
     return str(name).replace("_", " ")
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text of at most so many characters, cut in its middle, since ends tell apart."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 1].rstrip()}…{text[-end:]}"
+
+
+def changes_text(interventions: Sequence[Mapping[str, Any]]) -> str:
+    """Write interventions as they are given to `do=`, without what is not stated; or nothing."""
+    unstated = (("freeze", False), ("start", 0))
+    changes = [
+        ", ".join(f"{k}: {v}" for k, v in x.items() if v is not None and (k, v) not in unstated)
+        for x in interventions
+    ]
+    return f"do=[{', '.join(f'{{{text}}}' for text in changes)}]" if changes else ""
+
+
+def mark_phases(ax: Axes, phases: Sequence[tuple[int, str]], *, with_names: bool = True) -> None:
+    """Mark where phases start (a step and a name each), if there are several."""
+    first, last = ax.get_xlim()
+    style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 8}
+    for start, name in phases if len(phases) > 1 else ():
+        if first <= start <= last:
+            ax.axvline(start, color=MUTED, lw=0.6)
+            text, at = cut(name, 20) * with_names, (start, 1.0)
+            ax.annotate(text, at, (4, -4), textcoords="offset points", color=MUTED, **style)
 
 
 def halo(colour: str = "white", width: float = 3.0) -> dict[str, Any]:
@@ -96,14 +128,26 @@ class EndLabel:
     colour: str
 
 
-def label_ends(ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.06) -> None:
+def label_ends(
+    ax: Axes, labels: Sequence[EndLabel], *, line_height: float = 0.06, heading: str = ""
+) -> None:
     """Write labels beside the right ends of lines, moved apart where they would overlap.
 
     Args:
         ax: Its limits must be final.
         labels: The labels.
         line_height: Distance between labels, at least, as a share of the height of the axes.
+        heading: What the labels are of, above them.
     """
+    if heading:
+        ax.annotate(
+            heading,
+            xy=(1.025, 1.0),
+            xytext=(0, 9),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=MUTED,
+        )
     low, high = ax.get_ylim()
     order = np.argsort([label.y for label in labels])
     ends = [(labels[i].y - low) / (high - low) for i in order]

@@ -15,6 +15,8 @@ from sim.specs.base import (
     Amount,
     ByName,
     Column,
+    Logarithm,
+    LogSpread,
     NonNegative,
     OneOrByName,
     OneOrEach,
@@ -22,10 +24,13 @@ from sim.specs.base import (
     Share,
     Spec,
     one_number_for_all,
+    within,
 )
 
 #: A fixed number of every agent, or one for each.
 Trait = Column[OneOrEach[NonNegative]]
+#: A product of it with values is an exponent.
+Decisiveness = Annotated[float, Field(ge=0.0), within(low=0.0, ends=(0.0, 1e4))]
 #: By default an agent starts with next to no inclination to game.
 HABIT = -5.0
 
@@ -50,10 +55,10 @@ class Initial(Spec):
         HABIT, description="h: learnt inclination to game; one number, or by context (others: -5)"
     )
     awareness: Column[Real] = Field(-4.0, description="α: situational awareness, a logit")
-    log_horizon: Column[Real] = Field(
+    log_horizon: Column[Logarithm] = Field(
         1.0, description="ℓ: it cares about its future values by λ = exp ℓ"
     )
-    log_competence: Column[Real] = Field(
+    log_competence: Column[Logarithm] = Field(
         0.0, description="ς: it hits the objective with precision exp ς when it games"
     )
     capability: Column[Annotated[Capability, one_number_for_all(Capability)]] = Field(
@@ -67,8 +72,8 @@ class InitialSpread(Spec):
     values: Column[OneOrByName[NonNegative]] = 0.0
     habit: Column[OneOrByName[NonNegative]] = 0.0
     awareness: Amount = 0.0
-    log_horizon: Amount = 0.0
-    log_competence: Amount = 0.0
+    log_horizon: LogSpread = 0.0
+    log_competence: LogSpread = 0.0
     capability: Column[OneOrByName[NonNegative]] = 0.0
 
 
@@ -80,21 +85,23 @@ class Spread(Spec):
     So 0.2 on `rationality` means "about 20 percent", and no draw leaves the allowed range.
     """
 
-    decisiveness: Amount = 0.0
-    discernment: Amount = 0.0
-    info_sensitivity: Amount = 0.0
-    scratchpad_sensitivity: Amount = 0.0
-    reasoning_cost: Amount = 0.0
-    scratchpad_saving: Amount = 0.0
-    episode_concern: Amount = 0.0
-    rationality: Amount = 0.0
+    decisiveness: LogSpread = 0.0
+    discernment: LogSpread = 0.0
+    info_sensitivity: LogSpread = 0.0
+    scratchpad_sensitivity: LogSpread = 0.0
+    reasoning_cost: LogSpread = 0.0
+    scratchpad_saving: LogSpread = 0.0
+    episode_concern: LogSpread = 0.0
+    rationality: LogSpread = 0.0
     initial: InitialSpread = InitialSpread()
 
 
 class Agent(Spec):
     """An agent, or a population of agents that differ by `spread` (MODEL.md section 2)."""
 
-    decisiveness: Trait = Field(1.5, description="β: how firmly its values decide its answers")
+    decisiveness: Column[OneOrEach[Decisiveness]] = Field(
+        1.5, description="β: how firmly its values decide its answers"
+    )
     discernment: Trait = Field(
         1.0, description="δ: how well it reads the cue that an input is trained on"
     )

@@ -29,8 +29,19 @@ from sim.specs.errors import refuse as refuse
 T = TypeVar("T")
 
 
-def within(low: float = -math.inf, high: float = math.inf) -> BeforeValidator:
-    """Return what checks that a value is a finite number from `low` to `high`."""
+#: Beyond them, sums of 64 bits lose what a number stands beside, and engines, which round in their
+#: own ways, come to different results.
+ENDS = (-1e6, 1e6)
+
+
+def within(
+    low: float = -math.inf, high: float = math.inf, *, ends: tuple[float, float] = ENDS
+) -> BeforeValidator:
+    """Return what checks that a value is a number from `low` to `high`, and within the ends.
+
+    Where a range is open, arithmetic has `ends`.
+    """
+    first, last = max(low, ends[0]), min(high, ends[1])
     allowed = f"a number from {low:g} to {high:g}"
     if math.isinf(high):
         allowed = "a finite number" if math.isinf(low) else f"a number of {low:g} or more"
@@ -40,6 +51,9 @@ def within(low: float = -math.inf, high: float = math.inf) -> BeforeValidator:
         number = cast(float, value)  # or a whole number too large for one
         if not (is_number and low <= number <= high and abs(number) <= sys.float_info.max):
             raise PydanticCustomError("number", "must be {allowed}", {"allowed": allowed})
+        if not first <= number <= last:
+            by_arithmetic = f"a number from {first:g} to {last:g}, where arithmetic ends"
+            raise PydanticCustomError("number", "must be {allowed}", {"allowed": by_arithmetic})
         return float(number)
 
     return BeforeValidator(check)
@@ -75,6 +89,14 @@ def _by_form(forms: str) -> Discriminator:
 
 
 Real = Annotated[float, within()]
+#: Where another key says how far.
+Finite = Annotated[float, within(ends=(-math.inf, math.inf))]
+#: Gradients are products of two rewards.
+Reward = Annotated[float, within(ends=(-1e2, 1e2))]
+#: exp of it multiplies rewards (precision, horizon), and what it multiplies is subtracted.
+Logarithm = Annotated[float, within(ends=(ENDS[0], 20.0))]
+#: Of a normal draw whose exp multiplies.
+LogSpread = Annotated[float, Field(ge=0.0), within(low=0.0, ends=(0.0, 5.0)), Vectorisable()]
 NonNegative = Annotated[float, Field(ge=0.0), within(low=0.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0), within(low=0.0, high=1.0)]
 #: Steps are counted in 32 bits wherever randomness is keyed by them.

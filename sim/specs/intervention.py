@@ -26,7 +26,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from sim.specs.agent import TRAITS, parameter_names
-from sim.specs.base import Real, Spec, Steps, Whole, is_number
+from sim.specs.base import Finite, Real, Spec, Steps, Whole, is_number
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, describe, nearest, refuse
 from sim.specs.oversight import Oversight
@@ -60,7 +60,7 @@ class Intervention(Spec):
     """
 
     key: str = Field(description="what it is about; * stands for every name")
-    set: Real | None = Field(None, description="the number that it has")
+    set: Finite | None = Field(None, description="the number that it has")
     scale: Real | None = Field(None, description="by what it is multiplied")
     freeze: bool = Field(False, description="whether it stays as it is (state only)")
     start: Whole = Field(0, description="the first step")

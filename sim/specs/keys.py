@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from sim.specs.agent import CAPABILITIES, Agent, Initial
 from sim.specs.base import Spec, Vectorisable, plain
 from sim.specs.deployment import Deployment
-from sim.specs.errors import SpecError, nearest
+from sim.specs.errors import SpecError, describe, nearest
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
 from sim.specs.training import Training
@@ -67,6 +68,28 @@ def field_at(key: str) -> tuple[FieldInfo | None, Path]:
             break
         del path[:names]
     return field, tuple(path)
+
+
+def check_number(key: str, number: float) -> None:
+    """Refuse a number that a dotted key must not have (SpecError)."""
+    field, below = field_at(key)
+    assert field is not None
+    names: Any = number
+    for name in reversed(below):
+        names = {name: names}
+    try:
+        _validator(key).validate_python(names)
+    except ValidationError as error:
+        path = full_key(key).removesuffix("".join(f".{name}" for name in below))
+        raise SpecError(describe(error, path=path)) from None
+
+
+@cache
+def _validator(key: str) -> TypeAdapter[Any]:
+    field, _ = field_at(key)
+    assert field is not None
+    annotation: Any = Annotated[field.annotation, *field.metadata]
+    return TypeAdapter(annotation)
 
 
 def value_at(node: Any, key: str) -> Any:

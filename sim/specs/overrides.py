@@ -6,12 +6,14 @@ Overrides are the form that sweeps, interventions and `mesa.batch_run` need.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention, Interventions, read_interventions
-from sim.specs.keys import check_keys, nest, override, override_spec, value_at
+from sim.specs.keys import check_keys, nest, override, override_spec
+from sim.specs.library import read_yaml, resolve
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 
@@ -51,6 +53,17 @@ def read_specs(
     return specs
 
 
+@cache
+def population() -> Agent:
+    """Return the agent of which every run's agents are variants, where nothing else is said."""
+    return Agent.parse(read_yaml(resolve("agent", "population")), path="agent")
+
+
+def as_population(specs: Specs) -> Specs:
+    """Return specs whose agents differ as those of the command do, where they do not say how."""
+    return specs._replace(agent=specs.agent.completed_by(population()))
+
+
 def apply_overrides(specs: Specs, overrides: Mapping[str, object]) -> Specs:
     """Return specs in which the values of overrides are set, and everything is checked again.
 
@@ -79,23 +92,11 @@ def apply_overrides(specs: Specs, overrides: Mapping[str, object]) -> Specs:
 
 
 def _check_interventions(specs: Specs) -> None:
-    """Refuse interventions on what is not there, or that make a number what it must not be."""
-    natural = specs._replace(interventions=())
+    """Refuse interventions on what is not there; numbers are checked where they are compiled."""
     for index, intervention in enumerate(specs.interventions):
-        names = intervention.names(specs.scenario)
+        intervention.names(specs.scenario)
         if intervention.start >= specs.training.steps:
             raise SpecError(
                 f"interventions[{index}].start: got {intervention.start}: training has "
                 f"{specs.training.steps} steps"
             )
-        if intervention.subject in ("agent", "training", "scenario"):
-            numbers: dict[str, object] = {}
-            for name in names:
-                value = value_at(specs, name)
-                largest = max(value) if isinstance(value, tuple) else value  # of several agents
-                factor = intervention.scale
-                numbers[name] = intervention.set if factor is None else factor * float(largest)
-            try:
-                apply_overrides(natural, numbers)
-            except SpecError as error:
-                raise SpecError(f"interventions[{index}]: {error}") from None

@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 from sim.specs.base import NonNegative, Real, Share, Spec, is_number, within
 from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.keys import full_key, names_at
-from sim.specs.library import read_yaml, resolve
+from sim.specs.library import read_data, resolve
 from sim.specs.scenario import Scenario
 
 #: The hidden number by which values lie along human values, in correlations.
@@ -165,7 +165,8 @@ class Prior(Spec):
     def load(cls, source: Prior | str | Path | Mapping[str, object]) -> Prior:
         """Return a prior from its name, a path, plain data, or itself (SpecError)."""
         if isinstance(source, str | Path):
-            return cls.parse(read_yaml(resolve("prior", source)), path=f"prior {Path(source).stem}")
+            data = read_data("prior", resolve("prior", source))
+            return cls.parse(data, path=f"prior {Path(source).stem}")
         return cls.parse(source, path="prior")
 
     def marginals(self, scenario: Scenario) -> dict[str, AnyDistribution]:

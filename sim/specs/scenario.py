@@ -16,12 +16,13 @@ from sim.specs.base import (
     NonNegative,
     PairsOrMatrix,
     Real,
+    Reward,
     Share,
     Spec,
     Steps,
 )
 from sim.specs.errors import SpecError, nearest, refuse
-from sim.specs.library import read_yaml, resolve
+from sim.specs.library import read_data, resolve
 
 Kind = Literal["training", "evaluation", "red_team", "deployment"]
 #: Kinds of context that developers can inspect before they deploy.
@@ -35,7 +36,7 @@ class Context(Spec):
     responses: Column[ByName[ByName[Real]]] = Field(
         description="Φ: each possible response, and how far it serves (+) or offends (-) a value"
     )
-    reward: Column[ByName[Real]] = Field(
+    reward: Column[ByName[Reward]] = Field(
         {},
         description="R: what training rewards here, by response (others: 0)",
         validate_default=True,
@@ -71,7 +72,7 @@ class Phase(Spec):
     name: str = ""
     length: Steps = Field(description="steps")
     weight: Column[ByName[NonNegative]] = Field({}, validate_default=True)
-    reward: Column[ByName[ByName[Real]]] = Field({}, validate_default=True)
+    reward: Column[ByName[ByName[Reward]]] = Field({}, validate_default=True)
     monitor: Column[ByName[Share]] = Field({}, validate_default=True)
 
 
@@ -109,7 +110,7 @@ class Scenario(Spec):
             data = dict(source)
         else:
             path = resolve("scenario", source)
-            data, name = read_yaml(path), path.stem
+            data, name = read_data("scenario", path), path.stem
         return cls.parse(_fold(data, name), path="scenario")
 
     @field_validator("contexts", mode="before")

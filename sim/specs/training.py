@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -15,18 +16,22 @@ from sim.specs.base import (
     Steps,
     Whole,
     one_number_for_all,
+    within,
 )
+
+#: Has no end but that of numbers: where it is too high, runs diverge, and say so.
+Rate = Column[Annotated[float, Field(ge=0.0), within(low=0.0, ends=(0.0, math.inf))]]
 
 
 class LearningRate(Spec):
     """Learning rates eta, one for each kind of parameter."""
 
-    values: Amount = Field(0.003, description="η of v")
-    habit: Amount = Field(0.06, description="η of h")
-    awareness: Amount = Field(0.003, description="η of α")
-    log_horizon: Amount = Field(0.003, description="η of ℓ")
-    log_competence: Amount = Field(0.003, description="η of ς")
-    capability: Amount = Field(0.003, description="η of q")
+    values: Rate = Field(0.003, description="η of v")
+    habit: Rate = Field(0.06, description="η of h")
+    awareness: Rate = Field(0.003, description="η of α")
+    log_horizon: Rate = Field(0.003, description="η of ℓ")
+    log_competence: Rate = Field(0.003, description="η of ς")
+    capability: Rate = Field(0.003, description="η of q")
 
 
 class Transfer(Spec):

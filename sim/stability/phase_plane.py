@@ -19,7 +19,7 @@ from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import Result
-from sim.simulation import simulate
+from sim.simulation import prepare
 from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.overrides import Specs, read_specs
@@ -118,9 +118,9 @@ class PhasePlane:
         scenario, agent, training, _ = self.specs
         if result is None:
             every = max(1, training.steps // _RECORDS)
-            result = simulate(
+            result = prepare(
                 scenario, agent=agent, training=training, seed=self.seed, record_every=every
-            )
+            ).execute()
         return phase_plane(self, result)
 
 

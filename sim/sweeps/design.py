@@ -6,21 +6,32 @@ they are asked for, so that a grid of any size takes no room.
 
 from __future__ import annotations
 
+import json
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import exp, isfinite, log, prod
-from typing import Literal
+from operator import length_hint
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.specs.base import is_number as is_number
 from sim.specs.base import plain
-from sim.specs.errors import SpecError, check_whole
+from sim.specs.errors import SpecError, check_whole, shorten
+from sim.specs.scenario import Scenario
 
 Numbers = NDArray[np.float64]
 Index = NDArray[np.intp]
+
+#: A sweep has at most so many runs, each of which takes about so much memory ...
+MOST_RUNS = 2**24
+BYTES_OF_RUN = 512
+#: ... in so many parts, each of which is composed and checked by itself.
+MOST_PARTS = 2**14
 
 
 class Design(ABC):
@@ -66,6 +77,7 @@ class Product(Design):
     """Every point of a design with every point of the next; the last changes fastest."""
 
     def __init__(self, *designs: Design) -> None:
+        check_runs("axes", prod(len(design) for design in designs))
         self._designs = designs
         self.keys = tuple(key for design in designs for key in design.keys)
         #: Of each key, its design and how many points the later designs have together.
@@ -101,9 +113,7 @@ class Grid(Product):
     def __init__(self, axes: Mapping[str, Iterable[float]]) -> None:
         columns = {key: read_numbers(values, key) for key, values in axes.items()}
         for key, column in columns.items():
-            numbers, counts = np.unique(column, return_counts=True)
-            if (counts > 1).any():
-                raise SpecError(f"{key}: {numbers[counts > 1][0]:g} is given more than once")
+            check_distinct(key, column.tolist())
         super().__init__(*(Table({key: column}) for key, column in columns.items()))
 
 
@@ -118,6 +128,7 @@ class Zip(Table):
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
             raise SpecError(f"axes: keys that go together need as many numbers each: {counts}")
+        check_distinct(", ".join(columns), [*zip(*columns.values(), strict=True)])
         super().__init__(columns)
 
 
@@ -162,6 +173,7 @@ class _Sample(Table):
         self, ranges: Mapping[str, Range | Sequence[object]], *, points: int, seed: int = 0
     ) -> None:
         check_whole("points", points, minimum=1)
+        check_runs("points", points)
         check_whole("seed", seed, minimum=0)
         if not ranges:
             raise SpecError("axes: at least one range is needed")
@@ -198,13 +210,68 @@ class Sobol(_Sample):
 
 def read_numbers(values: object, key: str) -> Numbers:
     """Return finite numbers as an array [n]; there must be one (SpecError)."""
-    numbers = plain(list(values) if isinstance(values, Iterable) else [values])
+    numbers = plain(list_levels(values, key) if isinstance(values, Iterable) else [values])
     if not isinstance(numbers, list) or not numbers or isinstance(values, str):
         raise SpecError(f"{key}: got {values!r}: must be a list of numbers")
     for number in numbers:
         if not _is_finite(number):
             raise SpecError(f"{key}: got {number!r}: an axis has finite numbers")
     return np.array(numbers, np.float64)
+
+
+def check_runs(key: str, runs: int, *, maximum: int = MOST_RUNS) -> None:
+    """Refuse more runs, or parts, than a sweep can have, before they take memory (SpecError)."""
+    if runs > maximum:
+        size = f"{runs:,} runs, which take about {runs * BYTES_OF_RUN / 2**30:,.0f} GiB: "
+        if maximum == MOST_PARTS:
+            size = f"{runs:,} combinations, each of which is a program of its own: "
+        raise SpecError(f"{key}: got {size}must be {maximum:,} or fewer in a sweep")
+
+
+def list_levels(values: Iterable[Any], key: str) -> list[Any]:
+    """Return the levels of an axis as a list, of no more than a sweep can have (SpecError)."""
+    try:
+        check_runs(key, length_hint(values))
+    except OverflowError:  # of a range
+        check_runs(key, sys.maxsize)
+    levels = list(islice(values, MOST_RUNS + 1))
+    check_runs(key, len(levels))
+    return levels
+
+
+def check_distinct(key: str, levels: Iterable[Any]) -> None:
+    """Refuse levels of an axis of which one is given twice, as it would count as more runs."""
+    keys = set()
+    for level in levels:
+        text = level if is_number(level) else json.dumps(level, sort_keys=True, default=str)
+        if text in keys:
+            name = f"{level:g}" if isinstance(level, float) else shorten(repr(level))
+            raise SpecError(f"{key}: {name} is given more than once")
+        keys.add(text)
+
+
+def level_labels(key: str, levels: Sequence[Any]) -> list[Any]:
+    """Return what stands for each level of an axis in tables: no two levels look alike there.
+
+    A number stands for itself. Scenarios of one name, say, are numbered: `copyright (2)`.
+    """
+    check_distinct(key, levels)
+    labels: dict[str, Any] = {}
+    for level in levels:
+        name = level_label(level)
+        number, text = 1, str(name)
+        while text in labels:
+            number += 1
+            text = f"{name} ({number})"
+        labels[text] = name if number == 1 else text
+    return list(labels.values())
+
+
+def level_label(level: Any) -> Any:
+    """Return what stands for a level that no other level looks like."""
+    if isinstance(level, Scenario):
+        return level.name
+    return level if is_number(level) or isinstance(level, str | bool) else str(level)
 
 
 def extreme_rows(numbers: Numbers) -> Index:

@@ -6,7 +6,13 @@ then. What is computed does not depend on who computes it.
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
+import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -15,16 +21,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.specs.errors import SpecError
 from sim.sweeps.plan import Shard
-from sim.utils.parallel import usable_processors
+from sim.utils.parallel import WorkersLostError, usable_processors
 from sim.utils.progress import CountProgress
 
 if TYPE_CHECKING:  # with Arrow, which takes a tenth of a second that single runs do not need
     from sim.sweeps.store import Store, StoredShard
 
-#: How often a shard is tried again by a cluster when its worker is lost.
-RETRIES = 3
 #: How long a scheduler may take to answer.
 PATIENCE = "5s"
+#: Seconds without a worker after which a sweep gives up, and between two looks at a cluster.
+WITHOUT_WORKERS, PAUSE = 30, 0.05
 
 
 class Executor(Protocol):
@@ -112,36 +118,93 @@ class DaskExecutor:
             return
         distributed = _distributed()
         with self._client(distributed) as client:
-            options = {"retries": RETRIES, "pure": False}
             futures = {
                 client.submit(
-                    work, shard.by_itself(), store, key=f"shard-{shard.name}", **options
+                    work, shard.by_itself(), store, key=f"shard-{shard.name}", pure=False
                 ): shard
                 for shard in shards
             }
-            for future, stored in distributed.as_completed(
-                futures, loop=client.loop, with_results=True
-            ):
-                progress(futures[future].agent_steps)
-                yield stored
+            completed, last_sign = (
+                distributed.as_completed(futures, loop=client.loop),
+                time.monotonic(),
+            )
+            while not completed.is_empty():
+                batch = completed.next_batch(block=False)
+                if batch or client.scheduler_info()["workers"]:
+                    last_sign = time.monotonic()
+                elif time.monotonic() - last_sign > WITHOUT_WORKERS:
+                    raise WorkersLostError(f"executor: no worker is left in {WITHOUT_WORKERS} s")
+                if not batch:
+                    time.sleep(PAUSE)
+                for future in batch:
+                    try:
+                        stored = future.result()
+                    except distributed.KilledWorker as error:
+                        raise WorkersLostError(
+                            f"executor: {error.allowed_failures + 1} workers were lost over one "
+                            "shard; they may lack memory"
+                        ) from None
+                    progress(futures[future].agent_steps)
+                    yield stored
 
     @contextmanager
     def _client(self, distributed: Any) -> Iterator[Any]:
         if self.address is not None:
             try:
                 client = distributed.Client(self.address, timeout=PATIENCE, set_as_default=False)
-            except (OSError, ValueError) as error:
+            except Exception as error:  # an address can be wrong in any way
+                reason = " ".join(str(error).split())
                 raise SpecError(
-                    f"executor.address: no scheduler answers at {self.address!r} ({error})"
+                    f"executor.address: no scheduler answers at {self.address!r} ({reason})"
                 ) from None
             with client:
                 yield client
             return
-        cluster = distributed.LocalCluster(
-            n_workers=self.workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
-        )
-        with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        with (
+            _cluster(distributed, self.workers) as cluster,
+            distributed.Client(cluster, set_as_default=False) as client,
+        ):
             yield client
+
+
+def _cluster(distributed: Any, workers: int) -> Any:
+    """Return a cluster of processes that import no script, hear no Ctrl-C and serve no pages.
+
+    Nothing but this machine reaches its scheduler; any user of this machine does.
+    """
+    import dask
+    from distributed.deploy.subprocess import SubprocessWorker
+
+    class Worker(SubprocessWorker):
+        """A worker in a session of its own, which ends when its scheduler does."""
+
+        async def _start(self) -> None:
+            spec = json.dumps({"cls": "distributed.Nanny", "opts": self.worker_kwargs})
+            command = [sys.executable, "-m", "dask", "spec", self.scheduler, "--spec", spec]
+            self.process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+
+    environment = {**os.environ, "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]"}
+    host = "127.0.0.1"
+    pages = {"dashboard": False, "dashboard_address": f"{host}:0"}
+    options = {"host": host, "nthreads": 1, "dashboard": False, "death_timeout": WITHOUT_WORKERS}
+    worker = {"cls": Worker, "options": {"worker_kwargs": options}}
+    scheduler = {"cls": distributed.Scheduler, "options": {"host": host, "port": 0, **pages}}
+    with dask.config.set({"distributed.scheduler.http.routes": []}):
+        try:
+            return distributed.SpecCluster(
+                workers=dict.fromkeys(range(workers), worker),
+                scheduler=scheduler,
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            raise WorkersLostError(f"executor: no cluster could be started ({error})") from None
 
 
 def _distributed() -> Any:

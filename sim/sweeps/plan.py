@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -21,14 +22,29 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.result import versions
-from sim.simulation import MOST_AGENTS, MOST_SEED
+from sim.simulation import MOST_AGENTS, MOST_SEED, check_size
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
 from sim.specs.overrides import Specs, apply_overrides
-from sim.sweeps.design import Design, Index, Numbers, Table
+from sim.specs.scenario import Scenario
+from sim.sweeps.design import (
+    MOST_PARTS,
+    Design,
+    Index,
+    Numbers,
+    Table,
+    check_distinct,
+    check_runs,
+)
 
 Record = Literal["summary", "curves", "full"]
+
+#: The source that the results of a sweep depend on, in the package.
+SOURCE = (
+    *("dynamics/**/*.py", "specs/**/*.py"),
+    *(f"sweeps/{name}.py" for name in ("design", "plan", "prior_sample", "record")),
+)
 
 #: Version of what is stored; raised when older results would be misread or would differ.
 FORMAT = 4
@@ -168,6 +184,7 @@ class Plan:
             "engine": self.engine,
             "precision": self.precision,
             "version": versions()["training-gaming-sim"],
+            "code": code_digest(),
         }
         for part in self.parts:
             size = shard_runs(part, self.record)
@@ -175,7 +192,7 @@ class Plan:
             for start in range(0, part.runs, size):
                 rows = np.arange(start, min(start + size, part.runs))
                 arrays = [part.seeds_of(rows), *part.columns(rows).values()]
-                digest = _digest(described, *(array.tobytes() for array in arrays))
+                digest = _digest(described, first, *(array.tobytes() for array in arrays))
                 name, made_by = f"{number:06d}-{digest}", (self.engine, self.precision)
                 yield Shard(name, part, first, start, len(rows), self.record, *made_by)
                 first, number = first + len(rows), number + 1
@@ -193,9 +210,32 @@ def make_plan(
         raise SpecError("axes: there is nothing to run")
     tables = read_record(record)
     computing = get_engine(engine, precision=precision)
+    check_runs("axes", len(parts), maximum=MOST_PARTS)
+    check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
-        check_part(part)
+        check_part(part, tables)
+    _check_names([part.specs.scenario for part in parts])
     return Plan(tuple(parts), tables, computing.name, computing.precision)
+
+
+def _check_names(scenarios: Iterable[Scenario]) -> None:
+    """Refuse names that differ in case only: SQL would take their columns for one (SpecError)."""
+    spelled: dict[tuple[str, str], str] = {}
+    for scenario in {id(scenario): scenario for scenario in scenarios}.values():
+        contexts = scenario.contexts
+        groups: list[tuple[str, Collection[str]]] = [
+            ("contexts", contexts),
+            ("values", scenario.values),
+        ]
+        groups += [(f"contexts.{c}.responses", contexts[c].responses) for c in contexts]
+        for place, names in groups:
+            for name in names:
+                spelling = spelled.setdefault((place, name.lower()), name)
+                if spelling != name:
+                    raise SpecError(
+                        f"scenario.{place}: got {name!r} and {spelling!r}: must differ in "
+                        "more than case within a sweep, whose columns are named after them"
+                    )
 
 
 def read_record(record: object) -> Record:
@@ -205,27 +245,30 @@ def read_record(record: object) -> Record:
     return cast(Record, record)
 
 
-def check_part(part: Part) -> None:
+def check_part(part: Part, record: Record = "summary") -> None:
     """Refuse a part with a run that would be refused by itself (SpecError).
 
     Ranges of numbers have no holes, so of many numbers the least and the greatest are tried, each
-    in a run that has it. What must not be zero everywhere is looked at in all runs.
+    in a run that has it. What hangs on several numbers is looked at in all runs.
     """
     check_whole("agents", part.agents, minimum=1, maximum=MOST_AGENTS)
     check_whole("record_every", part.record_every, minimum=1)
+    # A run holds what is kept of it, or two moments.
+    every = part.record_every if record == "full" else part.specs.training.steps
+    check_size(part.specs, agents=part.agents, record_every=every)
     if not part.seeds:
         raise SpecError("seed: at least one is needed")
     for seed in part.seeds:
         check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
-    if len(set(part.seeds)) < len(part.seeds):
-        raise SpecError("seed: each may be given only once")
+    check_distinct("seed", part.seeds)
     keys = part.design.keys
     for row in np.unique([row for key in keys for row in part.design.extremes(key)]):
         point = part.design.at(np.array([row]))
         apply_overrides(part.specs, {key: float(number[0]) for key, number in point.items()})
-    compile_rows(part, np.zeros(1, np.intp))
-    if any(".weight" in key or ".human_values" in key for key in keys):
-        _check_zeros(part)
+    compile_rows(part, np.arange(min(len(part.seeds), 2))).warn_if_alike()
+    zeros = any(".weight" in key or ".human_values" in key for key in keys)
+    if zeros or (keys and part.specs.interventions):
+        _check_together(part)
 
 
 def compile_rows(part: Part, rows: Index) -> Program:
@@ -258,8 +301,11 @@ def of_one_agent(specs: Specs) -> Specs:
     return specs._replace(agent=specs.agent.replace(**first)) if first else specs
 
 
-def _check_zeros(part: Part) -> None:
-    """Refuse a design in which some run trains on nothing, or has no human values."""
+def _check_together(part: Part) -> None:
+    """Refuse a design in which some run trains on nothing, or has no human values.
+
+    And one in which interventions together make a number what it must not be.
+    """
     alone = replace(part, specs=of_one_agent(part.specs), agents=1, seeds=part.seeds[:1])
     for start in range(0, alone.runs, MAXIMUM_AGENTS):
         rows = np.arange(start, min(start + MAXIMUM_AGENTS, alone.runs))
@@ -278,6 +324,15 @@ def _refuse_first(part: Part, rows: Index, bad: NDArray[np.bool_], reason: str) 
         point = part.points(rows[np.flatnonzero(bad)[:1]])
         numbers = ", ".join(f"{key}={column[0]:g}" for key, column in point.items())
         raise SpecError(f"axes: at {numbers} {reason}")
+
+
+@cache
+def code_digest() -> str:
+    """Return a hash of the source that results depend on, whatever its ends of lines."""
+    package = Path(__file__).parents[1]
+    paths = sorted(path for pattern in SOURCE for path in package.glob(pattern))
+    texts = {path.relative_to(package).as_posix(): path.read_text("utf-8") for path in paths}
+    return _digest(texts)
 
 
 def _json(data: object) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import pandas as pd
 import xarray as xr
 
 from sim.specs.errors import SpecError, nearest
-from sim.sweeps.store import TABLES, Store
+from sim.sweeps.plan import code_digest
+from sim.sweeps.store import TABLES, Store, made_by
 
 #: Columns of the design that are no axis.
 _NO_AXES = ("run", "part")
@@ -39,6 +42,7 @@ class Sweep:
         self.damaged = damaged
         self.failed = failed
         self._columns: dict[str, list[str]] = {}
+        self._is_temporary = False
 
     def __repr__(self) -> str:
         parts = self.described["parts"]
@@ -47,11 +51,22 @@ class Sweep:
         by = f" by {', '.join(axes)}" if axes else ""
         failed = f", {self.failed:,} failed" if self.failed else ""
         runs, record = self.described["runs"], self.described["record"]
-        return f"<sim.Sweep of {', '.join(names)}: {runs:,} runs{by}{failed} (record={record})>"
+        is_own_code = self.described.get("code") == code_digest()
+        code = "" if is_own_code else f"; made by {made_by(self.described)}"
+        sweep = f"sim.Sweep of {', '.join(names)}: {runs:,} runs{by}{failed}"
+        return f"<{sweep} (record={record}{code})>"
 
     def keep_only_while_used(self) -> None:
-        """Remove the store when this object goes."""
-        weakref.finalize(self, shutil.rmtree, self.store.place, ignore_errors=True)
+        """Remove the store when this object goes in this process; not in one that was forked."""
+        self._is_temporary = True
+        weakref.finalize(self, _remove, self.store.place, os.getpid())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle, and copy: what is kept in a temporary store goes along, to one of its own."""
+        make = partial(type(self), resumed=self.resumed, damaged=self.damaged, failed=self.failed)
+        if self._is_temporary:
+            return _unpack, (make, self.store.contents())
+        return make, (self.store,)
 
     @classmethod
     def load(cls, place: str | Path) -> Sweep:
@@ -105,7 +120,8 @@ class Sweep:
             variables: Columns of the curves, or variables (`reach`, `gaming_rate.coding`); the
                 gaming rates of the contexts in which most is gamed if there are none.
             lines: The axis whose levels are lines; the first that is free if None.
-            panels: The axis whose levels are panels; if neither is given, the next with few levels.
+            panels: The axis whose levels are panels; if neither is given, the scenario, or else the
+                next with few levels.
             where: Axes that are fixed, and the level of each.
             difference: The axis whose effect is drawn, between runs that differ in nothing else.
             baseline: Its level with which others are compared; the first if None.
@@ -159,8 +175,23 @@ class Sweep:
         words = _words(sql)
         paths = {name: self.store.table_paths(name) for name in TABLES if name in words}
         if "design" in words:
-            paths["design"] = [self.store.path("design.parquet")]
+            paths["design"] = [self.store.design_path()]
         return paths
+
+
+def _remove(place: str, owner: int) -> None:
+    """Remove a temporary store in the process that owns it."""
+    if os.getpid() == owner:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _unpack(make: Callable[[Store], Sweep], contents: Mapping[str, bytes]) -> Sweep:
+    """Return a sweep whose files came along, in a temporary store."""
+    sweep = make(Store(tempfile.mkdtemp(prefix="sweep-")))
+    sweep.keep_only_while_used()
+    for name, content in contents.items():
+        sweep.store.write(name, content)
+    return sweep
 
 
 def _words(sql: str) -> set[str]:

@@ -6,6 +6,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,19 @@ from sim.specs.base import plain
 from sim.specs.errors import SpecError, check_whole
 from sim.specs.intervention import Interventions
 from sim.specs.keys import full_key, is_vectorisable
-from sim.specs.overrides import Specs, apply_overrides, read_specs
+from sim.specs.overrides import Specs, apply_overrides, as_population, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
-from sim.sweeps.design import Design, Grid, Product, is_number
+from sim.sweeps.design import (
+    MOST_PARTS,
+    Design,
+    Grid,
+    Product,
+    check_runs,
+    is_number,
+    level_labels,
+    list_levels,
+)
 from sim.sweeps.executors import Executor, LocalExecutor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.result import Sweep
@@ -83,16 +93,21 @@ def sweep(
     points: Design = Grid(columns)
     if design is not None:
         points = Product(points, design)
-    discrete = {key: values for key, values in levels.items() if key not in columns}
+    discrete = {
+        key: list(zip(values, level_labels(key, values), strict=True))
+        for key, values in levels.items()
+        if key not in columns
+    }
+    check_runs("axes", prod(map(len, discrete.values())), maximum=MOST_PARTS)
     parts, replicates = [], _seeds(seeds)
     for combination in itertools.product(*discrete.values()):
-        choices: dict[str, Any] = dict(zip(discrete, combination, strict=True))
+        choices = {key: level for key, (level, _) in zip(discrete, combination, strict=True)}
         world: Any = choices.get("scenario", scenario)
-        specs = read_specs(world, agent=agent, training=training, interventions=interventions)
+        specs = as_population(
+            read_specs(world, agent=agent, training=training, interventions=interventions)
+        )
         overrides = {key: level for key, level in choices.items() if key not in RUN_AXES}
         specs = with_first_point(apply_overrides(specs, overrides), points)
-        if "scenario" in choices:
-            choices["scenario"] = specs.scenario.name
         parts.append(
             Part(
                 specs=specs,
@@ -100,7 +115,7 @@ def sweep(
                 seeds=replicates,
                 agents=choices.get("agents", plain(agents)),
                 record_every=choices.get("record_every", plain(record_every)),
-                choices=choices,
+                choices={key: label for key, (_, label) in zip(discrete, combination, strict=True)},
             )
         )
     plan = make_plan(parts, record=record, engine=engine, precision=precision)
@@ -175,7 +190,9 @@ def _levels(values: object, key: str) -> list[Any]:
         raise SpecError("axes.seed: seeds are given as seeds=, a number or a list")
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise SpecError(f"axes.{key}: got {values!r}: must be a list of what the key takes")
-    levels = plain(list(values))
+    if key == "scenario":
+        values = [x if isinstance(x, Scenario) else Scenario.load(x) for x in values]
+    levels = plain(list_levels(values, f"axes.{key}"))
     if not isinstance(levels, list) or not levels:
         raise SpecError(f"axes.{key}: has nothing in it")
     return levels
@@ -183,6 +200,7 @@ def _levels(values: object, key: str) -> list[Any]:
 
 def _seeds(seeds: int | Iterable[int]) -> tuple[int, ...]:
     if isinstance(seeds, Iterable):
-        return tuple(plain(list(seeds)))  # type: ignore[arg-type]
+        return tuple(plain(list_levels(seeds, "seeds")))  # type: ignore[arg-type]
     check_whole("seeds", seeds, minimum=1)
+    check_runs("seeds", seeds)
     return tuple(range(int(seeds)))

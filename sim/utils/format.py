@@ -45,9 +45,27 @@ def format_decimal(number: float | None, digits: int = 2) -> str:
     return DASH if number is None or math.isnan(number) else f"{number:.{digits}f}"
 
 
-def format_level(level: object) -> str:
-    """Write a level of an axis, without what rounding left of a number."""
-    return f"{round(level, 9) + 0.0:g}" if isinstance(level, float) else str(level)
+def format_levels(levels: Sequence[object], *, digits: int = 6) -> list[str]:
+    """Write levels of one axis, without what rounding left of a number; a dash for none, or nan.
+
+    They have so many digits, or as many more as tell them apart.
+    """
+    sizes = [abs(level) for level in levels if isinstance(level, float) and math.isfinite(level)]
+    different = {level for level in levels if level is not None and level == level}
+    for least in (1e-12 * max(sizes, default=0.0), 0.0):
+        for enough in range(digits, 17):
+            texts = [_level_text(level, f".{enough}g", least) for level in levels]
+            if len(set(texts) - {DASH}) == len(different):
+                return texts
+    return [_level_text(level, "", 0.0) for level in levels]
+
+
+def _level_text(level: object, form: str, least: float) -> str:
+    if level is None or level != level:
+        return DASH
+    if not isinstance(level, float):
+        return str(level)
+    return format(0.0 if abs(level) <= least else level, form)
 
 
 def with_minus(text: str) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context
-from typing import TypeVar
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from typing import NoReturn, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -19,6 +21,10 @@ Result = TypeVar("Result")
 
 #: Threads or processes for each processor above which a machine does nothing but change them.
 _MOST_FOR_EACH = 16
+
+
+class WorkersLostError(RuntimeError):
+    """Other processes that did the work have ended; the message is one line."""
 
 
 def usable_processors() -> int:
@@ -64,7 +70,7 @@ def _in_any_order(
         return
     queue = iter(enumerate(jobs))
     running: dict[Future[Result], int] = {}
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_ctrl_c)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start)
     try:
         with _unheard_ctrl_c():
             for index, job in islice(queue, workers):
@@ -76,17 +82,24 @@ def _in_any_order(
                 for index, job in islice(queue, 1):
                     running[pool.submit(work, job)] = index
     except BrokenProcessPool:
-        raise RuntimeError(
-            "the other processes have ended; in a script, call this below "
-            "`if __name__ == '__main__':`, or say workers=1"
-        ) from None
+        hint = "; they may lack memory"
+        if getattr(sys.modules["__main__"], "__spec__", None) is None:
+            hint = "; in a script, call this below `if __name__ == '__main__':`, or say workers=1"
+        raise WorkersLostError(f"the other processes have ended{hint}") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ignore_ctrl_c() -> None:
-    """Ignore Ctrl-C, which the process that waits hears: it lets the others finish their jobs."""
+def _start() -> None:
+    """Ignore Ctrl-C, which the process that waits hears, and end when that process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=[parent_process()], daemon=True).start()
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager
@@ -100,3 +113,24 @@ def _unheard_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def leave_on_ctrl_c() -> None:
+    """Let Ctrl-C end a command at once while it is starting, when an import could swallow it.
+
+    Nothing is written by then. Other processes, and whoever ignores Ctrl-C, go on as they are.
+    """
+    is_main = threading.current_thread() is threading.main_thread() and parent_process() is None
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+
+
+def raise_on_ctrl_c() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt again, from where work begins."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(*_: object) -> NoReturn:
+    os.write(2, b"interrupted; no result was written\n")
+    os._exit(130)

@@ -56,15 +56,17 @@ def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Prog
     )
     with bars.Progress(*columns, console=console) as bar:
         task = bar.add_task(label, total=1.0)
-        start = last = monotonic()
+        start: tuple[float, float] | None = None  # when work began, and what was done before
+        last = monotonic()
 
         def report(share: float) -> None:
-            nonlocal last
+            nonlocal last, start
             bar.update(task, completed=share)
             time = monotonic()
-            if not console.is_terminal and time - last >= LINE_EVERY and 0.0 < share < 1.0:
+            start_time, before = start = start or (time, share)
+            if not console.is_terminal and time - last >= LINE_EVERY and before < share < 1.0:
                 last = time
-                seconds = (time - start) * (1.0 - share) / share
+                seconds = (time - start_time) * (1.0 - share) / (share - before)
                 line = f"{label}: {share:.0%}, about {seconds:.0f} s left"
                 console.print(line, highlight=False, markup=False)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba.core.caching import NullCache
 from numpy.typing import DTypeLike, NDArray
 
 from sim.dynamics.engines.engine import Engine, Precision
@@ -117,7 +118,7 @@ class VectorCohort:
             words = aligned((1, 4, width), np.uint64)
             program = self._theta, self._origin, self._traits, self._ids
             stage = segment.tables, segment.places, segment.shape
-            train(*program, *stage, room, words, first, last, start, stop)
+            call_compiled(train, *program, *stage, room, words, first, last, start, stop)
 
         if threads == 1:
             train_blocks(0, self._blocks.count)
@@ -172,3 +173,18 @@ def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Table:
     memory = np.empty(size + CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % CACHE_LINE
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def call_compiled(function: Any, *arguments: object) -> None:
+    """Call a compiled function, which is compiled again if the cache of its code is damaged.
+
+    Numba reads the cache when a function is first called with some types, before it does anything.
+    """
+    try:
+        function(*arguments)
+    except Exception:  # what is no code can be read in any way
+        try:
+            function._cache.flush()
+        except OSError:  # somebody else's cache
+            function._cache = NullCache()
+        function(*arguments)

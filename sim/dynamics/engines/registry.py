@@ -6,6 +6,7 @@ only where it is used, as that takes a second.
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from typing import cast, get_args
@@ -21,6 +22,18 @@ _NAMES = ("auto", "numpy", "numba")
 def has_numba() -> bool:
     """Return whether Numba is installed."""
     return find_spec("numba") is not None
+
+
+@cache
+def numba_problem() -> str:
+    """Return why Numba, which is installed, does not work here; nothing if it does."""
+    try:
+        from numba import config
+
+        from sim.dynamics.engines import numba_engine  # noqa: F401  # what it needs of Numba
+    except Exception as error:  # of a Numba that is damaged, or set up wrongly, in any way
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return "NUMBA_DISABLE_JIT is set" if getattr(config, "DISABLE_JIT", 0) else ""
 
 
 def get_engine(
@@ -47,14 +60,24 @@ def get_engine(
         hint = nearest(str(precision), get_args(Precision))
         raise SpecError(f"precision: got {precision!r}: {hint}")
     if name == "numpy" or (name == "auto" and not has_numba()):
-        if precision != "float64":
-            raise SpecError(f"precision: got {precision!r}: engine=numpy has float64 only")
-        return NumpyEngine()
+        return _numpy(precision)
     if not has_numba():
         raise SpecError(
             "engine: numba is not installed; install the extra `fast` "
             "(pip install 'training-gaming-sim[fast]'), or take engine=numpy"
         )
+    if problem := numba_problem():
+        if name == "numba":
+            raise SpecError(f"engine: got 'numba': it does not work here ({problem}); take numpy")
+        engine = _numpy(precision)
+        warnings.warn(f"engine: numba does not work here ({problem}); NumPy computes", stacklevel=3)
+        return engine
     from sim.dynamics.engines.numba_engine import NumbaEngine
 
     return NumbaEngine(precision=cast(Precision, precision), threads=threads)
+
+
+def _numpy(precision: str) -> NumpyEngine:
+    if precision != "float64":
+        raise SpecError(f"precision: got {precision!r}: engine=numpy has float64 only")
+    return NumpyEngine()

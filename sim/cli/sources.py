@@ -1,0 +1,70 @@
+"""Where configs come from: files, of which those of data are read as data.
+
+A file of a data group (scenario, agent, training, ...) may come from anybody, and is chosen by its
+name. It sets its own keys (`sim.specs.library.read_data`). A user's own experiment, and the primary
+config, may set anything of Hydra's: they are code.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+
+from hydra._internal.core_plugins import file_config_source
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import OmegaConf
+
+from sim.specs.errors import SpecError
+from sim.specs.library import DATA_GROUPS, config_root, package_of, read_data
+
+#: What commands load unasked: besides what Hydra's store holds, no file takes the place of these.
+SHARED = ("application", "executor/local", "executor/dask")
+
+
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Hydra's source of configs in a folder, which knows what is data.
+
+    It has the name of Hydra's, whose registry takes no other name for the same scheme.
+    """
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Load a config.
+
+        Raises:
+            SpecError: It is a file of data, and sets what is not its own.
+        """
+        group = data_group(config_path)
+        if group is None:
+            return super().load_config(config_path)
+        path = Path(self.path, self._normalize_file_name(config_path))
+        data, package = read_data(group, path), package_of(path)
+        if group == "scenario" and package is None and "scenario" in data:
+            raise SpecError(f"scenario: {path}: its first line must be # @package _global_")
+        config = OmegaConf.create(data)
+        return ConfigResult(self.provider, self.full_path(), config, {"package": package})
+
+    def is_config(self, config_path: str) -> bool:
+        """Return whether there is a config, and not in the place of one of the commands' own.
+
+        Else a folder of scenarios could bring what a command loads unasked, such as its sweeper.
+        """
+        if config_path in SHARED and Path(self.path) != config_root():
+            return False
+        stored = StructuredConfigSource(provider="schema", path="structured://")
+        return super().is_config(config_path) and not stored.is_config(config_path)
+
+
+def data_group(config_path: str) -> str | None:
+    """Return the data group of a config path, however it is written; None if it is in none."""
+    for path in (config_path, posixpath.normpath(config_path)):
+        group = path.strip("/").split("/")[0]
+        if group in DATA_GROUPS:
+            return group
+    return None
+
+
+def use_data_source() -> None:
+    """Have Hydra take files from `FileConfigSource`, in this process."""
+    SourcesRegistry.instance().types["file"] = FileConfigSource
