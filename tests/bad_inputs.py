@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ VALUES: tuple[Any, ...] = (
 OF_SECTIONS = tuple(value for value in VALUES if value is not None and value != {})
 
 Input = tuple[str, Any]
+_MOST = sys.float_info.max
 
 
 def bad_inputs(schema: Mapping[str, Any], sections: tuple[str, ...] = ()) -> Iterator[Input]:
@@ -54,8 +56,11 @@ def _holds(choice: Mapping[str, Any], value: float) -> bool:
         return False
     if choice["type"] == "integer" and not isinstance(value, int):
         return False
-    low, high = choice.get("minimum", -1e300), choice.get("maximum", 1e300)
-    above, below = choice.get("exclusiveMinimum", -1e300), choice.get("exclusiveMaximum", 1e300)
+    low, high = choice.get("minimum", -_MOST), choice.get("maximum", _MOST)
+    above, below = (
+        choice.get("exclusiveMinimum", -_MOST),
+        choice.get("exclusiveMaximum", float("inf")),
+    )
     return bool(low <= value <= high and above < value < below)
 
 

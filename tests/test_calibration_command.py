@@ -125,10 +125,10 @@ def test_a_malformed_table_gets_one_line(
         (["intervals=7"], "intervals: got 7"),
         (["predict=x.csv", "parts=[fit]"], "predict: needs parts to have rl"),
         (["rl=null"], "rl: must be the path"),
-        (["measured.refusal=refuses"], "calibration.refusal"),
+        (["measured.refusal=refuses"], "measured.refusal"),
         (["measured=alignment_fakin"], "measured"),
         (["dat=x"], "dat: unknown key"),
-        (["scenario=copyright"], "calibration.context"),
+        (["scenario=copyright"], "measured.context"),
         (["++measured.free={agent.rationalty: {start: 1, low: 0, high: 2}}"], "rationalty"),
     ],
 )

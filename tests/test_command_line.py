@@ -13,11 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 from matplotlib.figure import Figure
 
 import sim
+from bad_inputs import DELETED, bad_inputs, changed
 from commands import Call, assert_refused, command, script
 from sim.analysis.summary import summarise
+from sim.cli.application import open_sections
+from sim.cli.compose import read_run
+from sim.cli.errors import Stopped, stopping
+from sim.cli.keys import CONFIGS, SPEC_KEYS
+from sim.specs.training import Training
 
 FEW = ("training.steps=20", "agents=3")
 RESULTS = {"summary.json", "result.nc", "provenance.json", "emergence.png", "emergence.svg"}
@@ -158,6 +165,45 @@ def test_a_reader_that_leaves_early_is_no_error_of_ours(tmp_path: Path) -> None:
         stderr = running.stderr.read()
     assert "Traceback" not in stderr
     assert "error:" not in stderr
+
+
+#: What a run allows of its own keys, as in the schema of a spec.
+OF_A_RUN = {
+    "properties": {
+        "agents": {"type": "integer", "minimum": 1, "exclusiveMaximum": 10**6},
+        "seed": {"type": "integer", "minimum": 0},
+        "record_every": {"type": "integer", "minimum": 1},
+        **{key: {"type": "string"} for key in ("engine", "precision", "record")},
+        "do": {"type": "array", "anyOf": [{"type": "null"}]},
+        "executor": {"type": "object"},
+    }
+}
+
+
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_run_refuses_what_its_keys_do_not_allow(every: int) -> None:
+    open_sections()
+    with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
+        config = compose("emergence", overrides=[*FEW])
+    numbers = {
+        key: field
+        for key, field in Training.model_json_schema()["properties"].items()
+        if field.get("type") in ("number", "integer")
+    }
+    of_training = [
+        (f"training.{key}", value)
+        for key, value in bad_inputs({"properties": numbers})
+        if value is not DELETED  # has its default
+    ]
+    bad = [*bad_inputs(OF_A_RUN, SPEC_KEYS), *of_training]
+    assert len(bad) > 300
+    for key, value in bad[::every]:
+        with pytest.raises(Stopped) as refusal, stopping():
+            read_run(changed(config, key, value))
+        assert refusal.value.status == 2
+        message = str(refusal.value)
+        assert "\n" not in message
+        assert (key if key != "do" else "") in message, f"{key}={value}: {message}"
 
 
 def test_any_terminal_and_a_numba_that_does_not_work(

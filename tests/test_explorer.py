@@ -20,7 +20,7 @@ from notebooks.explorer.page import Asked, Memory, respond
 from notebooks.explorer.state import State, base, split_settings
 from notebooks.explorer.svg import ticks
 from notebooks.explorer.view import View, look
-from sim.cli.application import _open_sections
+from sim.cli.application import open_sections
 from sim.cli.compose import read_run
 from sim.cli.keys import CONFIGS
 from sim.simulation import prepare
@@ -34,7 +34,7 @@ SMALL = {"training.steps": 60, "training.learning_rate.habit": 0.5}
 
 def of_command(state: State) -> dict[str, object]:
     """Return what the shared command line would run, and from where."""
-    _open_sections()
+    open_sections()
     program, script, *overrides = shlex.split(state.command())
     assert (program, script) == ("python", "experiments/emergence.py")
     with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from bad_inputs import bad_inputs, changed
 from commands import EXPERIMENTS, Call, assert_refused
-from sim.cli.application import _open_sections
+from sim.cli.application import open_sections
 from sim.cli.errors import Stopped, stopping
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
 from sim.cli.study import Study
@@ -123,7 +123,7 @@ def sentences(value: object) -> Iterator[str]:
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_refuses_what_its_settings_do_not_allow(name: str, every: int, call: Call) -> None:
     study = study_of(name)
-    _open_sections()
+    open_sections()
     config = composed(study, *SIZES[name].split())
     schema = type(study.read(config).settings).model_json_schema()
     sections = tuple(key for key in study.keys if key in (*SPEC_KEYS, *AFTER_KEYS))

@@ -257,7 +257,7 @@ Planner = Callable[..., Plan]
 @pytest.fixture(scope="module")
 def planned() -> Planner:
     """Plan the sweep of overrides, without the command around it."""
-    application._open_sections()
+    application.open_sections()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration("emergence", overrides=[], run_mode=RunMode.MULTIRUN)

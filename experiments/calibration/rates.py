@@ -141,12 +141,12 @@ def measured_alone(specs: Specs, calibration: Calibration) -> Specs:
     """
     scenario, name = specs.scenario, calibration.context
     if name not in scenario.contexts:
-        raise SpecError(f"calibration.context: {nearest(name, scenario.contexts)}")
+        raise SpecError(f"measured.context: {nearest(name, scenario.contexts)}")
     responses = scenario.contexts[name].responses
     if calibration.refusal not in responses:
-        raise SpecError(f"calibration.refusal: {nearest(calibration.refusal, responses)}")
+        raise SpecError(f"measured.refusal: {nearest(calibration.refusal, responses)}")
     if calibration.value not in scenario.values:
-        raise SpecError(f"calibration.value: {nearest(calibration.value, scenario.values)}")
+        raise SpecError(f"measured.value: {nearest(calibration.value, scenario.values)}")
     pair = (name, _twin(scenario, name))
     alone = Scenario.parse(
         {
@@ -166,7 +166,7 @@ def _twin(scenario: Scenario, name: str) -> str:
     twin = scenario.contexts[name].twin
     if twin is None:
         raise SpecError(
-            f"calibration.context: {name!r} has no twin in deployment, where nothing is monitored"
+            f"measured.context: {name!r} has no twin in deployment, where nothing is monitored"
         )
     return twin
 

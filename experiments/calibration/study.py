@@ -100,14 +100,14 @@ def read_question(specs: Specs, settings: Settings) -> Question:
     if "rl" in parts and settings.rl is None:
         raise SpecError("rl: must be the path of a table, or parts must not have rl")
     predict = _path(settings.predict)
-    data, stages = _read(settings.data, OF_PROMPTS), _read(settings.rl, OF_STAGES)
+    data, stages = _read("data", settings.data), _read("rl", settings.rl, OF_STAGES)
     assert data is not None
     return Question(
         specs=specs,
         calibration=settings.measured,
         data=data,
         stages=stages if "rl" in parts else None,
-        test=_read(settings.test, OF_PROMPTS),
+        test=_read("test", settings.test),
         predict=None if predict is None else read_prompts(predict),
         folds=settings.folds,
         seed=settings.seed,
@@ -290,6 +290,9 @@ def _path(name: str | None) -> Path | None:
     return own if not path.exists() and own.is_file() else path
 
 
-def _read(name: str | None, columns: tuple[str, ...]) -> Measurements | None:
+def _read(key: str, name: str | None, columns: tuple[str, ...] = OF_PROMPTS) -> Measurements | None:
     path = _path(name)
-    return None if path is None else read_measurements(path, of=columns)
+    try:
+        return None if path is None else read_measurements(path, of=columns)
+    except SpecError as error:
+        raise SpecError(f"{key}: {str(error).removeprefix('data: ')}") from None

@@ -415,7 +415,10 @@ def prepare(
     for name, axis in (("x", across), ("y", upwards)):
         # A whole number stays one, so that a number of steps is refused for the right reason.
         low = int(axis.low) if float(axis.low).is_integer() else float(axis.low)
-        apply_overrides(specs, {axis.key: low})
+        try:
+            apply_overrides(specs, {axis.key: low})
+        except SpecError as error:
+            raise SpecError(f"{name}: {error}") from None
         if not is_vectorisable(axis.key):
             raise SpecError(
                 f"{name}.key: got {axis.key!r}: must be a number in which runs of one program can "

@@ -106,7 +106,7 @@ def launch(
     os.environ["MPLBACKEND"] = "agg"  # figures are files
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    _open_sections()
+    open_sections()
     CheckBeforeRun.check = staticmethod(check)
     place = {"config_path": str(config.parent), "config_name": config.stem}
     command = hydra.main(version_base="1.3", **place)
@@ -124,7 +124,7 @@ def collect_rarely() -> None:
     atexit.register(lambda: None if "duckdb" in sys.modules else gc.freeze())
 
 
-def _open_sections() -> None:
+def open_sections() -> None:
     """Let any key be set below a spec, whether a file has it or not.
 
     Hydra alone would refuse, say, a weight for a context whose file leaves the weight at its
