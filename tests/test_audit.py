@@ -233,3 +233,16 @@ def test_selected_copies_are_retrained_with_their_parents_traits() -> None:
     start = retrainer_of(sim.Result(result.data.isel(step=[0]), result.provenance)).program
     np.testing.assert_array_equal(program.traits.rationality, start.traits.rationality[ancestors])
     np.testing.assert_array_equal(program.origin, start.theta[:, ancestors])
+
+
+def test_progress_grows_to_one_through_all_groups_of_all_rounds() -> None:
+    shares: list[float] = []
+    oversight = {**RETRAIN, "retraining": {"steps": 4, "rounds": 2}}
+    audited = audit(trained(), oversight=oversight, engine="numpy", progress=shares.append)
+    assert (audited.rounds == 2).any()
+    assert shares == sorted(shares)
+    assert min(shares) >= 0.0
+    # Each round is half of the work, and its groups of agents share it.
+    assert 0.5 in shares
+    assert len(set(shares)) > 4
+    assert shares[-1] == 1.0

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import sim
+from sim.specs.overrides import read_specs
 from sim.stability.bifurcation import (
     Bifurcations,
+    Interval,
+    ScenarioFamily,
     bifurcations,
     bistable,
     most_moved,
     outcomes_at,
     pieces_of,
 )
+from sim.sweeps.design import Range
 from test_plots import texts
 
 KEY, RATE = "agent.initial.awareness", "gaming_rate.copyright_chat"
@@ -100,6 +106,23 @@ def test_two_outcomes_are_where_training_has_two(diagram: Bifurcations) -> None:
     # Branches that coincide in a variable are one outcome in it.
     assert bistable(diagram, "values.helpfulness") == []
     assert len(bistable(diagram, "values.copyright")) == 1
+
+
+def test_outcomes_are_counted_where_a_range_begins_as_well() -> None:
+    """Of three branches at 0, one ends there: before it there is one outcome, beyond it are two."""
+    family = ScenarioFamily(read_specs("copyright"), KEY, Range(-1.0, 1.0))
+    ends = {"falls": (0.0, 0.5, 0.1), "middle": (0.5, 1.0, 0.5), "high": (0.5, 1.0, 0.9)}
+    rows = [
+        {"branch": i, "position": p, KEY: family.number(p), RATE: rate, "kind": "stable"}
+        for i, (low, high, rate) in enumerate(ends.values())
+        for p in (low, high)
+    ]
+    frame = pd.DataFrame(rows).assign(event="")
+    diagram = SimpleNamespace(frame=frame, family=family)
+    assert bistable(diagram, RATE) == [Interval(0.0, 1.0, 3)]  # type: ignore[arg-type]
+    # Two branches that have one number in common differ there.
+    touching = SimpleNamespace(frame=frame[frame["branch"] != 2], family=family)
+    assert bistable(touching, RATE) == [Interval(0.0, 0.0, 2)]  # type: ignore[arg-type]
 
 
 def test_the_figure_labels_folds_and_the_number_of_outcomes(diagram: Bifurcations) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,13 @@ def assert_alike(found: np.ndarray, wanted: np.ndarray, *, rounding: float, mess
         np.testing.assert_array_equal(found, wanted, err_msg=message)
 
 
+def level_of(label: object) -> object:
+    """Return the level that a label stands for: of None or of a list, as Python writes them."""
+    with suppress(SyntaxError, ValueError):
+        return ast.literal_eval(label) if isinstance(label, str) else label
+    return label
+
+
 def assert_runs_are_as_alone(
     table: sim.Sweep, specs: Specs, *, rounding: float = 0.0, **options: Any
 ) -> None:
@@ -131,7 +140,7 @@ def assert_runs_are_as_alone(
     assert summary["run"].tolist() == [row["run"] for row in rows] == list(range(len(rows)))
     compared = set()
     for row in rows:
-        choices = dict(parts[row["part"]]["chosen"])
+        choices = {key: level_of(text) for key, text in parts[row["part"]]["chosen"].items()}
         agents = int(choices.pop("agents", options.get("agents", 1)))
         every = int(choices.pop("record_every", options.get("record_every", 10)))
         if "scenario" in choices:

@@ -334,3 +334,8 @@ def test_what_is_sent_to_a_worker_is_small() -> None:
     assert len(sent) < 20_000 < 8 * points < len(pickle.dumps(shard))
     mine, whole = (COMPUTE(s)["summary"].to_pandas() for s in (pickle.loads(sent), shard))
     pd.testing.assert_frame_equal(mine, whole)
+
+
+def test_an_executor_keeps_the_number_of_workers_that_it_is_given() -> None:
+    assert repr(sim.DaskExecutor(workers=1234)) == "DaskExecutor(workers=1234)"
+    assert sim.DaskExecutor().workers == usable_processors()

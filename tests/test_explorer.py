@@ -31,6 +31,8 @@ from sim.stability.phase_plane import phase_plane
 SOME = ("copyright", "lab_to_deployment", "monolithic", "pipeline")
 SMALL = {"training.steps": 60, "training.learning_rate.habit": 0.5}
 
+pytestmark = pytest.mark.usefixtures("population")
+
 
 def of_command(state: State) -> dict[str, object]:
     """Return what the shared command line would run, and from where."""

@@ -8,7 +8,7 @@ import pytest
 import sim
 from gates import GATE_ALONE, advantage, one_context
 from sim.specs.overrides import read_specs
-from sim.stability.invasion import invasions
+from sim.stability.invasion import Invasion, invasions
 from sim.stability.training_map import TrainingMap
 
 
@@ -71,3 +71,12 @@ def test_a_gate_without_reward_is_undecided_and_an_anchor_leaves_nothing_to_inva
         assert invasion.law == "neither grows nor dies out"
     with pytest.raises(sim.SpecError, match=r"training\.anchor: must be 0"):
         invasions(*map_and_start("copyright", {"anchor": 0.01}))
+
+
+@pytest.mark.parametrize("number", [0.1, -0.1])
+def test_an_exponent_or_an_advantage_alone_decides(number: float) -> None:
+    for numbers in ((number, 0.0), (0.0, number)):
+        alone = Invasion("a", "gaming", *numbers)
+        assert (alone.decided, alone.grows) == (True, number > 0.0)
+    # What is beside an exponent that is not 0 has no say.
+    assert Invasion("a", "gaming", number, -number).grows == (number > 0.0)

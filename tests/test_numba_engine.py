@@ -115,7 +115,8 @@ def test_extremes_are_no_worse_than_in_numpy() -> None:
 @pytest.mark.parametrize("sensitivity", [10.0, 100.0, 2000.0])
 def test_awareness_where_salience_is_far_apart(sensitivity: float) -> None:
     """One agent's inputs tell so much that one exponential cannot serve all; others' do not."""
-    program = program_of(13)
+    program = program_of(57)
+    assert np.ptp(program.segments[0].world.where_trained().info) > 0.9
     traits = replace(
         program.traits, info_sensitivity=np.array([0.1, sensitivity, 1.0, sensitivity, 0.1])
     )

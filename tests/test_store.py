@@ -106,6 +106,7 @@ def test_a_store_holds_parquet_and_json_and_nothing_else(done: Path, tmp_path: P
 
 def test_the_runs_of_all_shards_are_the_runs_of_the_design(done: Path) -> None:
     table = sim.Sweep.load(done)
+    assert (table.resumed, table.damaged, table.failed) == (0, 0, 0)
     for name in ("design", "summary"):
         runs = table.query(f"select run from {name} order by run")["run"]
         assert runs.tolist() == list(range(RUNS))
@@ -611,3 +612,15 @@ def test_how_many_agents_a_run_has_is_in_the_names() -> None:
     assert len(first) == len(other) == 1
     assert first == again
     assert first != other
+
+
+def test_the_order_in_which_a_mapping_is_stated_is_in_no_name() -> None:
+    options: dict[str, Any] = {"training": {"steps": 10}, "engine": "numpy"}
+    orders = ("here", "there"), ("there", "here")
+    habits = [{name: float(len(name)) for name in order} for order in orders]
+    first, other = (
+        planned(sim.sweep, WORLD, agent={"initial": {"habit": habit}}, **options)
+        for habit in habits
+    )
+    assert first.id == other.id
+    assert [shard.name for shard in first.shards] == [shard.name for shard in other.shards]

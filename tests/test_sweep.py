@@ -215,17 +215,19 @@ def test_a_sweep_draws_itself() -> None:
     def drawn(*variables: str, **options: Any) -> tuple[tuple[int, int], int, str]:
         figure = table.plot(list(variables), **options)
         rows, columns = figure.axes[0].get_subplotspec().get_gridspec().get_geometry()
-        return (rows, columns), len(figure.axes[0].lines), figure.texts[-1].get_text().strip()
+        lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 2]  # no marks
+        return (rows, columns), len(lines), figure.texts[-1].get_text().strip()
 
     band = "Median and 10–90 % over the agents of {} runs"
     assert drawn() == ((3, 3), 2, band.format(2))  # lines by the first axis, panels by the next
-    assert drawn("reach", lines="agent.awareness") == ((1, 1), 3, band.format(4))
+    pooled = band.format(4) + "; pooled over leak (2 levels)"
+    assert drawn("reach", lines="agent.awareness") == ((1, 1), 3, pooled)
     panels = {"lines": "agent.awareness", "panels": "training.leak"}
     assert drawn("reach", "alignment", **panels) == ((2, 2), 3, band.format(2))
     fixed = drawn("reach", where={"agent.awareness": 2.0})
     assert fixed == ((1, 1), 2, band.format(2) + "; awareness = 2")
     (_, _, note) = drawn("reach", difference="training.leak", where={"agent.awareness": -4.0})
-    assert note.endswith("of 2 pairs; awareness = −4")
+    assert " ".join(note.split()).endswith("of 2 pairs; awareness = −4")
     refusals: list[tuple[dict[str, Any], str]] = [
         ({"lines": "leak"}, "lines: 'leak' is no axis of this sweep; allowed: agent.awareness, "),
         ({"where": {"leak": 1}}, "where: 'leak' is no axis of this sweep; allowed: agent.awaren"),

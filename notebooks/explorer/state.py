@@ -12,14 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from sim.cli.keys import CONFIGS
 from sim.simulation import MOST_SEED
-from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
-from sim.specs.library import names, read_yaml
-from sim.specs.overrides import Specs, apply_overrides, read_specs
-from sim.specs.scenario import Scenario
+from sim.specs.library import names
+from sim.specs.overrides import Specs, apply_overrides, as_population, read_specs
 
 Value = int | float | bool | str
 #: The command that a state is shared as.
@@ -190,9 +187,7 @@ def base(scenario: str) -> Specs:
     if scenario not in names("scenario"):
         hint = nearest(scenario, names("scenario"))
         raise SpecError(f"scenario: no scenario is named {_short(scenario)}; {hint}")
-    found = Scenario.load(scenario)
-    population = Agent.parse(read_yaml(CONFIGS / "emergence.yaml")["agent"], path="agent")
-    return read_specs(found, agent=found.agent.completed_by(population))
+    return as_population(read_specs(scenario))
 
 
 def _check_key(key: str) -> None:
