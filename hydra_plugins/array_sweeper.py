@@ -27,6 +27,8 @@ SETTINGS = {
     "points": 64,
     # Of the sampling.
     "seed": 0,
+    # Overrides of a sweep that stands in a file, by key; those of the command line go before them.
+    "params": {},
     # Of Hydra's standard sweeper, where that takes over.
     "max_batch_size": None,
 }
@@ -43,8 +45,10 @@ class ArraySweeper(BasicSweeper):
     another launcher than Hydra's basic one, is swept as by Hydra's standard sweeper: one job each.
     """
 
-    def __init__(self, *, max_batch_size: int | None = None, **settings: Any) -> None:
-        super().__init__(max_batch_size=max_batch_size)
+    def __init__(
+        self, *, max_batch_size: int | None = None, params: Any = None, **settings: Any
+    ) -> None:
+        super().__init__(max_batch_size=max_batch_size, params=params)
         self._settings = settings
         self._task: TaskFunction | None = None
 
@@ -65,7 +69,7 @@ class ArraySweeper(BasicSweeper):
         from sim.cli.sweeper import sweep
 
         return sweep(
-            arguments,
+            [*self._parse_config(), *arguments],
             config=self.config,
             loader=self.hydra_context.config_loader,
             settings=self._settings,

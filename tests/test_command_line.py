@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 import sim
 from commands import Call, assert_refused, script
 from sim.analysis.summary import summarise
+from sim.specs.library import resolve
+from sim.utils.format import printable
 
 FEW = ("training.steps=20", "agents=3")
 RESULTS = {"summary.json", "result.nc", "provenance.json", "emergence.png", "emergence.svg"}
@@ -96,6 +98,34 @@ def test_the_help_and_the_config_are_printed_and_nothing_is_written(call: Call) 
     assert "leak: 0.25" in config.stdout
     assert text.files() == []
     assert "info=0.5   weight, info, scratchpad, cue, monitor" in text.stdout
+
+
+NAMES = [
+    "/abs",
+    "[/bold] :smile:",
+    "$x_{",
+    "a\x00\x1b[31mred\x9b",
+    "../../up",
+    "A/B test: what if?",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_text_on_the_terminal_in_figures_and_in_directories(
+    name: str, call: Call, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "configs" / "scenario" / "named.yaml"
+    scenario.parent.mkdir(parents=True)
+    contents = yaml.safe_load(resolve("scenario", "copyright").read_text(encoding="utf-8"))
+    contents["scenario"] |= {"name": name, "passage": name}
+    scenario.write_text(f"# @package _global_\n{yaml.safe_dump(contents)}", encoding="utf-8")
+    dirs = ("--config-dir", "configs", "scenario=named", "hydra.sweep.dir=here", *FEW)
+    for left in (call(*dirs), call("-m", *dirs, "training.leak=0,0.1")):
+        assert left.status == 0, left.stderr
+        assert printable(left.stdout + left.stderr) == (left.stdout + left.stderr)
+    (sweep,) = (tmp_path / "here").iterdir()
+    assert re.fullmatch(r"[\w .+-]+-[0-9a-f]{8}", sweep.name)
+    assert {path.name for path in tmp_path.iterdir()} == {"configs", "here", "outputs"}
 
 
 # ------------------------------------------------------------------------------------- bad runs

@@ -15,6 +15,7 @@ from yaml import YAMLError
 
 from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
+from sim.utils.format import printable
 
 BAD_INPUT = 2
 FAILED = 1
@@ -94,6 +95,10 @@ def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         return _unknown(unknown.group(1), keys)
+    unread = re.search(r"LexerNoViableAltException: (.*)", text)
+    if unread:
+        setting, key = unread[1].strip(), unread[1].partition("=")[0].strip()
+        return f"{key}: got {setting!r}: must be text in quotes of its own: '{key}=\"...\"'"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"
@@ -112,5 +117,6 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
 
 
 def _leave(line: str, status: int) -> None:
+    line = printable(line)
     print(line if status == INTERRUPTED else f"error: {line}", file=sys.stderr)
     sys.exit(status)

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sim.specs.errors import SpecError, nearest
+from sim.utils.format import printable
 
 PROGRAM = "training-gaming"
 PACKAGE = Path(__file__).parent.parent
@@ -44,7 +45,7 @@ def main() -> None:
         else:
             start(name, arguments)
     except SpecError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(2)
 
 

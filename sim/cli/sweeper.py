@@ -23,7 +23,7 @@ from hydra.core.override_parser.types import (
     RangeSweep,
     Transformer,
 )
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sim.cli.compose import RunInputs, read
 from sim.cli.console import err, out, prepare_shard, progress_bar
@@ -39,6 +39,7 @@ from sim.sweeps.executors import LocalExecutor
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import run_plan, with_first_point
+from sim.utils.format import safe_name
 
 #: Keys that a sweep has once.
 _OF_A_SWEEP = ("record", "executor", "engine", "precision")
@@ -228,11 +229,20 @@ def _axis(override: Override) -> Axis:
     if isinstance(swept, ChoiceSweep | RangeSweep):
         swept.shuffle = False  # the order of runs must stay, for a sweep to go on
     items = list(override.sweep_iterator(transformer=Transformer.identity))
-    values = [item.text if isinstance(item, QuotedString) else item for item in items]
+    values = [_unquoted(item) for item in items]
     texts = [f"{element}={Transformer.str(item)}" for item in items]
     if not values:
         raise SpecError(f"{key}: has nothing in it")
     return Axis(key, element, values, texts)
+
+
+def _unquoted(item: Any) -> Any:
+    """Return a level as plain data, without the quotes in which its texts were written."""
+    if isinstance(item, Mapping):
+        return {_unquoted(key): _unquoted(value) for key, value in item.items()}
+    if isinstance(item, list):
+        return [_unquoted(value) for value in item]
+    return item.text if isinstance(item, QuotedString) else item
 
 
 def _check_axes(axes: Sequence[Axis], keys: Mapping[str, str]) -> None:
@@ -298,10 +308,12 @@ def _compose(config: DictConfig, loader: ConfigLoader, overrides: list[str]) -> 
 def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> Path:
     """Return where the sweep is kept: in a directory that is named for what it is."""
     keys = [override.lstrip("+").split("=")[0] for override in config.hydra.overrides.hydra]
-    root = config.hydra.sweep.dir if "hydra.sweep.dir" in keys else settings["dir"]
+    written = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    is_default = "${now:" in str(written) and "hydra.sweep.dir" not in keys
+    root = settings["dir"] if is_default else config.hydra.sweep.dir
     names = list(dict.fromkeys(part.specs.scenario.name for part in plan.parts))
     name = "+".join(names) if len(names) <= 3 else f"{len(names)}-scenarios"
-    return Path(root) / f"{name}-{plan.id[:8]}"
+    return Path(root) / f"{safe_name(name)}-{plan.id[:8]}"
 
 
 def _count(number: int, thing: str) -> str:
@@ -317,7 +329,7 @@ def _first_error(result: Sweep) -> str:
 
 def _show(result: Sweep, directory: Path) -> None:
     if result.resumed:
-        err.print(f"[dim]there already: {_count(result.resumed, 'run')}[/dim]")
+        err.print(f"there already: {_count(result.resumed, 'run')}", style="dim")
     if result.damaged:
         err.print(f"done again, as they were damaged: {_count(result.damaged, 'shard')}")
     out.print(sweep_table(result))
@@ -326,4 +338,4 @@ def _show(result: Sweep, directory: Path) -> None:
         if result.resumed < result.described["runs"] or not figure.exists():
             draw_curves(result, directory)
         out.print(f"figure: {figure}", soft_wrap=True)
-    err.print(f"[dim]numbers and data: {directory}[/dim]", soft_wrap=True)
+    err.print(f"numbers and data: {directory}", style="dim", soft_wrap=True)

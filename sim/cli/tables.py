@@ -103,7 +103,7 @@ def sweep_table(sweep: Sweep) -> RenderableType:
         frame = _medians(sweep, axes)
     pooled = [short_key(axis) for axis in sweep.axes if axis not in axes]
     table = Table(
-        *(Column(short_key(axis), no_wrap=True) for axis in axes),
+        *(_levels(axis, frame[axis]) for axis in axes),
         *(_column(name) for name in ("runs", "failed", *MEASURES)),
         title=f"runs: {int(frame['runs'].sum()):,}, engine: {sweep.described['engine']}",
         title_justify="left",
@@ -119,6 +119,13 @@ def sweep_table(sweep: Sweep) -> RenderableType:
             *(format_decimal(row[name]) for name in MEASURES),
         )
     return table
+
+
+def _levels(axis: str, levels: pd.Series[Any]) -> Column:
+    """Return a column of levels, which wraps where they are long."""
+    longest = max((len(format_level(level)) for level in levels), default=0)
+    width = min(longest, MAXIMUM_UNBROKEN)
+    return Column(short_key(axis), min_width=width, max_width=MAXIMUM_UNBROKEN, overflow="fold")
 
 
 def _column(name: str) -> Column:
@@ -181,5 +188,5 @@ def format_cell(value: Any) -> str:
     if value is None:
         return DASH
     if isinstance(value, str | bool) or not hasattr(value, "__float__"):
-        return str(value).replace("[", r"\[")
+        return str(value)
     return format_number(value)

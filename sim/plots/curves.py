@@ -24,6 +24,7 @@ from sim.plots.style import (
     head,
     house_style,
     label_ends,
+    literal,
     short_key,
     spaced,
 )
@@ -130,5 +131,5 @@ def _colours(levels: Sequence[object]) -> list[str]:
 
 
 def _level_text(level: object) -> str:
-    text = format_level(level)
+    text = literal(format_level(level))
     return with_minus(text) if isinstance(level, int | float) else spaced(text)

@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 
 from sim.analysis.summary import BAND, in_few_agents, summarise
 from sim.dynamics.measures import GAMED
-from sim.plots.style import COLOURS, DASHES, MUTED, EndLabel, house_style, label_ends, spaced
+from sim.plots.style import (
+    COLOURS,
+    DASHES,
+    MUTED,
+    EndLabel,
+    house_style,
+    label_ends,
+    literal,
+    spaced,
+)
 from sim.result import Result
 from sim.utils.format import with_minus
 
@@ -63,7 +72,7 @@ def _draw_rates(ax: Axes, result: Result) -> None:
     run = result.provenance
     count = run["agents"]
     agents = "1 agent" if count == 1 else f"median and 10–90 % of {count} agents"
-    ax.set_title(f"{run['scenario']['name']}: where training-gaming emerges ({agents})")
+    ax.set_title(f"{literal(run['scenario']['name'])}: where training-gaming emerges ({agents})")
     _mark_phases(ax, result)
     label_ends(ax, labels, line_height=0.055)
 
@@ -129,7 +138,7 @@ def _mark_phases(ax: Axes, result: Result) -> None:
     for index in changes:
         ax.axvline(steps[index], color=MUTED, lw=0.6)
         ax.annotate(
-            str(phases[index]),
+            literal(str(phases[index])),
             (steps[index], 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(4, -4),

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from sim.utils.format import printable
+
 #: Okabe and Ito's colours, ordered so that neighbours also differ in lightness.
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C8C")
 #: Dashes for lines of the same colour.
@@ -57,16 +59,21 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def literal(text: str) -> str:
+    """Write text from data for a figure, where $ would begin mathematics."""
+    return printable(text).replace("$", r"\$")
+
+
 def head(figure: Figure, title: str, note: str) -> None:
     """Write a title in bold above a figure, and the lines of a note below it."""
     lines = "\n" * (1 + note.count("\n"))
-    figure.suptitle(f"{title}{lines}", x=0.01, ha="left", fontweight="bold", fontsize=10)
-    figure.text(0.01, 1.0, f"\n\n{note}", va="top", color=MUTED, fontsize=8)
+    figure.suptitle(f"{literal(title)}{lines}", x=0.01, ha="left", fontweight="bold", fontsize=10)
+    figure.text(0.01, 1.0, f"\n\n{literal(note)}", va="top", color=MUTED, fontsize=8)
 
 
 def title_of(figure: Figure, text: str) -> None:
     """Write a title above a figure, in lines that fit its width."""
-    wrapped = textwrap.fill(text, int(10.2 * figure.get_figwidth()))
+    wrapped = textwrap.fill(literal(text), int(10.2 * figure.get_figwidth()))
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 

@@ -50,7 +50,10 @@ class Store:
 
     def __init__(self, place: str | Path) -> None:
         self.place = str(place)
-        self.files, self._root = fsspec.core.url_to_fs(self.place)
+        try:
+            self.files, self._root = fsspec.core.url_to_fs(self.place)
+        except (ImportError, ValueError) as error:  # no such protocol, or what it needs is missing
+            raise SpecError(f"store: got {self.place!r}: {error}") from None
         self.is_local = isinstance(self.files, fsspec.implementations.local.LocalFileSystem)
 
     def __repr__(self) -> str:
