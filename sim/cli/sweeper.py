@@ -311,6 +311,8 @@ def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> P
     written = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     is_default = "${now:" in str(written) and "hydra.sweep.dir" not in keys
     root = settings["dir"] if is_default else config.hydra.sweep.dir
+    if "://" in str(root):
+        raise SpecError(f"hydra.sweep.dir: got {root!r}: must be a directory of this machine")
     names = list(dict.fromkeys(part.specs.scenario.name for part in plan.parts))
     name = "+".join(names) if len(names) <= 3 else f"{len(names)}-scenarios"
     return Path(root) / f"{safe_name(name)}-{plan.id[:8]}"

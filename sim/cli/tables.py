@@ -92,6 +92,8 @@ MOST_ROWS = 24
 MEASURES = ("reach", "value_drift", "alignment")
 #: Text of so many characters stays on one line of a table of a study.
 MAXIMUM_UNBROKEN = 32
+#: Levels of an axis are broken at so many characters, so that the numbers of a sweep stay in sight.
+MAXIMUM_LEVEL = 24
 
 
 def sweep_table(sweep: Sweep) -> RenderableType:
@@ -124,8 +126,8 @@ def sweep_table(sweep: Sweep) -> RenderableType:
 def _levels(axis: str, levels: pd.Series[Any]) -> Column:
     """Return a column of levels, which wraps where they are long."""
     longest = max((len(format_level(level)) for level in levels), default=0)
-    width = min(longest, MAXIMUM_UNBROKEN)
-    return Column(short_key(axis), min_width=width, max_width=MAXIMUM_UNBROKEN, overflow="fold")
+    width = min(longest, MAXIMUM_LEVEL)
+    return Column(short_key(axis), min_width=width, max_width=MAXIMUM_LEVEL, overflow="fold")
 
 
 def _column(name: str) -> Column:
