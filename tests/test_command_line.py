@@ -133,10 +133,11 @@ def test_a_number_is_the_number_that_is_meant(call: Call, monkeypatch: pytest.Mo
     monkeypatch.setenv("SEED", "5")
     monkeypatch.setenv("LEAK", "1e-1")
     settings = ("seed=${oc.env:SEED}", "training.leak=${oc.env:LEAK}", "record_every=1e1")
-    left = call("training.steps=2e1", "agents=3.0", *settings)
+    left = call("training.steps=2e1", "agents=3.0", "agent.awareness=-1", *settings)
     assert left.status == 0, left.stderr
     provenance = left.json("provenance.json")
     assert (provenance["seed"], provenance["agents"], provenance["record_every"]) == (5, 3, 10)
+    assert provenance["agent"]["initial"]["awareness"] == -1.0
     assert (provenance["training"]["steps"], provenance["training"]["leak"]) == (20, 0.1)
 
 
@@ -160,7 +161,11 @@ def test_a_sweep_in_a_file_runs_where_the_file_says(call: Call, tmp_path: Path) 
     left = call("--config-dir", "configs", "+own=leaks", "record=summary", "seed=range(3)", *FEW)
     assert left.status == 0, left.stderr
     assert "runs: 6," in left.stdout
-    assert [path.name.split("-")[0] for path in (tmp_path / "there").iterdir()] == ["copyright"]
+    (sweep_directory,) = (tmp_path / "there").iterdir()
+    assert sweep_directory.name.startswith("copyright-")
+    left = call("sweep=there", name="curves")
+    assert (left.status, left.stdout) == (2, "")
+    assert f"there is one in each of its {sweep_directory.name}" in left.stderr
 
 
 def test_long_quoted_levels_leave_the_numbers_in_sight(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
@@ -18,6 +19,7 @@ from omegaconf import DictConfig
 
 from sim.cli.errors import reporting, stopping
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
+from sim.specs.agent import Initial
 
 #: The flags that ask for help.
 HELP = {"--help", "-h"}
@@ -85,6 +87,7 @@ def launch(
         with reporting(keys):
             print(help_text(), flush=True)
         return
+    sys.argv[1:] = [_with_initial(argument) for argument in sys.argv[1:]]
     collect_rarely()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
     _open_sections()
@@ -93,6 +96,12 @@ def launch(
     command = hydra.main(version_base="1.3", **place)
     with reporting(keys):
         command(Job(task, is_run=is_run))()
+
+
+def _with_initial(argument: str) -> str:
+    """Put in the `initial` that a key of the agent may leave out."""
+    names = "|".join(Initial.model_fields)
+    return re.sub(rf"^([+~]*agent(?:\.spread)?)\.(?=(?:{names})\b)", r"\1.initial.", argument)
 
 
 def collect_rarely() -> None:

@@ -109,6 +109,11 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     """Say that nothing can be set by a key, with the nearest that can."""
     first, (place, _, last) = key.split(".")[0], key.rpartition(".")
     if first not in (*keys, "hydra"):
+        from sim.specs.keys import full_keys  # with all specs, which --help does not need
+
+        for longer in full_keys(key):
+            if longer.split(".")[0] in keys:
+                return f"{key}: unknown key; did you mean {longer!r}?"
         return f"{first}: unknown key; {nearest(first, keys)}"
     settings = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": sweeper_settings()}
     if place in settings:

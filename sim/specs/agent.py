@@ -6,10 +6,10 @@ also be a list with one number for each agent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.specs.base import (
     Amount,
@@ -22,6 +22,7 @@ from sim.specs.base import (
     Share,
     Spec,
     one_number_for_all,
+    refuse,
 )
 
 #: A fixed number of every agent, or one for each.
@@ -72,7 +73,26 @@ class InitialSpread(Spec):
     capability: Column[OneOrByName[NonNegative]] = 0.0
 
 
-class Spread(Spec):
+class _WithInitial(Spec):
+    """A spec whose keys below `initial` may also stand beside it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _put_into_initial(cls, data: object) -> object:
+        if not isinstance(data, Mapping) or not any(key in Initial.model_fields for key in data):
+            return data
+        initial = data.get("initial", {})
+        if isinstance(initial, Spec):
+            initial = {name: getattr(initial, name) for name in initial.model_fields_set}
+        beside = {key: value for key, value in data.items() if key in Initial.model_fields}
+        for key in beside:
+            if not isinstance(initial, Mapping) or key in initial:
+                raise refuse(f"is given twice, the other time as initial.{key}", at=key)
+        others = {key: value for key, value in data.items() if key not in beside}
+        return {**others, "initial": {**initial, **beside}}
+
+
+class Spread(_WithInitial):
     """Heterogeneity of a population.
 
     Each number is the standard deviation of a normal draw: of the number itself where it may be
@@ -91,7 +111,7 @@ class Spread(Spec):
     initial: InitialSpread = InitialSpread()
 
 
-class Agent(Spec):
+class Agent(_WithInitial):
     """An agent, or a population of agents that differ by `spread` (MODEL.md section 2)."""
 
     decisiveness: Trait = Field(1.5, description="β: how firmly its values decide its answers")

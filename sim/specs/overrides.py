@@ -12,6 +12,7 @@ from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention, Interventions, read_interventions
 from sim.specs.keys import check_keys, nest, override, override_spec, value_at
+from sim.specs.library import read_data, resolve
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 
@@ -37,13 +38,14 @@ class Specs(NamedTuple):
 def read_specs(
     scenario: Scenario | str | Mapping[str, object],
     *,
-    agent: Agent | Mapping[str, object] | None = None,
+    agent: Agent | str | Mapping[str, object] | None = None,
     training: Training | Mapping[str, object] | None = None,
     interventions: Interventions | None = None,
 ) -> Specs:
-    """Return validated specs from specs or plain data; a scenario may be a name or a path."""
+    """Return validated specs from specs or plain data; scenario and agent may be names or paths."""
     scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
-    agent = Agent.parse({} if agent is None else agent, path="agent")
+    data = read_data("agent", resolve("agent", agent)) if isinstance(agent, str) else agent
+    agent = Agent.parse({} if data is None else data, path="agent")
     training = Training.parse({} if training is None else training, path="training")
     listed = read_interventions(interventions)
     specs = Specs(scenario, agent.completed_by(scenario.agent), training, listed)

@@ -99,7 +99,10 @@ class Store:
     def description(self) -> dict[str, Any]:
         """Return the content of `sweep.json`; it must be of this version (SpecError)."""
         if not self.exists("sweep.json"):
-            raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json)")
+            below = self.files.glob(f"{self._root}/*/sweep.json") if self.is_local else []
+            names = [str(path).split("/")[-2] for path in below[:3]]
+            hint = f"; there is one in each of its {', '.join(names)}, ..." if names else ""
+            raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json){hint}")
         try:
             description = self.read_json("sweep.json")
         except ValueError:
