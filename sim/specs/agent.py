@@ -7,7 +7,7 @@ also be a list with one number for each agent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -73,26 +73,22 @@ class InitialSpread(Spec):
     capability: Column[OneOrByName[NonNegative]] = 0.0
 
 
-class _WithInitial(Spec):
-    """A spec whose keys below `initial` may also stand beside it."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _put_into_initial(cls, data: object) -> object:
-        if not isinstance(data, Mapping) or not any(key in Initial.model_fields for key in data):
-            return data
-        initial = data.get("initial", {})
-        if isinstance(initial, Spec):
-            initial = {name: getattr(initial, name) for name in initial.model_fields_set}
-        beside = {key: value for key, value in data.items() if key in Initial.model_fields}
-        for key in beside:
-            if not isinstance(initial, Mapping) or key in initial:
-                raise refuse(f"is given twice, the other time as initial.{key}", at=key)
-        others = {key: value for key, value in data.items() if key not in beside}
-        return {**others, "initial": {**initial, **beside}}
+def _put_into_initial(data: Any) -> Any:
+    """Let keys below `initial` stand beside it."""
+    if not isinstance(data, Mapping) or not any(key in Initial.model_fields for key in data):
+        return data
+    initial = data.get("initial", {})
+    if isinstance(initial, Spec):
+        initial = {name: getattr(initial, name) for name in initial.model_fields_set}
+    beside = {key: value for key, value in data.items() if key in Initial.model_fields}
+    for key in beside:
+        if not isinstance(initial, Mapping) or key in initial:
+            raise refuse(f"is given twice, the other time as initial.{key}", at=key)
+    others = {key: value for key, value in data.items() if key not in beside}
+    return {**others, "initial": {**initial, **beside}}
 
 
-class Spread(_WithInitial):
+class Spread(Spec):
     """Heterogeneity of a population.
 
     Each number is the standard deviation of a normal draw: of the number itself where it may be
@@ -110,8 +106,10 @@ class Spread(_WithInitial):
     rationality: Amount = 0.0
     initial: InitialSpread = InitialSpread()
 
+    _may_be_beside = model_validator(mode="before")(_put_into_initial)
 
-class Agent(_WithInitial):
+
+class Agent(Spec):
     """An agent, or a population of agents that differ by `spread` (MODEL.md section 2)."""
 
     decisiveness: Trait = Field(1.5, description="β: how firmly its values decide its answers")
@@ -134,6 +132,8 @@ class Agent(_WithInitial):
     rationality: Trait = Field(8.0, description="τ: how strongly the incentive moves the decision")
     initial: Initial = Initial()
     spread: Spread = Spread()
+
+    _may_be_beside = model_validator(mode="before")(_put_into_initial)
 
     def completed_by(self, story: Agent) -> Agent:
         """Return this agent, with the fields that it does not set taken from `story`."""
