@@ -72,7 +72,7 @@ class Run:
 def prepare(
     scenario: Scenario | str | Mapping[str, object],
     *,
-    agent: Agent | Mapping[str, object] | None = None,
+    agent: Agent | str | Mapping[str, object] | None = None,
     training: Training | Mapping[str, object] | None = None,
     agents: int = 1,
     seed: int = 0,
@@ -117,7 +117,7 @@ def prepare(
 def simulate(
     scenario: Scenario | str | Mapping[str, object],
     *,
-    agent: Agent | Mapping[str, object] | None = None,
+    agent: Agent | str | Mapping[str, object] | None = None,
     training: Training | Mapping[str, object] | None = None,
     agents: int = 1,
     seed: int = 0,

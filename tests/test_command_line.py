@@ -22,9 +22,12 @@ from commands import Call, assert_refused, command, script
 from sim.analysis.summary import summarise
 from sim.cli.application import open_sections
 from sim.cli.compose import read_run
+from sim.cli.console import out
 from sim.cli.errors import Stopped, stopping
 from sim.cli.keys import CONFIGS, SPEC_KEYS
+from sim.specs.library import resolve
 from sim.specs.training import Training
+from sim.utils.format import printable
 
 FEW = ("training.steps=20", "agents=3")
 RESULTS = {"summary.json", "result.nc", "provenance.json", "emergence.png", "emergence.svg"}
@@ -102,6 +105,85 @@ def test_the_help_and_the_config_are_printed_and_nothing_is_written(call: Call) 
     assert "leak: 0.25" in config.stdout
     assert text.files() == []
     assert "info=0.5   weight, info, scratchpad, cue, monitor" in text.stdout
+
+
+NAMES = [
+    "/abs",
+    "[/bold] :smile:",
+    "$x_{",
+    "a\x00\x1b[31mred\x9b",
+    "../../up",
+    "A/B test: what if?",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_text_on_the_terminal_in_figures_and_in_directories(
+    name: str, call: Call, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "configs" / "scenario" / "named.yaml"
+    scenario.parent.mkdir(parents=True)
+    contents = yaml.safe_load(resolve("scenario", "copyright").read_text(encoding="utf-8"))
+    contents["scenario"] |= {"name": name, "passage": name}
+    scenario.write_text(f"# @package _global_\n{yaml.safe_dump(contents)}", encoding="utf-8")
+    dirs = ("--config-dir", "configs", "scenario=named", "hydra.sweep.dir=here", *FEW)
+    for left in (call(*dirs), call("-m", *dirs, "training.leak=0,0.1")):
+        assert left.status == 0, left.stderr
+        assert printable(left.stdout + left.stderr) == (left.stdout + left.stderr)
+    (sweep,) = (tmp_path / "here").iterdir()
+    assert re.fullmatch(r"[\w .+-]+-[0-9a-f]{8}", sweep.name)
+    assert {path.name for path in tmp_path.iterdir()} == {"configs", "here", "outputs"}
+
+
+def test_a_number_is_the_number_that_is_meant(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEED", "5")
+    monkeypatch.setenv("LEAK", "1e-1")
+    settings = ("seed=${oc.env:SEED}", "training.leak=${oc.env:LEAK}", "record_every=1e1")
+    left = call("training.steps=2e1", "agents=3.0", "agent.awareness=-1", *settings)
+    assert left.status == 0, left.stderr
+    provenance = left.json("provenance.json")
+    assert (provenance["seed"], provenance["agents"], provenance["record_every"]) == (5, 3, 10)
+    assert provenance["agent"]["initial"]["awareness"] == -1.0
+    assert (provenance["training"]["steps"], provenance["training"]["leak"]) == (20, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "says"),
+    [
+        ("curves", "sweep=nosuch://x", "store: got 'nosuch://x': Protocol not known"),
+        ("evidence", "store=nosuch://x", "store: got 'nosuch://x': Protocol not known"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(call: Call, name: str, setting: str, says: str) -> None:
+    assert_refused(call(setting, name=name), says)
+
+
+def test_a_sweep_in_a_file_runs_where_the_file_says(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "configs" / "own" / "leaks.yaml"
+    file.parent.mkdir(parents=True)
+    sweep = {"params": {"training.leak": "0,0.2", "seed": "range(2)"}}
+    hydra = {"mode": "MULTIRUN", "sweep": {"dir": "there"}, "sweeper": sweep}
+    file.write_text(f"# @package _global_\n{yaml.safe_dump({'hydra': hydra})}", encoding="utf-8")
+    left = call("--config-dir", "configs", "+own=leaks", "record=summary", "seed=range(3)", *FEW)
+    assert left.status == 0, left.stderr
+    assert "runs: 6," in left.stdout
+    (sweep_directory,) = (tmp_path / "there").iterdir()
+    assert sweep_directory.name.startswith("copyright-")
+    left = call("sweep=there", name="curves")
+    assert (left.status, left.stdout) == (2, "")
+    assert f"there is one in each of its {sweep_directory.name}" in left.stderr
+
+
+def test_long_quoted_levels_leave_the_numbers_in_sight(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ("state.awareness", "scenario.contexts.*.scratchpad")
+    levels = ",".join(f"[{{key: '{key}', set: 0}}]" for key in keys)
+    monkeypatch.setattr(out, "width", 80)
+    left = call("-m", *FEW, "record=summary", f"do={levels}")
+    assert left.status == 0, left.stderr
+    assert "QuotedString" not in left.stdout
+    assert "alignment" in left.stdout
 
 
 # ------------------------------------------------------------------------------------- bad runs

@@ -177,3 +177,13 @@ def test_what_is_no_table_gets_one_line(content: bytes | None, tmp_path: Path) -
 def test_a_directory_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="is no table"):
         read_measurements(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "found"), [("a;b\n1;0,5\n", "semicolons"), ("a\tb\n", "tabs")])
+def test_a_table_of_another_kind_is_refused_by_what_it_has(
+    tmp_path: Path, text: str, found: str
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=f"with {found}: must have commas between columns"):
+        read_measurements(path)

@@ -51,3 +51,15 @@ def test_a_run_that_diverges_says_what_helps() -> None:
     training = FEW["training"] | {"learning_rate": {"values": 1e300}}
     with pytest.raises(sim.DivergenceError, match=r"^agent \d: values\.\w+ grew out of all bounds"):
         sim.simulate("pipeline", **FEW | {"training": training})
+
+
+def test_an_agent_has_a_name_or_a_path_and_may_leave_out_initial() -> None:
+    few = {"training": {"steps": 20}, "engine": "numpy"}
+    by_name = sim.simulate("monolithic", agent={"awareness": -1, "spread": {"habit": 0.1}}, **few)  # type: ignore[arg-type]
+    agent = by_name.provenance["agent"]
+    assert (agent["initial"]["awareness"], agent["spread"]["initial"]["habit"]) == (-1.0, 0.1)
+    opportunist = sim.simulate("lab_to_deployment", agent="opportunist", **few)  # type: ignore[arg-type]
+    assert opportunist.provenance["agent"]["initial"]["log_horizon"] == -4.0
+    twice = {"awareness": 1, "initial": {"awareness": 2}}
+    with pytest.raises(sim.SpecError, match=r"agent\.awareness: is given twice"):
+        sim.simulate("monolithic", agent=twice)

@@ -114,6 +114,12 @@ def read_measurements(path: str | Path, *, of: Sequence[str] = OF_PROMPTS) -> Me
     """
     text = str(path)
     try:
+        with open(text, encoding="utf-8", errors="replace") as file:
+            head = file.readline()
+        if "," not in head and (";" in head or "\t" in head):
+            found = "semicolons" if ";" in head else "tabs"
+            need = "must have commas between columns, and points in numbers"
+            raise SpecError(f"data: got {text!r} with {found}: {need}")
         frame = pd.read_csv(text, dtype=dict.fromkeys(of, str), keep_default_na=False)
     except FileNotFoundError:
         raise SpecError(f"data: there is no file {text!r}") from None

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from sim.abm.batch import Outcomes
 from sim.abm.deployment_model import CAUGHT_BY
 from sim.analysis.worst_case import PostTraining
-from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends
+from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends, literal
 from sim.specs.deployment import Deployment
 from sim.specs.overrides import Specs
 
@@ -77,7 +77,7 @@ def deployment_figure(
         copies = f"{deployment.copies} copies" if deployment.copies > 1 else "one copy"
         needs = f"a takeover needs {deployment.needed} at once"
         title = f"{name}: {copies}, {needs}, {deployment.ticks} ticks"
-        figure.suptitle(title, x=0.01, y=0.98, ha="left", fontsize=11, fontweight="bold")
+        figure.suptitle(literal(title), x=0.01, y=0.98, ha="left", fontsize=11, fontweight="bold")
         return figure
 
 

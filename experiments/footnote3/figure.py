@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sim.dynamics.state import Array
-from sim.plots.style import MUTED, house_style
+from sim.plots.style import MUTED, house_style, literal
 from sim.utils.format import percent, shown, with_minus
 
 from .histories import History
@@ -85,7 +85,7 @@ def maps_figure(
         areas[0].set_ylabel("share of training episodes\n(the rest, up to 1: no gaming)")
         handles = [Patch(facecolor=_KIND_COLOURS[k], label=_KIND_MEANING[k]) for k in KINDS[-2::-1]]
         below.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+        figure.suptitle(literal(title), x=0.01, ha="left", fontsize=12, fontweight="bold")
         return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sim.dynamics.state import Array
-from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends
+from sim.plots.style import COLOURS, MUTED, EndLabel, house_style, label_ends, literal
 from sim.specs.overrides import Specs
 from sim.utils.format import percent, shown
 
@@ -65,7 +65,7 @@ def representative(records: Sequence[PopulationRecord], summary: Mapping[str, An
             ax.set_xlabel("training step")
         axes[-1][1].set_xlabel("chance of the answer that looks best, at the end")
         figure.suptitle(
-            f"{summary['scenario']}: is behaviour before deployment representative? "
+            f"{literal(summary['scenario'])}: is behaviour before deployment representative? "
             f"({_band_words(summary)})",
             x=0.01, ha="left", fontsize=12, fontweight="bold",
         )  # fmt: skip
@@ -172,7 +172,8 @@ def agents(
             _draw_gamed(ax, record)
         _draw_discernment(axes[-1], sweeps, summary)
         figure.suptitle(
-            f"{summary['scenario']}: what the shift between training and deployment goes with",
+            f"{literal(summary['scenario'])}: "
+            "what the shift between training and deployment goes with",
             x=0.01, ha="left", fontsize=12, fontweight="bold",
         )  # fmt: skip
         return figure

@@ -16,6 +16,7 @@ from sim.analysis.regimes import Rules
 from sim.cli.fields import End, Engine, Few, Share, Spec, Store
 from sim.specs.overrides import Specs
 from sim.utils.files import atomic_write
+from sim.utils.format import safe_name
 
 
 class AxisSettings(Spec):
@@ -83,7 +84,8 @@ def run(
         SpecError: As for `check`.
     """
     survey = plan(specs, settings)
-    store = None if settings.store is None else f"{settings.store}/{survey.name}-{survey.id}"
+    place = f"{settings.store}/{safe_name(survey.name)}-{survey.id}"
+    store = None if settings.store is None else place
     diagram: PhaseDiagram = survey.execute(store=store, progress=progress)
     return diagram
 

@@ -28,6 +28,7 @@ from sim.specs.overrides import Specs
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Plan
 from sim.sweeps.sweep import run_plan
+from sim.utils.format import safe_name
 from sim.utils.progress import parts_of
 
 from .compare import Comparison, compare
@@ -133,7 +134,7 @@ def run(
     for method, (sample, plan) in plans.items():
         store = None
         if settings.store is not None:
-            store = f"{settings.store}/{specs.scenario.name}-{sample.method}-{plan.id}"
+            store = f"{settings.store}/{safe_name(specs.scenario.name)}-{sample.method}-{plan.id}"
         sweep = run_plan(plan, store=store, executor=executor, progress=next(parts))
         frame = sweep.frame
         if frame["error"].notna().all():

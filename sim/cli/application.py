@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from omegaconf import DictConfig
 
 from sim.cli.errors import reporting, stopping
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
+from sim.specs.agent import Initial
 from sim.utils.parallel import raise_on_ctrl_c
 
 #: The flags that ask for help.
@@ -102,6 +104,7 @@ def launch(
         with reporting(keys):
             print(help_text(), flush=True)
         return
+    sys.argv[1:] = [_with_initial(argument) for argument in sys.argv[1:]]
     collect_rarely()
     os.environ["MPLBACKEND"] = "agg"  # figures are files
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
@@ -112,6 +115,12 @@ def launch(
     command = hydra.main(version_base="1.3", **place)
     with reporting(keys):
         command(Job(task, is_run=is_run))()
+
+
+def _with_initial(argument: str) -> str:
+    """Put in the `initial` that a key of the agent may leave out."""
+    names = "|".join(Initial.model_fields)
+    return re.sub(rf"^([+~]*agent(?:\.spread)?)\.(?=(?:{names})\b)", r"\1.initial.", argument)
 
 
 def collect_rarely() -> None:

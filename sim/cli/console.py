@@ -9,23 +9,29 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from rich.console import Console
+from rich.text import Text
 
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.sweeps.plan import Shard
 from sim.utils import progress
+from sim.utils.format import printable
 
 
 class _PicklableConsole(Console):
-    """A console that is known by its name in this module.
+    """A console that is known by its name in this module, and takes text as text.
 
     Launchers that run jobs in other processes pickle what a task uses; there, it is their own.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(markup=False, emoji=False, **options)
         self._name = name
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Render text, such as a title or a cell, with its control characters escaped."""
+        return super().render_str(printable(text), **options)
 
     def __reduce__(self) -> str:
         return self._name

@@ -113,5 +113,5 @@ def run_scenario(config: DictConfig) -> None:
     write_json(directory / "summary.json", summary)
     figures = write_figure(directory / "emergence", emergence(result, unaware=unaware))
     out.print(emergence_table(summary))
-    err.print(f"[dim]numbers and data: {directory}[/dim]", soft_wrap=True)
+    err.print(f"numbers and data: {directory}", style="dim", soft_wrap=True)
     out.print(f"figure: {figures[0]}", soft_wrap=True)

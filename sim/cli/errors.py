@@ -17,6 +17,7 @@ from yaml import YAMLError
 from sim.cli.keys import ALL_KEYS, EXECUTOR_KEYS, sweeper_settings
 from sim.specs.errors import SpecError, nearest
 from sim.utils.files import last_written, write_anywhere
+from sim.utils.format import printable
 from sim.utils.parallel import WorkersLostError
 
 BAD_INPUT = 2
@@ -103,6 +104,10 @@ def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     deleted = re.search(r"Could not delete from config\. '([^']+)'", text)
     if deleted:
         return f"{deleted.group(1)}: cannot be deleted: is null already, or no key at all"
+    unread = re.search(r"LexerNoViableAltException: (.*)", text)
+    if unread:
+        setting, key = unread[1].strip(), unread[1].partition("=")[0].strip()
+        return f"{key}: got {setting!r}: must be text in quotes of its own: '{key}=\"...\"'"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"
@@ -113,6 +118,11 @@ def _unknown(key: str, keys: Sequence[str]) -> str:
     """Say that nothing can be set by a key, with the nearest that can."""
     first, (place, _, last) = key.split(".")[0], key.rpartition(".")
     if first not in (*keys, "hydra"):
+        from sim.specs.keys import full_keys  # with all specs, which --help does not need
+
+        for longer in full_keys(key):
+            if longer.split(".")[0] in keys:
+                return f"{key}: unknown key; did you mean {longer!r}?"
         return f"{first}: unknown key; {nearest(first, keys)}"
     settings = {"executor": chain(*EXECUTOR_KEYS.values()), "hydra.sweeper": sweeper_settings()}
     if place in settings:
@@ -127,5 +137,6 @@ def _results_left(before: Path | None) -> str:
 
 
 def _leave(line: str, status: int) -> None:
+    line = printable(line)
     print(line if status == INTERRUPTED else f"error: {line}", file=sys.stderr)
     sys.exit(status)

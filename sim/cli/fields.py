@@ -67,6 +67,13 @@ def check_store(place: object) -> object:
     """Refuse what is no place, and take the slash from the end of one."""
     if place is not None and (not isinstance(place, str) or not place):
         raise refuse(f"got {place!r}: must be a directory, a URL of fsspec, or null")
+    if place is not None and "://" in place:
+        from sim.sweeps.store import Store  # with Arrow, which other places do without
+
+        try:
+            Store(place)
+        except SpecError as error:
+            raise refuse(str(error).removeprefix("store: ")) from None
     return None if place is None else place.rstrip("/")
 
 

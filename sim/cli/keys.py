@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ SWEEP_KEYS = ("record", "executor")
 ALL_KEYS = (*RUN_KEYS, *SWEEP_KEYS)
 #: ... and of what comes after training.
 AFTER_KEYS = ("oversight", "deployment", "thresholds")
+#: Below this, every whole number is one of the numbers of 64 bits.
+EXACT = 2**53
 #: The options of each executor (configs/executor), besides its name.
 EXECUTOR_KEYS = {"local": ("threads",), "dask": ("address", "workers")}
 
@@ -36,7 +39,24 @@ def plain(config: DictConfig) -> dict[str, Any]:
     task.pop("hydra", None)
     data = OmegaConf.to_container(task, resolve=True, throw_on_missing=True)
     assert isinstance(data, dict)
-    return {str(key): value for key, value in data.items()}
+    written = OmegaConf.to_container(task, resolve=False)
+    assert isinstance(written, dict)
+    return {str(key): _numbers(value, written.get(key)) for key, value in data.items()}
+
+
+def _numbers(value: Any, written: Any) -> Any:
+    """Return data with the numbers that it means: 1000 for 1e3, and for an environment's text."""
+    if isinstance(value, dict):
+        below = written if isinstance(written, dict) else {}
+        return {key: _numbers(part, below.get(key)) for key, part in value.items()}
+    if isinstance(value, list):
+        parts = written if isinstance(written, list) else [None] * len(value)
+        return [_numbers(part, below) for part, below in zip(value, parts, strict=True)]
+    if isinstance(value, str) and isinstance(written, str) and written.startswith("${oc.env:"):
+        with suppress(ValueError):
+            value = float(value) if set(value) & set(".eE") else int(value)
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < EXACT
+    return int(value) if is_whole else value
 
 
 def check_keys(data: Mapping[str, Any], allowed: Collection[str], config: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sim.specs.errors import SpecError, nearest
 from sim.utils.files import write_anywhere
+from sim.utils.format import printable
 
 PROGRAM = "training-gaming"
 PACKAGE = Path(__file__).parent.parent
@@ -46,7 +47,7 @@ def main() -> None:
         else:
             start(name, arguments)
     except SpecError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sim.cli.console import err, prepare_shard
 from sim.cli.errors import FAILED, Stopped
 from sim.utils.files import atomic_write
-from sim.utils.format import format_interval, format_number, join_words, percent
+from sim.utils.format import format_interval, format_number, join_words, percent, safe_name
 from sim.utils.progress import parts_of
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def write_report(directory: Path, template: Path, **values: object) -> bool:
         text = render(template, values)
     except ImportError:
         line = 'no report.md, for want of Jinja2: pip install "training-gaming-sim[studies]"'
-        err.print(line, soft_wrap=True, highlight=False, markup=False)
+        err.print(line, soft_wrap=True, highlight=False)
         return False
     except ValueError as error:
         raise Stopped(f"{error}; all but the report is in {directory}", FAILED) from None
@@ -176,7 +176,7 @@ def run_stored(
     return {
         name: run_plan(
             plan,
-            store=None if store is None else f"{store}/{prefix}{name}-{plan.id}",
+            store=None if store is None else f"{store}/{safe_name(prefix + name)}-{plan.id}",
             executor=executor,
             progress=report,
             prepare=prepare_shard,

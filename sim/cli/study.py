@@ -276,7 +276,7 @@ def write_results(
         **inputs.optional,
     ):
         outputs.append("report")
-    out.print(f"{join_words(outputs)}: {directory}", soft_wrap=True, highlight=False, markup=False)
+    out.print(f"{join_words(outputs)}: {directory}", soft_wrap=True, highlight=False)
 
 
 def _is_same(place: str, folder: Path) -> bool:

@@ -51,6 +51,7 @@ from sim.sweeps.executors import LocalExecutor
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import run_plan, with_first_point
+from sim.utils.format import safe_name
 from sim.utils.parallel import raise_on_ctrl_c
 
 #: Keys that a sweep has once.
@@ -396,9 +397,11 @@ def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> P
         for node in (config.hydra.sweep, default.hydra.sweep)
     )
     root = settings["dir"] if directory == default_directory else config.hydra.sweep.dir
+    if "://" in str(root):
+        raise SpecError(f"hydra.sweep.dir: got {root!r}: must be a directory of this machine")
     names = list(dict.fromkeys(part.specs.scenario.name for part in plan.parts))
     name = "+".join(names) if len(names) <= 3 else f"{len(names)}-scenarios"
-    return Path(root).expanduser() / f"{name}-{plan.id[:8]}"
+    return Path(root).expanduser() / f"{safe_name(name)}-{plan.id[:8]}"
 
 
 def _count(number: int, thing: str) -> str:
@@ -414,7 +417,7 @@ def _first_error(result: Sweep) -> str:
 
 def _show(result: Sweep, directory: Path) -> None:
     if result.resumed:
-        err.print(f"[dim]there already: {_count(result.resumed, 'run')}[/dim]")
+        err.print(f"there already: {_count(result.resumed, 'run')}", style="dim")
     if result.damaged:
         err.print(f"done again, as they were damaged: {_count(result.damaged, 'shard')}")
     out.print(sweep_table(result))
@@ -423,4 +426,4 @@ def _show(result: Sweep, directory: Path) -> None:
         if result.resumed < result.described["runs"] or not figure.exists():
             draw_curves(result, directory)
         out.print(f"figure: {figure}", soft_wrap=True)
-    err.print(f"[dim]numbers and data: {directory}[/dim]", soft_wrap=True)
+    err.print(f"numbers and data: {directory}", style="dim", soft_wrap=True)

@@ -93,6 +93,8 @@ MOST_ROWS = 24
 MEASURES = ("reach", "value_drift", "alignment")
 #: Text of so many characters stays on one line of a table of a study.
 MAXIMUM_UNBROKEN = 32
+#: Levels of an axis are broken at so many characters, so that the numbers of a sweep stay in sight.
+MAXIMUM_LEVEL = 24
 
 
 def sweep_table(sweep: Sweep) -> RenderableType:
@@ -203,5 +205,5 @@ def format_cell(value: Any) -> str:
     if value is None:
         return DASH
     if isinstance(value, str | bool) or not hasattr(value, "__float__"):
-        return str(value).replace("[", r"\[")
+        return str(value)
     return format_number(value)

@@ -184,7 +184,7 @@ def _level_texts(levels: Sequence[object]) -> list[str]:
     """Return levels of one axis as text: long numbers in as few digits as tell them apart."""
     texts = format_levels(levels)
     if not all(isinstance(level, int | float) for level in levels):
-        return [spaced(text) for text in texts]
+        return [spaced(style.literal(text)) for text in texts]
     if max(map(len, texts)) > 7:
         texts = format_levels(levels, digits=3)
     return [with_minus(text) for text in texts]

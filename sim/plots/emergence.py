@@ -20,6 +20,7 @@ from sim.plots.style import (
     cut,
     house_style,
     label_ends,
+    literal,
     mark_phases,
     spaced,
 )
@@ -83,9 +84,9 @@ def _draw_rates(ax: Axes, result: Result, line_height: float) -> None:
     run = result.provenance
     count = run["agents"]
     agents = "1 agent" if count == 1 else f"median and 10–90 % of {count} agents"
-    name = cut(run["scenario"]["name"], 40)
+    name = literal(cut(run["scenario"]["name"], 40))
     title = f"{name}: where training-gaming emerges ({agents})"
-    changes = textwrap.fill(changes_text(run["interventions"]), 110)
+    changes = textwrap.fill(literal(changes_text(run["interventions"])), 110)
     ax.set_title("\n".join(filter(None, [textwrap.fill(title, 88), changes])))
     mark_phases(ax, _phases(result))
     label_ends(ax, labels, line_height=line_height)

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from sim.utils.format import printable
+
 #: Okabe and Ito's colours, ordered so that neighbours also differ in lightness.
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C8C8C")
 #: Dashes for lines of the same colour.
@@ -57,11 +59,16 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def literal(text: str) -> str:
+    """Write text from data for a figure, where $ would begin mathematics."""
+    return printable(text).replace("$", r"\$")
+
+
 def head(figure: Figure, title: str, note: str) -> None:
     """Write a title in bold above a figure, and the lines of a note below it, to fit its width."""
     width = figure.get_figwidth()
-    title = textwrap.fill(title, int(10.5 * width))
-    note = "\n".join(textwrap.fill(line, int(15 * width)) for line in note.splitlines())
+    title = textwrap.fill(literal(title), int(10.5 * width))
+    note = "\n".join(textwrap.fill(literal(line), int(15 * width)) for line in note.splitlines())
     size, below = 1 + title.count("\n"), 1 + note.count("\n")
     lines = "\n" * below
     figure.suptitle(f"{title}{lines}", x=0.01, ha="left", fontweight="bold", fontsize=10)
@@ -71,7 +78,7 @@ def head(figure: Figure, title: str, note: str) -> None:
 
 def title_of(figure: Figure, text: str) -> None:
     """Write a title above a figure, in lines that fit its width."""
-    wrapped = textwrap.fill(text, int(10.2 * figure.get_figwidth()))
+    wrapped = textwrap.fill(literal(text), int(10.2 * figure.get_figwidth()))
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
@@ -103,7 +110,7 @@ def mark_phases(ax: Axes, phases: Sequence[tuple[int, str]], *, with_names: bool
     for start, name in phases if len(phases) > 1 else ():
         if first <= start <= last:
             ax.axvline(start, color=MUTED, lw=0.6)
-            text, at = cut(name, 20) * with_names, (start, 1.0)
+            text, at = literal(cut(name, 20)) * with_names, (start, 1.0)
             ax.annotate(text, at, (4, -4), textcoords="offset points", color=MUTED, **style)
 
 

@@ -6,10 +6,10 @@ also be a list with one number for each agent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.specs.base import (
     Amount,
@@ -24,6 +24,7 @@ from sim.specs.base import (
     Share,
     Spec,
     one_number_for_all,
+    refuse,
     within,
 )
 
@@ -77,6 +78,21 @@ class InitialSpread(Spec):
     capability: Column[OneOrByName[NonNegative]] = 0.0
 
 
+def _put_into_initial(data: Any) -> Any:
+    """Let keys below `initial` stand beside it."""
+    if not isinstance(data, Mapping) or not any(key in Initial.model_fields for key in data):
+        return data
+    initial = data.get("initial", {})
+    if isinstance(initial, Spec):
+        initial = {name: getattr(initial, name) for name in initial.model_fields_set}
+    beside = {key: value for key, value in data.items() if key in Initial.model_fields}
+    for key in beside:
+        if not isinstance(initial, Mapping) or key in initial:
+            raise refuse(f"is given twice, the other time as initial.{key}", at=key)
+    others = {key: value for key, value in data.items() if key not in beside}
+    return {**others, "initial": {**initial, **beside}}
+
+
 class Spread(Spec):
     """Heterogeneity of a population.
 
@@ -94,6 +110,8 @@ class Spread(Spec):
     episode_concern: LogSpread = 0.0
     rationality: LogSpread = 0.0
     initial: InitialSpread = InitialSpread()
+
+    _may_be_beside = model_validator(mode="before")(_put_into_initial)
 
 
 class Agent(Spec):
@@ -121,6 +139,8 @@ class Agent(Spec):
     rationality: Trait = Field(8.0, description="τ: how strongly the incentive moves the decision")
     initial: Initial = Initial()
     spread: Spread = Spread()
+
+    _may_be_beside = model_validator(mode="before")(_put_into_initial)
 
     def completed_by(self, story: Agent) -> Agent:
         """Return this agent, with the fields that it does not set taken from `story`."""

@@ -92,6 +92,20 @@ def _validator(key: str) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
+def full_keys(name: str) -> list[str]:
+    """Return the dotted keys of agent and training that end in a name."""
+    keys = [key for root in ("agent", "training") for key in _keys_below(ROOTS[root], root)]
+    return [key for key in keys if key.endswith(f".{name}") and ".spread." not in key]
+
+
+def _keys_below(spec: type[Spec], path: str) -> Iterator[str]:
+    for name, field in spec.model_fields.items():
+        yield f"{path}.{name}"
+        inner = _inner_spec(field.annotation)[1]
+        if inner is not None:
+            yield from _keys_below(inner, f"{path}.{name}")
+
+
 def value_at(node: Any, key: str) -> Any:
     """Return what a dotted key names in specs, or 0.0 for a name that a mapping leaves out."""
     for part in key.split("."):

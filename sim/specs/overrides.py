@@ -13,7 +13,7 @@ from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention, Interventions, read_interventions
 from sim.specs.keys import check_keys, nest, override, override_spec
-from sim.specs.library import read_yaml, resolve
+from sim.specs.library import read_data, resolve
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
 
@@ -39,13 +39,14 @@ class Specs(NamedTuple):
 def read_specs(
     scenario: Scenario | str | Mapping[str, object],
     *,
-    agent: Agent | Mapping[str, object] | None = None,
+    agent: Agent | str | Mapping[str, object] | None = None,
     training: Training | Mapping[str, object] | None = None,
     interventions: Interventions | None = None,
 ) -> Specs:
-    """Return validated specs from specs or plain data; a scenario may be a name or a path."""
+    """Return validated specs from specs or plain data; scenario and agent may be names or paths."""
     scenario = scenario if isinstance(scenario, Scenario) else Scenario.load(scenario)
-    agent = Agent.parse({} if agent is None else agent, path="agent")
+    data = read_data("agent", resolve("agent", agent)) if isinstance(agent, str) else agent
+    agent = Agent.parse({} if data is None else data, path="agent")
     training = Training.parse({} if training is None else training, path="training")
     listed = read_interventions(interventions)
     specs = Specs(scenario, agent.completed_by(scenario.agent), training, listed)
@@ -56,7 +57,7 @@ def read_specs(
 @cache
 def population() -> Agent:
     """Return the agent of which every run's agents are variants, where nothing else is said."""
-    return Agent.parse(read_yaml(resolve("agent", "population")), path="agent")
+    return Agent.parse(read_data("agent", resolve("agent", "population")), path="agent")
 
 
 def as_population(specs: Specs) -> Specs:

@@ -67,7 +67,10 @@ class Store:
 
     def __init__(self, place: str | Path) -> None:
         self.place = str(place)
-        self.files, self._root = fsspec.core.url_to_fs(self.place)
+        try:
+            self.files, self._root = fsspec.core.url_to_fs(self.place)
+        except (ImportError, ValueError) as error:  # no such protocol, or what it needs is missing
+            raise SpecError(f"store: got {self.place!r}: {error}") from None
         self.is_local = isinstance(self.files, fsspec.implementations.local.LocalFileSystem)
 
     def __repr__(self) -> str:
@@ -135,7 +138,10 @@ class Store:
         """Return the content of `sweep.json`; it must be of this version (SpecError)."""
         if not self.exists("sweep.json"):
             again = f"; {AGAIN}" if self._finished() else ""
-            raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json){again}")
+            below = self.files.glob(f"{self._root}/*/sweep.json") if self.is_local else []
+            names = [str(path).split("/")[-2] for path in below[:3]]
+            hint = f"; there is one in each of its {', '.join(names)}, ..." if names else again
+            raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json){hint}")
         content = self._sealed_json("sweep.json")
         if content is None or not _describes_sweep(content):
             file_format: object = FORMAT

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 #: Stands for a number that there is not.
 DASH = "–"
+#: Characters that act on a terminal, or that no file of text has; not the end of a line, or a tab.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def printable(text: object) -> str:
+    """Write text from data with its control characters escaped."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], str(text))
+
+
+def safe_name(text: str) -> str:
+    """Write a name as part of a file's, on any system: `A_B test_ what if_`."""
+    return re.sub(r"[^\w .+-]", "_", text)[:60].strip(" .") or "unnamed"
 
 
 def format_number(number: float | None, digits: int | None = None) -> str:

@@ -9,6 +9,8 @@ from itertools import accumulate, pairwise
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sim.utils.format import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -45,9 +47,9 @@ def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Prog
     import rich.progress as bars  # a tenth of a second
     from rich.console import Console
 
-    console = console or Console(stderr=True)
+    console, label = console or Console(stderr=True), printable(label)
     columns = (
-        bars.TextColumn("{task.description}"),
+        bars.TextColumn("{task.description}", markup=False),
         bars.BarColumn(),
         bars.TextColumn("{task.percentage:>3.0f}%"),
         bars.TimeElapsedColumn(),
