@@ -42,7 +42,8 @@ def _bad_fields(whole: Mapping[str, Any], spec: Mapping[str, Any], path: str) ->
         for value in VALUES:
             is_bound = isinstance(value, float | int) and value is not True
             beyond = [1 for choice in choices if is_bound and _holds(choice, value)]
-            if not beyond and not _allows(key, choices, value):
+            is_default = "default" in field and value in (DELETED, field["default"])
+            if not beyond and not is_default and not _allows(key, choices, value):
                 yield f"{path}{key}", value
         for choice in choices:
             for bound, step in (("minimum", -1), ("maximum", 1), ("exclusiveMinimum", 0)):

@@ -673,6 +673,7 @@ def test_a_claim_is_run_once_and_then_read(call: Call) -> None:
     [
         ("only=footnot4", "did you mean 'footnote4'?"),
         ("folder=nowhere", "no folder"),
+        ("page=/no/such/place/report.html", "page: got '/no/such/place/report.html': there is no"),
         ("page=report.pdf", "page: got 'report.pdf': must be a file that ends in .html"),
     ],
 )

@@ -109,6 +109,8 @@ def test_the_same_seed_gives_the_same_numbers(call: Call) -> None:
         (["deployment.quorum=2"], "deployment.quorum: a quorum of 2 times the number of copies"),
         (["deployment.copis=2"], "deployment.copis: unknown key; did you mean 'copies'?"),
         (["deployment.edges=[[0,1]]"], "deployment.edges: leave 98 of 100 copies out"),
+        (["deployment.copies=1000000000"], "deployment.copies: 1000000000 would take 2"),
+        (["workers=100000"], "workers: got 100000: must be "),
         (["deployment=large"], "deployment: no deployment is named 'large'"),
         (["oversight.control.encounters=0"], "oversight.control.encounters: a step of strength"),
         (["oversight.control.strenght=0"], "did you mean 'strength'?"),

@@ -123,9 +123,9 @@ def test_rates_do_not_jump_where_the_mean_changes_its_form() -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"context": "free_tiers"}, "calibration.context"),
+        ({"context": "free_tiers"}, "measured.context"),
         ({"context": "benign_query", "refusal": "refuse"}, "has no twin"),
-        ({"refusal": "refuses"}, "calibration.refusal"),
+        ({"refusal": "refuses"}, "measured.refusal"),
     ],
 )
 def test_what_the_scenario_has_not_is_refused(changes: dict[str, object], line: str) -> None:

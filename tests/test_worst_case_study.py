@@ -604,6 +604,8 @@ def test_sections_after_training_take_effect(call: Call) -> None:
         (["moves=3"], "moves: got 3: must be all, or a list of names"),
         (["deployments=-1"], "deployments: got -1"),
         (["thresholds.consistancy=1"], "did you mean 'consistency'"),
+        (["scenario=copyright"], "has no context of kind evaluation"),
+        (["deployment.copies=1000000000"], "deployment.copies: 1000000000 would take 2"),
         (["scenario=copyright", "oversight=retrain"], "no context of kind evaluation"),
     ],
 )
