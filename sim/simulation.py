@@ -24,6 +24,7 @@ from sim.specs.intervention import Interventions
 from sim.specs.overrides import Specs, as_population, read_specs
 from sim.specs.scenario import Scenario
 from sim.specs.training import Training
+from sim.utils.format import count_of
 from sim.utils.progress import ProgressOption, count_progress, progress_reporter
 
 #: A run that would take more memory is refused before anything is computed. It takes that of its
@@ -57,7 +58,8 @@ class Run:
         program = self.program
         program.warn_if_alike()
         recorded: dict[str, Array] = {}
-        with progress_reporter(progress, f"{self.name}: {program.agents} agents") as report:
+        heading = f"{self.name}: {count_of(program.agents, 'agent')}"
+        with progress_reporter(progress, heading) as report:
             count = count_progress(report, program.agents * program.steps)
             history = records(self.engine, program, self.steps, progress=count)
             for index, record in enumerate(history):

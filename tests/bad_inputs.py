@@ -55,7 +55,7 @@ def _holds(choice: Mapping[str, Any], value: float) -> bool:
     """Return whether a number is within the bounds of a schema of numbers."""
     if choice.get("type") not in ("number", "integer"):
         return False
-    if choice["type"] == "integer" and not isinstance(value, int):
+    if choice["type"] == "integer" and not float(value).is_integer():
         return False
     low, high = choice.get("minimum", -_MOST), choice.get("maximum", _MOST)
     above, below = (

@@ -60,7 +60,7 @@ def test_a_refined_map_is_the_full_one_for_a_part_of_the_runs() -> None:
         numbers, expected = (getattr(d, name)[part.evaluated] for d in (part, whole))
         np.testing.assert_array_equal(numbers, expected)
     assert np.abs(part.number - whole.number).mean() < 0.02
-    assert f"{part.runs} of 2178 runs: none=" in repr(part)
+    assert f"{part.runs} of 2,178 runs: none=" in repr(part)
     assert part.plot().axes
 
 

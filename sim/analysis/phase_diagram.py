@@ -36,6 +36,7 @@ from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
 from sim.sweeps.record import SUMMARY, flat_names
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import sweep, with_first_point
+from sim.utils.format import count_of
 from sim.utils.progress import Progress, ProgressOption, part_of, progress_reporter
 
 #: In place of a regime where every run failed.
@@ -146,7 +147,7 @@ class PhaseDiagram:
         shares = ", ".join(f"{name}={share:.1%}" for name, share in self.shares.items() if share)
         return (
             f"PhaseDiagram({self.x.key} [{self.x.points}] by {self.y.key} [{self.y.points}], "
-            f"{self.runs} of {self.full_runs} runs: {shares})"
+            f"{self.runs:,} of {count_of(self.full_runs, 'run')}: {shares})"
         )
 
     def plot(self, *, points: bool = True) -> Any:

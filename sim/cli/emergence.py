@@ -97,13 +97,14 @@ def run_scenario(config: DictConfig) -> None:
     from sim.cli.tables import emergence_table
     from sim.dynamics.state import AgentState
     from sim.plots.emergence import emergence
+    from sim.utils.format import count_of
 
     run = read_run(config, scenario_name=scenario_choice(HydraConfig.get()))
     never_aware = read_run(config, initial=AgentState(awareness=UNAWARE))
     directory = Path(HydraConfig.get().runtime.output_dir)
     show_heading()
     prepare_engine(run.engine, run.program)
-    with progress_bar(f"{run.name}: {run.program.agents} agents") as progress:
+    with progress_bar(f"{run.name}: {count_of(run.program.agents, 'agent')}") as progress:
         result = run.execute(progress=progress)
     with progress_bar("the same, had training never come to mind") as progress:
         unaware = record_values(never_aware, progress)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from sim.cli.console import err, prepare_shard
 from sim.cli.errors import FAILED, Stopped
 from sim.utils.files import atomic_write
-from sim.utils.format import format_interval, format_number, join_words, percent, safe_name
+from sim.utils.format import (
+    count_of,
+    format_interval,
+    format_number,
+    join_words,
+    percent,
+    safe_name,
+)
 from sim.utils.progress import parts_of
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
 #: What templates of reports can do to numbers and lists, by name.
 FILTERS = {
+    "count_of": count_of,
     "percent": percent,
     "number": format_number,
     "interval": format_interval,

@@ -51,7 +51,7 @@ from sim.sweeps.executors import LocalExecutor
 from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import run_plan, with_first_point
-from sim.utils.format import safe_name
+from sim.utils.format import count_of, safe_name
 from sim.utils.parallel import raise_on_ctrl_c
 
 #: Keys that a sweep has once.
@@ -142,7 +142,7 @@ def sweep(
         directory = _directory(plan, config, settings)
         directory.mkdir(parents=True, exist_ok=True)
         err.print(
-            f"{_count(plan.runs, 'run')} in {_count(len(plan.shards), 'shard')}, "
+            f"{count_of(plan.runs, 'run')} in {count_of(len(plan.shards), 'shard')}, "
             f"engine {plan.engine}, in {directory}",
             soft_wrap=True,
             highlight=False,
@@ -164,7 +164,7 @@ def sweep(
             ) from None
     if result.failed:
         raise Stopped(
-            f"{result.failed:,} of {_count(plan.runs, 'run')} failed, the first because "
+            f"{result.failed:,} of {count_of(plan.runs, 'run')} failed, the first because "
             f"{_first_error(result)}; the column `error` of the summary says why each did",
             FAILED,
         )
@@ -404,10 +404,6 @@ def _directory(plan: Plan, config: DictConfig, settings: Mapping[str, Any]) -> P
     return Path(root).expanduser() / f"{safe_name(name)}-{plan.id[:8]}"
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def _first_error(result: Sweep) -> str:
     row = result.query(
         "select run, error from summary where error is not null order by run limit 1"
@@ -417,9 +413,9 @@ def _first_error(result: Sweep) -> str:
 
 def _show(result: Sweep, directory: Path) -> None:
     if result.resumed:
-        err.print(f"there already: {_count(result.resumed, 'run')}", style="dim")
+        err.print(f"there already: {count_of(result.resumed, 'run')}", style="dim")
     if result.damaged:
-        err.print(f"done again, as they were damaged: {_count(result.damaged, 'shard')}")
+        err.print(f"done again, as they were damaged: {count_of(result.damaged, 'shard')}")
     out.print(sweep_table(result))
     if result.described["record"] != "summary" and result.failed < result.described["runs"]:
         figure = directory / "curves.png"

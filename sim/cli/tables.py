@@ -14,7 +14,7 @@ from rich.text import Text
 from sim.analysis.summary import in_few_agents
 from sim.cli.console import out
 from sim.plots.style import short_key
-from sim.utils.format import DASH, format_decimal, format_levels, format_number
+from sim.utils.format import DASH, count_of, format_decimal, format_levels, format_number
 
 if TYPE_CHECKING:
     from sim.sweeps.result import Sweep
@@ -31,8 +31,8 @@ def emergence_table(summary: dict[str, Any]) -> RenderableType:
         Column("gaming rate", justify="right"),
         Column("onset", justify="right"),
         Column("gap", justify="right"),
-        title=f"{run['scenario']}: {run['agents']} agents, {run['steps']} steps, "
-        f"seed {run['seed']}, engine {run['engine']}",
+        title=f"{run['scenario']}: {count_of(run['agents'], 'agent')}, "
+        f"{count_of(run['steps'], 'step')}, seed {run['seed']}, engine {run['engine']}",
         title_justify="left",
         caption="Medians over agents. Stake: how fast training would erode the values, at the "
         "start. Onset: the step from which the rate stays at 0.5 or above, and in how many agents. "

@@ -25,7 +25,7 @@ from sim.dynamics.observe import VARIABLES
 from sim.plots import style
 from sim.plots.style import EndLabel, cut, short_key, spaced
 from sim.sweeps.result import Sweep
-from sim.utils.format import format_levels, span, with_minus
+from sim.utils.format import count_of, format_levels, span, with_minus
 
 #: Ends of the colour map that are neither too light nor too dark on white.
 _SHADES = (0.0, 0.85)
@@ -131,13 +131,15 @@ def _title_and_note(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> t
     names = list(dict.fromkeys(part["scenario"]["name"] for part in sweep.described["parts"]))
     name = ", ".join(cut(name, 40) for name in names[:3])
     title = f"{name if len(names) <= 3 else f'{len(names)} scenarios'}: "
-    title += f"{sweep.described['runs']:,} runs"
+    title += count_of(sweep.described["runs"], "run")
     if lines is not None:
         title += f", by {short_key(lines)}"
     runs = span(sorted(set(frame["runs"])))
-    notes = [f"Median and 10–90 % over the agents of {runs} runs"]
+    thing = "run" if choice.difference is None else "pair"
+    of_runs = f"{runs} {thing}{'s' * (runs != '1')}"
+    notes = [f"Median and 10–90 % over the agents of {of_runs}"]
     if choice.difference is not None:
-        notes = [f"Difference to the baseline, with the same seed: median, 10–90 % of {runs} pairs"]
+        notes = [f"Difference to the baseline, with the same seed: median, 10–90 % of {of_runs}"]
     texts = {key: cut(_level_texts([level])[0], 40) for key, level in choice.where.items()}
     notes += [f"{short_key(key)} = {text}" for key, text in texts.items()]
     separate = {"seed", lines, panels, *choice.where}

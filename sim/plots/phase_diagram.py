@@ -24,7 +24,7 @@ from sim.plots.style import MUTED, halo, head, house_style, short_key, spaced
 from sim.specs.agent import Agent
 from sim.specs.keys import full_key
 from sim.specs.training import Training
-from sim.utils.format import with_minus
+from sim.utils.format import count_of, with_minus
 
 #: From least gaming to most, from light to dark, so in order in grey, too.
 REGIME_COLOURS = ("#F4F1E8", "#F9D077", "#EE8A5A", "#B5446E", "#3F1E5C")
@@ -100,9 +100,9 @@ def axis_label(axis: Axis) -> str:
 
 def _head(figure: Figure, diagram: PhaseDiagram) -> None:
     title = f"{spaced(diagram.provenance['scenario']['name'])}: what becomes of training-gaming"
-    runs = "1 run" if diagram.seeds == 1 else f"{diagram.seeds} runs"
+    runs = count_of(diagram.seeds, "run")
     note = f"Most frequent regime at the end of training, of {runs} at each point; "
-    head(figure, title, f"{note}{diagram.runs:,} of {diagram.full_runs:,} runs computed")
+    head(figure, title, f"{note}{diagram.runs:,} of {count_of(diagram.full_runs, 'run')} computed")
 
 
 def _colour(ax: Axes, diagram: PhaseDiagram) -> None:

@@ -19,6 +19,7 @@ import xarray as xr
 from sim.specs.errors import SpecError, nearest
 from sim.sweeps.plan import code_digest
 from sim.sweeps.store import TABLES, Store, made_by
+from sim.utils.format import count_of
 
 #: Columns of the design that are no axis.
 _NO_AXES = ("run", "part")
@@ -53,7 +54,7 @@ class Sweep:
         runs, record = self.described["runs"], self.described["record"]
         is_own_code = self.described.get("code") == code_digest()
         code = "" if is_own_code else f"; made by {made_by(self.described)}"
-        sweep = f"sim.Sweep of {', '.join(names)}: {runs:,} runs{by}{failed}"
+        sweep = f"sim.Sweep of {', '.join(names)}: {count_of(runs, 'run')}{by}{failed}"
         return f"<{sweep} (record={record}{code})>"
 
     def keep_only_while_used(self) -> None:

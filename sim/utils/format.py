@@ -107,6 +107,11 @@ def join_words(names: Sequence[object], last: str = "and") -> str:
     return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def count_of(number: int, thing: str) -> str:
+    """Write how many there are of a thing: `1 run`, `1,024 runs`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def span(counts: Sequence[int]) -> str:
     """Write counts as from the least to the most: `3 to 1,024`, `7`, or `none`."""
     low, high = min(counts), max(counts)
