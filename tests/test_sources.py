@@ -27,13 +27,13 @@ LAUGHS = "".join(
 )
 #: What a file of a scenario holds, and what the one line says.
 SCENARIOS = {
-    "callback": (GLOBAL + WORLD + HYDRA, "hydra: unknown key of a file of scenario"),
-    "dotted": (GLOBAL + WORLD + "hydra.job_logging: none", "hydra.job_logging: unknown key"),
+    "callback": (GLOBAL + WORLD + HYDRA, "hydra: is Hydra's; a file of scenario is data"),
+    "dotted": (GLOBAL + WORLD + "hydra.job_logging: none", "hydra.job_logging: is Hydra's"),
     "training": (GLOBAL + WORLD + "training: {steps: 5}", "training: unknown key"),
     "package": (f"# @package hydra.callbacks\nit: {TOUCH}", "@package: got 'hydra.callbacks'"),
     "defaults": (
         GLOBAL + "defaults: [override /hydra/job_logging: default]" + WORLD,
-        "defaults: unknown key",
+        "defaults: is Hydra's",
     ),
     "target": (GLOBAL + WORLD + f"agent: {{rationality: {TOUCH}}}", "agent.rationality._target_"),
     "environment": (GLOBAL + WORLD + '  passage: "${oc.env:HOME}"', "scenario.passage: got"),

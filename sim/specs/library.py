@@ -67,8 +67,9 @@ def read_data(group: str, path: Path) -> dict[str, Any]:
         raise SpecError(f"{start}: @package: got {package!r}: must be {allowed}")
     own = DATA_GROUPS[group]
     for key in map(str, data):
-        is_reserved = key in ("hydra", "defaults") or key.startswith(("hydra.", "hydra/"))
-        if is_reserved or (package == "_global_" and key not in own):
+        if key in ("hydra", "defaults") or key.startswith(("hydra.", "hydra/")):
+            raise SpecError(f"{start}: {key}: is Hydra's; a file of {group} is data")
+        if package == "_global_" and key not in own:
             raise SpecError(
                 f"{start}: {key}: unknown key of a file of {group}; {nearest(key, own)}"
             )
