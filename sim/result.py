@@ -193,8 +193,8 @@ def _variable(variable: Variable, values: Array) -> tuple[tuple[str, ...], Array
 
 def _coordinates(program: Program, steps: list[int]) -> dict[str, Any]:
     layout, segments = program.layout, [program.at(step) for step in steps]
-    maximum = max(len(names) for names in program.responses)
-    padded = [[*names, *[""] * (maximum - len(names))] for names in program.responses]
+    maximum = max(len(names) for names in program.layout.responses)
+    padded = [[*names, *[""] * (maximum - len(names))] for names in program.layout.responses]
     return {
         "step": np.array(steps),
         "agent": np.arange(program.agents),

@@ -15,7 +15,15 @@ from sim.specs.agent import TRAITS, Agent
 from sim.specs.scenario import Scenario
 from sim.specs.training import LearningRate, Training
 
-STATE = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
+STATE = (
+    "values",
+    "propensity",
+    "habit",
+    "awareness",
+    "log_horizon",
+    "log_competence",
+    "capability",
+)
 
 
 @dataclass(frozen=True)
@@ -66,13 +74,14 @@ def random_case(seed: int, *, steps: int = 30) -> Case:
             name: rng.random() if name == "scratchpad_saving" else abs(rng.gauss(0, 1)) * mostly()
             for name in TRAITS
         },
-        state=random_state(rng, values=len(values), contexts=count),
+        state=random_state(rng, values=len(values), contexts=contexts),
         training={
             "steps": steps,
-            "update_rule": rng.choice(["policy_gradient", "replicator"]),
+            "update_rule": rng.choice(["policy_gradient", "natural_gradient"]),
+            "advantages": rng.choice(["raw", "normalised"]),
             "motive_credit": mostly(),
             "leak": mostly(),
-            "spread": mostly(),
+            "generalisation": {"habit": mostly(), "propensity": mostly()},
             "anchor": 0.1 * mostly(),
             "visible_gaming_penalty": mostly(),
             "transfer": [0.2 * mostly() for _ in range(5)],
@@ -89,11 +98,17 @@ def random_scenario(seed: int, *, contexts: int, values: int) -> dict[str, Any]:
     return {"values": names, "human_values": dict.fromkeys(names, 1.0), "contexts": made}
 
 
-def random_state(rng: random.Random, *, values: int, contexts: int) -> dict[str, Any]:
+def random_state(
+    rng: random.Random, *, values: int, contexts: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     """Return one agent's parameters."""
+    counts = [len(context["responses"]) for context in contexts.values()]
     return {
         "values": [rng.gauss(0, 1) for _ in range(values)],
-        "habit": [rng.gauss(0, 1) for _ in range(contexts)],
+        "propensity": [
+            [rng.gauss(0, 1) if k < count else 0.0 for k in range(max(counts))] for count in counts
+        ],
+        "habit": [rng.gauss(0, 1) for _ in counts],
         "awareness": rng.gauss(0, 1),
         "log_horizon": rng.gauss(0, 0.5),
         "log_competence": rng.gauss(0, 0.5),
@@ -103,7 +118,7 @@ def random_state(rng: random.Random, *, values: int, contexts: int) -> dict[str,
 
 def flat(state: dict[str, Any]) -> np.ndarray:
     """Return one agent's parameters as a column of θ [P]."""
-    return np.concatenate([np.atleast_1d(state[kind]) for kind in STATE])
+    return np.concatenate([np.ravel(state[kind]) for kind in STATE])
 
 
 def _context(rng: random.Random, values: list[str]) -> dict[str, Any]:
@@ -111,6 +126,8 @@ def _context(rng: random.Random, values: list[str]) -> dict[str, Any]:
     return {
         "responses": {r: {v: rng.gauss(0, 1) for v in values} for r in responses},
         "reward": {r: rng.gauss(0, 1) for r in responses},
+        "method": rng.choice(["reinforcement", "reinforcement", "demonstration"]),
+        "demonstrations": _shares(rng, responses) if rng.random() < 0.5 else {},
         "kind": rng.choice(["training", "training", "evaluation", "red_team", "deployment"]),
         "weight": 0.1 + rng.random(),
         "info": rng.random(),
@@ -121,6 +138,11 @@ def _context(rng: random.Random, values: list[str]) -> dict[str, Any]:
     }
 
 
+def _shares(rng: random.Random, responses: list[str]) -> dict[str, float]:
+    parts = [rng.random() for _ in responses]
+    return {r: part / sum(parts) for r, part in zip(responses, parts, strict=True)}
+
+
 def _curriculum(rng: random.Random, contexts: list[str]) -> list[dict[str, Any]]:
     """Three phases; in the second c0 is another, in the last c0 alone is trained on."""
     changed = {
@@ -128,6 +150,7 @@ def _curriculum(rng: random.Random, contexts: list[str]) -> list[dict[str, Any]]
         "weight": {"c0": 0.1 + rng.random()},
         "reward": {"c0": {"r0": rng.gauss(0, 1)}},
         "monitor": {"c0": rng.random()},
+        "method": {"c0": rng.choice(["reinforcement", "demonstration"])},
     }
     alone = {"length": 3, "weight": {name: 0.0 for name in contexts if name != "c0"}}
     return [{"length": 7}, changed, alone]
@@ -143,7 +166,8 @@ def sampled_case(seed: int, *, episodes: int = 2, **assumptions: Any) -> Case:
             "update_rule": "policy_gradient",
             "motive_credit": 0.6,
             "leak": 0.4,
-            "spread": 0.3,
+            "advantages": "normalised",
+            "generalisation": {"habit": 0.3, "propensity": 0.2},
             "anchor": 0.05,
             "visible_gaming_penalty": 1.5,
             "transfer": [0.3, 0.2, 0.1, 0.2, 0.3],

@@ -191,7 +191,7 @@ for _name in TRAITS:
 def _by_name(numbers: Any, dims: tuple[str, ...], program: Program) -> Any:
     """Turn nested lists into nested dicts with the names of their dimensions."""
     if dims == ("context", "response"):  # contexts differ in their responses; lists are padded
-        pairs = zip(program.responses, numbers, strict=True)
+        pairs = zip(program.layout.responses, numbers, strict=True)
         numbers = [dict(zip(responses, row, strict=False)) for responses, row in pairs]
     elif len(dims) == 2:
         numbers = [_by_name(row, dims[1:], program) for row in numbers]

@@ -170,7 +170,7 @@ def moment_of(frame: pd.DataFrame, scenario: Scenario) -> xr.Dataset:
         data[name] = (axes, numbers if len(axes) > 1 else numbers[:, 0])
     logits = _numbers(frame, [f"capability_logits.{name}" for name in CAPABILITIES])
     with np.errstate(over="ignore"):
-        capabilities = logistic(logits, out=np.empty_like(logits))
+        capabilities = logistic(logits)
     data["capabilities"] = (("agent", "capability"), capabilities)
     return xr.Dataset(data, coords={"agent": np.arange(len(frame)), **coords})
 

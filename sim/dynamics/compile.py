@@ -18,7 +18,7 @@ from sim.specs.agent import CAPABILITIES, Agent
 from sim.specs.intervention import Intervention
 from sim.specs.keys import is_vectorisable
 from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
-from sim.specs.training import LearningRate, Training
+from sim.specs.training import Generalisation, LearningRate, Training
 
 
 def compile_program(
@@ -40,9 +40,14 @@ def compile_program(
     runs of one program cannot differ in is a NoColumnError. An agent whose numbers do not fit the
     scenario, or how many agents there are, is a SpecError.
     """
-    layout = Layout(scenario.values, tuple(scenario.contexts))
     ids = AgentIds.of_runs(seed, agents=agents)
     numbers = Numbers(columns, agents=agents)
+    layout = Layout(
+        scenario.values,
+        tuple(scenario.contexts),
+        tuple(tuple(context.responses) for context in scenario.contexts.values()),
+        with_propensity=_uses_propensity(agent, training, initial, columns, interventions),
+    )
     check_names(agent, scenario, layout)
     theta = draw_initial(agent, scenario=scenario, layout=layout, ids=ids, numbers=numbers)
     if initial is not None:
@@ -54,7 +59,6 @@ def compile_program(
     stated = stated_traits(agent, ids=ids, numbers=numbers)
     program = Program(
         layout=layout,
-        responses=tuple(tuple(context.responses) for context in scenario.contexts.values()),
         kinds=tuple(context.kind for context in scenario.contexts.values()),
         human_values=numbers.stacked(human),
         traits=draw_traits(agent, stated, ids=ids, numbers=numbers),
@@ -77,6 +81,25 @@ def compile_program(
     return program
 
 
+def _uses_propensity(
+    agent: Agent,
+    training: Training,
+    initial: AgentState | None,
+    columns: Mapping[str, ArrayLike] | None,
+    interventions: Sequence[Intervention],
+) -> bool:
+    """Return whether propensities can be anything but 0: else they need no rows of θ."""
+    stated = (
+        agent.initial.propensity,
+        agent.spread.initial.propensity,
+        training.learning_rate.propensity,
+        None if initial is None or initial.propensity is None else np.any(initial.propensity),
+        any(np.any(column) for key, column in (columns or {}).items() if "propensity" in key),
+        any(each.key.startswith("state.propensity") for each in interventions),
+    )
+    return any(stated)
+
+
 def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None = None) -> World:
     """Return the contexts of a scenario, as they are in one phase, as arrays."""
     contexts = scenario.contexts
@@ -85,6 +108,9 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
     order = list(contexts)
     maximum = max(len(context.responses) for context in contexts.values())
     present = np.zeros((maximum, len(contexts)), dtype=bool)
+    shares = np.full((maximum, len(contexts), 1), np.nan)
+    known: dict[str, int] = {}
+    response = np.full((maximum, len(contexts)), -1)
     subversive = np.zeros((maximum, len(contexts)), dtype=bool)
     twin = np.full(len(contexts), -1)
     twin_response = np.full((maximum, len(contexts)), -1)
@@ -95,23 +121,27 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
         phase_reward = phase.reward.get(name, {}) if phase else {}
         padding = [("", 0.0)] * (maximum - len(names))
         reward += [
-            (f"{in_phase}.reward.{name}.{response}", phase_reward[response])
-            if response in phase_reward
-            else (f"{base}.reward.{response}", context.reward.get(response, 0.0))
-            for response in names
+            (f"{in_phase}.reward.{name}.{each}", phase_reward[each])
+            if each in phase_reward
+            else (f"{base}.reward.{each}", context.reward.get(each, 0.0))
+            for each in names
         ] + padding
         features += [
-            (f"{base}.responses.{response}.{value}", serves.get(value, 0.0))
-            for response, serves in context.responses.items()
+            (f"{base}.responses.{each}.{value}", serves.get(value, 0.0))
+            for each, serves in context.responses.items()
             for value in scenario.values
         ] + padding * len(scenario.values)
         present[: len(names), c] = True
+        response[: len(names), c] = [known.setdefault(each, len(known)) for each in names]
+        if context.demonstrations:
+            shares[:, c] = 0.0
+            shares[: len(names), c, 0] = [context.demonstrations.get(each, 0.0) for each in names]
         if context.kind == "deployment":
-            subversive[: len(names), c] = [name in context.subversive for name in names]
+            subversive[: len(names), c] = [each in context.subversive for each in names]
         if context.twin is not None:
             twin[c] = order.index(context.twin)
             twin_names = list(contexts[context.twin].responses)
-            twin_response[: len(names), c] = [twin_names.index(response) for response in names]
+            twin_response[: len(names), c] = [twin_names.index(each) for each in names]
 
     def per_context(key: str) -> Array:
         phase_numbers: Mapping[str, float] = getattr(phase, key, {})
@@ -122,12 +152,19 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
             for name, context in contexts.items()
         )
 
-    phi = _by_response(numbers.stacked(features), len(contexts), maximum, len(scenario.values))
+    method = phase.method if phase else {}
+    methods = [method.get(name, context.method) for name, context in contexts.items()]
     kinds = [context.kind for context in contexts.values()]
     return World.derive(
-        features=np.where(present[1:, :, None, None], phi[1:] - phi[0], 0.0),
-        all_rewards=_by_response(numbers.stacked(reward), len(contexts), maximum),
-        absent=None if present.all() else ~present[1:, :, None],
+        features=_by_response(
+            numbers.stacked(features), len(contexts), maximum, len(scenario.values)
+        ),
+        reward=_by_response(numbers.stacked(reward), len(contexts), maximum),
+        absent=~present[:, :, None],
+        demonstrates=np.array([[each == "demonstration"] for each in methods]),
+        stated_shares=shares,
+        response=response,
+        response_everywhere=response,
         raw_weight=per_context("weight"),
         info=per_context("info"),
         scratchpad=per_context("scratchpad"),
@@ -135,6 +172,7 @@ def compile_world(scenario: Scenario, numbers: Numbers, phase_index: int | None 
         monitor=per_context("monitor"),
         similarity=_similarity(scenario, numbers),
         training=np.array([kind == "training" for kind in kinds]),
+        deployment=np.array([kind == "deployment" for kind in kinds]),
         pre_deployment=np.array([kind in PRE_DEPLOYMENT for kind in kinds]),
         subversive=subversive,
         twin=twin,
@@ -148,12 +186,19 @@ def compile_assumptions(training: Training, layout: Layout, numbers: Numbers) ->
         kind: numbers(f"training.learning_rate.{kind}", getattr(training.learning_rate, kind))
         for kind in LearningRate.model_fields
     }
-    shares = ("motive_credit", "leak", "spread", "anchor", "visible_gaming_penalty")
+    names = ("motive_credit", "leak", "anchor", "visible_gaming_penalty")
     return Assumptions(
         estimator=training.estimator,
         episodes=training.episodes,
         update_rule=training.update_rule,
-        **{name: numbers(f"training.{name}", getattr(training, name)) for name in shares},
+        advantages=training.advantages,
+        **{name: numbers(f"training.{name}", getattr(training, name)) for name in names},
+        **{
+            f"{name}_generalisation": numbers(
+                f"training.generalisation.{name}", getattr(training.generalisation, name)
+            )
+            for name in Generalisation.model_fields
+        },
         transfer=numbers.stacked(
             (f"training.transfer.{name}", getattr(training.transfer, name)) for name in CAPABILITIES
         ),

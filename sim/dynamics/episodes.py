@@ -25,7 +25,7 @@ class Episodes:
     context: NDArray[np.intp]  # index among the trained contexts
     gaming: NDArray[np.bool_]  # whether the agent was gaming
     response: NDArray[np.intp]  # index of the response; 0 for the first
-    reward: Array  # R − P if gaming, R if not, against the first response's R
+    reward: Array  # R − P if gaming, R if not
 
 
 def draw_episodes(
@@ -42,6 +42,7 @@ def draw_episodes(
 
     Episode b of an agent has the four words of draw b: two for the mode, as gaming may be rare,
     one for the context and one for the response. So no episode depends on how many there are.
+    Where demonstrations train, the response is one that is demonstrated.
     The penalty is P [C, n]; `ids`, `step` and `stream` key the draws.
     """
     draw = np.arange(count)[:, None]
@@ -50,19 +51,22 @@ def draw_episodes(
     )
     threshold = np.cumsum(world.weight, axis=0)[:-1]
     context = (coarse_fraction(third) >= threshold[:, None]).sum(axis=0)
-    gaming = fraction(first, second) < at(mind.gaming_rate, context)
-    chances = np.empty((len(mind.value_policy), *context.shape))  # K may be 1: nothing to stack
-    for k, policies in enumerate(zip(mind.gaming_policy, mind.value_policy, strict=True)):
-        chances[k] = np.where(gaming, *(at(policy, context) for policy in policies))
-    below = (coarse_fraction(fourth) >= np.cumsum(chances, axis=0)).sum(axis=0)
-    response = np.where(below == len(chances), 0, below + 1)
-    reward = np.zeros(context.shape)
-    for k, rewards in enumerate(world.reward):
-        by_context = np.broadcast_to(rewards, mind.gaming_rate.shape)
-        np.copyto(reward, at(by_context, context), where=response == k + 1)
+    shown = world.demonstrates[:, 0][context]
+    gaming = (fraction(first, second) < at(mind.gaming_rate, context)) & ~shown
+    policies = zip(world.demonstrations, mind.gaming_policy, mind.value_policy, strict=True)
+    chances = [
+        np.where(shown, at(y, context), np.where(gaming, at(by_gaming, context), at(own, context)))
+        for y, by_gaming, own in policies
+    ]
+    others = np.cumsum([np.zeros_like(gaming, dtype=float), *chances[1:]], axis=0)[1:]
+    below = (coarse_fraction(fourth) >= others).sum(axis=0)
+    response = np.where(below == len(others), 0, below + 1)
+    rewards = np.array([at(each, context) for each in world.reward])
+    reward = np.take_along_axis(rewards, response[None], axis=0)[0]
     return Episodes(context, gaming, response, reward - gaming * at(penalty, context))
 
 
 def at(x: Array, context: NDArray[np.intp]) -> Array:
-    """Return x [C, n] in the context of each episode [B, n]."""
-    return np.asarray(np.take_along_axis(x, context, axis=0))
+    """Return x [C, n], or [C, 1] where all agents share it, in the context of each episode [B, n]."""
+    full = np.broadcast_to(x, (len(x), context.shape[1]))
+    return np.asarray(np.take_along_axis(full, context, axis=0))

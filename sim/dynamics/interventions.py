@@ -48,7 +48,7 @@ T = TypeVar("T", World, Assumptions, Traits)
 #: Where a number stands in an array.
 Place = int | tuple[int, int] | slice | EllipsisType
 #: The numbers of contexts that others follow from (`World.derive`).
-_STATED_AS = {"reward": "all_rewards", "weight": "raw_weight"}
+_STATED_AS = {"weight": "raw_weight"}
 
 
 def intervene(
@@ -162,13 +162,15 @@ def _find(key: str, scenario: Scenario, layout: Layout) -> tuple[str, Place]:
     match key.split("."):
         case ["training" | "agent", name]:
             return name, ...
+        case ["training", "generalisation", kind]:
+            return f"{kind}_generalisation", ...
         case ["training", "transfer", capability]:
             return "transfer", CAPABILITIES.index(capability)
         case ["training", "learning_rate", kind]:
-            return "learning_rate", layout.rows[kind]
+            return "learning_rate", layout.rows.get(kind, slice(0))
         case ["scenario", "contexts", context, name, response]:
             k = list(scenario.contexts[context].responses).index(response)
-            return _STATED_AS[name], (k, layout.contexts.index(context))
+            return name, (k, layout.contexts.index(context))
         case [_, _, context, name]:
             return _STATED_AS.get(name, name), layout.contexts.index(context)
     raise AssertionError(key)

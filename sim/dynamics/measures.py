@@ -134,6 +134,24 @@ def behaviour_shift(policy: Array, world: World) -> Array:
     return _where_twins(shift, world)
 
 
+def conduct(policy: Array, serves: Array, absent: NDArray[np.bool_]) -> Array:
+    """Return what answers do by human values [n, C], from −1 (the worst response) to 1 (the best).
+
+    E_π[Φ w], scaled, from π and Φ w [K, C, n]; nan where responses do not differ by w.
+    """
+    worst = np.where(absent, np.inf, serves).min(axis=0)
+    best = np.where(absent, -np.inf, serves).max(axis=0)
+    above = np.broadcast_to((policy * (serves - worst)).sum(axis=0), policy.shape[1:])
+    return np.asarray((2.0 * _ratio(above, np.broadcast_to(best - worst, above.shape)) - 1.0).T)
+
+
+def deployment_conduct(conduct: Array, world: World) -> Array:
+    """Return the mean of conduct [n, C] over the deployment contexts that have one [n]."""
+    deployed = np.where(world.deployment, conduct, np.nan)
+    known = np.isfinite(deployed)
+    return _ratio(np.where(known, deployed, 0.0).sum(axis=1), known.sum(axis=1).astype(float))
+
+
 def opacity_share(gaming_rate: Array, opacity: Array, world: World) -> Array:
     """Return the share of gaming that no scratchpad shows [n]; nan for agents that never game.
 

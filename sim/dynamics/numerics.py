@@ -1,8 +1,7 @@
-"""Softmax, the logistic function, means and products over responses, written into buffers.
+"""Softmax, the logistic function, means over responses, and sums over values and contexts.
 
-Arrays over responses leave out the first response, against which the others are measured (see
-`sim.dynamics.program.World`): shape [K − 1, C, n]. All of it also works on complex arrays, so that
-a complex step through the same code gives Jacobians.
+Axes stand in the order response (K), context (C), value (D), agent (n, last). All of it also works
+on complex arrays, so that a complex step through the same code gives Jacobians.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from sim.dynamics.state import Array
 
@@ -41,89 +40,46 @@ def whole_groups(rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return whole
 
 
-def buffers(count: int, shape: tuple[int, ...], dtype: DTypeLike) -> list[Array]:
-    """Return several new arrays; their numbers are any."""
-    return [np.empty(shape, dtype) for _ in range(count)]
+def logistic(x: Array) -> Array:
+    """Return σ(x) = 1 / (1 + exp(−x)); exp may overflow to inf."""
+    if x.dtype.kind == "c":  # where exp overflows, a complex number has no reciprocal
+        x = np.maximum(x, -LARGEST_EXPONENT)
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
 
-def logistic(x: Array, *, out: Array) -> Array:
-    """Write 1 / (1 + exp(-x)) into `out`, which may be `x`; exp may overflow to inf."""
-    np.negative(x, out=out)
-    if out.dtype.kind == "c":  # where exp overflows, a complex number has no reciprocal
-        np.minimum(out, LARGEST_EXPONENT, out=out)
-    np.exp(out, out=out)
-    np.add(out, 1.0, out=out)
-    np.reciprocal(out, out=out)
-    return out
+def softmax(logits: Array, absent: NDArray[np.bool_]) -> Array:
+    """Return exp(x_k) / Σ_j exp(x_j) for logits [K, C, n]; 0 where absent [K, C, 1]."""
+    weights = np.exp(np.where(absent, -np.inf, logits - _highest(logits, absent)))
+    return np.asarray(weights / weights.sum(axis=0))
 
 
-def softmax(logits: Array, *, absent: NDArray[np.bool_] | None, scratch: Array) -> Array:
-    """Replace logits [K − 1, C, n], against the first response's, by the chances of the others.
-
-    Responses that are absent [K − 1, C, 1] get exactly zero; scratch is [2, C, n].
-    """
-    if absent is not None:
-        np.copyto(logits, -np.inf, where=absent)
-    if len(logits) == 1:
-        return logistic(logits, out=logits)
-    highest, total = scratch
-    np.maximum.reduce(logits, axis=0, out=highest, initial=0.0)
-    np.subtract(logits, highest, out=logits)
-    np.exp(logits, out=logits)
-    np.negative(highest, out=highest)
-    np.exp(highest, out=highest)
-    np.add.reduce(logits, axis=0, out=total)
-    np.add(highest, total, out=total)
-    np.divide(logits, total, out=logits)
-    return logits
+def _highest(logits: Array, absent: NDArray[np.bool_]) -> Array:
+    return np.asarray(np.where(absent, -np.inf, logits.real).max(axis=0))
 
 
-def mean(policy: Array, x: Array, *, out: Array, scratch: Array) -> Array:
-    """Write E_π x − x_first into `out` [C, n], for π of all responses but the first [K − 1, C, n].
-
-    x is measured against the first response's, and broadcasts; scratch is [K − 1, C, n].
-    """
-    if len(policy) == 1:
-        np.multiply(policy[0], x[0], out=out)
-    else:
-        np.multiply(policy, x, out=scratch)
-        np.add.reduce(scratch, axis=0, out=out)
-    return out
+def mean(policy: Array, x: Array) -> Array:
+    """Return E_π x [C, n] for π and x [K, C, n]."""
+    return np.asarray((policy * x).sum(axis=0))
 
 
-def combine(features: Array, values: Array, *, out: Array, scratch: Array) -> Array:
-    """Write Σ_d Φ_d v_d into `out` [K − 1, C, n], for Φ [K − 1, C, D, 1 or n] and v [D, n]."""
+def combine(features: Array, values: Array) -> Array:
+    """Return Φ v = Σ_d Φ_d v_d [K, C, n], for Φ [K, C, D, 1 or n] and v [D, n]."""
+    if features.shape[-1] == 1:
+        return np.asarray(features[..., 0] @ values)
+    return np.asarray((features * values).sum(axis=2))
+
+
+def distribute(features: Array, weights: Array) -> Array:
+    """Return Σ_k Σ_c Φ_kc W_kc [D, n], for W [K, C, n]: transposed `combine`."""
     size, contexts, count, width = features.shape
     if width == 1:
-        shared = features.reshape(size * contexts, count)
-        np.matmul(shared, values, out=out.reshape(size * contexts, out.shape[2]))
-        return out
-    np.multiply(features[:, :, 0], values[0], out=out)
-    for d in range(1, count):
-        np.multiply(features[:, :, d], values[d], out=scratch)
-        np.add(out, scratch, out=out)
-    return out
+        flat = weights.reshape(size * contexts, -1)
+        return np.asarray(features.reshape(size * contexts, count).T @ flat)
+    return np.stack([(features[:, :, d] * weights).sum(axis=(0, 1)) for d in range(count)])
 
 
-def distribute(features: Array, weights: Array, *, out: Array, scratch: Array) -> Array:
-    """Write Σ_k Σ_c Φ_kc W_kc into `out` [D, n], for W [K − 1, C, n]: transposed `combine`."""
-    size, contexts, count, width = features.shape
-    if width == 1:
-        shared = features.reshape(size * contexts, count)
-        np.matmul(shared.T, weights.reshape(size * contexts, weights.shape[2]), out=out)
-        return out
-    for d in range(count):
-        np.multiply(features[:, :, d], weights, out=scratch)
-        np.add.reduce(scratch, axis=(0, 1), out=out[d])
-    return out
-
-
-def carry_over(similarity: Array, x: Array, *, out: Array) -> Array:
-    """Write Σ_c S_c'c x_c into `out` [C', n], for S [C', C, 1] or [C', C, n] and x [C, n]."""
+def carry_over(similarity: Array, x: Array) -> Array:
+    """Return Σ_c S_c'c x_c [C', n], for S [C', C, 1 or n] and x [C, n]."""
     if similarity.shape[-1] == 1:
-        np.matmul(similarity[:, :, 0], x, out=out)
-        return out
-    np.multiply(similarity[:, 0], x[0], out=out)
-    for c in range(1, len(x)):
-        np.add(out, similarity[:, c] * x[c], out=out)
-    return out
+        return np.asarray(similarity[..., 0] @ x)
+    return np.asarray((similarity * x).sum(axis=1))

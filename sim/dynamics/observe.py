@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.dynamics import measures
-from sim.dynamics.cognition import Activations, attend, attribute, respond, think
-from sim.dynamics.numerics import calculating, logistic, whole_groups
+from sim.dynamics.cognition import attribute, think
+from sim.dynamics.numerics import calculating, combine, logistic, mean, whole_groups
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array, State
-from sim.dynamics.training import OPACITY, StepBuffers, reward
+from sim.dynamics.training import OPACITY, penalty
 
 #: Agents that are measured at once; with fewer, threads wait for the interpreter's lock.
 BLOCK = 2048
@@ -39,23 +39,34 @@ _P = "probability"
 
 #: Recorded at every recorded step t: the state θ_t, and what agents in that state think and do.
 VARIABLES: dict[str, Variable] = {
-    "gaming_rate": Variable(_CONTEXT, "g: chance of gaming (3.6)", _P),
-    "awareness": Variable(_CONTEXT, "a: chance that training comes to mind (3.3)", _P),
-    "belief": Variable(_CONTEXT, "b: belief that this input is trained on (3.3)", _P),
-    "stake": Variable(_CONTEXT, "how fast training here would erode the values (3.4)"),
-    "incentive": Variable(_CONTEXT, "I: what gaming is worth to the agent (3.5)"),
-    "decision": Variable(_CONTEXT, "d: chance of gaming once training is in mind (3.6)", _P),
-    "policy": Variable(_RESPONSE, "π: chance of each response (3.7)", _P),
-    "value_policy": Variable(_RESPONSE, "π^v: the answer its values give (3.1)", _P),
-    "gaming_policy": Variable(_RESPONSE, "π^r: the answer that gaming gives (3.2)", _P),
+    "gaming_rate": Variable(_CONTEXT, "g: chance of gaming (3.7)", _P),
+    "instrumental_gaming": Variable(
+        _CONTEXT, "a (σ(h + τ I) − σ(h)): gaming owed to the incentive, not to habit alone (5)", _P
+    ),
+    "awareness": Variable(_CONTEXT, "a: chance that training comes to mind (3.4)", _P),
+    "belief": Variable(_CONTEXT, "b: belief that this input is trained on (3.4)", _P),
+    "stake": Variable(
+        _CONTEXT, "utility, by present values, that it foresees to lose to training (3.5)"
+    ),
+    "incentive": Variable(_CONTEXT, "I: what gaming is worth to the agent (3.6)"),
+    "decision": Variable(_CONTEXT, "d: chance of gaming once training is in mind (3.7)", _P),
+    "policy": Variable(_RESPONSE, "π: chance of each response (3.8)", _P),
+    "value_policy": Variable(_RESPONSE, "π^v: the answer without gaming (3.2)", _P),
+    "gaming_policy": Variable(_RESPONSE, "π^r: the answer that gaming gives (3.3)", _P),
+    "foreseen_policy": Variable(
+        _RESPONSE, "π^φ: what it expects training to make of its answers (3.5)", _P
+    ),
     "reward": Variable(
-        _CONTEXT, "B: expected reward, less the penalty for visible gaming (4)", "reward"
+        _CONTEXT, "expected reward, less the penalty for visible gaming (4)", "reward"
     ),
     "incentive_by_value": Variable(
         (*_CONTEXT, "value"),
-        "each value's part in the incentive; with the cost they sum to I (3.5)",
+        "each value's part in the incentive; with the cost they sum to I (3.6)",
     ),
     "values": Variable((*_AGENT, "value"), "v: explicit goals (2)"),
+    "propensity": Variable(
+        _RESPONSE, "m: learnt inclination to a response that no value explains (2)", "logit"
+    ),
     "habit": Variable(_CONTEXT, "h: learnt inclination to game (2)", "logit"),
     "awareness_logit": Variable(_AGENT, "α: situational awareness (2)", "logit"),
     "log_horizon": Variable(_AGENT, "ℓ: logarithm of the horizon (2)"),
@@ -82,6 +93,8 @@ VARIABLES: dict[str, Variable] = {
     "behaviour_shift": Variable(
         _CONTEXT, "total variation between the policy here and in the twin (5)", _P
     ),
+    "conduct": Variable(_CONTEXT, "E_π[Φ w], scaled from -1 (worst response by w) to 1 (best) (5)"),
+    "deployment_conduct": Variable(_AGENT, "mean conduct over deployment contexts (5)"),
     "opacity_share": Variable(_AGENT, "share of gaming that no scratchpad shows (5)", "share"),
     "motive": Variable(
         (*_CONTEXT, "value"), "each value's signed share of the incentive (5)", "share"
@@ -136,12 +149,6 @@ class _Observer:
         segment = segment.take(agents)
         self.world, self.assumptions = segment.world, segment.assumptions
         self.origin = program.layout.view(self.program.origin).values.T
-        self.mind = Activations(self.world, len(agents))
-        self.buffers = StepBuffers(self.world, program.layout, len(agents))
-        with calculating():
-            attend(self.mind, self.world, self.program.traits)
-        counts = np.array([len(names) for names in program.responses])
-        self.absent = np.arange(counts.max()) >= counts[:, None]
 
     def observe(self, theta: Array, names: Iterable[str]) -> dict[str, Array]:
         """Return the named variables, agents first, at θ [P, N] of the whole program."""
@@ -155,8 +162,8 @@ class _Moment:
 
     def __init__(self, observer: _Observer, state: State) -> None:
         self.observer, self.state = observer, state
-        self.mind, self.world, self.program = observer.mind, observer.world, observer.program
-        think(self.mind, self.world, self.program.traits, state)
+        self.world, self.program = observer.world, observer.program
+        self.mind = think(self.world, self.program.traits, state)
 
     @property
     def gaming_rate(self) -> Array:
@@ -164,42 +171,51 @@ class _Moment:
 
     @cached_property
     def policy(self) -> Array:
-        respond(self.mind)
-        return _all_responses(self.mind.policy)
+        return _agents_first(self.mind.policy)
 
     @cached_property
     def slip(self) -> Array:
         return measures.slip(self.policy, self.world)
 
     @property
-    def objective(self) -> Array:
-        """Return B [n, C], as it is, not against the first response."""
-        buffers = self.observer.buffers
-        reward(buffers, self.mind, self.world, self.state, self.observer.assumptions)
-        return np.asarray((buffers.objective + self.world.first_reward).T)
+    def reward(self) -> Array:
+        """Return E_π R − g P [n, C]."""
+        caught = penalty(self.world, self.state, self.observer.assumptions)
+        return np.asarray(
+            (mean(self.mind.policy, self.world.reward) - self.mind.gaming_rate * caught).T
+        )
 
     @cached_property
     def incentive_by_value(self) -> Array:
         return attribute(self.mind, self.world, self.program.traits, self.state)
 
     @cached_property
+    def instrumental_gaming(self) -> Array:
+        """Return a (σ(h + τ I) − σ(h)) [n, C]."""
+        by_habit = logistic(self.state.habit)
+        return np.asarray((self.mind.awareness * (self.mind.decision - by_habit)).T)
+
+    @cached_property
+    def conduct(self) -> Array:
+        human = combine(self.world.features, self.program.human_values)
+        return measures.conduct(self.mind.policy, human, self.world.absent)
+
+    @cached_property
     def capabilities(self) -> Array:
-        return logistic(self.state.capability, out=np.empty_like(self.state.capability)).T
+        return logistic(self.state.capability).T
 
-    def where_present(self, policy: Array) -> Array:
-        """Return chances [n, C, K] with nan where a context has no such response."""
-        return np.where(self.observer.absent, np.nan, policy)
+    @property
+    def propensity(self) -> Array:
+        return np.broadcast_to(_agents_first(self.state.propensity), self.policy.shape)
+
+    def where_present(self, x: Array) -> Array:
+        """Return x [n, C, K] with nan where a context has no such response."""
+        return np.where(self.world.absent[:, :, 0].T, np.nan, x)
 
 
-def _all_responses(policy: Array) -> Array:
-    """Return π [n, C, K] from the chances of all but the first response [K − 1, C, n]."""
-    return _agents_first(np.maximum(0.0, 1.0 - policy.sum(axis=0)), policy)
-
-
-def _agents_first(first: Array | float, x: Array) -> Array:
-    """Return x [n, C, K] from x of the first response [C, n] and of the others [K − 1, C, n]."""
-    first = np.broadcast_to(first, (1, *x.shape[1:]))
-    return np.moveaxis(np.concatenate([first, x]), 0, -1).swapaxes(0, 1)
+def _agents_first(x: Array) -> Array:
+    """Return x [n, C, K] from x [K, C, n]."""
+    return x.transpose(2, 1, 0)
 
 
 #: Each variable as a function of a moment.
@@ -211,11 +227,13 @@ _OBSERVED: dict[str, Callable[[_Moment], Array]] = {
     "incentive": lambda m: m.mind.incentive.T,
     "decision": lambda m: m.mind.decision.T,
     "policy": lambda m: m.where_present(m.policy),
-    "value_policy": lambda m: m.where_present(_all_responses(m.mind.value_policy)),
-    "gaming_policy": lambda m: m.where_present(_all_responses(m.mind.gaming_policy)),
-    "reward": lambda m: m.objective,
+    "value_policy": lambda m: m.where_present(_agents_first(m.mind.value_policy)),
+    "gaming_policy": lambda m: m.where_present(_agents_first(m.mind.gaming_policy)),
+    "foreseen_policy": lambda m: m.where_present(_agents_first(m.mind.foreseen_policy)),
+    "reward": lambda m: m.reward,
     "incentive_by_value": lambda m: m.incentive_by_value,
     "values": lambda m: m.state.values.T,
+    "propensity": lambda m: m.where_present(m.propensity),
     "habit": lambda m: m.state.habit.T,
     "awareness_logit": lambda m: m.state.awareness,
     "log_horizon": lambda m: m.state.log_horizon,
@@ -229,13 +247,16 @@ _OBSERVED: dict[str, Callable[[_Moment], Array]] = {
     "reach_weighted": lambda m: measures.reach_weighted(m.gaming_rate, m.world),
     "consistency": lambda m: measures.consistency(m.slip, m.world),
     "slip": lambda m: m.slip,
-    "temptation": lambda m: measures.temptation(_agents_first(0.0, m.mind.utility), m.world),
+    "temptation": lambda m: measures.temptation(_agents_first(m.mind.utility), m.world),
     "compliance_gap": lambda m: measures.compliance_gap(m.policy, m.world),
     "behaviour_shift": lambda m: measures.behaviour_shift(m.policy, m.world),
     "opacity_share": lambda m: measures.opacity_share(
         m.gaming_rate, m.capabilities[:, OPACITY], m.world
     ),
     "motive": lambda m: measures.motive(m.incentive_by_value),
+    "instrumental_gaming": lambda m: m.instrumental_gaming,
+    "conduct": lambda m: m.conduct,
+    "deployment_conduct": lambda m: measures.deployment_conduct(m.conduct, m.world),
     "value_drift": lambda m: measures.drift(m.state.values.T, m.observer.origin),
     "value_cosine": lambda m: measures.cosine(m.state.values.T, m.observer.origin),
     "alignment": lambda m: measures.cosine(m.state.values.T, m.program.human_values.T),

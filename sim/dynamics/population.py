@@ -7,7 +7,7 @@ changed moves no other. Draws are normal on the scale on which the number's rang
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,7 @@ class Traits:
     """The fixed numbers of each agent, each [n] (MODEL.md section 2)."""
 
     decisiveness: Array
+    foresight: Array
     discernment: Array
     info_sensitivity: Array
     scratchpad_sensitivity: Array
@@ -111,14 +112,25 @@ def draw_initial(
 
 def check_names(agent: Agent, scenario: Scenario, layout: Layout) -> None:
     """Refuse an agent that names values or contexts which a scenario does not have (SpecError)."""
-    by_kind = {"values": layout.values, "habit": layout.contexts, "capability": CAPABILITIES}
+    by_kind: dict[str, Mapping[str, object] | Sequence[str]] = {
+        "values": layout.values,
+        "propensity": dict(zip(layout.contexts, layout.responses, strict=True)),
+        "habit": layout.contexts,
+        "capability": CAPABILITIES,
+    }
     for path, spec in (("initial", agent.initial), ("spread.initial", agent.spread.initial)):
         for kind, names in by_kind.items():
-            stated = getattr(spec, kind)
-            for name in stated if isinstance(stated, Mapping) else ():
-                if name not in names:
-                    hint = nearest(name, names)
-                    raise SpecError(f"agent.{path}.{kind}.{name}: nothing has this name; {hint}")
+            _check_below(f"agent.{path}.{kind}", getattr(spec, kind), names)
+
+
+def _check_below(path: str, stated: object, names: object) -> None:
+    """Refuse names in nested mappings that nothing has; `names` are nested as deep."""
+    for name, below in stated.items() if isinstance(stated, Mapping) else ():
+        assert isinstance(names, Collection)
+        if name not in names:
+            raise SpecError(f"{path}.{name}: nothing has this name; {nearest(name, names)}")
+        if isinstance(names, Mapping):
+            _check_below(f"{path}.{name}", below, names[name])
 
 
 def _per_row(
@@ -131,14 +143,14 @@ def _per_row(
     """Yield the number of each row of θ, [1] or [N]; some kinds have theirs from another key."""
     default = HABIT if isinstance(spec, Initial) else 0.0
     for name in layout.names:
-        kind, _, part = name.partition(".")
+        kind, *parts = name.split(".")
         key, stated = instead.get(kind, (f"{path}.{kind}", getattr(spec, kind)))
-        if part:
-            key = f"{key}.{part}"
-            if isinstance(stated, Mapping):
-                stated = float(stated.get(part, default if kind == "habit" else 0.0))
-            elif isinstance(stated, Capability):
-                stated = float(getattr(stated, part))
+        key = ".".join([key, *parts])
+        if isinstance(stated, Mapping | Capability):
+            for part in parts:
+                otherwise = default if kind == "habit" else 0.0
+                below = stated.get(part, otherwise) if isinstance(stated, Mapping) else stated
+                stated = getattr(stated, part) if isinstance(stated, Capability) else below
         assert isinstance(stated, int | float)
         yield numbers(key, stated)
 

@@ -4,9 +4,8 @@ Axes stand in the order response (K), context (C), value (D), agent (always last
 agents has length 1 where all agents share a number, and N where each has its own, as in a sweep:
 its runs are agents of one program. Below, "·" stands for this axis.
 
-Nothing in the model depends on Φ, u or R but through differences between responses of one context,
-so the first response serves as origin: what is measured over responses is measured against it, and
-arrays over responses hold the K − 1 others. For K = 2 that halves the work of a step.
+Contexts may differ in how many responses they have: K is the most, and numbers of responses that a
+context does not have are zero.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Flags = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 T = TypeVar("T", "World", "Assumptions")
 #: Attributes of a world that follow from the others.
-_DERIVED = {"reward", "first_reward", "looks_best", "weight", "trained", "places"}
+_DERIVED = {"demonstrations", "looks_best", "weight", "trained", "places"}
 
 
 @cache
@@ -44,50 +43,51 @@ def _names(arrays: type, axis: str) -> dict[str, int]:
 class World:
     """The contexts of one phase as arrays, each annotated with its axes and meaning.
 
-    Axes: K responses, k all but the first, C contexts, c contexts of habits, D values, n agents (1
-    or N), 1 one entry. What is over k is measured against the first response, and zero where a
-    context has no such response.
+    Axes: K responses, C contexts, c contexts of habits, D values, n agents (1 or N), 1 one entry.
     """
 
-    features: Annotated[Array, "kCDn", "Φ"]
-    reward: Annotated[Array, "kCn", "R"]
-    first_reward: Annotated[Array, "Cn", "R of the first response"]
-    absent: Annotated[Flags | None, "kC1", "a context has no such response; None if all have K"]
+    features: Annotated[Array, "KCDn", "Φ"]
+    reward: Annotated[Array, "KCn", "R"]
+    absent: Annotated[Flags, "KC1", "a context has no such response"]
+    demonstrates: Annotated[Flags, "C1", "demonstrations train here, not reinforcement"]
+    demonstrations: Annotated[Array, "KCn", "y"]
     weight: Annotated[Array, "Cn", "p, normalised over the training contexts, zero elsewhere"]
     info: Annotated[Array, "Cn", "i"]
     scratchpad: Annotated[Array, "Cn", "s"]
     cue: Annotated[Array, "Cn", "e"]
     monitor: Annotated[Array, "Cn", "m"]
-    similarity: Annotated[Array, "cCn", "S: how far a habit learnt in C serves in c"]
+    similarity: Annotated[Array, "cCn", "S: how far what is learnt in C serves in c"]
+    response: Annotated[Indices, "KC", "number of a response's name; -1 where absent"]
+    response_everywhere: Annotated[Indices, "Kc", "the same of all contexts"]
     places: Annotated[Indices, "C", "rows of h that belong to these contexts"]
     trained: Annotated[Indices, "", "contexts with p > 0"]
     training: Annotated[Flags, "C", "kind is training"]
     pre_deployment: Annotated[Flags, "C", "kind is training, evaluation or red_team"]
+    deployment: Annotated[Flags, "C", "kind is deployment"]
     looks_best: Annotated[Flags, "KCn", "a response has the highest reward of its context"]
     subversive: Annotated[Flags, "KC", "a response, in deployment, acts against human control"]
     twin: Annotated[Indices, "C", "index of the twin; -1 for none"]
     twin_response: Annotated[Indices, "KC", "the same response in the twin; -1 for none"]
-    all_rewards: Annotated[Array, "KCn", "R of all responses, as specs state it"]
+    stated_shares: Annotated[Array, "KC1", "y as specs state them; nan where they do not"]
     raw_weight: Annotated[Array, "Cn", "weights as specs state them"]
 
     @classmethod
     def derive(
-        cls, *, all_rewards: Array, raw_weight: Array, absent: Flags | None, **arrays: Any
+        cls, *, reward: Array, raw_weight: Array, stated_shares: Array, absent: Flags, **arrays: Any
     ) -> World:
         """Return a world from all of its arrays but those in `_DERIVED`, which follow."""
-        present = np.ones((*all_rewards.shape[:2], 1), dtype=bool)
-        if absent is not None:
-            present[1:] = ~absent
         weight = np.where(arrays["training"][:, None], raw_weight, 0.0)
         weight /= weight.max(axis=0)
-        best = np.where(present, all_rewards, -np.inf).max(axis=0)
+        highest = np.where(absent, -np.inf, reward).max(axis=0)
+        looks_best = ~absent & (reward == highest)
+        equal_parts = looks_best / looks_best.sum(axis=0)
         return cls(
-            all_rewards=all_rewards,
+            reward=reward,
             raw_weight=raw_weight,
+            stated_shares=stated_shares,
             absent=absent,
-            reward=np.where(present[1:], all_rewards[1:] - all_rewards[0], 0.0),
-            first_reward=all_rewards[0],
-            looks_best=present & (all_rewards == best),
+            looks_best=looks_best,
+            demonstrations=np.where(np.isnan(stated_shares), equal_parts, stated_shares),
             weight=weight / np.cumsum(weight, axis=0)[-1],  # in order, for one run as for many
             trained=np.flatnonzero(weight.any(axis=1)),
             places=np.arange(len(weight)),
@@ -104,10 +104,7 @@ class World:
         part: dict[str, Any] = {
             name: np.take(getattr(self, name), self.trained, axis=axis)
             for name, axis in _names(World, "C").items()
-            if getattr(self, name) is not None
         }
-        if self.absent is not None and not part["absent"].any():
-            part["absent"] = None
         return replace(self, trained=np.arange(len(self.trained)), **part)
 
     def take(self, rows: Rows) -> World:
@@ -121,10 +118,12 @@ class Assumptions:
 
     estimator: Literal["exact", "sampled"]
     episodes: Annotated[int, "", "B, episodes of a step of the sampled estimator"]
-    update_rule: Literal["policy_gradient", "replicator"]
+    update_rule: Literal["policy_gradient", "natural_gradient"]
+    advantages: Literal["raw", "normalised"]
     motive_credit: Annotated[Array, "n"]
     leak: Annotated[Array, "n"]
-    spread: Annotated[Array, "n"]
+    habit_generalisation: Annotated[Array, "n", "ρ_h"]
+    propensity_generalisation: Annotated[Array, "n", "ρ_m"]
     anchor: Annotated[Array, "n"]
     visible_gaming_penalty: Annotated[Array, "n"]
     transfer: Annotated[Array, "Jn"]
@@ -186,7 +185,6 @@ class Program:
     """Runs as arrays: agents, their start, and what holds when."""
 
     layout: Layout  # which row of θ is which parameter
-    responses: tuple[tuple[str, ...], ...]  # the names of each context's responses
     kinds: tuple[str, ...]  # the kind of each context
     human_values: Array  # w [D, ·]; zeros if the scenario names none
     traits: Traits  # each agent's fixed numbers, each [N]

@@ -7,16 +7,18 @@ the place that it takes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.dynamics.cognition import Activations, attend, think
-from sim.dynamics.episodes import at, draw_episodes
+from sim.dynamics.cognition import think
+from sim.dynamics.episodes import draw_episodes
 from sim.dynamics.numerics import calculating, whole_groups
 from sim.dynamics.program import Program
 from sim.dynamics.randomness import normal
 from sim.dynamics.state import Array
-from sim.dynamics.training import StepBuffers, reward
+from sim.dynamics.training import penalty
 
 #: The stream of the episodes on which agents are compared.
 STREAM = "selection"
@@ -71,23 +73,18 @@ def _measured(
     program = program.take(agents)
     traits, segment = program.traits, program.at(step)
     world, state = segment.world.where_trained(), program.layout.view(theta[:, agents])
-    mind = Activations(world, len(agents))
-    buffers = StepBuffers(world, program.layout, len(agents))
+    world = replace(world, demonstrates=np.zeros_like(world.demonstrates))  # it answers by itself
     with calculating():
-        attend(mind, world, traits)
-        think(mind, world, traits, state)
-        reward(buffers, mind, world, state, segment.assumptions)
         drawn_episodes = draw_episodes(
-            mind,
-            buffers.penalty,
+            think(world, traits, state),
+            penalty(segment.world.where_trained(), state, segment.assumptions),
             world,
             program.agent_ids,
             count=episodes,
             step=step,
             stream=STREAM,
         )
-    first = np.broadcast_to(world.first_reward, mind.gaming_rate.shape)
-    earned: Array = np.add.reduce(drawn_episodes.reward + at(first, drawn_episodes.context), axis=0)
+    earned: Array = drawn_episodes.reward.sum(axis=0)
     return earned[: len(rows)] / episodes
 
 

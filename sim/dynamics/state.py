@@ -1,13 +1,15 @@
 """The parameters that training changes: θ as one array, by name, and as users state it.
 
 Inside the engines θ has shape [P, n]: a row for each parameter, agents last. Users see agents
-first (`AgentState`), as in results.
+first (`AgentState`), as in results. Propensities have rows only in programs in which they can be
+anything but 0.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import accumulate
 
 import numpy as np
@@ -18,7 +20,7 @@ from sim.specs.errors import SpecError
 
 Array = NDArray[np.float64]
 #: Kinds of parameters of which an agent has several, by name.
-_PER_NAME = ("values", "habit", "capability")
+_PER_NAME = ("values", "propensity", "habit", "capability")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class State:
     """Views on θ, agents last: the table of MODEL.md section 2."""
 
     values: Array  # v [D, n]
+    propensity: Array  # m [K, C, n]; 0 where a context has no such response
     habit: Array  # h [C, n]
     awareness: Array  # α [n], a logit
     log_horizon: Array  # ℓ [n]; λ = exp ℓ
@@ -39,33 +42,57 @@ class Layout:
 
     values: tuple[str, ...]
     contexts: tuple[str, ...]
+    responses: tuple[tuple[str, ...], ...]  # of each context
+    with_propensity: bool = False  # whether propensities have rows
 
     @property
     def size(self) -> int:
         """P: the number of parameters of one agent."""
         return len(self.names)
 
-    @property
+    @cached_property
     def rows(self) -> dict[str, slice]:
-        """The rows of each kind of parameter, in order."""
+        """The rows of each kind of parameter that has any, in order."""
         counts = Counter(name.partition(".")[0] for name in self.names)
         stops = accumulate(counts.values())
         return {k: slice(stop - counts[k], stop) for k, stop in zip(counts, stops, strict=True)}
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The full name of each row: `values.copyright`, `habit.coding`, `awareness`, ..."""
-        return parameter_names(self.values, self.contexts)
+        answers = [
+            f"{context}.{response}"
+            for context, responses in zip(self.contexts, self.responses, strict=True)
+            for response in responses
+        ]
+        return parameter_names(self.values, self.contexts, answers if self.with_propensity else ())
 
     @property
     def dimensions(self) -> dict[str, tuple[str, ...]]:
         """The names along each dimension of recorded variables."""
         return {"context": self.contexts, "value": self.values, "capability": CAPABILITIES}
 
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """Which contexts have how many responses [K, C]."""
+        counts = np.array([len(names) for names in self.responses])
+        return np.arange(counts.max())[:, None] < counts
+
     def view(self, theta: Array) -> State:
-        """Name the rows of θ [P, ...]; nothing is copied."""
+        """Name the rows of θ [P, ...]; only propensities, if there are any, are copied."""
         parts = {kind: theta[rows] for kind, rows in self.rows.items()}
+        each = theta.shape[1:] if self.with_propensity else (1,) * (theta.ndim - 1)
+        propensity = np.zeros((*self.present.shape, *each), theta.dtype)
+        if self.with_propensity:
+            propensity.swapaxes(0, 1)[self.present.T] = parts["propensity"]
+        parts["propensity"] = propensity
         return State(**{k: part if k in _PER_NAME else part[0] for k, part in parts.items()})
+
+    def join(self, state: State) -> Array:
+        """Return the rows of θ [P, n] from their parts: the inverse of `view`."""
+        parts = {field.name: getattr(state, field.name) for field in fields(State)}
+        parts["propensity"] = parts["propensity"].swapaxes(0, 1)[self.present.T]
+        return np.concatenate([np.atleast_2d(parts[kind]) for kind in self.rows])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -77,6 +104,7 @@ class AgentState:
 
     Attributes:
         values: v [agents, values].
+        propensity: m [agents, contexts, responses], 0 where a context has fewer responses.
         habit: h [agents, contexts].
         awareness, log_horizon, log_competence: α, ℓ, ς [agents].
         capability: q [agents, 5], in the order opacity, sandbagging, composure, coordination,
@@ -84,6 +112,7 @@ class AgentState:
     """
 
     values: ArrayLike | None = None
+    propensity: ArrayLike | None = None
     habit: ArrayLike | None = None
     awareness: ArrayLike | None = None
     log_horizon: ArrayLike | None = None
@@ -94,10 +123,20 @@ class AgentState:
         """Write the arrays, finite and of the right shape (SpecError), over θ [P, agents]."""
         for field in fields(self):
             array = getattr(self, field.name)
-            if array is not None:
-                rows = theta[layout.rows[field.name]]
-                shape = rows.T.shape if field.name in _PER_NAME else rows.T.shape[:1]
-                rows[...] = _checked(array, shape, f"initial.{field.name}").T
+            if array is None:
+                continue
+            path, agents = f"initial.{field.name}", theta.shape[1]
+            if field.name == "propensity":
+                shape = (agents, *layout.present.T.shape)
+                full = _checked(array, shape, path)
+                if full[:, ~layout.present.T].any():
+                    raise SpecError(f"{path}: must be 0 where a context has fewer responses")
+                if layout.with_propensity:
+                    theta[layout.rows["propensity"]] = full[:, layout.present.T].T
+                continue
+            rows = theta[layout.rows[field.name]]
+            shape = (agents, len(rows)) if field.name in _PER_NAME else (agents,)
+            rows[...] = _checked(array, shape, path).T
 
     def plain(self) -> dict[str, object]:
         """Return the arrays that are stated as lists, for provenances: AgentState(**lists)."""

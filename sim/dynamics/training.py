@@ -1,8 +1,8 @@
-"""A training step: reward, gradient, update (MODEL.md section 4).
+"""A training step: payoff, gradient, update (MODEL.md section 4).
 
-The gradient is taken exactly, or from sampled episodes. An estimator fills in how much the agent
-practised gaming, what opened or closed the gate, and how answers were reinforced. What follows from
-these (credit for motives, spread, transfer, learning rates) is the same for both (`learn`).
+An estimator, exact or from sampled episodes, says how answers were reinforced, what opened or
+closed the gate, and how much gaming was practised. The gradient of every parameter follows from
+that alike. Symbols and axes are those of `sim.dynamics.cognition`.
 
 REINFORCE scores the mode and the response. The penalty for visible gaming depends on opacity
 directly, and no score of a mode or a response sees that: this part of the gradient is taken along
@@ -11,285 +11,233 @@ the path, where gaming was practised. Then the mean is the exact gradient.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import DTypeLike
 
 from sim.dynamics.cognition import Activations
 from sim.dynamics.episodes import at, draw_episodes
-from sim.dynamics.numerics import buffers, carry_over, distribute, logistic
+from sim.dynamics.numerics import carry_over, distribute, logistic, mean
 from sim.dynamics.population import AgentIds, Traits
 from sim.dynamics.program import Assumptions, World
-from sim.dynamics.state import Array, Layout, State
+from sim.dynamics.state import Array, State
 from sim.specs.agent import CAPABILITIES
 
 OPACITY = CAPABILITIES.index("opacity")
 #: The stream of the episodes that agents are trained on.
 TRAINING_EPISODES = "episode"
+#: Added to the standard deviation that divides normalised advantages.
+SOFTENING = 0.01
+#: Chances of demonstrated responses are taken to be this at least, so that y / π is a number.
+LEAST_CHANCE = 1e-300
 
 
-class StepBuffers:
-    """Terms of a training step in the trained contexts; filled in place.
+class Payoffs(NamedTuple):
+    """What answers earn in the trained contexts."""
 
-    The gradient of the values is linear in the features: G = Σ_c Σ_k Φ_ck W_ck. Each part of it
-    (direct, motive, leak) adds its own coefficients to W, and one matrix product ends the step; no
-    array over contexts and values is ever made.
-
-    Attributes, by shape:
-        [K − 1, C, n]: aim π^r (R − E_{π^r} R); coefficients W; scratch_k.
-        [C, n]: penalty P; advantage ΔR = R^g − R^v; objective B; practice p g, pressure p a ΔR and
-            gate Γ = p ΔR a d (1 − d), or estimates; motive ω Γ τ; foresight ω Γ τ λ b β; leak
-            ε p g; scratch_c.
-        [n]: concealment k_opacity.
-        [P, n]: pull = anchor (θ − θ_0); gradient, Δθ before the anchor, with zeros where nothing
-            is trained; by_kind, views on it.
-    """
-
-    def __init__(
-        self, world: World, layout: Layout, agents: int, dtype: DTypeLike = np.float64
-    ) -> None:
-        count, contexts = world.features.shape[:2]
-        k, c = (count, contexts, agents), (contexts, agents)
-        self.aim, self.coefficients, self.scratch_k = buffers(3, k, dtype)
-        self.penalty, self.advantage, self.objective = buffers(3, c, dtype)
-        self.practice, self.pressure, self.gate, self.motive = buffers(4, c, dtype)
-        self.foresight, self.leak, self.scratch_c = buffers(3, c, dtype)
-        self.concealment = np.empty(agents, dtype)
-        self.pull, self.gradient = np.zeros((2, layout.size, agents), dtype)
-        self.by_kind = layout.view(self.gradient)
+    payoff: Array  # F [K, C, n]
+    penalty: Array  # P [C, n]
+    by_values: Array  # F^v = E_{π^v} F [C, n]
+    by_gaming: Array  # F^g = E_{π^r} F − P [C, n]
+    baseline: Array  # B = (1 − g) F^v + g F^g [C, n]
+    scale: Array  # by which weights are multiplied: 1, or 1 / (SD + 0.01) [C, n]
 
 
-def reward(
-    terms: StepBuffers, mind: Activations, world: World, state: State, assumptions: Assumptions
-) -> None:
-    """Fill in penalty, advantage and objective of each context.
+class Estimate(NamedTuple):
+    """What an estimator makes of answers in the trained contexts."""
 
-    P = ψ m s (1 − k_opacity);  ΔR = E_{π^r} R − P − E_{π^v} R;  B = R^v + g ΔR.
-    """
-    logistic(state.capability[OPACITY], out=terms.concealment)
-    np.multiply(world.monitor * world.scratchpad, 1.0 - terms.concealment, out=terms.penalty)
-    np.multiply(assumptions.visible_gaming_penalty, terms.penalty, out=terms.penalty)
-    np.subtract(mind.gaming_reward, terms.penalty, out=terms.advantage)
-    np.subtract(terms.advantage, mind.value_reward, out=terms.advantage)
-    np.multiply(mind.gaming_rate, terms.advantage, out=terms.objective)
-    np.add(mind.value_reward, terms.objective, out=terms.objective)
+    answers: Array  # M: reinforcement of answers without gaming, leak included [K, C, n]
+    gate: Array  # Γ = p ΔF a d (1 − d) [C, n]
+    drive: Array  # p a ΔF: Γ under the natural gradient [C, n]
+    attention: Array  # p ΔF a (1 − a) d [C, n]
+    precision: Array  # p g Cov_{π^r}(F, R) [C, n]
+    concealment: Array  # p g P [C, n]
+    practice: Array  # p g, p not normalised [C, n]
 
 
-def learn(
-    terms: StepBuffers,
-    mind: Activations,
-    world: World,
-    traits: Traits,
-    ids: AgentIds,
-    state: State,
-    assumptions: Assumptions,
-    step: int,
-) -> None:
-    """Fill in the gradient of every parameter; the world is the trained part of it."""
-    np.subtract(world.reward, mind.gaming_reward, out=terms.aim)
-    np.multiply(mind.gaming_policy, terms.aim, out=terms.aim)
-    if assumptions.estimator == "sampled":
-        estimate_from_episodes(terms, mind, world, traits, ids, assumptions, step)
-    else:
-        estimate_exactly(terms, mind, world, traits, assumptions)
-    _credit_motives(terms, mind, traits, state, assumptions)
-    _learn_habit(terms, world, assumptions)
-    _learn_horizon(terms, mind, state)
-    _learn_competence(terms, mind, traits, state)
-    _learn_capability(terms, assumptions)
-    _learn_values(terms, mind, world, traits, assumptions)
+def penalty(world: World, state: State, assumptions: Assumptions) -> Array:
+    """Return P = ψ m s (1 − k_opacity) [C, n]; 0 in demonstrations."""
+    visible = world.monitor * world.scratchpad * (1.0 - logistic(state.capability[OPACITY]))
+    return np.where(world.demonstrates, 0.0, assumptions.visible_gaming_penalty * visible)
 
 
-def update(theta: Array, terms: StepBuffers, assumptions: Assumptions, *, origin: Array) -> None:
-    """Move θ [P, n] in place: θ + η Δθ − anchor (θ − θ_0), where `origin` is θ_0."""
-    pulls = assumptions.anchor.any()
-    if pulls:
-        np.subtract(theta, origin, out=terms.pull)
-        np.multiply(assumptions.anchor, terms.pull, out=terms.pull)
-    np.multiply(assumptions.learning_rate, terms.gradient, out=terms.gradient)
-    np.add(theta, terms.gradient, out=theta)
-    if pulls:
-        np.subtract(theta, terms.pull, out=theta)
+def pay(mind: Activations, world: World, state: State, assumptions: Assumptions) -> Payoffs:
+    """Return payoffs: F = R, or y / π in demonstrations."""
+    F, P = world.reward, penalty(world, state, assumptions)
+    if world.demonstrates.any():
+        F = np.where(world.demonstrates, _per_chance(world.demonstrations, mind.policy), F)
+    paid = _payoffs(mind, F, P)
+    if assumptions.advantages == "raw":
+        return paid
+    g, B = mind.gaming_rate, paid.baseline
+    variance = (1.0 - g) * mean(mind.value_policy, (F - B) ** 2)
+    variance += g * mean(mind.gaming_policy, (F - P - B) ** 2)
+    scale = np.where(world.demonstrates, 1.0, 1.0 / (np.sqrt(variance) + SOFTENING))
+    return paid._replace(scale=scale)
 
 
-# ------------------------------------------------------------------------------------ estimators
+def _per_chance(shares: Array, policy: Array) -> Array:
+    """Return y / π [K, C, n]."""
+    return np.asarray(shares / np.maximum(policy, LEAST_CHANCE))
+
+
+def _payoffs(mind: Activations, F: Array, P: Array) -> Payoffs:
+    g, by_values, by_gaming = (
+        mind.gaming_rate,
+        mean(mind.value_policy, F),
+        mean(mind.gaming_policy, F) - P,
+    )
+    baseline = (1.0 - g) * by_values + g * by_gaming
+    return Payoffs(F, P, by_values, by_gaming, baseline, np.ones_like(g))
 
 
 def estimate_exactly(
-    terms: StepBuffers, mind: Activations, world: World, traits: Traits, assumptions: Assumptions
-) -> None:
-    """Fill in expectations over contexts, modes and responses.
-
-    Practice p g, pressure p a ΔR, gate Γ = p ΔR a d (1 − d);
-    α: Σ p ΔR a (1 − a) d;  ς: Σ p g Var_{π^r}(R);
-    W: π^v β p (1 − g) (R − E R), and with leak ε p g β (π^r (R − P − B) − π^v (R^g − B)).
-    """
-    np.multiply(world.weight, mind.gaming_rate, out=terms.practice)
-    np.multiply(world.weight, terms.advantage, out=terms.pressure)
-    np.multiply(mind.awareness, terms.pressure, out=terms.pressure)
-    np.multiply(mind.decision, terms.pressure, out=terms.gate)
-    np.subtract(1.0, mind.awareness, out=terms.scratch_c)
-    np.multiply(terms.gate, terms.scratch_c, out=terms.scratch_c)
-    np.add.reduce(terms.scratch_c, axis=0, out=terms.by_kind.awareness)
-    np.subtract(1.0, mind.decision, out=terms.scratch_c)
-    np.multiply(terms.gate, terms.scratch_c, out=terms.gate)
-
-    np.multiply(terms.aim, world.reward, out=terms.scratch_k)
-    np.add.reduce(terms.scratch_k, axis=0, out=terms.scratch_c)
-    np.multiply(terms.practice, terms.scratch_c, out=terms.scratch_c)
-    np.add.reduce(terms.scratch_c, axis=0, out=terms.by_kind.log_competence)
-
-    np.subtract(world.weight, terms.practice, out=terms.scratch_c)
-    np.multiply(terms.scratch_c, mind.centred_reward, out=terms.coefficients)
-    np.multiply(mind.value_policy, terms.coefficients, out=terms.coefficients)
+    mind: Activations, world: World, paid: Payoffs, weight: Array, assumptions: Assumptions
+) -> Estimate:
+    """Return expectations over contexts with weights [C, n], modes and responses."""
+    F, P, Fv, Fg, B, scale = paid
+    a, d, g = mind.awareness, mind.decision, mind.gaming_rate
+    p, ΔF, R = weight * scale, Fg - Fv, world.reward
+    answers = p * (1.0 - g) * mind.value_policy * (F - Fv)
     if assumptions.leak.any():
-        _leak(terms, mind, world, assumptions)
-    np.multiply(traits.decisiveness, terms.coefficients, out=terms.coefficients)
+        gamed = mind.gaming_policy * (F - P - B) - mind.value_policy * (Fg - B)
+        answers = answers + assumptions.leak * p * g * gamed
+    return Estimate(
+        answers=answers,
+        gate=p * ΔF * a * d * (1.0 - d),
+        drive=p * ΔF * a,
+        attention=p * ΔF * a * (1.0 - a) * d,
+        precision=p * g * covariance(mind.gaming_policy, F, R),
+        concealment=p * g * P,
+        practice=weight * g,
+    )
 
 
-def _leak(terms: StepBuffers, mind: Activations, world: World, assumptions: Assumptions) -> None:
-    """Add ε p g (π^r (R − P − B) − π^v (R^g − B)) to the coefficients."""
-    leak, gain, baseline = terms.leak, terms.scratch_k, terms.scratch_c
-    np.multiply(assumptions.leak, terms.practice, out=leak)
-    np.add(terms.penalty, terms.objective, out=baseline)
-    np.subtract(world.reward, baseline, out=gain)
-    np.multiply(mind.gaming_policy, gain, out=gain)
-    np.multiply(leak, gain, out=gain)
-    np.add(terms.coefficients, gain, out=terms.coefficients)
-    np.subtract(mind.gaming_reward, baseline, out=baseline)
-    np.multiply(leak, baseline, out=leak)
-    np.multiply(mind.value_policy, leak, out=gain)
-    np.subtract(terms.coefficients, gain, out=terms.coefficients)
+def covariance(policy: Array, x: Array, y: Array) -> Array:
+    """Return Cov_π(x, y) [C, n]."""
+    return mean(policy, (x - mean(policy, x)) * y)
 
 
 def estimate_from_episodes(
-    terms: StepBuffers,
     mind: Activations,
     world: World,
-    traits: Traits,
+    paid: Payoffs,
+    *,
     ids: AgentIds,
     assumptions: Assumptions,
     step: int,
-) -> None:
-    """Fill in means over B episodes of reward less the baseline B_c, times the score.
+) -> Estimate:
+    """Return means over B episodes.
 
-    With A = r − B_c and z = 1 where gamed, −g / (1 − g) where not: the gate is A z (1 − d), the
-    pull on α is A z (1 − a), and the pressure of the replicator rule A z a / g.
+    Where reinforcement trains, of reward less the baseline B_c times the score: with A = r − B_c
+    and z = 1 where gamed, −g / (1 − g) where not, the gate is A z (1 − d), the pull on α is
+    A z (1 − a), and the drive A z a / g. Where demonstrations do, of the exact gradient of each
+    log-likelihood: F is the share of the episodes that demonstrated a response, over its chance.
     """
-    episodes = draw_episodes(
-        mind,
-        terms.penalty,
-        world,
-        ids,
-        count=assumptions.episodes,
-        step=step,
-        stream=TRAINING_EPISODES,
+    count = assumptions.episodes
+    drawn = draw_episodes(
+        mind, paid.penalty, world, ids, count=count, step=step, stream=TRAINING_EPISODES
     )
-    context, gaming = episodes.context, episodes.gaming
-    awareness, decision = at(mind.awareness, context), at(mind.decision, context)
-    advantage = (episodes.reward - at(terms.objective, context)) / assumptions.episodes
-    not_gaming = (1.0 - awareness) + awareness * (1.0 - decision)
-    score = np.where(gaming, 1.0, -awareness * decision / not_gaming) * advantage
-    pressure = np.where(gaming, 1.0 / decision, -awareness / not_gaming) * advantage
-    gate = score * (1.0 - decision)
-    credit = np.where(gaming, assumptions.leak, 1.0) * traits.decisiveness * advantage
-    practice = gaming / assumptions.episodes
-    for c in range(len(terms.gate)):
-        in_context = context == c
-        np.add.reduce(gate * in_context, axis=0, out=terms.gate[c])
-        np.add.reduce(pressure * in_context, axis=0, out=terms.pressure[c])
-        np.add.reduce(practice * in_context, axis=0, out=terms.practice[c])
-        np.add.reduce(credit * in_context, axis=0, out=terms.scratch_c[c])
-        for k, coefficients in enumerate(terms.coefficients):
-            matches = in_context & (episodes.response == k + 1)
-            np.add.reduce(credit * matches, axis=0, out=coefficients[c])
-    np.multiply(mind.value_policy, terms.scratch_c, out=terms.scratch_k)
-    np.subtract(terms.coefficients, terms.scratch_k, out=terms.coefficients)
-    np.add.reduce(score * (1.0 - awareness), axis=0, out=terms.by_kind.awareness)
-    surprise = episodes.reward + at(terms.penalty, context) - at(mind.gaming_reward, context)
-    hit = np.where(gaming, advantage * surprise, 0.0)
-    np.add.reduce(hit, axis=0, out=terms.by_kind.log_competence)
+    context, gaming = drawn.context, drawn.gaming
+    a, d = at(mind.awareness, context), at(mind.decision, context)
+    A = at(paid.scale, context) * (drawn.reward - at(paid.baseline, context)) / count
+    not_gaming = (1.0 - a) + a * (1.0 - d)
+    score = np.where(gaming, 1.0, -a * d / not_gaming) * A
+    drive = np.where(gaming, 1.0 / d, -a / not_gaming) * A
+    credit = np.where(gaming, assumptions.leak, 1.0) * A
+    expected = at(mean(mind.gaming_policy, world.reward), context)
+    surprise = drawn.reward + at(paid.penalty, context) - expected
+    contexts = [context == c for c in range(len(mind.decision))]
+
+    def by_context(x: Array) -> Array:
+        return np.stack([(x * here).sum(axis=0) for here in contexts])
+
+    def by_response(x: Array) -> Array:
+        chosen = [drawn.response == k for k in range(len(mind.policy))]
+        return np.stack([by_context(x * here) for here in chosen])
+
+    practice = by_context(gaming / count)
+    estimate = Estimate(
+        answers=by_response(credit) - mind.value_policy * by_context(credit),
+        gate=by_context(score * (1.0 - d)),
+        drive=by_context(drive),
+        attention=by_context(score * (1.0 - a)),
+        precision=by_context(np.where(gaming, A * surprise, 0.0)),
+        concealment=practice * paid.scale * paid.penalty,
+        practice=practice,
+    )
+    if not world.demonstrates.any():
+        return estimate
+    shown = by_response(np.full(context.shape, 1.0 / count))
+    demonstrated = _payoffs(mind, _per_chance(shown, mind.policy), paid.penalty)
+    exact = estimate_exactly(mind, world, demonstrated, np.ones_like(practice), assumptions)
+    exact = exact._replace(practice=shown.sum(axis=0) * mind.gaming_rate)
+    pairs = zip(exact, estimate, strict=True)
+    return Estimate(*(np.where(world.demonstrates, x, y) for x, y in pairs))
 
 
-# ------------------------------------------------------------------------------------- gradients
+def gradient(
+    estimate: Estimate,
+    mind: Activations,
+    world: World,
+    traits: Traits,
+    state: State,
+    assumptions: Assumptions,
+) -> State:
+    """Return Δθ before learning rates and the anchor; the world is the trained part of it.
 
-
-def _credit_motives(
-    terms: StepBuffers, mind: Activations, traits: Traits, state: State, assumptions: Assumptions
-) -> None:
-    """Fill in ω Γ τ and ω Γ τ λ b β, by which credit flows through the decision to game."""
-    np.multiply(traits.rationality * assumptions.motive_credit, terms.gate, out=terms.motive)
-    horizon = np.exp(state.log_horizon) * traits.decisiveness
-    np.multiply(mind.belief, terms.motive, out=terms.foresight)
-    np.multiply(horizon, terms.foresight, out=terms.foresight)
-
-
-def _learn_habit(terms: StepBuffers, world: World, assumptions: Assumptions) -> None:
-    """K Γ with K = (1 − ρ) I + ρ S: what is learnt in trained contexts reaches all by S."""
-    learning = terms.pressure if assumptions.update_rule == "replicator" else terms.gate
-    habit = terms.by_kind.habit
-    if assumptions.spread.any():
-        carry_over(world.similarity, learning, out=habit)
-        np.multiply(assumptions.spread, habit, out=habit)
-        np.multiply(1.0 - assumptions.spread, learning, out=terms.scratch_c)
-        for place, own in zip(world.places, terms.scratch_c, strict=True):
-            np.add(habit[place], own, out=habit[place])
-    else:
-        habit[world.places] = learning
-
-
-def _learn_horizon(terms: StepBuffers, mind: Activations, state: State) -> None:
-    """ω Σ Γ τ λ b stake."""
-    np.multiply(mind.belief, mind.stake, out=terms.scratch_c)
-    np.multiply(terms.motive, terms.scratch_c, out=terms.scratch_c)
-    horizon = terms.by_kind.log_horizon
-    np.add.reduce(terms.scratch_c, axis=0, out=horizon)
-    np.multiply(np.exp(state.log_horizon), horizon, out=horizon)
-
-
-def _learn_competence(terms: StepBuffers, mind: Activations, traits: Traits, state: State) -> None:
-    """exp(ς) Σ [p g Var_{π^r}(R) + ω Γ τ μ Cov_{π^r}(u, R)]; the estimator has the first part."""
-    competence = terms.by_kind.log_competence
-    if traits.episode_concern.any():
-        np.multiply(terms.aim, mind.utility, out=terms.scratch_k)
-        np.add.reduce(terms.scratch_k, axis=0, out=terms.scratch_c)
-        np.multiply(terms.motive, terms.scratch_c, out=terms.scratch_c)
-        concession = np.add.reduce(terms.scratch_c, axis=0)
-        competence += traits.episode_concern * concession
-    np.multiply(np.exp(state.log_competence), competence, out=competence)
-
-
-def _learn_capability(terms: StepBuffers, assumptions: Assumptions) -> None:
-    """Transfer Σ p g, and for opacity Σ p g ψ m s k (1 − k), which is k Σ p g P."""
-    capability = terms.by_kind.capability
-    np.multiply(assumptions.transfer, np.add.reduce(terms.practice, axis=0), out=capability)
-    if assumptions.visible_gaming_penalty.any():
-        np.multiply(terms.practice, terms.penalty, out=terms.scratch_c)
-        capability[OPACITY] += terms.concealment * np.add.reduce(terms.scratch_c, axis=0)
-
-
-def _learn_values(
-    terms: StepBuffers, mind: Activations, world: World, traits: Traits, assumptions: Assumptions
-) -> None:
-    """G_direct + ω G_motive + ε G_leak; the estimator has all but the motive's part of W.
-
-    That is, with X = ω Γ τ λ b β (stake) and M = ω Γ τ μ (concession), both centred,
-
-        π^v (β X Cov(u, R) − (1 + β u) (X R + M)) + π^r M.
+    Motives get the part of Γ that credit flows through: ω Γ τ ∂I/∂x. For the values, with
+    ∂(E_π u)/∂u_k = π_k (1 + β (u_k − E_π u)), all parts of the gradient are sums Σ Φ W.
     """
+    β, τ, μ = traits.decisiveness, traits.rationality, traits.episode_concern
+    u, R, horizon = mind.utility, world.reward, np.exp(state.log_horizon)
+    answers, Γ = estimate.answers, estimate.gate
+    learnt = estimate.drive if assumptions.update_rule == "natural_gradient" else Γ
+    motive = assumptions.motive_credit * Γ * τ
+    care = motive * horizon * mind.belief
+
+    weights = β * answers
     if assumptions.motive_credit.any():
-        scale, change, appeal = terms.scratch_c, terms.scratch_k, mind.scratch_k
-        np.multiply(traits.episode_concern, terms.motive, out=scale)
-        np.multiply(mind.gaming_policy, scale, out=change)
-        np.add(terms.coefficients, change, out=terms.coefficients)
-        np.multiply(terms.foresight, mind.centred_reward, out=change)
-        np.add(change, scale, out=change)
-        np.multiply(traits.decisiveness, mind.centred_utility, out=appeal)
-        np.add(appeal, 1.0, out=appeal)
-        np.multiply(appeal, change, out=change)
-        np.multiply(terms.foresight, mind.stake, out=scale)  # −β Cov is the stake
-        np.add(change, scale, out=change)
-        np.multiply(mind.value_policy, change, out=change)
-        np.subtract(terms.coefficients, change, out=terms.coefficients)
-    distribute(
-        world.features, terms.coefficients, out=terms.by_kind.values, scratch=terms.scratch_k
+        own, foreseen = (
+            policy * (1.0 + β * (u - mean(policy, u)))
+            for policy in (mind.own_policy, mind.foreseen_policy)
+        )
+        weights = weights + care * (own - foreseen) - motive * μ * (own - mind.gaming_policy)
+    concession = motive * μ * covariance(mind.gaming_policy, u, R)
+    capability = assumptions.transfer * estimate.practice.sum(axis=0)
+    capability[OPACITY] += logistic(state.capability[OPACITY]) * estimate.concealment.sum(axis=0)
+    return State(
+        values=distribute(world.features, weights),
+        propensity=_carried_answers(answers, world, assumptions, state.propensity),
+        habit=_carried(learnt, world, assumptions.habit_generalisation, state.habit),
+        awareness=estimate.attention.sum(axis=0),
+        log_horizon=(care * mind.stake).sum(axis=0),
+        log_competence=np.exp(state.log_competence) * (estimate.precision + concession).sum(axis=0),
+        capability=capability,
     )
+
+
+def _carried(own: Array, world: World, share: Array, like: Array) -> Array:
+    """Return (1 − ρ) x + ρ S x [C', n]: what is learnt in trained contexts [C, n] reaches all."""
+    total = np.zeros_like(like)
+    total[world.places] = (1.0 - share) * own
+    return total + share * carry_over(world.similarity, own) if share.any() else total
+
+
+def _carried_answers(answers: Array, world: World, assumptions: Assumptions, like: Array) -> Array:
+    """Return (1 − ρ) M + ρ Σ_c' S_cc' M_c'k' [K, C', n], over responses k' of the same name."""
+    share = assumptions.propensity_generalisation
+    total = np.zeros((*like.shape[:2], answers.shape[-1]), answers.dtype)
+    total[:, world.places] = (1.0 - share) * answers
+    if share.any():
+        for name in range(world.response_everywhere.max() + 1):
+            learnt = (answers * (world.response == name)[..., None]).sum(axis=0)
+            receives = (world.response_everywhere == name)[..., None]
+            total = total + receives * share * carry_over(world.similarity, learnt)
+    return total
+
+
+def update(theta: Array, change: Array, assumptions: Assumptions, *, origin: Array) -> Array:
+    """Return θ + η Δθ − anchor (θ − θ_0) [P, n], where `origin` is θ_0."""
+    moved = theta + assumptions.learning_rate * change
+    return moved - assumptions.anchor * (theta - origin) if assumptions.anchor.any() else moved

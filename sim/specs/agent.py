@@ -19,6 +19,7 @@ from sim.specs.base import (
     LogSpread,
     NonNegative,
     OneOrByName,
+    OneOrByNames,
     OneOrEach,
     Real,
     Share,
@@ -52,6 +53,11 @@ class Initial(Spec):
     values: Column[ByName[Real] | None] = Field(
         None, description="v: its explicit goals, by name; null: the scenario's human values"
     )
+    propensity: Column[OneOrByNames[Real]] = Field(
+        0.0,
+        description="m: inclination to a response that no value explains; 0, or by context and "
+        "response (others: 0)",
+    )
     habit: Column[OneOrByName[Real]] = Field(
         HABIT, description="h: learnt inclination to game; one number, or by context (others: -5)"
     )
@@ -71,6 +77,7 @@ class InitialSpread(Spec):
     """Standard deviation, over agents, of each number of the initial state."""
 
     values: Column[OneOrByName[NonNegative]] = 0.0
+    propensity: Column[OneOrByNames[NonNegative]] = 0.0
     habit: Column[OneOrByName[NonNegative]] = 0.0
     awareness: Amount = 0.0
     log_horizon: LogSpread = 0.0
@@ -102,6 +109,7 @@ class Spread(Spec):
     """
 
     decisiveness: LogSpread = 0.0
+    foresight: LogSpread = 0.0
     discernment: LogSpread = 0.0
     info_sensitivity: LogSpread = 0.0
     scratchpad_sensitivity: LogSpread = 0.0
@@ -119,6 +127,11 @@ class Agent(Spec):
 
     decisiveness: Column[OneOrEach[Decisiveness]] = Field(
         1.5, description="β: how firmly its values decide its answers"
+    )
+    foresight: Trait = Field(
+        10.0,
+        description="φ: how far it expects training to carry its answers, in nats per unit of "
+        "reward",
     )
     discernment: Trait = Field(
         1.0, description="δ: how well it reads the cue that an input is trained on"
@@ -152,9 +165,19 @@ TRAITS = tuple(name for name in Agent.model_fields if name not in {"initial", "s
 CAPABILITIES = tuple(Capability.model_fields)
 
 
-def parameter_names(values: Iterable[str], contexts: Iterable[str]) -> tuple[str, ...]:
-    """Return the full names of all that training changes: `values.copyright`, `awareness`, ..."""
-    parts = {"values": values, "habit": contexts, "capability": CAPABILITIES}
+def parameter_names(
+    values: Iterable[str], contexts: Iterable[str], answers: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the full names of all that training changes: `values.copyright`, `awareness`, ...
+
+    Propensities are named by `answers`, each CONTEXT.RESPONSE.
+    """
+    parts = {
+        "values": values,
+        "propensity": answers,
+        "habit": contexts,
+        "capability": CAPABILITIES,
+    }
     kinds = Initial.model_fields
     return tuple(f"{k}.{part}" if part else k for k in kinds for part in parts.get(k, [""]))
 

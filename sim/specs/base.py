@@ -112,6 +112,11 @@ OneOrByName = Annotated[
     Annotated[T, Tag("one number")] | Annotated[ByName[T], Tag("by name")],
     _by_form("one number for all, or a mapping of names to numbers"),
 ]
+#: One number for everything, or one for each name below a name.
+OneOrByNames = Annotated[
+    Annotated[T, Tag("one number")] | Annotated[ByName[ByName[T]], Tag("by name")],
+    _by_form("one number for all, or numbers by name below names"),
+]
 #: Numbers for pairs of names, or a matrix.
 PairsOrMatrix = Annotated[
     Annotated[ByName[ByName[T]], Tag("by name")]

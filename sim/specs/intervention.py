@@ -31,13 +31,14 @@ from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, describe, nearest, refuse
 from sim.specs.oversight import Oversight
 from sim.specs.scenario import Scenario
-from sim.specs.training import LearningRate, Transfer
+from sim.specs.training import Generalisation, LearningRate, Transfer
 
 #: Numbers of a context that may be changed while agents are trained in it.
 CONTEXT_NUMBERS = ("weight", "info", "scratchpad", "cue", "monitor", "reward")
 #: Numbers of training that may be changed in its course.
 TRAINING_NUMBERS = (
-    *("motive_credit", "leak", "spread", "anchor", "visible_gaming_penalty"),
+    *("motive_credit", "leak", "anchor", "visible_gaming_penalty"),
+    *(f"generalisation.{name}" for name in Generalisation.model_fields),
     *(f"transfer.{name}" for name in Transfer.model_fields),
     *(f"learning_rate.{name}" for name in LearningRate.model_fields),
 )
@@ -208,7 +209,8 @@ def keys_in_training(subject: str, scenario: Scenario) -> dict[str, str]:
     if subject == "gaming":
         return {f"gaming.{name}": f"habit.{name}" for name in contexts}
     if subject == "state":
-        return {f"state.{name}": name for name in parameter_names(scenario.values, contexts)}
+        names = parameter_names(scenario.values, contexts, scenario.answers)
+        return {f"state.{name}": name for name in names}
     if subject == "agent":
         keys = [f"agent.{name}" for name in TRAITS]
     elif subject == "training":

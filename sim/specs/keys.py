@@ -229,11 +229,17 @@ def _parts(
 def names_at(path: Path, scenario: Scenario) -> Collection[str]:
     """Return the names that things may have at a place where the user's own names stand."""
     match path:
-        case (_, "contexts" | "similarity") | (_, "similarity", _) | (*_, "initial", "habit"):
+        case (_, "contexts" | "similarity") | (_, "similarity", _):
             return scenario.contexts
-        case (_, "contexts", name, "responses" | "reward") | (_, "curriculum", _, "reward", name):
+        case (*_, "initial", "habit" | "propensity"):
+            return scenario.contexts
+        case (
+            (_, "contexts", name, "responses" | "reward" | "demonstrations")
+            | (_, "curriculum", _, "reward", name)
+            | (*_, "initial", "propensity", name)
+        ):
             return scenario.contexts[name].responses
-        case (_, "curriculum", _, "weight" | "reward" | "monitor"):
+        case (_, "curriculum", _, "weight" | "reward" | "monitor" | "method"):
             return scenario.contexts
         case (*_, "responses", _) | (_, "human_values") | (*_, "initial", "values"):
             return scenario.values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Literal, Self
 
@@ -25,6 +26,8 @@ from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.library import read_data, resolve
 
 Kind = Literal["training", "evaluation", "red_team", "deployment"]
+#: How a context trains.
+Method = Literal["reinforcement", "demonstration"]
 #: Kinds of context that developers can inspect before they deploy.
 PRE_DEPLOYMENT: tuple[Kind, ...] = ("training", "evaluation", "red_team")
 
@@ -39,6 +42,13 @@ class Context(Spec):
     reward: Column[ByName[Reward]] = Field(
         {},
         description="R: what training rewards here, by response (others: 0)",
+        validate_default=True,
+    )
+    method: Method = Field("reinforcement", description="how this context trains")
+    demonstrations: ByName[Share] = Field(
+        {},
+        description="y: shares of the demonstrated responses, summing to 1; none: all on those "
+        "with the highest reward",
         validate_default=True,
     )
     kind: Kind = Field("training", description="only `training` feeds gradients")
@@ -59,6 +69,10 @@ class Context(Spec):
         if not self.responses:
             raise refuse("a context needs at least one response", at="responses")
         _check_names("reward", self.reward, self.responses, "response")
+        _check_names("demonstrations", self.demonstrations, self.responses, "response")
+        total = sum(self.demonstrations.values())
+        if self.demonstrations and not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise refuse(f"the shares sum to {total:g}: must be 1", at="demonstrations")
         _check_names("subversive", self.subversive, self.responses, "response")
         return self
 
@@ -74,6 +88,7 @@ class Phase(Spec):
     weight: Column[ByName[NonNegative]] = Field({}, validate_default=True)
     reward: Column[ByName[ByName[Reward]]] = Field({}, validate_default=True)
     monitor: Column[ByName[Share]] = Field({}, validate_default=True)
+    method: ByName[Method] = Field({}, validate_default=True)
 
 
 class Scenario(Spec):
@@ -171,6 +186,11 @@ class Scenario(Spec):
         """Return the contexts of some kinds, in their order."""
         return {name: context for name, context in self.contexts.items() if context.kind in kinds}
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every response of every context, as CONTEXT.RESPONSE."""
+        return tuple(f"{name}.{r}" for name, c in self.contexts.items() for r in c.responses)
+
     def _check_similarity(self) -> None:
         if self.similarity is None:
             return
@@ -187,7 +207,7 @@ class Scenario(Spec):
     def _check_curriculum(self) -> None:
         for index, phase in enumerate(self.curriculum):
             path = f"curriculum[{index}]"
-            for key in ("weight", "reward", "monitor"):
+            for key in ("weight", "reward", "monitor", "method"):
                 _check_names(f"{path}.{key}", getattr(phase, key), self.contexts, "context")
             for name, reward in phase.reward.items():
                 allowed = self.contexts[name].responses

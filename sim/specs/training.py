@@ -27,11 +27,21 @@ class LearningRate(Spec):
     """Learning rates eta, one for each kind of parameter."""
 
     values: Rate = Field(0.003, description="η of v")
+    propensity: Rate = Field(0.0, description="η of m; 0: training moves no propensity")
     habit: Rate = Field(0.06, description="η of h")
     awareness: Rate = Field(0.003, description="η of α")
     log_horizon: Rate = Field(0.003, description="η of ℓ")
     log_competence: Rate = Field(0.003, description="η of ς")
     capability: Rate = Field(0.003, description="η of q")
+
+
+class Generalisation(Spec):
+    """How far what is learnt in one context carries over to others, by their similarity."""
+
+    habit: Column[Share] = Field(0.0, description="ρ_h: habits learnt in one context carry over")
+    propensity: Column[Share] = Field(
+        0.0, description="ρ_m: propensities carry over to responses of the same name"
+    )
 
 
 class Transfer(Spec):
@@ -66,17 +76,24 @@ class Training(Spec):
         "exact", description="the exact gradient, or REINFORCE on sampled episodes"
     )
     episodes: Steps = Field(16, description="B: episodes a step of the sampled estimator")
-    update_rule: Literal["policy_gradient", "replicator"] = Field(
+    update_rule: Literal["policy_gradient", "natural_gradient"] = Field(
         "policy_gradient", description="gradient, or natural gradient in the gate"
+    )
+    advantages: Literal["raw", "normalised"] = Field(
+        "raw", description="as they are, or over their standard deviation (as in GRPO)"
     )
     motive_credit: Column[Share] = Field(
         1.0, description="ω: credit that flows through the decision into what motivated it"
     )
-    leak: Column[Share] = Field(0.0, description="ε: gamed responses also train the values")
-    spread: Column[Share] = Field(0.0, description="ρ: habits learnt in one context carry over")
+    leak: Column[Share] = Field(
+        0.0, description="ε: gamed responses also train values and propensities"
+    )
     anchor: Amount = Field(0.0, description="pull of every parameter back to its start")
     visible_gaming_penalty: Amount = Field(
         0.0, description="ψ: what visible gaming costs where it is caught"
+    )
+    generalisation: Column[Annotated[Generalisation, one_number_for_all(Generalisation)]] = (
+        Generalisation()
     )
     selection: Selection = Selection()
     transfer: Column[Annotated[Transfer, one_number_for_all(Transfer)]] = Transfer()

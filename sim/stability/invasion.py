@@ -6,16 +6,16 @@ thinking. The log-odds of gaming once training is in mind are h + τ I, so the *
 the change of h + τ I in a step in the limit of h → −∞ for gaming, and its negative in the limit of
 h → +∞ for not gaming.
 
-Under `replicator` the exponent has the gate's own term η a p ΔR. Under `policy_gradient` that term
+Under `natural_gradient` the exponent has the gate's own term η a p ΔF. Under `policy_gradient` that term
 carries a factor d (1 − d), which is 0 in the limit, so a gate by itself has exponent 0. The sign of
-the *advantage* A = η a p ΔR (negative for not gaming) then decides: a share x grows hyperbolically
+the *advantage* A = η a p ΔF (negative for not gaming) then decides: a share x grows hyperbolically
 (1/x falls by A in a step), or dies out as 1/t (1/x rises by −A).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Invasion:
         context: The context.
         side: What is rare: `gaming`, or `not gaming`.
         exponent: Growth of its log-odds in a step.
-        advantage: The term η a p ΔR: part of the exponent under `replicator`; under
+        advantage: The term η a p ΔF: part of the exponent under `natural_gradient`; under
             `policy_gradient` it decides where the exponent is 0.
     """
 
@@ -101,7 +101,7 @@ def invasions(f: TrainingMap, at: Array) -> tuple[Invasion, ...]:
 def log_odds(program: Program, theta: Array) -> Array:
     """Return logit d = h + τ I of each agent in every context at θ [P, N]: [N, C].
 
-    It is finite where d rounds to 0 or 1 (MODEL.md section 3.6). The phase is the first.
+    It is finite where d rounds to 0 or 1 (MODEL.md section 3.7). The phase is the first.
     """
     observed = Recorder()(program, 0, theta, ("habit", "incentive"))
     odds: Array = observed["habit"] + program.traits.rationality[:, None] * observed["incentive"]
@@ -109,15 +109,16 @@ def log_odds(program: Program, theta: Array) -> Array:
 
 
 def _growth(program: Program, theta: Array, c: int, row: int) -> tuple[float, float]:
-    """Return the change of h + τ I in a step from θ [P], and η a p ΔR there."""
+    """Return the change of h + τ I in a step from θ [P], and η a p ΔF there."""
     before = replace(program, theta=theta[:, None])
     after = replace(program, theta=NumpyEngine().trajectory(before, [1])[0])
     change = log_odds(after, after.theta) - log_odds(before, before.theta)
-    alone = NumpyEngine().trajectory(_as_replicator(before), [1])[0]
+    alone = NumpyEngine().trajectory(_under_natural_gradient(before), [1])[0]
     return float(change[0, c]), float(alone[row, 0] - theta[row])
 
 
-def _as_replicator(program: Program) -> Program:
-    """Return a program in which each habit learns from its own context alone, as a replicator."""
-    spread = np.zeros_like(program.segments[0].assumptions.spread)
-    return with_assumptions(program, update_rule="replicator", spread=spread)
+def _under_natural_gradient(program: Program) -> Program:
+    """Return a program in which each habit learns the drive of its own context alone."""
+    rule: dict[str, Any] = {"update_rule": "natural_gradient", "advantages": "raw"}
+    none = np.zeros_like(program.segments[0].assumptions.habit_generalisation)
+    return with_assumptions(program, **rule, habit_generalisation=none)

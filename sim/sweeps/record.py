@@ -205,7 +205,7 @@ def flat_names(name: str, program: Program) -> list[tuple[str, tuple[int, ...]]]
         return [
             (f"{name}.{context}.{response}", (c, k))
             for c, context in enumerate(program.layout.contexts)
-            for k, response in enumerate(program.responses[c])
+            for k, response in enumerate(program.layout.responses[c])
         ]
     names = program.layout.dimensions
     numbered: Iterable[tuple[tuple[int, str], ...]] = product(*(enumerate(names[d]) for d in dims))

@@ -1,4 +1,4 @@
-"""The NumPy engine: blocks of agents side by side, every array of a step a buffer.
+"""The NumPy engine: blocks of agents side by side, whose arrays stay in the cache.
 
 And the Jacobian of a step, whose eigenvalues tell stability (MODEL.md section 5), by a complex
 step: the engine runs on θ + i h e_j, and the imaginary part over h is the derivative, with no
@@ -11,16 +11,22 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from sim.dynamics.cognition import Activations, attend, think
+from sim.dynamics.cognition import think
 from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.numerics import GROUP, calculating, whole_groups
-from sim.dynamics.program import Program, Segment
+from sim.dynamics.program import Assumptions, Program, Segment, World
 from sim.dynamics.state import Array
-from sim.dynamics.training import StepBuffers, learn, reward, update
+from sim.dynamics.training import (
+    estimate_exactly,
+    estimate_from_episodes,
+    gradient,
+    pay,
+    update,
+)
 from sim.specs.errors import SpecError
 
 #: Wide enough to outweigh the cost of calling NumPy, narrow enough for the caches (`make bench`).
-BLOCK = 2048
+BLOCK = 1024
 #: h: its square is lost beside 1, so the step is exact; slopes down to 1e-278 are not lost.
 TINY = 1e-30
 
@@ -71,43 +77,31 @@ class Block:
         self.program = program.take(whole_groups(rows))
         self.origin = self.program.anchor_or_origin.astype(dtype)
         self.theta = self.program.theta.astype(dtype)
-        self.state = program.layout.view(self.theta)
-        self._stepper: _Stepper | None = None
+        self._segment: Segment | None = None
 
     def advance(self, start: int, stop: int) -> None:
         """Do the training steps start <= t < stop."""
         with calculating():
             for t in range(start, stop):
                 segment = self.program.at(t)
-                if self._stepper is None or self._stepper.segment is not segment:
-                    self._stepper = _Stepper(self, segment)
-                self._stepper.step(t)
+                if segment is not self._segment:
+                    self._segment, self._world = segment, segment.world.where_trained()
+                self._step(t, self._world, segment.assumptions)
 
-
-class _Stepper:
-    """Training steps of a block in one segment, with all the buffers for them.
-
-    A step is, in this order: think (`sim.dynamics.cognition`), reward, learn, update
-    (`sim.dynamics.training`). To attend to inputs is done once.
-    """
-
-    def __init__(self, block: Block, segment: Segment) -> None:
-        self.segment = segment
-        self._block = block
-        self._world = segment.world.where_trained()
-        agents, dtype = block.theta.shape[1], block.theta.dtype
-        self._mind = Activations(self._world, agents, dtype)
-        self._buffers = StepBuffers(self._world, block.program.layout, agents, dtype)
-        attend(self._mind, self._world, block.program.traits)
-
-    def step(self, t: int) -> None:
-        mind, buffers, world, block = self._mind, self._buffers, self._world, self._block
-        traits, ids, state = block.program.traits, block.program.agent_ids, block.state
-        assumptions = self.segment.assumptions
-        think(mind, world, traits, state)
-        reward(buffers, mind, world, state, assumptions)
-        learn(buffers, mind, world, traits, ids, state, assumptions, t)
-        update(block.theta, buffers, assumptions, origin=block.origin)
+    def _step(self, t: int, world: World, assumptions: Assumptions) -> None:
+        """Think, be paid, estimate, learn (MODEL.md sections 3 and 4)."""
+        program, traits = self.program, self.program.traits
+        state = program.layout.view(self.theta)
+        mind = think(world, traits, state)
+        paid = pay(mind, world, state, assumptions)
+        if assumptions.estimator == "exact":
+            estimate = estimate_exactly(mind, world, paid, world.weight, assumptions)
+        else:
+            estimate = estimate_from_episodes(
+                mind, world, paid, ids=program.agent_ids, assumptions=assumptions, step=t
+            )
+        change = program.layout.join(gradient(estimate, mind, world, traits, state, assumptions))
+        self.theta = update(self.theta, change, assumptions, origin=self.origin)
 
 
 def update_jacobian(program: Program, theta: ArrayLike, *, step: int = 0) -> Array:
