@@ -67,6 +67,6 @@ def draw_episodes(
 
 
 def at(x: Array, context: NDArray[np.intp]) -> Array:
-    """Return x [C, n], or [C, 1] where all agents share it, in the context of each episode [B, n]."""
+    """Return x [C, n or 1] in the context of each episode [B, n]."""
     full = np.broadcast_to(x, (len(x), context.shape[1]))
     return np.asarray(np.take_along_axis(full, context, axis=0))

@@ -6,10 +6,10 @@ thinking. The log-odds of gaming once training is in mind are h + τ I, so the *
 the change of h + τ I in a step in the limit of h → −∞ for gaming, and its negative in the limit of
 h → +∞ for not gaming.
 
-Under `natural_gradient` the exponent has the gate's own term η a p ΔF. Under `policy_gradient` that term
-carries a factor d (1 − d), which is 0 in the limit, so a gate by itself has exponent 0. The sign of
-the *advantage* A = η a p ΔF (negative for not gaming) then decides: a share x grows hyperbolically
-(1/x falls by A in a step), or dies out as 1/t (1/x rises by −A).
+Under `natural_gradient` the exponent has the gate's own term η a p ΔF. Under `policy_gradient` that
+term carries a factor d (1 − d), which is 0 in the limit, so a gate by itself has exponent 0. The
+sign of the *advantage* A = η a p ΔF (negative for not gaming) then decides: a share x grows
+hyperbolically (1/x falls by A in a step), or dies out as 1/t (1/x rises by −A).
 """
 
 from __future__ import annotations
