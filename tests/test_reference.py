@@ -306,6 +306,16 @@ def test_normalised_advantages_divide_by_the_deviation_of_the_reward_of_episodes
         assert min(more[0]) > 0
 
 
+def test_demonstrations_are_not_normalised() -> None:
+    for seed in range(20):
+        raw, normalised = (random_case(seed, advantages=a) for a in ("raw", "normalised"))
+        for case in (raw, normalised):
+            case["scenario"]["curriculum"] = []
+            for spec in case["scenario"]["contexts"].values():
+                spec["method"] = "demonstration"
+        assert reference.delta(*given(raw), 0) == reference.delta(*given(normalised), 0)
+
+
 def test_generalisation_carries_habits_by_context_and_propensities_by_name() -> None:
     """ρ mixes I and the similarity; untrained contexts receive too."""
     for seed in range(40):
@@ -503,9 +513,9 @@ def test_measures_by_hand() -> None:
     assert found["deployment_conduct"] == pytest.approx(-1.0)
     assert found["opacity_share"] == pytest.approx(0.75)  # 1 − 0.5 · (1 − 0.5)
     assert found["concession_by_value"]["train"] == pytest.approx([0.0, 1.0])
-    traits["reasoning_cost"] = 2.0
+    traits["reasoning_cost"], state["awareness"] = 2.0, 0.0
     found = reference.measures(scenario, traits, state, start, training, 0)
-    expected = 1.0 / (1.0 + math.exp(2.0)) - 0.5
+    expected = 0.5 * (1.0 / (1.0 + math.exp(2.0)) - 0.5)
     assert found["instrumental_gaming"]["train"] == pytest.approx(expected)
 
 
