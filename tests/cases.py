@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +44,7 @@ class Case:
             training=Training(**self.training),
             agents=agents,
             seed=0,
-            initial=AgentState(**self.state),
+            initial=agent_state([self.state]),
         )
 
 
@@ -105,9 +106,7 @@ def random_state(
     counts = [len(context["responses"]) for context in contexts.values()]
     return {
         "values": [rng.gauss(0, 1) for _ in range(values)],
-        "propensity": [
-            [rng.gauss(0, 1) if k < count else 0.0 for k in range(max(counts))] for count in counts
-        ],
+        "propensity": [[rng.gauss(0, 1) for _ in range(count)] for count in counts],
         "habit": [rng.gauss(0, 1) for _ in counts],
         "awareness": rng.gauss(0, 1),
         "log_horizon": rng.gauss(0, 0.5),
@@ -116,9 +115,30 @@ def random_state(
     }
 
 
+def agent_state(states: Sequence[dict[str, Any]]) -> AgentState:
+    """Return agents' parameters as users state them: propensities are 0 beyond the responses."""
+    most = max(len(row) for row in states[0]["propensity"])
+    padded = [
+        [[*row, *[0.0] * (most - len(row))] for row in state["propensity"]] for state in states
+    ]
+    stated = {kind: [state[kind] for state in states] for kind in STATE}
+    return AgentState(**{**stated, "propensity": padded})
+
+
 def flat(state: dict[str, Any]) -> np.ndarray:
     """Return one agent's parameters as a column of θ [P]."""
-    return np.concatenate([np.ravel(state[kind]) for kind in STATE])
+    rows = {**state, "propensity": np.concatenate(state["propensity"])}
+    return np.concatenate([np.ravel(rows[kind]) for kind in STATE])
+
+
+def unflat(theta: np.ndarray, like: dict[str, Any]) -> dict[str, Any]:
+    """Return one agent's parameters from a column of θ [P]: the inverse of `flat`."""
+    numbers = iter(theta.tolist())
+
+    def fill(part: Any) -> Any:
+        return [fill(x) for x in part] if isinstance(part, list) else next(numbers)
+
+    return {kind: fill(like[kind]) for kind in STATE}
 
 
 def _context(rng: random.Random, values: list[str]) -> dict[str, Any]:
