@@ -199,6 +199,14 @@ def sampled_case(seed: int, *, episodes: int = 2, **assumptions: Any) -> Case:
     return case
 
 
+def reinforced(case: Case) -> Case:
+    """Return a case in which every context is trained by reinforcement, with raw advantages."""
+    for part in (*case.scenario["contexts"].values(), *case.scenario["curriculum"]):
+        part.pop("method", None)
+    case.training["advantages"] = "raw"
+    return case
+
+
 def seeded(program: Program, seed: int) -> Program:
     """Return the program with another seed for all agents."""
     seeds = np.full(program.agents, seed, np.uint64)

@@ -32,14 +32,22 @@ def only(kind: str, rate: float, **assumptions: Any) -> dict[str, Any]:
     } | assumptions
 
 
-RATES = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
+RATES = (
+    "values",
+    "propensity",
+    "habit",
+    "awareness",
+    "log_horizon",
+    "log_competence",
+    "capability",
+)
 AGENT = {"initial": {"values": {"care": 0.7}, "awareness": CERTAIN, "habit": -6.0}}
 
 
-def test_the_replicator_gate_is_a_logistic_curve_in_time() -> None:
-    """Values frozen, one context, a = 1: logit d grows by η ΔR a step, so d is logistic in t."""
+def test_the_gate_under_the_natural_gradient_is_a_logistic_curve_in_time() -> None:
+    """Values frozen, one context, a = 1: logit d grows by η ΔF a step, so d is logistic in t."""
     eta = 0.05
-    training = only("habit", eta, update_rule="replicator")
+    training = only("habit", eta, update_rule="natural_gradient")
     result = sim.simulate(one_context(), agent=AGENT, training=training, record_every=1)
     first = result.data.isel(step=0, agent=0, context=0)
     rewarded = first["gaming_policy"].values - first["value_policy"].values
@@ -50,9 +58,9 @@ def test_the_replicator_gate_is_a_logistic_curve_in_time() -> None:
 
 
 def test_an_anchored_habit_approaches_its_limit_geometrically() -> None:
-    """A constant push η ΔR against an anchor κ: h_t − h_0 = η ΔR (1 − (1 − κ)^t) / κ."""
+    """A constant push η ΔF against an anchor κ: h_t − h_0 = η ΔF (1 − (1 − κ)^t) / κ."""
     eta, anchor = 0.05, 0.03
-    training = only("habit", eta, update_rule="replicator", anchor=anchor)
+    training = only("habit", eta, update_rule="natural_gradient", anchor=anchor)
     result = sim.simulate(one_context(), agent=AGENT, training=training, record_every=1)
     first = result.data.isel(step=0, agent=0, context=0)
     advantage = (first["gaming_policy"] - first["value_policy"]).values @ [-1.0, 1.0]
@@ -78,7 +86,8 @@ def test_without_gaming_the_values_are_a_two_armed_softmax_bandit() -> None:
 
 def test_values_that_gaming_shields_do_not_move() -> None:
     """g = 1 and no leak: nothing is left that trains the values."""
-    agent = {"initial": {"values": {"care": 0.7}, "awareness": CERTAIN, "habit": CERTAIN}}
+    certain = {"awareness": CERTAIN, "habit": CERTAIN, "log_competence": 0.0}
+    agent = {"initial": {"values": {"care": 0.7}, **certain}}
     shielded = sim.simulate(one_context(), agent=agent, training=only("values", 0.1))
     assert np.all(shielded.values == 0.7)
     leaking = sim.simulate(one_context(), agent=agent, training=only("values", 0.1, leak=0.5))
@@ -100,13 +109,13 @@ def test_opacity_under_a_penalty_alone() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_spread_carries_habits_over_by_similarity() -> None:
+def test_habits_carry_over_by_similarity() -> None:
     """Δh = η K Γ with K = (1 − ρ) I + ρ S, also in a context that is never trained on."""
     rho = 0.25
     scenario = one_context()
     scenario["contexts"]["elsewhere"] = scenario["contexts"]["c"] | {"kind": "deployment"}
     scenario["similarity"] = {"c": {"elsewhere": 0.4}}
-    training = only("habit", 0.1, update_rule="replicator", spread=rho) | {"steps": 1}
+    training = only("habit", 0.1, update_rule="natural_gradient", generalisation=rho) | {"steps": 1}
     result = sim.simulate(scenario, agent=AGENT, training=training, record_every=1)
     gained = (result.habit.isel(step=1) - result.habit.isel(step=0)).isel(agent=0)
     own, carried = gained.sel(context="c").item(), gained.sel(context="elsewhere").item()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,9 +12,9 @@ import pytest
 
 import reference
 import sim
-from cases import STATE, Case, flat, random_case, random_state, sampled_case, seeded
+from cases import Case, agent_state, flat, random_case, random_state, sampled_case, seeded
 from sim.dynamics.engines import registry
-from sim.dynamics.engines.numpy_engine import Block, NumpyEngine
+from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.simulation import prepare
@@ -30,7 +29,12 @@ on_all = pytest.mark.parametrize(
 def crowd(agents: int, estimator: str = "exact", **training: object) -> Program:
     """Agents that differ, with assumptions that couple contexts."""
     spread = {"decisiveness": 0.2, "initial": {"values": 0.3, "habit": 0.5, "awareness": 0.5}}
-    assumptions = {"spread": 0.1, "leak": 0.1, "anchor": 0.001, "visible_gaming_penalty": 0.5}
+    assumptions = {
+        "generalisation": 0.1,
+        "leak": 0.1,
+        "anchor": 0.001,
+        "visible_gaming_penalty": 0.5,
+    }
     return prepare(
         "pipeline",
         agent={"spread": spread},
@@ -48,7 +52,7 @@ def simulate(case: Case, engine: str) -> sim.Result:
         case.scenario,
         agent=sim.Agent(**case.traits, initial={"values": {}}),
         training=case.training,
-        initial=sim.AgentState(**case.state),
+        initial=agent_state([case.state]),
         record_every=1,
         engine=engine,
     )
@@ -56,9 +60,10 @@ def simulate(case: Case, engine: str) -> sim.Result:
 
 def parameters(result: sim.Result, agent: int = 0) -> np.ndarray:
     """θ [S, P] of one agent."""
-    names = ("values", "habit", "awareness_logit", "log_horizon", "log_competence")
+    names = ("values", "propensity", "habit", "awareness_logit", "log_horizon", "log_competence")
     arrays = [result.data[name].values[:, agent] for name in (*names, "capability_logits")]
-    return np.column_stack(arrays)
+    rows = np.column_stack([array.reshape(len(array), -1) for array in arrays])
+    return rows[:, ~np.isnan(rows[0])]
 
 
 def close(found: Any, expected: Any, tolerance: float = 1e-10) -> None:
@@ -69,7 +74,7 @@ def close(found: Any, expected: Any, tolerance: float = 1e-10) -> None:
 def test_parameters_thoughts_and_measures_follow_the_reference(engine: str) -> None:
     for seed in range(40):
         case = random_case(seed)
-        blank = {"weight": {}, "reward": {}, "monitor": {}}
+        blank = {"weight": {}, "reward": {}, "monitor": {}, "method": {}}
         phases = [{**blank, **phase} for phase in case.scenario["curriculum"]]
         scenario = {**case.scenario, "curriculum": phases}
         states = reference.simulate(scenario, case.traits, case.state, case.training)
@@ -90,6 +95,12 @@ def test_parameters_thoughts_and_measures_follow_the_reference(engine: str) -> N
                     padding = [np.nan] * (recorded[key].shape[2] - len(chances))
                     close(recorded[key][step, c], [*chances, *padding])
             expected = reference.measures(*given, states[0], case.training, step)
+            lost, conceded = (expected.pop(f"{name}_by_value") for name in ("stake", "concession"))
+            for c, name in enumerate(contexts):
+                care = np.exp(states[step]["log_horizon"]) * thoughts[name]["belief"]
+                concern = case.traits["episode_concern"] * np.array(conceded[name])
+                parts = care * np.array(lost[name]) - concern
+                close(recorded["incentive_by_value"][step, c], parts)
             for key, measure in expected.items():
                 by_context = isinstance(measure, dict)
                 values = [measure.get(name, np.nan) for name in contexts] if by_context else measure
@@ -121,7 +132,7 @@ def test_sampled_training_follows_the_reference(engine: str) -> None:
 def test_agents_with_traits_and_states_of_their_own(engine: str, estimator: str) -> None:
     """Five different agents at once are each the agent that the reference runs alone."""
     case, rng = sampled_case(3, steps=12, estimator=estimator), random.Random(7)
-    shape = {"values": len(case.scenario["values"]), "contexts": len(case.scenario["contexts"])}
+    shape = {"values": len(case.scenario["values"]), "contexts": case.scenario["contexts"]}
     states = [random_state(rng, **shape) for _ in range(5)]
     traits = [{name: rng.random() for name in case.traits} for _ in states]
     result = sim.simulate(
@@ -132,7 +143,7 @@ def test_agents_with_traits_and_states_of_their_own(engine: str, estimator: str)
         agents=5,
         seed=3,
         engine=engine,
-        initial=sim.AgentState(**{key: [s[key] for s in states] for key in STATE}),
+        initial=agent_state(states),
     )
     for n, (trait, state) in enumerate(zip(traits, states, strict=True)):
         given = (case.scenario, trait, state, case.training)

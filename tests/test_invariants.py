@@ -37,10 +37,10 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
 trainings = st.fixed_dictionaries(
     {
         "steps": st.just(8),
-        "update_rule": st.sampled_from(["policy_gradient", "replicator"]),
+        "update_rule": st.sampled_from(["policy_gradient", "natural_gradient"]),
         "motive_credit": shares,
         "leak": shares,
-        "spread": shares,
+        "generalisation": shares,
         "anchor": st.floats(0, 0.5),
         "visible_gaming_penalty": positive,
         "learning_rate": st.floats(0, 0.5),

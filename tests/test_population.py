@@ -33,7 +33,7 @@ def test_traits_and_states_are_drawn_on_the_scale_without_ends() -> None:
         scale = logit if name == "scratchpad_saving" else np.log
         np.testing.assert_allclose(scale(trait) - scale(centre), shift, atol=1e-12)
     values = {"values.copyright": 0.4, "values.helpfulness": 1.0}
-    centres = values | {"awareness": -1.0, "log_horizon": 1.0}
+    centres = values | {"awareness": -1.0, "log_competence": 1.3}
     widths = {"values.helpfulness": 0.7, "capability.opacity": 3.0}
     for row, name in zip(program.theta, program.layout.names, strict=True):
         kind = name.partition(".")[0]

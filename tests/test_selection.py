@@ -33,7 +33,7 @@ on_all = pytest.mark.parametrize(
 def settings(*, steps: int = 35, **changes: Any) -> dict[str, Any]:
     """What `simulate` and `prepare` are given: agents who differ, selected now and then."""
     selected = EVERY | changes.pop("selection", {})
-    training = {"steps": steps, "leak": 0.1, "spread": 0.1, "visible_gaming_penalty": 0.5}
+    training = {"steps": steps, "leak": 0.1, "generalisation": 0.1, "visible_gaming_penalty": 0.5}
     return {
         "scenario": "pipeline",
         "agent": {"spread": SPREAD},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import reference
-from cases import Case, flat, random_case, sampled_case, seeded, unflat
+from cases import Case, flat, random_case, reinforced, sampled_case, seeded, unflat
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
@@ -106,7 +106,7 @@ def test_reinforce_alone_teaches_opacity_nothing() -> None:
     missing there is Σ P ∇r.
     """
     for seed in range(40):
-        case = random_case(seed)
+        case = reinforced(random_case(seed))
         case.training["visible_gaming_penalty"] = 1.5
         others = case.traits, case.state, case.training
         baseline = [reference.cognition(e.context, *others)["objective"] for _, e in episodes(case)]
@@ -131,6 +131,7 @@ def test_contexts_that_are_not_trained_on_change_no_draw(engine: str) -> None:
         case.scenario["similarity"] = None
         more = copy.deepcopy(case)
         contexts, habits = more.scenario["contexts"], more.state["habit"]
+        propensity = more.state["propensity"]
         extra = {
             f"x{i}": {
                 **random_case(i).scenario["contexts"]["c0"],
@@ -141,6 +142,8 @@ def test_contexts_that_are_not_trained_on_change_no_draw(engine: str) -> None:
         }
         for context in extra.values():
             context["responses"] = {k: {} for k in context["responses"]}
+        none = [[0.0] * len(context["responses"]) for context in extra.values()]
+        more.state["propensity"] = none + propensity if before else propensity + none
         more.scenario["contexts"] = {**extra, **contexts} if before else {**contexts, **extra}
         more.state["habit"] = [0.3] * count + habits if before else habits + [0.3] * count
         few, many = (each.program(agents=20) for each in (case, more))

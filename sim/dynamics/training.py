@@ -150,11 +150,11 @@ def estimate_from_episodes(
     contexts = [context == c for c in range(len(mind.decision))]
 
     def by_context(x: Array) -> Array:
-        return np.stack([(x * here).sum(axis=0) for here in contexts])
+        return np.stack([np.where(here, x, 0.0).sum(axis=0) for here in contexts])
 
     def by_response(x: Array) -> Array:
         chosen = [drawn.response == k for k in range(len(mind.policy))]
-        return np.stack([by_context(x * here) for here in chosen])
+        return np.stack([by_context(np.where(here, x, 0.0)) for here in chosen])
 
     practice = by_context(gaming / count)
     estimate = Estimate(
