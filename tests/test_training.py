@@ -11,7 +11,6 @@ import pytest
 
 import reference
 from cases import Case, flat, random_case, reinforced, sampled_case, seeded, unflat
-from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 
