@@ -15,7 +15,7 @@ pytest.importorskip("numba")
 import numba
 
 import sim
-from cases import random_case
+from cases import Case, random_case
 from sim.dynamics.engines import registry
 from sim.dynamics.engines.numba_engine import NumbaEngine, call_compiled
 from sim.dynamics.engines.numpy_engine import NumpyEngine
@@ -29,6 +29,7 @@ CROWD = {
     "spread": {
         "decisiveness": 0.2,
         "info_sensitivity": 0.2,
+        "foresight": 0.2,
         "initial": {"values": 0.3, "habit": 0.5, "awareness": 0.5, "capability": 0.3},
     }
 }
@@ -41,14 +42,34 @@ def compare(program: Program, steps: list[int], tolerance: float = 1e-12) -> Non
     assert np.abs(wanted[-1] - program.theta).max() > 1e-3
 
 
-def program_of(seed: int, *, estimator: str = "exact", agents: int = 5) -> Program:
+def program_of(
+    seed: int, *, estimator: str = "exact", agents: int = 5, case: Case | None = None
+) -> Program:
     """A random case with every agent somewhere else."""
-    case = random_case(seed)
+    case = random_case(seed) if case is None else case
     case.training.update(estimator=estimator, episodes=6)
     program = case.program(agents=agents)
     rng = np.random.default_rng(seed)
     theta = program.theta + 0.3 * rng.standard_normal(program.theta.shape)
     return replace(program, theta=theta, origin=theta + 0.1)
+
+
+def case_of_pairs(seed: int, *, propensities: bool) -> Case:
+    """A random case of which every context has two responses and is reinforced."""
+    case = random_case(seed)
+    rng = np.random.default_rng(seed)
+    for context in case.scenario["contexts"].values():
+        first, serves = next(iter(context["responses"].items()))
+        context["responses"] = {
+            r: {v: rng.normal() for v in serves} for r in rng.permutation([first, "other"])
+        }
+        context["reward"] = {r: rng.normal() for r in context["responses"]}
+        context["method"], context["demonstrations"] = "reinforcement", {}
+    for phase in case.scenario["curriculum"]:
+        phase["method"] = {}
+    case.state["propensity"] = propensities * rng.normal(size=(len(case.state["habit"]), 2))
+    case.training["learning_rate"]["propensity"] *= propensities
+    return case
 
 
 def with_own_numbers(program: Program) -> Program:
@@ -65,10 +86,17 @@ def with_own_numbers(program: Program) -> Program:
 
     segments = []
     for segment in program.segments:
-        numbers = "features reward weight info scratchpad cue monitor similarity"
+        numbers = "features reward weight info scratchpad cue monitor similarity demonstrations"
         world = replace(segment.world, **moved(segment.world, numbers))
-        world = replace(world, weight=world.weight / world.weight.sum(axis=0))
-        assumed = "motive_credit leak spread anchor visible_gaming_penalty transfer learning_rate"
+        shares = {
+            name: (x := getattr(world, name)) / x.sum(axis=0)
+            for name in ("weight", "demonstrations")
+        }
+        world = replace(world, **shares)
+        assumed = (
+            "motive_credit leak habit_generalisation propensity_generalisation anchor "
+            "visible_gaming_penalty transfer learning_rate"
+        )
         assumptions = replace(
             segment.assumptions, **moved(segment.assumptions, assumed, least=-0.5)
         )
@@ -77,7 +105,13 @@ def with_own_numbers(program: Program) -> Program:
 
 
 def crowd(scenario: str = "pipeline", *, agents: int, **training: object) -> Program:
-    assumptions = {"steps": 450, "spread": 0.1, "leak": 0.1, "anchor": 0.001, "episodes": 3}
+    assumptions = {
+        "steps": 450,
+        "generalisation": 0.1,
+        "leak": 0.1,
+        "anchor": 0.001,
+        "episodes": 3,
+    }
     return prepare(
         scenario, agent=CROWD, agents=agents, seed=5, training=assumptions | training
     ).program
@@ -93,6 +127,35 @@ def test_random_cases_follow_the_numpy_engine(estimator: str) -> None:
         compare(program, [0, 1, 7, 16, 30])
         if seed % 3 == 0:
             compare(with_own_numbers(program), [1, 30])
+
+
+@pytest.mark.parametrize("propensities", [False, True])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_pairs_of_responses_follow_the_numpy_engine(estimator: str, propensities: bool) -> None:
+    for seed in range(30):
+        case = case_of_pairs(seed, propensities=propensities)
+        program = program_of(seed, estimator=estimator, case=case)
+        assert program.layout.with_propensity == propensities
+        compare(program, [1, 7, 16, 30])
+        if seed % 3 == 0:
+            compare(with_own_numbers(program), [1, 30])
+
+
+def test_propensities_that_stay_at_0_change_nothing() -> None:
+    """They then have no rows, nor exponentials of their own."""
+    for seed in range(0, 30, 3):
+        case = case_of_pairs(seed, propensities=False)
+        without = program_of(seed, case=case)
+        case.state["propensity"][0, 0] = 1e-300
+        with_rows = program_of(seed, case=case)
+        kept = [not name.startswith("propensity") for name in with_rows.layout.names]
+        theta = with_rows.theta.copy()
+        theta[kept], theta[np.logical_not(kept)] = without.theta, 0.0
+        origin = theta + 0.1 * np.array(kept)[:, None]
+        ends = NumbaEngine().trajectory(replace(with_rows, theta=theta, origin=origin), [30])
+        np.testing.assert_allclose(
+            ends[:, kept], NumbaEngine().trajectory(without, [30]), rtol=1e-12, atol=1e-12
+        )
 
 
 def test_the_library_follows_the_numpy_engine_for_hundreds_of_steps() -> None:
@@ -115,7 +178,7 @@ def test_extremes_are_no_worse_than_in_numpy() -> None:
 @pytest.mark.parametrize("sensitivity", [10.0, 100.0, 2000.0])
 def test_awareness_where_salience_is_far_apart(sensitivity: float) -> None:
     """One agent's inputs tell so much that one exponential cannot serve all; others' do not."""
-    program = program_of(57)
+    program = program_of(1)
     assert np.ptp(program.segments[0].world.where_trained().info) > 0.9
     traits = replace(
         program.traits, info_sensitivity=np.array([0.1, sensitivity, 1.0, sensitivity, 0.1])
@@ -127,6 +190,29 @@ def test_awareness_where_salience_is_far_apart(sensitivity: float) -> None:
         compare(moved, [2])
         first = NumbaEngine().trajectory(moved.take(slice(0, 1)), [2])
         np.testing.assert_array_equal(NumbaEngine().trajectory(moved, [2])[:, :, :1], first)
+
+
+@pytest.mark.parametrize("sureness", [100.0, 315.0, 400.0, 2000.0])
+def test_foresight_of_agents_that_are_very_sure(sureness: float) -> None:
+    """Two agents are so sure that odds of theirs cannot be had from odds of π^u; others are not."""
+    case = case_of_pairs(5, propensities=False)
+    program = program_of(5, case=case)
+    world = program.segments[0].world.where_trained()
+    utility = (world.features[..., 0] @ program.theta[: len(world.features[0, 0])])[:, 0]
+    slope, pull = utility[1] - utility[0], (world.reward[1] - world.reward[0])[0]
+    sure = np.array([1.0, 0.0, 1.0, 0.0, 0.0]) > 0
+    decisiveness = np.where(sure, sureness / np.abs(slope), 1.3)
+    foresight = np.abs(decisiveness * slope / pull) * np.array([0.99, 1, 1.01, 1, 1])
+    traits = replace(program.traits, decisiveness=decisiveness, foresight=foresight)
+    for sign in (1.0, -1.0):  # foresight pulls away from the sure answer, or towards it
+        theta = program.theta.copy()
+        theta[program.layout.rows["values"]] *= -sign * np.sign(slope * pull)
+        moved = replace(program, theta=theta, traits=traits)
+        compare(moved, [2], 1e-10)
+        for agent in range(5):
+            alone = NumbaEngine().trajectory(moved.take(slice(agent, agent + 1)), [2])
+            both = NumbaEngine().trajectory(moved, [2])[:, :, agent : agent + 1]
+            np.testing.assert_array_equal(both, alone)
 
 
 @pytest.mark.slow
@@ -186,7 +272,7 @@ def test_exp_is_right_to_the_last_places(dtype: type) -> None:
             precise[i] = exp(given[i])
             bounded[i] = odds_against(given[i])
 
-    largest, bound = (709.0, 200.0) if dtype is np.float64 else (88.0, 20.0)
+    largest, bound = (709.0, 320.0) if dtype is np.float64 else (88.0, 20.0)
     x = np.linspace(-largest, largest, 80_000).astype(dtype)
     x[:6] = [0.0, np.inf, -np.inf, np.nan, 2 * largest, -2 * largest]
     y, z = np.empty_like(x), np.empty_like(x)

@@ -1,8 +1,12 @@
 """A whole stretch of training as one compiled function (MODEL.md sections 3 and 4).
 
 It is written as if for one agent: a number below is a `Vector`, the same number of each of W agents
-side by side, and a table of numbers a `Column` of such vectors. The functions have the names and
-the order of `sim.dynamics.cognition` and `sim.dynamics.training`, and follow their formulas.
+side by side, and a table of numbers a `Column` of such vectors. The functions have the order of
+`sim.dynamics.cognition` and `sim.dynamics.training`, and follow their formulas.
+
+Features and rewards stand against those of a context's first response: no formula sees a number
+that is added to all, and the first response then needs no place. Below, i is the place of one of
+the others among those of all contexts.
 
 A step takes short loops over contexts, each with one long chain of operations in it. So the
 processor sees many contexts at a time, and works on some while others wait for a result.
@@ -26,28 +30,33 @@ from sim.dynamics.engines.vector import (
     Column,
     Mask,
     Vector,
+    absolute,
     anywhere,
+    bounded_odds,
     column,
     every,
     exp,
     fill,
     fma,
+    is_clipped,
     maximum,
     minimum,
     odds_against,
+    sqrt,
     where,
 )
-from sim.dynamics.training import OPACITY, TRAINING_EPISODES
+from sim.dynamics.training import OPACITY, SOFTENING, TRAINING_EPISODES
 from sim.specs.agent import CAPABILITIES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 #: Numbers of all agents: [blocks, length, W], [1, length, W] or [length] where all share them.
 Table = NDArray[Any]
 
-#: Rows of θ after values and habits: α, ℓ, ς and the capabilities.
+#: Rows of θ after values, propensities and habits: α, ℓ, ς and the capabilities.
 _SINGLES = 3 + len(CAPABILITIES)
-#: Columns that a block has in mind: for each response, for each context, and of episodes.
-_BY_RESPONSE, _BY_CONTEXT, _BY_EPISODES = 4, 12, 8
+#: Columns that a block has in mind: for each of the other responses, for each of all responses, for
+#: each context, and for each context of sampled episodes, normalised advantages or demonstrations.
+_BY_OTHER, _BY_RESPONSE, _BY_CONTEXT, _BY_ESTIMATE = 6, 2, 13, 11
 #: How far apart salience (a logit) may be for one exponential to serve all contexts.
 _NARROW = 25.0
 
@@ -59,16 +68,20 @@ class Tables(NamedTuple):
     """The numbers of a stretch of training, in the order context, response, value.
 
     Attributes:
-        features, reward, weight, info, scratchpad, cue, monitor, similarity: As in
-            `sim.dynamics.program.World`.
-        present: 1 where a context has a k-th response, and 0 where not.
-        motive_credit, leak, spread, anchor, visible_gaming_penalty, transfer, learning_rate: As in
+        features, reward: As in `sim.dynamics.program.World`, of the others against the first.
+        present: 1 where a context has such another response, and 0 where not.
+        demonstrations: y, of all responses.
+        weight, info, scratchpad, cue, monitor, similarity: As in `sim.dynamics.program.World`.
+        motive_credit, leak, habit_generalisation, propensity_generalisation, anchor,
+            visible_gaming_penalty, transfer, learning_rate: As in
             `sim.dynamics.program.Assumptions`.
+        least_chance: As in `sim.dynamics.training`, or the least that the precision has.
     """
 
     features: Table
     reward: Table
     present: Table
+    demonstrations: Table
     weight: Table
     info: Table
     scratchpad: Table
@@ -77,11 +90,32 @@ class Tables(NamedTuple):
     similarity: Table
     motive_credit: Table
     leak: Table
-    spread: Table
+    habit_generalisation: Table
+    propensity_generalisation: Table
     anchor: Table
     visible_gaming_penalty: Table
     transfer: Table
     learning_rate: Table
+    least_chance: Table
+
+
+class Places(NamedTuple):
+    """Where what belongs to trained contexts stands among what belongs to all.
+
+    Attributes:
+        habit: The habit of each trained context [C].
+        propensity: The propensity of each of its responses [C, K]; -1 where absent.
+        context: The context of each propensity.
+        source: The response of the same name in each trained context, as a place among all of
+            their responses [propensities, C]; -1 where there is none.
+        demonstrates: 1 where demonstrations train, 0 where reinforcement does [C].
+    """
+
+    habit: NDArray[np.intp]
+    propensity: NDArray[np.intp]
+    context: NDArray[np.intp]
+    source: NDArray[np.intp]
+    demonstrates: NDArray[np.intp]
 
 
 class Shape(NamedTuple):
@@ -91,34 +125,45 @@ class Shape(NamedTuple):
         contexts: C, those that are trained.
         others: K − 1.
         values: D.
+        propensities: The number of propensities; 0 in a program that leaves them at 0.
         habits: The number of habits, of trained and untrained contexts.
         episodes: B of the sampled estimator; 0 for the exact one.
-        replicator: Whether the update rule is the replicator's.
-        leaks, spreads, anchors: Whether there is any leak, spread, anchor.
+        pairs: Whether all contexts have two responses, and reinforcement trains in all.
+        demonstrates, normalises, leaks, anchors: Whether there are demonstrations, normalised
+            advantages, any leak, any anchor.
+        natural: Whether the update rule is the natural gradient.
+        spreads_habit, spreads_propensity: Whether there is any generalisation of these.
     """
 
     contexts: int
     others: int
     values: int
+    propensities: int
     habits: int
     episodes: int
-    replicator: bool
+    pairs: bool
+    demonstrates: bool
+    normalises: bool
     leaks: bool
-    spreads: bool
     anchors: bool
+    natural: bool
+    spreads_habit: bool
+    spreads_propensity: bool
 
     @property
     def room(self) -> int:
         """How many vectors a block has in mind at a time."""
-        by_context = _BY_CONTEXT + (_BY_EPISODES if self.episodes else 0)
-        by_response = _BY_RESPONSE * self.others
-        return self.contexts * (by_response + by_context) + self.values + self.habits + _SINGLES + 2
+        by_context = _BY_CONTEXT + _BY_ESTIMATE + _BY_RESPONSE
+        by_other = _BY_OTHER + _BY_RESPONSE
+        rows = self.values + self.propensities + self.habits + _SINGLES
+        return self.contexts * (by_other * self.others + by_context) + rows + 2
 
 
 class _Traits(NamedTuple):
     """As `sim.dynamics.population.Traits`, and in its order."""
 
     decisiveness: Vector
+    foresight: Vector
     discernment: Vector
     info_sensitivity: Vector
     scratchpad_sensitivity: Vector
@@ -133,11 +178,13 @@ class _Assumptions(NamedTuple):
 
     motive_credit: Vector
     leak: Vector
-    spread: Vector
+    habit_generalisation: Vector
+    propensity_generalisation: Vector
     anchor: Vector
     visible_gaming_penalty: Vector
     transfer: Column
     learning_rate: Column
+    least_chance: Vector
 
 
 class _World(NamedTuple):
@@ -146,6 +193,7 @@ class _World(NamedTuple):
     features: Column
     reward: Column
     present: Column
+    demonstrations: Column
     weight: Column
     info: Column
     scratchpad: Column
@@ -158,6 +206,7 @@ class _State(NamedTuple):
     """As `sim.dynamics.state.State`, of θ or of its gradient."""
 
     values: Column
+    propensity: Column
     habit: Column
     awareness: Column
     log_horizon: Column
@@ -185,78 +234,97 @@ class _Mind(NamedTuple):
     """As `sim.dynamics.cognition.Activations`, apart from these.
 
     Attributes:
-        value_odds, gaming_odds: What policies are shares of: sums over responses.
-        value_utility: E_{π^v} u.
-        threat: b stake.
-        visibility: ψ m s.
+        own_odds, value_odds, gaming_odds, foreseen_odds: What policies are shares of: sums over
+            responses.
+        value_first, gaming_first: The chance of the first response; needed for some assumptions.
+        own_utility, foreseen_utility: E_{π^u} u and E_{π^φ} u.
+        value_reward, gaming_reward: E_{π^v} R and E_{π^r} R.
+        visibility: ψ m s, where reinforcement trains.
+        pull: exp(−φ R), of pairs.
         dimness: exp(highest − salience), so that a = 1 / (1 + dimness · unawareness).
         range: The highest salience and the lowest.
     """
 
     utility: Column
+    own_policy: Column
     value_policy: Column
     gaming_policy: Column
+    foreseen_policy: Column
     salience: Column
     dimness: Column
     belief: Column
     cost: Column
     visibility: Column
+    pull: Column
     range: Column
+    own_odds: Column
     value_odds: Column
     gaming_odds: Column
+    foreseen_odds: Column
+    value_first: Column
+    gaming_first: Column
     awareness: Column
-    value_utility: Column
+    own_utility: Column
+    foreseen_utility: Column
     value_reward: Column
     gaming_reward: Column
-    threat: Column
     incentive: Column
     decision: Column
 
 
-class _Earnings(NamedTuple):
-    """What answers earn in a context: P, ΔR and B."""
+class _Payoffs(NamedTuple):
+    """As `sim.dynamics.training.Payoffs`, in one context.
+
+    Attributes:
+        by_gaming: E_{π^r} F, without the penalty.
+        advantage: ΔF = by_gaming − P − F^v.
+    """
 
     penalty: Any
+    by_values: Any
+    by_gaming: Any
     advantage: Any
-    objective: Any
+    baseline: Any
+    scale: Any
 
 
 class _Estimate(NamedTuple):
-    """What an estimator makes of a context, apart from W: one number, or a column of them.
+    """As `sim.dynamics.training.Estimate`, apart from answers: of a context, or a column of them.
 
-    Attributes:
-        practice: p g, or the share of episodes that were gamed.
-        pressure: p a ΔR.
-        gate: Γ = p ΔR a d (1 − d).
-        pull: p ΔR a (1 − a) d, the pull on α.
-        hit: p g Var_{π^r}(R), the pull on ς.
+    What conceals is left out: it is the practice times the penalty and the scale.
     """
 
-    practice: Any
-    pressure: Any
     gate: Any
-    pull: Any
-    hit: Any
+    drive: Any
+    attention: Any
+    precision: Any
+    practice: Any
 
 
 class _Lesson(NamedTuple):
-    """As `sim.dynamics.training.StepBuffers`.
+    """What a step learns.
 
     Attributes:
-        coefficients: W.
+        coefficients: M of the others, and then the weights of their features.
+        answers: M of all responses, for propensities.
         learnt: What goes into the habit of a context.
         gradient: Δθ without learning rates; rows that nothing trains stay zero.
-        estimate, penalty, objective, answered: Of episodes: what they add up to, P and B, and what
-            answers were worth to the values.
+        estimate: Where it is not the expectation over what reinforcement could do.
+        penalty, baseline, scale, credit: Of episodes: P, B, by what weights are multiplied, and
+            what answers without gaming have been credited with.
+        shown: Shares of demonstrated responses, or how many of the episodes showed one.
     """
 
     coefficients: Column
+    answers: Column
     learnt: Column
     gradient: _State
     estimate: _Estimate
     penalty: Column
-    objective: Column
-    answered: Column
+    baseline: Column
+    scale: Column
+    credit: Column
+    shown: Column
 
 
 def compiled(function: Function, **options: Any) -> Function:
@@ -280,14 +348,26 @@ def logistic(x: Vector) -> Vector:
     return 1.0 / (1.0 + odds_against(x))
 
 
+@inlined
+def sure_logistic(x: Vector) -> Vector:
+    """Return the same where chances are small beyond what `odds_against` tells apart."""
+    return 1.0 / (1.0 + exp(-x))
+
+
 # ---------------------------------------------------------------------------------- cognition (3)
 
 
 @inlined
 def attend(
-    mind: _Mind, world: _World, traits: _Traits, assumptions: _Assumptions, shape: Shape
+    mind: _Mind,
+    lesson: _Lesson,
+    world: _World,
+    traits: _Traits,
+    assumptions: _Assumptions,
+    places: Places,
+    shape: Shape,
 ) -> None:
-    """What an input tells: salience, b = σ(δ e), κ (1 − ζ s), ψ m s."""
+    """What stays: salience, b = σ(δ e), κ (1 − ζ s), ψ m s, and what demonstrations show."""
     for c in range(shape.contexts):
         scratchpad = world.scratchpad[c]
         mind.salience[c] = fma(
@@ -295,7 +375,10 @@ def attend(
         )
         mind.belief[c] = logistic(traits.discernment * world.cue[c])
         mind.cost[c] = traits.reasoning_cost * (1.0 - traits.scratchpad_saving * scratchpad)
-        mind.visibility[c] = assumptions.visible_gaming_penalty * world.monitor[c] * scratchpad
+        visible = assumptions.visible_gaming_penalty * world.monitor[c] * scratchpad
+        mind.visibility[c] = visible * (1.0 - places.demonstrates[c])
+        if shape.pairs:
+            mind.pull[c] = exp(-(traits.foresight * world.reward[c]))
     highest, lowest = mind.salience[0], mind.salience[0]
     for c in range(shape.contexts):
         highest = maximum(highest, mind.salience[c])
@@ -303,6 +386,9 @@ def attend(
     for c in range(shape.contexts):
         mind.dimness[c] = exp(minimum(highest - mind.salience[c], _NARROW))
     mind.range[0], mind.range[1] = highest, lowest
+    if shape.demonstrates:
+        for i in range(shape.contexts * (shape.others + 1)):
+            lesson.shown[i] = world.demonstrations[i]
 
 
 @inlined
@@ -323,61 +409,137 @@ def perceive(
     traits: _Traits,
     state: _State,
     nature: _Nature,
+    places: Places,
     shape: Shape,
     others: int,
+    pairs: bool,
 ) -> None:
-    """Own preference u = Φ v, and what softmax(β u) and softmax(exp(ς) R) are made of."""
+    """Own preference u = Φ v, and what π^u, π^v, π^r and π^φ are made of."""
     for i in range(shape.contexts * others):
         features = world.features + i * shape.values
         utility = features[0] * state.values[0]
         for d in range(1, shape.values):
             utility = fma(features[d], state.values[d], utility)
         mind.utility[i] = utility
-    if others == 1:
-        for c in range(shape.contexts):
-            mind.value_odds[c] = 1.0 + odds_against(traits.decisiveness * mind.utility[c])
-            mind.gaming_odds[c] = 1.0 + odds_against(nature.competence * world.reward[c])
+    if pairs:
+        perceive_pairs(mind, world, traits, state, nature, places, shape)
         return
     for c in range(shape.contexts):
-        highest_value = fill(nature.competence, 0.0)
-        highest_gaming = highest_value
-        for i in range(c * others, (c + 1) * others):
-            mind.value_policy[i] = traits.decisiveness * mind.utility[i]
+        for k in range(others):
+            i = c * others + k
+            inclination = traits.decisiveness * mind.utility[i]
+            if shape.propensities > 0:
+                mind.value_policy[i] = inclination + inclined(state, places, c, k)
+            mind.own_policy[i] = inclination
             mind.gaming_policy[i] = nature.competence * world.reward[i]
-            highest_value = maximum(highest_value, mind.value_policy[i])
-            highest_gaming = maximum(highest_gaming, mind.gaming_policy[i])
-        value_odds, gaming_odds = exp(-highest_value), exp(-highest_gaming)
-        for i in range(c * others, (c + 1) * others):
-            by_value = world.present[i] * exp(mind.value_policy[i] - highest_value)
-            by_gaming = world.present[i] * exp(mind.gaming_policy[i] - highest_gaming)
-            value_odds, gaming_odds = value_odds + by_value, gaming_odds + by_gaming
-            mind.value_policy[i], mind.gaming_policy[i] = by_value, by_gaming
-        mind.value_odds[c], mind.gaming_odds[c] = value_odds, gaming_odds
+            mind.foreseen_policy[i] = fma(traits.foresight, world.reward[i], inclination)
+        mind.own_odds[c], mind.value_first[c] = weigh(mind.own_policy, world, c, others)
+        if shape.propensities > 0:
+            mind.value_odds[c], mind.value_first[c] = weigh(mind.value_policy, world, c, others)
+        mind.gaming_odds[c], mind.gaming_first[c] = weigh(mind.gaming_policy, world, c, others)
+        mind.foreseen_odds[c], _ = weigh(mind.foreseen_policy, world, c, others)
 
 
 @inlined
-def settle(mind: _Mind, nature: _Nature, c: int, others: int) -> None:
-    """Settle both policies and a = σ(α + χ i + γ s): three quotients with one division."""
-    value_odds, gaming_odds = mind.value_odds[c], mind.gaming_odds[c]
+def inclined(state: _State, places: Places, c: int, k: int) -> Vector:
+    """Propensity to the k-th of the other responses, against that to the first."""
+    first, row = places.propensity[c, 0], places.propensity[c, k + 1]
+    return state.propensity[max(row, first)] - state.propensity[first]
+
+
+@inlined
+def weigh(policy: Column, world: _World, c: int, others: int) -> tuple[Vector, Vector]:
+    """Turn logits into weights, of which the greatest is 1; their sum, and that of the first."""
+    highest = fill(policy[c * others], 0.0)
+    for i in range(c * others, (c + 1) * others):
+        highest = maximum(highest, policy[i])
+    first = exp(-highest)
+    total = first
+    for i in range(c * others, (c + 1) * others):
+        weight = world.present[i] * exp(policy[i] - highest)
+        policy[i], total = weight, total + weight
+    return total, first
+
+
+@inlined
+def perceive_pairs(
+    mind: _Mind,
+    world: _World,
+    traits: _Traits,
+    state: _State,
+    nature: _Nature,
+    places: Places,
+    shape: Shape,
+) -> None:
+    """Of two responses each: odds, those of π^φ without an exponential wherever that is exact."""
+    extent = fill(nature.horizon, 0.0)
+    for c in range(shape.contexts):
+        inclination = traits.decisiveness * mind.utility[c]
+        own, gaming = odds_against(inclination), odds_against(nature.competence * world.reward[c])
+        extent = maximum(extent, absolute(inclination))
+        mind.own_odds[c], mind.gaming_odds[c] = own, gaming
+        mind.foreseen_odds[c] = own * mind.pull[c]
+        if shape.normalises:
+            mind.value_first[c], mind.gaming_first[c] = own, gaming
+        if shape.propensities > 0:
+            by_values = odds_against(inclination + inclined(state, places, c, 0))
+            mind.value_odds[c], mind.value_first[c] = by_values, by_values
+    clipped = is_clipped(extent)
+    if anywhere(clipped):
+        foresee(mind, world, traits, clipped, shape)
+
+
+@compiled
+def foresee(mind: _Mind, world: _World, traits: _Traits, clipped: Mask, shape: Shape) -> None:
+    """Find the odds of π^φ with exponentials of their own, of agents whose π^u is too sure."""
+    for c in range(shape.contexts):
+        inclination = traits.decisiveness * mind.utility[c]
+        direct = odds_against(fma(traits.foresight, world.reward[c], inclination))
+        mind.foreseen_odds[c] = where(clipped, direct, mind.foreseen_odds[c])
+
+
+@inlined
+def settle(mind: _Mind, nature: _Nature, shape: Shape, c: int, others: int, pairs: bool) -> None:
+    """Settle policies and a = σ(α + χ i + γ s): of quotients, two with one division."""
+    own_odds, gaming_odds = mind.own_odds[c], mind.gaming_odds[c]
+    foreseen_odds = mind.foreseen_odds[c]
+    if pairs:
+        own_odds, gaming_odds = own_odds + 1.0, gaming_odds + 1.0
+        foreseen_odds = bounded_odds(foreseen_odds) + 1.0
     awareness_odds = fma(mind.dimness[c], nature.unawareness, 1.0)
-    policies = value_odds * gaming_odds
-    inverse = 1.0 / (policies * awareness_odds)
-    mind.awareness[c] = policies * inverse
-    inverse = inverse * awareness_odds
-    by_value, by_gaming = inverse * gaming_odds, inverse * value_odds
-    if others == 1:
-        mind.value_policy[c], mind.gaming_policy[c] = by_value, by_gaming
-    else:
-        for i in range(c * others, (c + 1) * others):
-            mind.value_policy[i] = mind.value_policy[i] * by_value
-            mind.gaming_policy[i] = mind.gaming_policy[i] * by_gaming
+    inverse = 1.0 / (own_odds * gaming_odds)
+    by_own, by_gaming = inverse * gaming_odds, inverse * own_odds
+    inverse = 1.0 / (foreseen_odds * awareness_odds)
+    by_foresight = inverse * awareness_odds
+    mind.awareness[c] = inverse * foreseen_odds
+    by_values = by_own
+    if shape.propensities > 0:
+        by_values = 1.0 / (mind.value_odds[c] + 1.0 if pairs else mind.value_odds[c])
+    if shape.normalises or shape.demonstrates:
+        mind.value_first[c] = mind.value_first[c] * by_values
+        mind.gaming_first[c] = mind.gaming_first[c] * by_gaming
+    if pairs:
+        mind.own_policy[c], mind.gaming_policy[c] = by_own, by_gaming
+        mind.foreseen_policy[c] = by_foresight
+        if shape.propensities > 0:
+            mind.value_policy[c] = by_values
+        return
+    for i in range(c * others, (c + 1) * others):
+        mind.own_policy[i] = mind.own_policy[i] * by_own
+        mind.gaming_policy[i] = mind.gaming_policy[i] * by_gaming
+        mind.foreseen_policy[i] = mind.foreseen_policy[i] * by_foresight
+        if shape.propensities > 0:
+            mind.value_policy[i] = mind.value_policy[i] * by_values
 
 
 @compiled
 def tell_apart(mind: _Mind, state: _State, wide: Mask, shape: Shape) -> None:
-    """Find awareness with an exponential for each context where salience is too far apart."""
+    """Find awareness with an exponential for each context where salience is too far apart.
+
+    Where demonstrations train, too: payoffs are divided by chances, however small.
+    """
     for c in range(shape.contexts):
-        direct = logistic(state.awareness[0] + mind.salience[c])
+        direct = sure_logistic(state.awareness[0] + mind.salience[c])
         mind.awareness[c] = where(wide, direct, mind.awareness[c])
 
 
@@ -390,54 +552,62 @@ def anticipate(
     nature: _Nature,
     shape: Shape,
     others: int,
+    pairs: bool,
 ) -> None:
-    """I = λ b stake − μ (E_{π^v} u − E_{π^r} u) − κ (1 − ζ s), with stake = −β Cov_{π^v}(u, R)."""
+    """I = λ b stake − μ (E_{π^u} u − E_{π^r} u) − κ (1 − ζ s), stake = E_{π^u} u − E_{π^φ} u."""
     nothing = fill(nature.horizon, 0.0)
     for c in range(shape.contexts):
-        settle(mind, nature, c, others)
+        settle(mind, nature, shape, c, others, pairs)
+        own_utility, foreseen_utility, gaming_utility = nothing, nothing, nothing
         value_reward, gaming_reward = nothing, nothing
-        value_utility, gaming_utility, covariance = nothing, nothing, nothing
         for k in range(others):
             i = c * others + k
+            own_utility = fma(mind.own_policy[i], mind.utility[i], own_utility)
+            foreseen_utility = fma(mind.foreseen_policy[i], mind.utility[i], foreseen_utility)
+            gaming_utility = fma(mind.gaming_policy[i], mind.utility[i], gaming_utility)
             value_reward = fma(mind.value_policy[i], world.reward[i], value_reward)
             gaming_reward = fma(mind.gaming_policy[i], world.reward[i], gaming_reward)
-            value_utility = fma(mind.value_policy[i], mind.utility[i], value_utility)
-            gaming_utility = fma(mind.gaming_policy[i], mind.utility[i], gaming_utility)
-        for k in range(others):
-            i = c * others + k
-            weighed = mind.value_policy[i] * mind.utility[i]
-            covariance = fma(weighed, world.reward[i] - value_reward, covariance)
-        threat = -(traits.decisiveness * mind.belief[c]) * covariance
-        given_up = fma(traits.episode_concern, value_utility - gaming_utility, mind.cost[c])
+        threat = mind.belief[c] * (own_utility - foreseen_utility)
+        given_up = fma(traits.episode_concern, own_utility - gaming_utility, mind.cost[c])
         mind.incentive[c] = fma(nature.horizon, threat, -given_up)
-        mind.threat[c] = threat
+        mind.own_utility[c], mind.foreseen_utility[c] = own_utility, foreseen_utility
         mind.value_reward[c], mind.gaming_reward[c] = value_reward, gaming_reward
-        mind.value_utility[c] = value_utility
-    wide = mind.range[0] - mind.range[1] > _NARROW
+    wide = mind.range[0] - mind.range[1] > (-1.0 if shape.demonstrates else _NARROW)
     if anywhere(wide):
         tell_apart(mind, state, wide, shape)
 
 
 @inlined
-def decide(
-    mind: _Mind, traits: _Traits, state: _State, places: NDArray[np.intp], shape: Shape
-) -> None:
+def decide(mind: _Mind, traits: _Traits, state: _State, places: Places, shape: Shape) -> None:
     """Find the decision d = σ(h + τ I)."""
     for c in range(shape.contexts):
-        logit = fma(traits.rationality, mind.incentive[c], state.habit[places[c]])
-        mind.decision[c] = logistic(logit)
+        logit = fma(traits.rationality, mind.incentive[c], state.habit[places.habit[c]])
+        mind.decision[c] = sure_logistic(logit) if shape.demonstrates else logistic(logit)
 
 
 # ----------------------------------------------------------------------------------- training (4)
 
 
 @inlined
-def reward(mind: _Mind, nature: _Nature, c: int) -> _Earnings:
-    """P = ψ m s (1 − k_opacity);  ΔR = E_{π^r} R − P − E_{π^v} R;  B = E_{π^v} R + g ΔR."""
+def pay(mind: _Mind, world: _World, nature: _Nature, shape: Shape, c: int, others: int) -> _Payoffs:
+    """P = ψ m s (1 − k_opacity), F^v, ΔF, B = F^v + g ΔF and 1 / (SD + 0.01), where F is R."""
+    by_values, by_gaming = mind.value_reward[c], mind.gaming_reward[c]
     penalty = mind.visibility[c] * (1.0 - nature.concealment)
-    advantage = (mind.gaming_reward[c] - penalty) - mind.value_reward[c]
+    advantage = (by_gaming - penalty) - by_values
     gaming_rate = mind.awareness[c] * mind.decision[c]
-    return _Earnings(penalty, advantage, fma(gaming_rate, advantage, mind.value_reward[c]))
+    baseline = fma(gaming_rate, advantage, by_values)
+    scale = fill(penalty, 1.0)
+    if shape.normalises:
+        paid = baseline + penalty
+        without = mind.value_first[c] * baseline * baseline
+        gamed = mind.gaming_first[c] * paid * paid
+        for i in range(c * others, (c + 1) * others):
+            beyond, above = world.reward[i] - baseline, world.reward[i] - paid
+            without = fma(mind.value_policy[i] * beyond, beyond, without)
+            gamed = fma(mind.gaming_policy[i] * above, above, gamed)
+        variance = fma(1.0 - gaming_rate, without, gaming_rate * gamed)
+        scale = 1.0 / (sqrt(variance) + SOFTENING)
+    return _Payoffs(penalty, by_values, by_gaming, advantage, baseline, scale)
 
 
 @inlined
@@ -445,41 +615,88 @@ def expect(
     lesson: _Lesson,
     mind: _Mind,
     world: _World,
-    traits: _Traits,
     assumptions: _Assumptions,
-    earnings: _Earnings,
+    payoff: Column,
+    paid: _Payoffs,
+    weight: Vector,
     shape: Shape,
     c: int,
     others: int,
 ) -> _Estimate:
     """Take the mean over everything that could happen (`training.estimate_exactly`)."""
-    weight, awareness, decision = world.weight[c], mind.awareness[c], mind.decision[c]
+    awareness, decision = mind.awareness[c], mind.decision[c]
     practice = weight * (awareness * decision)
-    pressure = weight * earnings.advantage * awareness
-    opened = pressure * decision
-    answered = traits.decisiveness * (weight - practice)
-    hit = fill(practice, 0.0)
-    for k in range(others):
-        i = c * others + k
-        aim = mind.gaming_policy[i] * (world.reward[i] - mind.gaming_reward[c])
-        hit = fma(practice * world.reward[i], aim, hit)
-        moved = answered * (world.reward[i] - mind.value_reward[c])
-        lesson.coefficients[i] = mind.value_policy[i] * moved
-    if shape.leaks:
-        leaked = traits.decisiveness * assumptions.leak * practice
-        baseline = earnings.penalty + earnings.objective
-        for k in range(others):
-            i = c * others + k
-            gained = mind.gaming_policy[i] * (world.reward[i] - baseline)
-            lost = mind.value_policy[i] * (mind.gaming_reward[c] - baseline)
-            lesson.coefficients[i] = fma(leaked, gained - lost, lesson.coefficients[i])
+    scaled, share = practice, weight
+    if shape.normalises:
+        scaled, share = practice * paid.scale, weight * paid.scale
+    drive = share * paid.advantage * awareness
+    opened = drive * decision
+    answered, leaked = share - scaled, assumptions.leak * scaled
+    floor = paid.penalty + paid.baseline
+    precision = fill(practice, 0.0)
+    for i in range(c * others, (c + 1) * others):
+        earned = payoff[i]
+        aim = mind.gaming_policy[i] * (earned - paid.by_gaming)
+        precision = fma(scaled * world.reward[i], aim, precision)
+        learnt = mind.value_policy[i] * (answered * (earned - paid.by_values))
+        if shape.leaks:
+            gained = mind.gaming_policy[i] * (earned - floor)
+            lost = mind.value_policy[i] * (paid.by_gaming - floor)
+            learnt = fma(leaked, gained - lost, learnt)
+        lesson.coefficients[i] = learnt
     return _Estimate(
-        practice=practice,
-        pressure=pressure,
         gate=opened * (1.0 - decision),
-        pull=opened * (1.0 - awareness),
-        hit=hit,
+        drive=drive,
+        attention=opened * (1.0 - awareness),
+        precision=precision,
+        practice=practice,
     )
+
+
+@compiled
+def demonstrate(
+    lesson: _Lesson,
+    mind: _Mind,
+    world: _World,
+    assumptions: _Assumptions,
+    places: Places,
+    shape: Shape,
+) -> None:
+    """Take the mean where demonstrations train: F = y / π, y being the shares that are shown."""
+    for c in range(shape.contexts):
+        if places.demonstrates[c] == 0:
+            continue
+        awareness, decision = mind.awareness[c], mind.decision[c]
+        gaming_rate = awareness * decision
+        shown = lesson.shown + c * (shape.others + 1)
+        total, value_policy, gaming_policy = shown[0], mind.value_first[c], mind.gaming_first[c]
+        chance = (1.0 - gaming_rate) * value_policy + gaming_rate * gaming_policy
+        payoff = total / maximum(chance, assumptions.least_chance)
+        by_values, by_gaming = value_policy * payoff, gaming_policy * payoff
+        for k in range(shape.others):
+            i = c * shape.others + k
+            value_policy, gaming_policy = mind.value_policy[i], mind.gaming_policy[i]
+            chance = (1.0 - gaming_rate) * value_policy + gaming_rate * gaming_policy
+            payoff = shown[k + 1] / maximum(chance, assumptions.least_chance)
+            total = total + shown[k + 1]
+            by_values = fma(value_policy, payoff, by_values)
+            by_gaming = fma(gaming_policy, payoff, by_gaming)
+            lesson.coefficients[i] = payoff
+        paid = _Payoffs(
+            penalty=fill(total, 0.0),
+            by_values=by_values,
+            by_gaming=by_gaming,
+            advantage=by_gaming - by_values,
+            baseline=(1.0 - gaming_rate) * by_values + gaming_rate * by_gaming,
+            scale=fill(total, 1.0),
+        )
+        weight = world.weight[c] if shape.episodes == 0 else fill(total, 1.0)
+        payoffs, others = lesson.coefficients, shape.others
+        found = expect(lesson, mind, world, assumptions, payoffs, paid, weight, shape, c, others)
+        estimate = lesson.estimate
+        estimate.gate[c], estimate.drive[c] = found.gate, found.drive
+        estimate.attention[c], estimate.precision[c] = found.attention, found.precision
+        estimate.practice[c] = weight * total * gaming_rate
 
 
 @compiled
@@ -487,9 +704,9 @@ def sample(
     lesson: _Lesson,
     mind: _Mind,
     world: _World,
-    traits: _Traits,
     nature: _Nature,
     assumptions: _Assumptions,
+    places: Places,
     seats: Column,
     words: Column,
     shape: Shape,
@@ -499,23 +716,27 @@ def sample(
     """Take the mean over episodes (`training.estimate_from_episodes`)."""
     nothing = fill(nature.horizon, 0.0)
     for c in range(shape.contexts):
-        earnings = reward(mind, nature, c)
-        lesson.penalty[c], lesson.objective[c] = earnings.penalty, earnings.objective
+        paid = pay(mind, world, nature, shape, c, shape.others)
+        lesson.penalty[c], lesson.baseline[c] = paid.penalty, paid.baseline
+        lesson.scale[c] = paid.scale
         for total in lesson.estimate:
             total[c] = nothing
-        lesson.answered[c] = nothing
+        lesson.credit[c] = nothing
     for i in range(shape.contexts * shape.others):
         lesson.coefficients[i] = nothing
+    if shape.demonstrates:
+        for i in range(shape.contexts * (shape.others + 1)):
+            lesson.shown[i] = nothing
     row, low, high = seats[0], seats[1], seats[2]
     for episode in range(shape.episodes):
         words[0], words[1], words[2], words[3] = philox(
             fill(row, episode), fill(row, now), row, fill(row, _STREAM), low, high
         )
         for n in range(width):
-            meet(lesson, mind, world, traits, assumptions, words, shape, n)
+            meet(lesson, mind, world, assumptions, places, words, shape, n)
     for c in range(shape.contexts):
         for i in range(c * shape.others, (c + 1) * shape.others):
-            shared = mind.value_policy[i] * lesson.answered[c]
+            shared = mind.value_policy[i] * lesson.credit[c]
             lesson.coefficients[i] = lesson.coefficients[i] - shared
 
 
@@ -524,8 +745,8 @@ def meet(
     lesson: _Lesson,
     mind: _Mind,
     world: _World,
-    traits: _Traits,
     assumptions: _Assumptions,
+    places: Places,
     words: Column,
     shape: Shape,
     n: int,
@@ -539,10 +760,20 @@ def meet(
     while c < shape.contexts - 1 and for_context >= passed:
         c += 1
         passed += world.weight[c, n]
+    passed = 0.0
+    if places.demonstrates[c] > 0:
+        all_responses, chosen = c * (shape.others + 1), 0
+        for k in range(1, shape.others + 1):
+            passed += world.demonstrations[all_responses + k, n]
+            if for_response < passed:
+                chosen = k
+                break
+        lesson.shown[all_responses + chosen, n] += 1.0 / shape.episodes
+        return
     awareness, decision = mind.awareness[c, n], mind.decision[c, n]
     gamed = for_mode < awareness * decision
     policy = mind.gaming_policy if gamed else mind.value_policy
-    chosen, passed, earned = -1, 0.0, 0.0
+    chosen, earned = -1, 0.0
     for i in range(c * shape.others, (c + 1) * shape.others):
         passed += policy[i, n]
         if for_response < passed:
@@ -550,25 +781,25 @@ def meet(
             break
     if gamed:
         earned -= lesson.penalty[c, n]
-    advantage = (earned - lesson.objective[c, n]) / shape.episodes
-    answered = traits.decisiveness[n] * advantage
+    advantage = lesson.scale[c, n] * (earned - lesson.baseline[c, n]) / shape.episodes
+    credit = advantage
     estimate = lesson.estimate
     if gamed:
-        answered *= assumptions.leak[n]
-        score, pressure = advantage, advantage / decision
+        credit *= assumptions.leak[n]
+        score, drive = advantage, advantage / decision
         surprise = earned + lesson.penalty[c, n] - mind.gaming_reward[c, n]
         estimate.practice[c, n] += 1.0 / shape.episodes
-        estimate.hit[c, n] += advantage * surprise
+        estimate.precision[c, n] += advantage * surprise
     else:
         not_gaming = (1.0 - awareness) + awareness * (1.0 - decision)
-        pressure = -awareness / not_gaming * advantage
-        score = pressure * decision
-    estimate.pressure[c, n] += pressure
+        drive = -awareness / not_gaming * advantage
+        score = drive * decision
+    estimate.drive[c, n] += drive
     estimate.gate[c, n] += score * (1.0 - decision)
-    estimate.pull[c, n] += score * (1.0 - awareness)
-    lesson.answered[c, n] += answered
+    estimate.attention[c, n] += score * (1.0 - awareness)
+    lesson.credit[c, n] += credit
     if chosen >= 0:
-        lesson.coefficients[chosen, n] += answered
+        lesson.coefficients[chosen, n] += credit
 
 
 @inlined
@@ -579,79 +810,116 @@ def learn(
     traits: _Traits,
     nature: _Nature,
     assumptions: _Assumptions,
+    places: Places,
     shape: Shape,
     others: int,
 ) -> None:
-    """Find the gradient of what is the whole agent's, and of each context's habit and W.
+    """Find the gradient of what is the whole agent's, what each context learns, weights of Φ.
 
-    Credit flows through the decision into what motivated it (`training._credit_motives`).
+    Credit flows through the decision into what motivated it (`training.gradient`).
     """
     credit = traits.rationality * assumptions.motive_credit
-    foreseen = nature.horizon * traits.decisiveness
-    awareness = fill(credit, 0.0)
-    foresaw, aimed, practice, penalised = awareness, awareness, awareness, awareness
+    attention = fill(credit, 0.0)
+    foresaw, aimed, practice, concealed = attention, attention, attention, attention
     for c in range(shape.contexts):
-        earnings = reward(mind, nature, c)
-        if shape.episodes > 0:
-            sampled = lesson.estimate
+        paid = pay(mind, world, nature, shape, c, others)
+        if shape.episodes > 0 or (shape.demonstrates and places.demonstrates[c] > 0):
+            given = lesson.estimate
             found = _Estimate(
-                practice=sampled.practice[c],
-                pressure=sampled.pressure[c],
-                gate=sampled.gate[c],
-                pull=sampled.pull[c],
-                hit=sampled.hit[c],
+                gate=given.gate[c],
+                drive=given.drive[c],
+                attention=given.attention[c],
+                precision=given.precision[c],
+                practice=given.practice[c],
             )
         else:
-            found = expect(lesson, mind, world, traits, assumptions, earnings, shape, c, others)
-        lesson.learnt[c] = found.pressure if shape.replicator else found.gate
+            weight = world.weight[c]
+            found = expect(
+                lesson, mind, world, assumptions, world.reward, paid, weight, shape, c, others
+            )
+        lesson.learnt[c] = found.drive if shape.natural else found.gate
+        if shape.propensities > 0:
+            keep_answers(lesson, c, others)
         motive = credit * found.gate
+        care = nature.horizon * motive * mind.belief[c]
         concession = traits.episode_concern * motive
-        foresight = foreseen * motive
-        for k in range(others):
-            i = c * others + k
+        for i in range(c * others, (c + 1) * others):
             aim = mind.gaming_policy[i] * (world.reward[i] - mind.gaming_reward[c])
             aimed = fma(concession * mind.utility[i], aim, aimed)
-            appeal = fma(traits.decisiveness, mind.utility[i] - mind.value_utility[c], 1.0)
-            surplus = mind.belief[c] * (world.reward[i] - mind.value_reward[c])
-            moved = fma(appeal, fma(foresight, surplus, concession), foresight * mind.threat[c])
-            gained = fma(mind.gaming_policy[i], concession, lesson.coefficients[i])
-            lesson.coefficients[i] = fma(-mind.value_policy[i], moved, gained)
-        awareness = awareness + found.pull
-        foresaw = fma(motive, mind.threat[c], foresaw)
-        aimed = aimed + found.hit
+            own = fma(traits.decisiveness, mind.utility[i] - mind.own_utility[c], 1.0)
+            foreseen = fma(traits.decisiveness, mind.utility[i] - mind.foreseen_utility[c], 1.0)
+            moved = fma(mind.own_policy[i], own, -(mind.foreseen_policy[i] * foreseen))
+            given_up = fma(mind.own_policy[i], own, -mind.gaming_policy[i])
+            moved = fma(care, moved, -(concession * given_up))
+            lesson.coefficients[i] = fma(traits.decisiveness, lesson.coefficients[i], moved)
+        attention = attention + found.attention
+        foresaw = fma(care, mind.own_utility[c] - mind.foreseen_utility[c], foresaw)
+        aimed = aimed + found.precision
         practice = practice + found.practice
-        penalised = fma(found.practice, earnings.penalty, penalised)
+        seen = found.practice * paid.scale if shape.normalises else found.practice
+        concealed = fma(seen, paid.penalty, concealed)
     gradient = lesson.gradient
-    gradient.awareness[0] = awareness
-    gradient.log_horizon[0] = nature.horizon * foresaw
+    gradient.awareness[0] = attention
+    gradient.log_horizon[0] = foresaw
     gradient.log_competence[0] = nature.competence * aimed
     for j in range(len(CAPABILITIES)):
         gradient.capability[j] = assumptions.transfer[j] * practice
-    gradient.capability[OPACITY] = fma(nature.concealment, penalised, gradient.capability[OPACITY])
+    gradient.capability[OPACITY] = fma(nature.concealment, concealed, gradient.capability[OPACITY])
+
+
+@inlined
+def keep_answers(lesson: _Lesson, c: int, others: int) -> None:
+    """Keep M of all responses; it sums to 0."""
+    total = fill(lesson.learnt[c], 0.0)
+    for k in range(others):
+        answer = lesson.coefficients[c * others + k]
+        lesson.answers[c * (others + 1) + k + 1] = answer
+        total = total + answer
+    lesson.answers[c * (others + 1)] = -total
 
 
 @inlined
 def learn_habit(
-    lesson: _Lesson,
-    world: _World,
-    assumptions: _Assumptions,
-    places: NDArray[np.intp],
-    shape: Shape,
+    lesson: _Lesson, world: _World, assumptions: _Assumptions, places: Places, shape: Shape
 ) -> None:
-    """K Γ with K = (1 − ρ) I + ρ S: what is learnt in trained contexts reaches all by S."""
-    habit, learnt = lesson.gradient.habit, lesson.learnt
-    if not shape.spreads:
+    """(1 − ρ) Γ + ρ S Γ: what is learnt in trained contexts reaches all by S."""
+    habit, learnt, share = lesson.gradient.habit, lesson.learnt, assumptions.habit_generalisation
+    if not shape.spreads_habit:
         for c in range(shape.contexts):
-            habit[places[c]] = learnt[c]
+            habit[places.habit[c]] = learnt[c]
         return
     for place in range(shape.habits):
         similarity = world.similarity + place * shape.contexts
         carried = similarity[0] * learnt[0]
         for c in range(1, shape.contexts):
             carried = fma(similarity[c], learnt[c], carried)
-        habit[place] = assumptions.spread * carried
+        habit[place] = share * carried
     for c in range(shape.contexts):
-        habit[places[c]] = fma(1.0 - assumptions.spread, learnt[c], habit[places[c]])
+        habit[places.habit[c]] = fma(1.0 - share, learnt[c], habit[places.habit[c]])
+
+
+@compiled
+def learn_propensity(
+    lesson: _Lesson, world: _World, assumptions: _Assumptions, places: Places, shape: Shape
+) -> None:
+    """(1 − ρ) M + ρ Σ S M over responses of the same name: as with habits, reaches all."""
+    propensity, share = lesson.gradient.propensity, assumptions.propensity_generalisation
+    if shape.spreads_propensity:
+        for row in range(shape.propensities):
+            similarity = world.similarity + places.context[row] * shape.contexts
+            carried = fill(share, 0.0)
+            for c in range(shape.contexts):
+                source = places.source[row, c]
+                if source >= 0:
+                    carried = fma(similarity[c], lesson.answers[source], carried)
+            propensity[row] = share * carried
+    for c in range(shape.contexts):
+        for k in range(shape.others + 1):
+            row, answer = places.propensity[c, k], lesson.answers[c * (shape.others + 1) + k]
+            if row >= 0 and shape.spreads_propensity:
+                propensity[row] = fma(1.0 - share, answer, propensity[row])
+            elif row >= 0:
+                propensity[row] = answer
 
 
 @inlined
@@ -669,7 +937,7 @@ def update(
     theta: Column, origin: Column, gradient: Column, assumptions: _Assumptions, shape: Shape
 ) -> None:
     """θ + η Δθ − anchor (θ − θ_0)."""
-    for p in range(shape.values + shape.habits + _SINGLES):
+    for p in range(shape.values + shape.propensities + shape.habits + _SINGLES):
         moved = fma(assumptions.learning_rate[p], gradient[p], theta[p])
         if shape.anchors:
             moved = fma(-assumptions.anchor, theta[p] - origin[p], moved)
@@ -688,24 +956,29 @@ def step(
     world: _World,
     traits: _Traits,
     assumptions: _Assumptions,
-    places: NDArray[np.intp],
+    places: Places,
     seats: Column,
     words: Column,
     shape: Shape,
     now: int,
     width: int,
     others: int,
+    pairs: bool,
 ) -> None:
-    """Do one training step; `others` is K − 1 once more, for the compiler to know it."""
+    """Do one training step; `others` and `pairs` once more, for the compiler to know them."""
     state = _name(theta, shape)
     nature = know(mind, state)
-    perceive(mind, world, traits, state, nature, shape, others)
-    anticipate(mind, world, traits, state, nature, shape, others)
+    perceive(mind, world, traits, state, nature, places, shape, others, pairs)
+    anticipate(mind, world, traits, state, nature, shape, others, pairs)
     decide(mind, traits, state, places, shape)
     if shape.episodes > 0:
-        sample(lesson, mind, world, traits, nature, assumptions, seats, words, shape, now, width)
-    learn(lesson, mind, world, traits, nature, assumptions, shape, others)
+        sample(lesson, mind, world, nature, assumptions, places, seats, words, shape, now, width)
+    if shape.demonstrates:
+        demonstrate(lesson, mind, world, assumptions, places, shape)
+    learn(lesson, mind, world, traits, nature, assumptions, places, shape, others)
     learn_habit(lesson, world, assumptions, places, shape)
+    if shape.propensities > 0:
+        learn_propensity(lesson, world, assumptions, places, shape)
     if others > 0:
         learn_values(lesson, world, shape, others)
     update(theta, origin, lesson.gradient.values, assumptions, shape)
@@ -714,59 +987,72 @@ def step(
 @inlined
 def _name(rows: Column, shape: Shape) -> _State:
     """Name the rows of θ."""
-    after = rows + (shape.values + shape.habits)
-    return _State(rows, rows + shape.values, after, after + 1, after + 2, after + 3)
+    habit = rows + (shape.values + shape.propensities)
+    after = habit + shape.habits
+    return _State(rows, rows + shape.values, habit, after, after + 1, after + 2, after + 3)
 
 
 @inlined
 def _furnish(room: Column, shape: Shape) -> tuple[_Mind, _Lesson]:
     """Cut up the room that a block has; what does not live at the same time shares a place."""
-    by_response = room
-    by_context = by_response + _BY_RESPONSE * shape.contexts * shape.others
+    by_other = room
+    by_context = by_other + _BY_OTHER * shape.contexts * shape.others
     gradient = by_context + _BY_CONTEXT * shape.contexts
-    rest = gradient + (shape.values + shape.habits + _SINGLES)
-    by_episodes = rest + 2
+    rest = gradient + (shape.values + shape.propensities + shape.habits + _SINGLES)
+    by_estimate = rest + 2
+    by_response = by_estimate + _BY_ESTIMATE * shape.contexts
+    value_policy = 5 if shape.propensities > 0 else 1  # else π^v is π^u
     mind = _Mind(
-        utility=every(by_response, _BY_RESPONSE),
-        value_policy=every(by_response + 1, _BY_RESPONSE),
-        gaming_policy=every(by_response + 2, _BY_RESPONSE),
+        utility=every(by_other, _BY_OTHER),
+        own_policy=every(by_other + 1, _BY_OTHER),
+        value_policy=every(by_other + value_policy, _BY_OTHER),
+        gaming_policy=every(by_other + 2, _BY_OTHER),
+        foreseen_policy=every(by_other + 3, _BY_OTHER),
         salience=every(by_context, _BY_CONTEXT),
         dimness=every(by_context + 1, _BY_CONTEXT),
         belief=every(by_context + 2, _BY_CONTEXT),
         cost=every(by_context + 3, _BY_CONTEXT),
         visibility=every(by_context + 4, _BY_CONTEXT),
+        pull=every(by_context + 12, _BY_CONTEXT),
         range=rest,
-        value_odds=every(by_context + 6, _BY_CONTEXT),
+        own_odds=every(by_context + 6, _BY_CONTEXT),
+        value_odds=every(by_context + 10, _BY_CONTEXT),
         gaming_odds=every(by_context + 7, _BY_CONTEXT),
+        foreseen_odds=every(by_context + 8, _BY_CONTEXT),
+        value_first=every(by_estimate, _BY_ESTIMATE),
+        gaming_first=every(by_estimate + 1, _BY_ESTIMATE),
         awareness=every(by_context + 5, _BY_CONTEXT),
-        value_utility=every(by_context + 6, _BY_CONTEXT),
-        value_reward=every(by_context + 7, _BY_CONTEXT),
-        gaming_reward=every(by_context + 8, _BY_CONTEXT),
-        threat=every(by_context + 9, _BY_CONTEXT),
+        own_utility=every(by_context + 6, _BY_CONTEXT),
+        foreseen_utility=every(by_context + 7, _BY_CONTEXT),
+        value_reward=every(by_context + 8, _BY_CONTEXT),
+        gaming_reward=every(by_context + 9, _BY_CONTEXT),
         incentive=every(by_context + 10, _BY_CONTEXT),
         decision=every(by_context + 10, _BY_CONTEXT),
     )
     lesson = _Lesson(
-        coefficients=every(by_response + 3, _BY_RESPONSE),
+        coefficients=every(by_other + 4, _BY_OTHER),
+        answers=every(by_response, _BY_RESPONSE),
         learnt=every(by_context + 11, _BY_CONTEXT),
         gradient=_name(gradient, shape),
         estimate=_Estimate(
-            practice=every(by_episodes, _BY_EPISODES),
-            pressure=every(by_episodes + 1, _BY_EPISODES),
-            gate=every(by_episodes + 2, _BY_EPISODES),
-            pull=every(by_episodes + 3, _BY_EPISODES),
-            hit=every(by_episodes + 4, _BY_EPISODES),
+            gate=every(by_estimate + 2, _BY_ESTIMATE),
+            drive=every(by_estimate + 3, _BY_ESTIMATE),
+            attention=every(by_estimate + 4, _BY_ESTIMATE),
+            precision=every(by_estimate + 5, _BY_ESTIMATE),
+            practice=every(by_estimate + 6, _BY_ESTIMATE),
         ),
-        penalty=every(by_episodes + 5, _BY_EPISODES),
-        objective=every(by_episodes + 6, _BY_EPISODES),
-        answered=every(by_episodes + 7, _BY_EPISODES),
+        penalty=every(by_estimate + 7, _BY_ESTIMATE),
+        baseline=every(by_estimate + 8, _BY_ESTIMATE),
+        scale=every(by_estimate + 9, _BY_ESTIMATE),
+        credit=every(by_estimate + 10, _BY_ESTIMATE),
+        shown=every(by_response + 1, _BY_RESPONSE),
     )
     return mind, lesson
 
 
 def _digest() -> int:
     """Return a digest of all that a kernel is made of: Numba's cache looks at this file only."""
-    constants = repr((TRAINING_EPISODES, CAPABILITIES, OPACITY)).encode()
+    constants = repr((TRAINING_EPISODES, CAPABILITIES, OPACITY, SOFTENING)).encode()
     files = (__file__, vector.__file__, randomness.__file__)
     return zlib.crc32(constants + b"".join(Path(file).read_bytes() for file in files))
 
@@ -787,7 +1073,7 @@ def kernel(width: int) -> Callable[..., int]:
         traits_table: Table,
         seats_table: Table,
         tables: Tables,
-        places: NDArray[np.intp],
+        places: Places,
         shape: Shape,
         room: Table,
         words: Table,
@@ -798,20 +1084,23 @@ def kernel(width: int) -> Callable[..., int]:
     ) -> int:
         for block in range(first, last):
             t = column(traits_table, block, width)
-            traits = _Traits(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7])
+            traits = _Traits(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8])
             assumptions = _Assumptions(
                 motive_credit=column(tables.motive_credit, block, width)[0],
                 leak=column(tables.leak, block, width)[0],
-                spread=column(tables.spread, block, width)[0],
+                habit_generalisation=column(tables.habit_generalisation, block, width)[0],
+                propensity_generalisation=column(tables.propensity_generalisation, block, width)[0],
                 anchor=column(tables.anchor, block, width)[0],
                 visible_gaming_penalty=column(tables.visible_gaming_penalty, block, width)[0],
                 transfer=column(tables.transfer, block, width),
                 learning_rate=column(tables.learning_rate, block, width),
+                least_chance=column(tables.least_chance, block, width)[0],
             )
             world = _World(
                 features=column(tables.features, block, width),
                 reward=column(tables.reward, block, width),
                 present=column(tables.present, block, width),
+                demonstrations=column(tables.demonstrations, block, width),
                 weight=column(tables.weight, block, width),
                 info=column(tables.info, block, width),
                 scratchpad=column(tables.scratchpad, block, width),
@@ -822,13 +1111,11 @@ def kernel(width: int) -> Callable[..., int]:
             here, there = column(theta, block, width), column(origin, block, width)
             seats, drawn = column(seats_table, block, width), column(words, block, width)
             mind, lesson = _furnish(column(room, block, width), shape)
-            for place in range(shape.habits):
-                lesson.gradient.habit[place] = 0.0
-            for d in range(shape.values):
-                lesson.gradient.values[d] = 0.0
-            attend(mind, world, traits, assumptions, shape)
+            for p in range(shape.values + shape.propensities + shape.habits):
+                lesson.gradient.values[p] = 0.0
+            attend(mind, lesson, world, traits, assumptions, places, shape)
             for now in range(start, stop):
-                if shape.others == 1:
+                if shape.pairs:
                     step(
                         here,
                         there,
@@ -844,6 +1131,7 @@ def kernel(width: int) -> Callable[..., int]:
                         now,
                         width,
                         1,
+                        True,
                     )
                 else:
                     step(
@@ -861,6 +1149,7 @@ def kernel(width: int) -> Callable[..., int]:
                         now,
                         width,
                         shape.others,
+                        False,
                     )
         return version
 

@@ -16,9 +16,10 @@ from numba.core.caching import NullCache
 from numpy.typing import DTypeLike, NDArray
 
 from sim.dynamics.engines.engine import Engine, Precision
-from sim.dynamics.engines.kernel import Shape, Table, Tables, kernel
-from sim.dynamics.program import Program, Segment
-from sim.dynamics.state import Array
+from sim.dynamics.engines.kernel import Places, Shape, Table, Tables, kernel
+from sim.dynamics.program import Program, Segment, World
+from sim.dynamics.state import Array, Layout
+from sim.dynamics.training import LEAST_CHANCE
 from sim.specs.agent import TRAITS
 from sim.utils.parallel import usable_processors
 
@@ -132,18 +133,19 @@ class KernelSegment:
     """A segment as the kernel takes it: the trained part of its world, its assumptions, its sizes.
 
     Where all agents share all numbers, the tables hold single ones: they take up less of the cache.
-    Where any agent has its own, there are vectors of all of them. `places` [C] says which habits
-    belong to the trained contexts.
+    Where any agent has its own, there are vectors of all of them.
     """
 
     def __init__(self, segment: Segment, program: Program, blocks: BlockLayout) -> None:
         world, assumptions = segment.world.where_trained(), segment.assumptions
         count, contexts, values, _ = world.features.shape
-        absent = np.zeros((count, contexts, 1)) if world.absent is None else world.absent
+        least_chance = max(LEAST_CHANCE, 1e8 * float(np.finfo(blocks.dtype).tiny))
         numbers: dict[str, NDArray[Any]] = {
-            "features": world.features.swapaxes(0, 1),
-            "reward": world.reward.swapaxes(0, 1),
-            "present": 1.0 - absent.swapaxes(0, 1),
+            "features": _against_first(world.features, world.absent[:, :, None]),
+            "reward": _against_first(world.reward, world.absent),
+            "present": 1.0 - world.absent[1:].swapaxes(0, 1),
+            "demonstrations": world.demonstrations.swapaxes(0, 1),
+            "least_chance": np.array([least_chance]),
         }
         for name in Tables._fields:
             if name not in numbers:
@@ -153,18 +155,49 @@ class KernelSegment:
         else:
             tables = {name: blocks.tabulate(x) for name, x in numbers.items()}
         self.source, self.tables = segment, Tables(**tables)
-        self.places = world.places.astype(np.intp)
+        self.places = _places(world, program.layout)
+        demonstrates = bool(world.demonstrates.any())
         self.shape = Shape(
             contexts=contexts,
-            others=count,
+            others=count - 1,
             values=values,
+            propensities=len(self.places.context),
             habits=len(program.layout.contexts),
             episodes=assumptions.episodes if assumptions.estimator == "sampled" else 0,
-            replicator=assumptions.update_rule == "replicator",
+            pairs=count == 2 and not world.absent.any() and not demonstrates,
+            demonstrates=demonstrates,
+            normalises=assumptions.advantages == "normalised",
             leaks=bool(assumptions.leak.any()),
-            spreads=bool(assumptions.spread.any()),
             anchors=bool(assumptions.anchor.any()),
+            natural=assumptions.update_rule == "natural_gradient",
+            spreads_habit=bool(assumptions.habit_generalisation.any()),
+            spreads_propensity=bool(assumptions.propensity_generalisation.any()),
         )
+
+
+def _against_first(x: Array, absent: NDArray[np.bool_]) -> Array:
+    """Return numbers [K, C, ...] less those of the first response [C, K - 1, ...]; 0 if absent."""
+    return np.where(absent, 0.0, x - x[0])[1:].swapaxes(0, 1)
+
+
+def _places(world: World, layout: Layout) -> Places:
+    """Return where what belongs to the trained part of a world stands in θ."""
+    rows = np.full(layout.present.T.shape, -1)
+    context, source = np.empty(0, np.intp), np.empty((0, len(world.places)), np.intp)
+    if layout.with_propensity:
+        rows[layout.present.T] = np.arange(layout.present.sum())
+        context, response = np.nonzero(layout.present.T)
+        name = world.response_everywhere[response, context]
+        same = world.response[:, :, None] == name  # [K, C, rows]
+        place = same.argmax(axis=0) + len(same) * np.arange(len(world.places))[:, None]
+        source = np.where(same.any(axis=0), place, -1).T
+    return Places(
+        habit=world.places.astype(np.intp),
+        propensity=np.ascontiguousarray(rows[world.places], np.intp),
+        context=context.astype(np.intp),
+        source=np.ascontiguousarray(source, np.intp),
+        demonstrates=world.demonstrates[:, 0].astype(np.intp),
+    )
 
 
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> Table:

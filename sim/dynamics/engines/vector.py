@@ -15,6 +15,7 @@ no width, and on no agent beside it.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -192,10 +193,18 @@ teach(operator.neg, lambda x: x if isinstance(x, VectorType) else None)
 lower_builtin(operator.neg, VectorType)(_elementwise(lambda builder, _, x: builder.fneg(x[0])))
 
 
-def _fma(builder: Builder, vector: VectorType, terms: Sequence[Value]) -> Value:
-    kind = ir.FunctionType(vector.llvm, [vector.llvm] * 3)
-    name = f"llvm.fma.v{vector.width}f{vector.bits}"
-    return builder.call(tools.get_or_insert_function(builder.module, kind, name), terms)
+def _of_llvm(name: str) -> Callable[[Builder, VectorType, Sequence[Value]], Value]:
+    """Return how to build a function that LLVM knows by name."""
+
+    def build(builder: Builder, vector: VectorType, terms: Sequence[Value]) -> Value:
+        kind = ir.FunctionType(vector.llvm, [vector.llvm] * len(terms))
+        full = f"llvm.{name}.v{vector.width}f{vector.bits}"
+        return builder.call(tools.get_or_insert_function(builder.module, kind, full), terms)
+
+    return build
+
+
+_fma = _of_llvm("fma")
 
 
 def _extreme(sign: str) -> Callable[[Builder, VectorType, Sequence[Value]], Value]:
@@ -227,6 +236,18 @@ def maximum(typing: Any, x: Any, bound: Any) -> Any:
 def minimum(typing: Any, x: Any, bound: Any) -> Any:
     """Return the lesser of two numbers; NaN if x is."""
     return _signature(_common(x, bound), x, bound), _elementwise(_lesser)
+
+
+@intrinsic
+def absolute(typing: Any, x: Any) -> Any:
+    """Return |x|."""
+    return x(x), _elementwise(_of_llvm("fabs"))
+
+
+@intrinsic
+def sqrt(typing: Any, x: Any) -> Any:
+    """Return the square root."""
+    return x(x), _elementwise(_of_llvm("sqrt"))
 
 
 def _signature(result: Any, *args: Any) -> Any:
@@ -278,7 +299,7 @@ _EXP = {
         log2_e_rest=2.0355273740931033e-17,
         least=-708.3964185322641,
         most=709.782712893384,
-        bound=200.0,
+        bound=320.0,
     ),
     32: _Exp(
         mantissa=23,
@@ -336,7 +357,7 @@ def exp(typing: Any, x: Any) -> Any:
 def odds_against(typing: Any, logit: Any) -> Any:
     """Return e^−x of a logit x, cheaper than `exp`.
 
-    Chances below 1e-87 (2e-9 in float32) count as that much, so that a product of three such odds
+    Chances below 1e-139 (2e-9 in float32) count as that much, so that a product of two such odds
     does not overflow.
     """
 
@@ -347,6 +368,28 @@ def odds_against(typing: Any, logit: Any) -> Any:
         return _exp(builder, vector, x, sign=-1, exact=False)
 
     return logit(logit), _elementwise(build)
+
+
+@intrinsic
+def bounded_odds(typing: Any, odds: Any) -> Any:
+    """Return odds that are at most the greatest that `odds_against` gives."""
+
+    def build(builder: Builder, vector: VectorType, terms: Sequence[Value]) -> Value:
+        most = vector.constant(math.exp(_EXP[vector.bits].bound))
+        return _lesser(builder, vector, (terms[0], most))
+
+    return odds(odds), _elementwise(build)
+
+
+@intrinsic
+def is_clipped(typing: Any, logit: Any) -> Any:
+    """Return for whom a logit is beyond what `odds_against` tells apart, on either side."""
+
+    def build(builder: Builder, vector: VectorType, terms: Sequence[Value]) -> Value:
+        size = _of_llvm("fabs")(builder, vector, terms)
+        return builder.fcmp_ordered(">", size, vector.constant(_EXP[vector.bits].bound))
+
+    return MaskType(logit.width)(logit), _elementwise(build)
 
 
 @intrinsic
