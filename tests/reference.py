@@ -9,7 +9,7 @@ Units: rewards and values are in the units of R and of Phi v; steps are counted 
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NotRequired, TypedDict
 
 CAPABILITIES = ("opacity", "sandbagging", "composure", "coordination", "subversion")
@@ -28,6 +28,8 @@ class ContextSpec(TypedDict):
 
     responses: dict[str, dict[str, float]]
     reward: NotRequired[dict[str, float]]
+    method: NotRequired[str]
+    demonstrations: NotRequired[dict[str, float] | None]
     kind: NotRequired[str]
     weight: NotRequired[float]
     info: NotRequired[float]
@@ -42,6 +44,7 @@ class Phase(TypedDict):
 
     length: int
     weight: NotRequired[dict[str, float]]
+    method: NotRequired[dict[str, str]]
     reward: NotRequired[dict[str, dict[str, float]]]
     monitor: NotRequired[dict[str, float]]
 
@@ -57,9 +60,13 @@ class Scenario(TypedDict):
 
 
 class Traits(TypedDict):
-    """What training cannot change (section 2): beta, delta, chi, gamma, kappa, zeta, mu, tau."""
+    """What training cannot change (section 2): beta, phi, delta, chi, gamma, kappa, zeta, mu, tau.
+
+    The foresight phi is in nats per unit of reward.
+    """
 
     decisiveness: float
+    foresight: float
     discernment: float
     info_sensitivity: float
     scratchpad_sensitivity: float
@@ -70,9 +77,13 @@ class Traits(TypedDict):
 
 
 class State(TypedDict):
-    """theta, what training can change (section 2): v [D], h [C], alpha, l, varsigma, q [J]."""
+    """theta, what training can change (section 2): v [D], m [C, K_c], h [C], alpha, l, varsigma, q.
+
+    Propensities are a list over contexts of lists over the responses of that context.
+    """
 
     values: Vector
+    propensity: Matrix
     habit: Vector
     awareness: float
     log_horizon: float
@@ -84,6 +95,7 @@ class LearningRate(TypedDict):
     """eta (section 4), one for each part of the state."""
 
     values: float
+    propensity: float
     habit: float
     awareness: float
     log_horizon: float
@@ -91,14 +103,22 @@ class LearningRate(TypedDict):
     capability: float
 
 
+class Generalisation(TypedDict):
+    """rho_h and rho_m (section 4): how much of what is learnt in one context carries over."""
+
+    habit: float
+    propensity: float
+
+
 class Training(TypedDict):
     """The assumptions that the user can move (section 4)."""
 
     steps: int
     update_rule: str
+    advantages: str
     motive_credit: float
     leak: float
-    spread: float
+    generalisation: Generalisation
     anchor: float
     visible_gaming_penalty: float
     transfer: Vector
@@ -112,25 +132,35 @@ class Thought(TypedDict):
     """What one agent makes of one context (section 3), and training of it (section 4)."""
 
     u: Vector  # u_c [K]
+    own_policy: Vector  # pi^u_c [K]
     value_policy: Vector  # pi^v_c [K]
     gaming_policy: Vector  # pi^r_c [K]
     awareness: float  # a_c
     belief: float  # b_c
+    foresight_policy: Vector  # pi^phi_c [K]
     stake: float  # stake_c
+    concession: float  # E_{pi^u}u_c - E_{pi^r}u_c
     incentive: float  # I_c
     decision: float  # d_c
     gaming_rate: float  # g_c
     policy: Vector  # pi_c [K]
-    reward_value: float  # R^v_c
-    reward_gaming: float  # R^g_c
+    payoff: Vector  # F_c [K]
     penalty: float  # P_c
-    delta_reward: float  # Delta R_c
+    payoff_value: float  # F^v_c
+    payoff_gaming: float  # F^g_c
+    delta_payoff: float  # Delta F_c
     objective: float  # B_c
+    reward: float  # E_{pi_c}R_c - g_c P_c, also where the context demonstrates
 
 
 class Measures(TypedDict):
-    """Section 5. A ratio whose denominator is zero, or a minimum over nothing, is nan."""
+    """Section 5. A ratio whose denominator is zero, or a minimum or mean over nothing, is nan.
 
+    What is measured in every context, or in every context with a twin, is a dict by its name.
+    """
+
+    gaming_rate: dict[str, float]
+    instrumental_gaming: dict[str, float]
     reach: float
     reach_weighted: float
     consistency: float
@@ -139,7 +169,11 @@ class Measures(TypedDict):
     value_drift: float
     value_cosine: float
     alignment: float
+    conduct: dict[str, float]
+    deployment_conduct: float
     opacity_share: float
+    stake_by_value: dict[str, Vector]
+    concession_by_value: dict[str, Vector]
 
 
 @dataclass(frozen=True)
@@ -147,11 +181,13 @@ class Context:
     """One context as it stands at one step: the base numbers with the phase in force laid over."""
 
     name: str
-    index: int  # c, its place in the scenario and in the habit vector
+    index: int  # c, its place in the scenario, among habits and among propensities
     kind: str
+    method: str
     responses: list[str]
     phi: Matrix  # Phi_c [K, D]
     reward: Vector  # R_c [K]
+    demonstrations: Vector  # y_c [K]
     share: float  # p_c, normalised over the training contexts, 0 elsewhere
     info: float  # i_c
     scratchpad: float  # s_c
@@ -213,22 +249,6 @@ def covariance(policy: Vector, x: Vector, y: Vector) -> float:
     return total
 
 
-def variance(policy: Vector, x: Vector) -> float:
-    """Var_pi(x) = Cov_pi(x, x)."""
-    return covariance(policy, x, x)
-
-
-def third_moment(policy: Vector, x: Vector, y: Vector, z: Vector) -> float:
-    """E_pi[(x - Ex)(y - Ey)(z - Ez)]."""
-    mean_x = expectation(policy, x)
-    mean_y = expectation(policy, y)
-    mean_z = expectation(policy, z)
-    total = 0.0
-    for chance, x_k, y_k, z_k in zip(policy, x, y, z, strict=True):
-        total += chance * (x_k - mean_x) * (y_k - mean_y) * (z_k - mean_z)
-    return total
-
-
 def column(matrix: Matrix, d: int) -> Vector:
     """Column d: from Phi_c [K, D], how far each response serves value d."""
     return [row[d] for row in matrix]
@@ -287,6 +307,33 @@ def reward_in_force(scenario: Scenario, name: str, step: int) -> dict[str, float
     return reward
 
 
+def method_in_force(scenario: Scenario, name: str, step: int) -> str:
+    """How a context trains: `reinforcement` or `demonstration`.
+
+    Raises:
+        ValueError: if the method is neither of these.
+    """
+    phase = phase_in_force(scenario, step)
+    method = scenario["contexts"][name].get("method", "reinforcement")
+    if phase is not None:
+        method = phase.get("method", {}).get(name, method)
+    if method not in ("reinforcement", "demonstration"):
+        raise ValueError(f"method {method!r}: not one of 'reinforcement', 'demonstration'")
+    return method
+
+
+def demonstrations_in_force(scenario: Scenario, name: str, step: int) -> Vector:
+    """y_c [K]; by default all on the responses with the highest reward in force, in equal parts."""
+    spec = scenario["contexts"][name]
+    responses = list(spec["responses"])
+    given = spec.get("demonstrations")
+    if given:
+        return in_order(given, responses)
+    reward = in_order(reward_in_force(scenario, name, step), responses)
+    best = [k for k in range(len(responses)) if reward[k] == max(reward)]
+    return [1.0 / len(best) if k in best else 0.0 for k in range(len(responses))]
+
+
 def share_in_force(scenario: Scenario, name: str, step: int) -> float:
     """p_c: the weight over the sum of the weights of the training contexts; 0 for other kinds.
 
@@ -310,9 +357,11 @@ def context_in_force(scenario: Scenario, name: str, step: int) -> Context:
         name=name,
         index=list(scenario["contexts"]).index(name),
         kind=spec.get("kind", "training"),
+        method=method_in_force(scenario, name, step),
         responses=responses,
         phi=[in_order(spec["responses"][response], scenario["values"]) for response in responses],
         reward=in_order(reward_in_force(scenario, name, step), responses),
+        demonstrations=demonstrations_in_force(scenario, name, step),
         share=share_in_force(scenario, name, step),
         info=spec.get("info", 0.0),
         scratchpad=spec.get("scratchpad", 0.0),
@@ -348,18 +397,24 @@ def own_preference(context: Context, values: Vector) -> Vector:
     return [dot(row, values) for row in context.phi]
 
 
-def value_policy(u: Vector, traits: Traits) -> Vector:
-    """Section 3.1: pi^v_c = softmax(beta u_c) [K]."""
+def own_policy(u: Vector, traits: Traits) -> Vector:
+    """Section 3.1: pi^u_c = softmax(beta u_c) [K]."""
     return softmax([traits["decisiveness"] * u_k for u_k in u])
 
 
+def value_policy(context: Context, u: Vector, traits: Traits, state: State) -> Vector:
+    """Section 3.2: pi^v_c = softmax(beta u_c + m_c) [K]."""
+    m = state["propensity"][context.index]
+    return softmax([traits["decisiveness"] * u_k + m_k for u_k, m_k in zip(u, m, strict=True)])
+
+
 def gaming_policy(context: Context, state: State) -> Vector:
-    """Section 3.2: pi^r_c = softmax(exp(varsigma) R_c) [K]."""
+    """Section 3.3: pi^r_c = softmax(exp(varsigma) R_c) [K]."""
     return softmax([math.exp(state["log_competence"]) * r_k for r_k in context.reward])
 
 
 def awareness(context: Context, traits: Traits, state: State) -> float:
-    """Section 3.3: a_c = sigma(alpha + chi i_c + gamma s_c)."""
+    """Section 3.4: a_c = sigma(alpha + chi i_c + gamma s_c)."""
     return logistic(
         state["awareness"]
         + traits["info_sensitivity"] * context.info
@@ -368,30 +423,60 @@ def awareness(context: Context, traits: Traits, state: State) -> float:
 
 
 def belief(context: Context, traits: Traits) -> float:
-    """Section 3.3: b_c = sigma(delta e_c)."""
+    """Section 3.4: b_c = sigma(delta e_c)."""
     return logistic(traits["discernment"] * context.cue)
 
 
-def stake(context: Context, traits: Traits, pi_v: Vector, u: Vector) -> float:
-    """Section 3.4: stake_c = -beta Cov_{pi^v}(u_c, R_c)."""
-    return -traits["decisiveness"] * covariance(pi_v, u, context.reward)
+def foresight_policy(context: Context, u: Vector, traits: Traits) -> Vector:
+    """Section 3.5: pi^phi_c, proportional to pi^u_c exp(phi R_c) [K].
+
+    As pi^u_c is proportional to exp(beta u_c), this is softmax(beta u_c + phi R_c).
+    """
+    beta, phi = traits["decisiveness"], traits["foresight"]
+    return softmax([beta * u_k + phi * r_k for u_k, r_k in zip(u, context.reward, strict=True)])
+
+
+def stake(u: Vector, pi_u: Vector, pi_phi: Vector) -> float:
+    """Section 3.5: stake_c = E_{pi^u}u_c - E_{pi^phi}u_c."""
+    return expectation(pi_u, u) - expectation(pi_phi, u)
+
+
+def concession(u: Vector, pi_u: Vector, pi_r: Vector) -> float:
+    """Section 3.6: E_{pi^u}u_c - E_{pi^r}u_c, what gaming gives up in this episode."""
+    return expectation(pi_u, u) - expectation(pi_r, u)
 
 
 def incentive(
-    context: Context, traits: Traits, state: State, u: Vector, pi_v: Vector, pi_r: Vector
+    context: Context, traits: Traits, state: State, stake_c: float, concession_c: float
 ) -> float:
-    """Section 3.5: I_c = lambda b_c stake_c - mu (E_{pi^v}u - E_{pi^r}u) - kappa (1 - zeta s_c)."""
+    """Section 3.6: I_c = lambda b_c stake_c - mu (E_{pi^u}u - E_{pi^r}u) - kappa (1 - zeta s_c)."""
     horizon = math.exp(state["log_horizon"])
-    keeping_values = horizon * belief(context, traits) * stake(context, traits, pi_v, u)
-    cost_in_episode = traits["episode_concern"] * (expectation(pi_v, u) - expectation(pi_r, u))
+    keeping_values = horizon * belief(context, traits) * stake_c
+    cost_in_episode = traits["episode_concern"] * concession_c
     cost_of_reasoning = traits["reasoning_cost"] * (
         1.0 - traits["scratchpad_saving"] * context.scratchpad
     )
     return keeping_values - cost_in_episode - cost_of_reasoning
 
 
+def payoff(context: Context, policy: Vector) -> Vector:
+    """Section 4: F_c [K], R_c where it reinforces, y_c / pi_c where it demonstrates.
+
+    Raises:
+        ZeroDivisionError: if a response is demonstrated whose chance is 0 to the last bit.
+    """
+    if context.method == "reinforcement":
+        return context.reward
+    payoffs = []
+    for y_k, pi_k in zip(context.demonstrations, policy, strict=True):
+        payoffs.append(y_k / pi_k if y_k > 0.0 else 0.0)
+    return payoffs
+
+
 def penalty(context: Context, state: State, training: Training) -> float:
-    """Section 4: P_c = psi m_c s_c (1 - k_opacity)."""
+    """Section 4: P_c = psi m_c s_c (1 - k_opacity); 0 in demonstrations."""
+    if context.method == "demonstration":
+        return 0.0
     k_opacity = logistic(state["capability"][OPACITY])
     return (
         training["visible_gaming_penalty"]
@@ -402,33 +487,44 @@ def penalty(context: Context, state: State, training: Training) -> float:
 
 
 def cognition(context: Context, traits: Traits, state: State, training: Training) -> Thought:
-    """Section 3 in the order in which an agent thinks, then R^v, R^g, Delta R and B."""
+    """Section 3 in the order in which an agent thinks, then F, F^v, F^g, Delta F and B."""
     u = own_preference(context, state["values"])
-    pi_v = value_policy(u, traits)
+    pi_u = own_policy(u, traits)
+    pi_v = value_policy(context, u, traits, state)
     pi_r = gaming_policy(context, state)
     a = awareness(context, traits, state)
-    i = incentive(context, traits, state, u, pi_v, pi_r)
+    pi_phi = foresight_policy(context, u, traits)
+    stake_c = stake(u, pi_u, pi_phi)
+    concession_c = concession(u, pi_u, pi_r)
+    i = incentive(context, traits, state, stake_c, concession_c)
     d = logistic(state["habit"][context.index] + traits["rationality"] * i)
     g = a * d
+    pi = [(1.0 - g) * v_k + g * r_k for v_k, r_k in zip(pi_v, pi_r, strict=True)]
+    f = payoff(context, pi)
     p = penalty(context, state, training)
-    reward_value = expectation(pi_v, context.reward)
-    reward_gaming = expectation(pi_r, context.reward) - p
+    payoff_value = expectation(pi_v, f)
+    payoff_gaming = expectation(pi_r, f) - p
     return Thought(
         u=u,
+        own_policy=pi_u,
         value_policy=pi_v,
         gaming_policy=pi_r,
         awareness=a,
         belief=belief(context, traits),
-        stake=stake(context, traits, pi_v, u),
+        foresight_policy=pi_phi,
+        stake=stake_c,
+        concession=concession_c,
         incentive=i,
         decision=d,
         gaming_rate=g,
-        policy=[(1.0 - g) * v_k + g * r_k for v_k, r_k in zip(pi_v, pi_r, strict=True)],
-        reward_value=reward_value,
-        reward_gaming=reward_gaming,
+        policy=pi,
+        payoff=f,
         penalty=p,
-        delta_reward=reward_gaming - reward_value,
-        objective=(1.0 - g) * reward_value + g * reward_gaming,
+        payoff_value=payoff_value,
+        payoff_gaming=payoff_gaming,
+        delta_payoff=payoff_gaming - payoff_value,
+        objective=(1.0 - g) * payoff_value + g * payoff_gaming,
+        reward=expectation(pi, context.reward) - g * p,
     )
 
 
@@ -445,66 +541,120 @@ def cognitions(
 # ------------------------------------------------------------------------ training, section 4
 
 
-def objective(
-    scenario: Scenario, traits: Traits, state: State, training: Training, step: int
-) -> float:
-    """Section 4: J(theta) = sum_c p_c B_c."""
+def reward_deviation(context: Context, thought: Thought) -> float:
+    """SD_c, of reward less penalty over modes and responses under the present policy."""
+    g = thought["gaming_rate"]
     total = 0.0
-    for context in training_contexts(scenario, step):
-        thought = cognition(context, traits, state, training)
-        total += context.share * thought["objective"]
+    for k in range(len(context.responses)):
+        plain = context.reward[k] - thought["reward"]
+        gamed = context.reward[k] - thought["penalty"] - thought["reward"]
+        total += (1.0 - g) * thought["value_policy"][k] * plain * plain
+        total += g * thought["gaming_policy"][k] * gamed * gamed
+    return math.sqrt(total)
+
+
+def advantage_scale(context: Context, thought: Thought, training: Training) -> float:
+    """1 / (SD_c + 0.01) where reinforcement trains on normalised advantages, otherwise 1.
+
+    Raises:
+        ValueError: if advantages are neither `raw` nor `normalised`.
+    """
+    if training["advantages"] not in ("raw", "normalised"):
+        raise ValueError(f"advantages {training['advantages']!r}: not one of 'raw', 'normalised'")
+    if training["advantages"] == "raw" or context.method == "demonstration":
+        return 1.0
+    return 1.0 / (reward_deviation(context, thought) + 0.01)
+
+
+def weight(context: Context, thought: Thought, training: Training) -> float:
+    """The p_c of section 4's sums: p_c / (SD_c + 0.01) for normalised advantages."""
+    return context.share * advantage_scale(context, thought, training)
+
+
+def log_likelihood(context: Context, thought: Thought) -> float:
+    """sum_k y_ck log pi_ck."""
+    total = 0.0
+    for y_k, pi_k in zip(context.demonstrations, thought["policy"], strict=True):
+        if y_k > 0.0:
+            total += y_k * math.log(pi_k)
     return total
 
 
-def gate_factor(context: Context, thought: Thought) -> float:
-    """Section 4: Gamma_c = p_c Delta R_c a_c d_c (1 - d_c)."""
-    d = thought["decision"]
-    return context.share * thought["delta_reward"] * thought["awareness"] * d * (1.0 - d)
+def objective(
+    scenario: Scenario,
+    traits: Traits,
+    state: State,
+    training: Training,
+    step: int,
+    held: State | None = None,
+) -> float:
+    """Section 4: J(theta) = sum_c p_c B_c, and of demonstrations sum_c p_c log-likelihood.
 
-
-def direct_on_value(context: Context, traits: Traits, thought: Thought, d: int) -> float:
-    """Value d of p_c (1 - g_c) beta sum_k pi^v_k (R_k - B_c)(Phi_k - E_{pi^v}Phi), in G_direct."""
-    pi_v = thought["value_policy"]
-    phi_d = column(context.phi, d)
-    mean_phi_d = expectation(pi_v, phi_d)
+    What normalises advantages is held constant: it is that of the state `held`, by default this
+    one.
+    """
     total = 0.0
-    for k in range(len(context.responses)):
-        advantage = context.reward[k] - thought["objective"]
-        total += pi_v[k] * advantage * (phi_d[k] - mean_phi_d)
-    return context.share * (1.0 - thought["gaming_rate"]) * traits["decisiveness"] * total
+    for context in training_contexts(scenario, step):
+        thought = cognition(context, traits, state, training)
+        present = thought if held is None else cognition(context, traits, held, training)
+        demonstrates = context.method == "demonstration"
+        gain = log_likelihood(context, thought) if demonstrates else thought["objective"]
+        total += weight(context, present, training) * gain
+    return total
 
 
-def leak_on_value(context: Context, traits: Traits, thought: Thought, d: int) -> float:
-    """Value d of p_c g_c beta sum_k pi^r_k (R_k - P_c - B_c)(Phi_k - E_{pi^v}Phi), in G_leak."""
+def gate_factor(context: Context, thought: Thought, training: Training) -> float:
+    """Section 4: Gamma_c = p_c Delta F_c a_c d_c (1 - d_c)."""
+    p, d = weight(context, thought, training), thought["decision"]
+    return p * thought["delta_payoff"] * thought["awareness"] * d * (1.0 - d)
+
+
+def direct_on_value(
+    context: Context, traits: Traits, thought: Thought, training: Training, d: int
+) -> float:
+    """Value d of p_c (1 - g_c) beta Cov_{pi^v}(F, Phi), in G_direct."""
+    p, g = weight(context, thought, training), thought["gaming_rate"]
+    phi_d = column(context.phi, d)
+    moved_by = covariance(thought["value_policy"], thought["payoff"], phi_d)
+    return p * (1.0 - g) * traits["decisiveness"] * moved_by
+
+
+def leak_on_value(
+    context: Context, traits: Traits, thought: Thought, training: Training, d: int
+) -> float:
+    """Value d of p_c g_c beta sum_k pi^r_k (F_k - P_c - B_c)(Phi_k - E_{pi^v}Phi), in G_leak."""
+    p, g = weight(context, thought, training), thought["gaming_rate"]
     pi_r = thought["gaming_policy"]
     phi_d = column(context.phi, d)
     mean_phi_d = expectation(thought["value_policy"], phi_d)
     total = 0.0
     for k in range(len(context.responses)):
-        advantage = context.reward[k] - thought["penalty"] - thought["objective"]
+        advantage = thought["payoff"][k] - thought["penalty"] - thought["objective"]
         total += pi_r[k] * advantage * (phi_d[k] - mean_phi_d)
-    return context.share * thought["gaming_rate"] * traits["decisiveness"] * total
+    return p * g * traits["decisiveness"] * total
 
 
 def stake_slope(context: Context, traits: Traits, thought: Thought, d: int) -> float:
-    """d stake/dv_d = -beta [Cov(Phi, R) + beta E((Phi-EPhi)(u-Eu)(R-ER))], under pi^v."""
+    """d stake/dv_d.
+
+    E_{pi^u}Phi + beta Cov_{pi^u}(Phi, u) - E_{pi^phi}Phi - beta Cov_{pi^phi}(Phi, u).
+    """
     beta = traits["decisiveness"]
-    pi_v = thought["value_policy"]
+    pi_u, pi_phi = thought["own_policy"], thought["foresight_policy"]
     phi_d = column(context.phi, d)
-    return -beta * (
-        covariance(pi_v, phi_d, context.reward)
-        + beta * third_moment(pi_v, phi_d, thought["u"], context.reward)
-    )
+    now = expectation(pi_u, phi_d) + beta * covariance(pi_u, phi_d, thought["u"])
+    foreseen = expectation(pi_phi, phi_d) + beta * covariance(pi_phi, phi_d, thought["u"])
+    return now - foreseen
 
 
-def episode_cost_slope(context: Context, traits: Traits, thought: Thought, d: int) -> float:
-    """d(E_{pi^v}u - E_{pi^r}u)/dv_d = E_{pi^v}Phi + beta Cov_{pi^v}(Phi, u) - E_{pi^r}Phi."""
-    pi_v = thought["value_policy"]
+def concession_slope(context: Context, traits: Traits, thought: Thought, d: int) -> float:
+    """d(E_{pi^u}u - E_{pi^r}u)/dv_d = E_{pi^u}Phi + beta Cov_{pi^u}(Phi, u) - E_{pi^r}Phi."""
+    pi_u = thought["own_policy"]
     pi_r = thought["gaming_policy"]
     phi_d = column(context.phi, d)
     return (
-        expectation(pi_v, phi_d)
-        + traits["decisiveness"] * covariance(pi_v, phi_d, thought["u"])
+        expectation(pi_u, phi_d)
+        + traits["decisiveness"] * covariance(pi_u, phi_d, thought["u"])
         - expectation(pi_r, phi_d)
     )
 
@@ -512,22 +662,22 @@ def episode_cost_slope(context: Context, traits: Traits, thought: Thought, d: in
 def incentive_slope(
     context: Context, traits: Traits, state: State, thought: Thought, d: int
 ) -> float:
-    """dI_c/dv_d, from section 3.5 and the two slopes."""
+    """dI_c/dv_d, from section 3.6 and the two slopes."""
     return math.exp(state["log_horizon"]) * thought["belief"] * stake_slope(
         context, traits, thought, d
-    ) - traits["episode_concern"] * episode_cost_slope(context, traits, thought, d)
+    ) - traits["episode_concern"] * concession_slope(context, traits, thought, d)
 
 
 def motive_on_value(
-    context: Context, traits: Traits, state: State, thought: Thought, d: int
+    context: Context, traits: Traits, state: State, thought: Thought, training: Training, d: int
 ) -> float:
     """Value d of Gamma_c tau dI_c/dv, in G_motive."""
     slope = incentive_slope(context, traits, state, thought, d)
-    return gate_factor(context, thought) * traits["rationality"] * slope
+    return gate_factor(context, thought, training) * traits["rationality"] * slope
 
 
 def delta_values(
-    scenario: Scenario, traits: Traits, state: State, training: Training, step: int
+    scenario: Scenario, contexts: list[Context], traits: Traits, state: State, training: Training
 ) -> Vector:
     """Section 4: Delta v = eta_v (G_direct + omega G_motive + epsilon G_leak) [D]."""
     changes = []
@@ -535,93 +685,154 @@ def delta_values(
         g_direct = 0.0
         g_motive = 0.0
         g_leak = 0.0
-        for context in training_contexts(scenario, step):
+        for context in contexts:
             thought = cognition(context, traits, state, training)
-            g_direct += direct_on_value(context, traits, thought, d)
-            g_motive += motive_on_value(context, traits, state, thought, d)
-            g_leak += leak_on_value(context, traits, thought, d)
+            g_direct += direct_on_value(context, traits, thought, training, d)
+            g_motive += motive_on_value(context, traits, state, thought, training, d)
+            g_leak += leak_on_value(context, traits, thought, training, d)
         total = g_direct + training["motive_credit"] * g_motive + training["leak"] * g_leak
         changes.append(training["learning_rate"]["values"] * total)
     return changes
 
 
-def habit_pressure(context: Context, thought: Thought, update_rule: str) -> float:
-    """What training does to the habit of one context before it spreads (section 4).
+def propensity_pressure(context: Context, thought: Thought, training: Training, k: int) -> float:
+    """Section 4: M_ck, what training does to the propensity of response k, before it generalises.
 
-    Gamma_c for `policy_gradient`; p_c a_c Delta R_c, the natural gradient, for `replicator`.
+    p_c [(1 - g) pi^v_k (F_k - F^v) + epsilon g (pi^r_k (F_k - P - B) - pi^v_k (F^g - B))].
+    """
+    p, g = weight(context, thought, training), thought["gaming_rate"]
+    pi_v_k, pi_r_k = thought["value_policy"][k], thought["gaming_policy"][k]
+    f_k, b = thought["payoff"][k], thought["objective"]
+    direct = (1.0 - g) * pi_v_k * (f_k - thought["payoff_value"])
+    leaked = g * (pi_r_k * (f_k - thought["penalty"] - b) - pi_v_k * (thought["payoff_gaming"] - b))
+    return p * (direct + training["leak"] * leaked)
+
+
+def generalised_propensity(
+    scenario: Scenario, contexts: list[Context], pressure: dict[str, Vector], training: Training
+) -> Matrix:
+    """(1 - rho_m) M_ck + rho_m sum_c' S_cc' M_c'k' [C, K_c], k' the response of the same name.
+
+    The pressure is by the name of the context that trains; all contexts of the scenario receive.
+    """
+    rho = training["generalisation"]["propensity"]
+    s = similarity(scenario)
+    changes: Matrix = []
+    for c, (name, spec) in enumerate(scenario["contexts"].items()):
+        changes.append([])
+        for k, response in enumerate(spec["responses"]):
+            own = pressure[name][k] if name in pressure else 0.0
+            carried = 0.0
+            for other in contexts:
+                for k_other, response_other in enumerate(other.responses):
+                    if response_other == response:
+                        carried += s[c][other.index] * pressure[other.name][k_other]
+            changes[c].append((1.0 - rho) * own + rho * carried)
+    return changes
+
+
+def delta_propensity(
+    scenario: Scenario, contexts: list[Context], traits: Traits, state: State, training: Training
+) -> Matrix:
+    """Section 4: Delta m_ck = eta_m [(1 - rho_m) M_ck + rho_m sum_c' S_cc' M_c'k'] [C, K_c]."""
+    pressure = {}
+    for context in contexts:
+        thought = cognition(context, traits, state, training)
+        pressure[context.name] = [
+            propensity_pressure(context, thought, training, k)
+            for k in range(len(context.responses))
+        ]
+    rate = training["learning_rate"]["propensity"]
+    changes = generalised_propensity(scenario, contexts, pressure, training)
+    return [[rate * change for change in row] for row in changes]
+
+
+def habit_pressure(context: Context, thought: Thought, training: Training) -> float:
+    """What training does to the habit of one context before it generalises (section 4).
+
+    Gamma_c for `policy_gradient`; p_c a_c Delta F_c for `natural_gradient`.
 
     Raises:
         ValueError: if the update rule is neither of these.
     """
-    if update_rule == "policy_gradient":
-        return gate_factor(context, thought)
-    if update_rule == "replicator":
-        return context.share * thought["awareness"] * thought["delta_reward"]
-    raise ValueError(f"update_rule {update_rule!r}: not one of 'policy_gradient', 'replicator'")
+    rule = training["update_rule"]
+    if rule == "policy_gradient":
+        return gate_factor(context, thought, training)
+    if rule == "natural_gradient":
+        p = weight(context, thought, training)
+        return p * thought["awareness"] * thought["delta_payoff"]
+    raise ValueError(f"update_rule {rule!r}: not one of 'policy_gradient', 'natural_gradient'")
 
 
-def spread_matrix(scenario: Scenario, training: Training) -> Matrix:
-    """Section 4: K = (1 - rho) I + rho S [C, C]."""
-    rho = training["spread"]
+def generalised_habit(
+    scenario: Scenario, contexts: list[Context], pressure: dict[str, float], training: Training
+) -> Vector:
+    """(1 - rho_h) Gamma_c + rho_h sum_c' S_cc' Gamma_c' [C]; all contexts receive."""
+    rho = training["generalisation"]["habit"]
     s = similarity(scenario)
-    k: Matrix = []
-    for row in range(len(s)):
-        k.append([])
-        for col in range(len(s)):
-            identity = 1.0 if row == col else 0.0
-            k[row].append((1.0 - rho) * identity + rho * s[row][col])
-    return k
+    changes = []
+    for c, name in enumerate(scenario["contexts"]):
+        own = pressure.get(name, 0.0)
+        carried = 0.0
+        for other in contexts:
+            carried += s[c][other.index] * pressure[other.name]
+        changes.append((1.0 - rho) * own + rho * carried)
+    return changes
 
 
 def delta_habit(
-    scenario: Scenario, traits: Traits, state: State, training: Training, step: int
+    scenario: Scenario, contexts: list[Context], traits: Traits, state: State, training: Training
 ) -> Vector:
-    """Section 4: Delta h = eta_h K Gamma [C]; habits spread to untrained contexts too."""
-    pressure = []
-    for context in contexts_in_force(scenario, step):
+    """Section 4: Delta h = eta_h [(1 - rho_h) Gamma + rho_h S Gamma] [C]."""
+    pressure = {}
+    for context in contexts:
         thought = cognition(context, traits, state, training)
-        pressure.append(habit_pressure(context, thought, training["update_rule"]))
+        pressure[context.name] = habit_pressure(context, thought, training)
     rate = training["learning_rate"]["habit"]
-    return [rate * dot(row, pressure) for row in spread_matrix(scenario, training)]
+    return [rate * change for change in generalised_habit(scenario, contexts, pressure, training)]
 
 
 def delta_awareness(
-    scenario: Scenario, traits: Traits, state: State, training: Training, step: int
+    contexts: list[Context], traits: Traits, state: State, training: Training
 ) -> float:
-    """Section 4: Delta alpha = eta_alpha sum_c p_c Delta R_c a_c (1 - a_c) d_c."""
+    """Section 4: Delta alpha = eta_alpha sum_c p_c Delta F_c a_c (1 - a_c) d_c."""
     total = 0.0
-    for context in training_contexts(scenario, step):
+    for context in contexts:
         thought = cognition(context, traits, state, training)
-        a = thought["awareness"]
-        total += context.share * thought["delta_reward"] * a * (1.0 - a) * thought["decision"]
+        p, a = weight(context, thought, training), thought["awareness"]
+        total += p * thought["delta_payoff"] * a * (1.0 - a) * thought["decision"]
     return training["learning_rate"]["awareness"] * total
 
 
 def delta_log_horizon(
-    scenario: Scenario, traits: Traits, state: State, training: Training, step: int
+    contexts: list[Context], traits: Traits, state: State, training: Training
 ) -> float:
     """Section 4: Delta l = omega eta_l sum_c Gamma_c tau lambda b_c stake_c."""
     horizon = math.exp(state["log_horizon"])
     total = 0.0
-    for context in training_contexts(scenario, step):
+    for context in contexts:
         thought = cognition(context, traits, state, training)
-        gamma = gate_factor(context, thought)
+        gamma = gate_factor(context, thought, training)
         total += gamma * traits["rationality"] * horizon * thought["belief"] * thought["stake"]
     return training["motive_credit"] * training["learning_rate"]["log_horizon"] * total
 
 
 def delta_log_competence(
-    scenario: Scenario, traits: Traits, state: State, training: Training, step: int
+    contexts: list[Context], traits: Traits, state: State, training: Training
 ) -> float:
-    """eta exp(varsigma) sum_c [p_c g_c Var_{pi^r}(R) + omega Gamma_c tau mu Cov_{pi^r}(u, R)]."""
+    """Section 4: Delta varsigma.
+
+    eta exp(varsigma) sum_c [p_c g_c Cov_{pi^r}(F, R) + omega Gamma_c tau mu Cov_{pi^r}(u, R)].
+    """
     total = 0.0
-    for context in training_contexts(scenario, step):
+    for context in contexts:
         thought = cognition(context, traits, state, training)
+        p, g = weight(context, thought, training), thought["gaming_rate"]
         pi_r = thought["gaming_policy"]
-        total += context.share * thought["gaming_rate"] * variance(pi_r, context.reward)
+        total += p * g * covariance(pi_r, thought["payoff"], context.reward)
         total += (
             training["motive_credit"]
-            * gate_factor(context, thought)
+            * gate_factor(context, thought, training)
             * traits["rationality"]
             * traits["episode_concern"]
             * covariance(pi_r, thought["u"], context.reward)
@@ -631,20 +842,23 @@ def delta_log_competence(
 
 
 def delta_capability(
-    scenario: Scenario, traits: Traits, state: State, training: Training, step: int
+    contexts: list[Context], traits: Traits, state: State, training: Training
 ) -> Vector:
-    """Section 4: Delta q_j = eta_q (dJ/dq_j + transfer_j sum_c p_c g_c) [J].
+    """Section 4: Delta q_j = eta_q (dJ/dq_j + transfer_j sum_c p_c g_c, p_c not normalised) [J].
 
-    Only opacity has a direct path: dJ/dq_opacity = sum_c p_c g_c psi m_c s_c k (1 - k).
+    Only opacity has a direct path: dJ/dq_opacity = sum_c p_c g_c psi m_c s_c k (1 - k), over the
+    contexts that reinforce, p_c normalised.
     """
     k = logistic(state["capability"][OPACITY])
+    psi = training["visible_gaming_penalty"]
     opacity_slope = 0.0
     practice = 0.0
-    for context in training_contexts(scenario, step):
-        gamed = context.share * cognition(context, traits, state, training)["gaming_rate"]
-        psi = training["visible_gaming_penalty"]
-        opacity_slope += gamed * psi * context.monitor * context.scratchpad * k * (1.0 - k)
-        practice += gamed
+    for context in contexts:
+        thought = cognition(context, traits, state, training)
+        p, g = weight(context, thought, training), thought["gaming_rate"]
+        if context.method == "reinforcement":
+            opacity_slope += p * g * psi * context.monitor * context.scratchpad * k * (1.0 - k)
+        practice += context.share * g
     changes = []
     for j in range(len(CAPABILITIES)):
         slope = opacity_slope if j == OPACITY else 0.0
@@ -653,16 +867,24 @@ def delta_capability(
     return changes
 
 
+def delta_over(
+    scenario: Scenario, contexts: list[Context], traits: Traits, state: State, training: Training
+) -> State:
+    """Section 4: Delta theta where the sums run over these contexts, without the anchor."""
+    return State(
+        values=delta_values(scenario, contexts, traits, state, training),
+        propensity=delta_propensity(scenario, contexts, traits, state, training),
+        habit=delta_habit(scenario, contexts, traits, state, training),
+        awareness=delta_awareness(contexts, traits, state, training),
+        log_horizon=delta_log_horizon(contexts, traits, state, training),
+        log_competence=delta_log_competence(contexts, traits, state, training),
+        capability=delta_capability(contexts, traits, state, training),
+    )
+
+
 def delta(scenario: Scenario, traits: Traits, state: State, training: Training, step: int) -> State:
     """Section 4: Delta theta, in the shape of the state and without the anchor."""
-    return State(
-        values=delta_values(scenario, traits, state, training, step),
-        habit=delta_habit(scenario, traits, state, training, step),
-        awareness=delta_awareness(scenario, traits, state, training, step),
-        log_horizon=delta_log_horizon(scenario, traits, state, training, step),
-        log_competence=delta_log_competence(scenario, traits, state, training, step),
-        capability=delta_capability(scenario, traits, state, training, step),
-    )
+    return delta_over(scenario, training_contexts(scenario, step), traits, state, training)
 
 
 def moved(now: float, change: float, start: float, anchor: float) -> float:
@@ -675,11 +897,19 @@ def moved_all(now: Vector, change: Vector, start: Vector, anchor: float) -> Vect
     return [moved(n, c, s, anchor) for n, c, s in zip(now, change, start, strict=True)]
 
 
+def moved_matrix(now: Matrix, change: Matrix, start: Matrix, anchor: float) -> Matrix:
+    """The same for every row of a matrix, rows of any length."""
+    return [moved_all(n, c, s, anchor) for n, c, s in zip(now, change, start, strict=True)]
+
+
 def anchored(state: State, change: State, state0: State, training: Training) -> State:
     """theta + Delta theta - anchor (theta - theta_0), with theta_0 = state0 (section 4)."""
     pull = training["anchor"]
     return State(
         values=moved_all(state["values"], change["values"], state0["values"], pull),
+        propensity=moved_matrix(
+            state["propensity"], change["propensity"], state0["propensity"], pull
+        ),
         habit=moved_all(state["habit"], change["habit"], state0["habit"], pull),
         awareness=moved(state["awareness"], change["awareness"], state0["awareness"], pull),
         log_horizon=moved(state["log_horizon"], change["log_horizon"], state0["log_horizon"], pull),
@@ -711,29 +941,53 @@ def simulate(scenario: Scenario, traits: Traits, state0: State, training: Traini
 
 @dataclass(frozen=True)
 class Episode:
-    """An agent meets a context once, in one mode of thought, and gives one response."""
+    """An agent meets a context once, in one mode of thought, and gives one response.
+
+    In training by demonstration the response is one that is demonstrated to it, in no mode.
+    """
 
     context: Context
     gamed: bool
     response: int  # k
-    reward: float  # r = R_k - m P_c
+    reward: float  # r = R_k - m P_c, m = 1 if gamed and 0 if not
 
 
 def possible_episodes(
     scenario: Scenario, traits: Traits, state: State, training: Training, step: int
 ) -> list[tuple[float, Episode]]:
-    """Every (context, mode, response) with its chance: p_c, then g_c or 1 - g_c, then pi_k."""
-    found = []
+    """Every episode with its chance.
+
+    Of reinforcement (context, mode, response): p_c, then g_c or 1 - g_c, then pi_k. Of
+    demonstrations (context, response): p_c, then y_k.
+    """
+    episodes = []
     for context in training_contexts(scenario, step):
         thought = cognition(context, traits, state, training)
         g = thought["gaming_rate"]
         for k in range(len(context.responses)):
             r = context.reward[k]
+            if context.method == "demonstration":
+                chance = context.share * context.demonstrations[k]
+                episodes.append((chance, Episode(context, False, k, r)))
+                continue
             unplanned = context.share * (1.0 - g) * thought["value_policy"][k]
             planned = context.share * g * thought["gaming_policy"][k]
-            found.append((unplanned, Episode(context, False, k, r)))
-            found.append((planned, Episode(context, True, k, r - thought["penalty"])))
-    return found
+            episodes.append((unplanned, Episode(context, False, k, r)))
+            episodes.append((planned, Episode(context, True, k, r - thought["penalty"])))
+    return episodes
+
+
+def demonstrated_delta(
+    scenario: Scenario, traits: Traits, state: State, training: Training, episode: Episode
+) -> State:
+    """What one demonstrated response alone changes, before the anchor.
+
+    The exact update where y_c is all on that response and nothing else is trained on.
+    """
+    context = episode.context
+    shown = [1.0 if k == episode.response else 0.0 for k in range(len(context.responses))]
+    alone = replace(context, share=1.0, demonstrations=shown)
+    return delta_over(scenario, [alone], traits, state, training)
 
 
 def episode_delta(
@@ -741,28 +995,39 @@ def episode_delta(
 ) -> State:
     """What one episode alone changes, before the anchor.
 
-    (r - B_c) times the slopes of log P(mode) + log P(response | mode), with the assumptions in
-    between; and for opacity the slope of the reward itself, which no chance depends on.
+    (r - B_c), over SD_c + 0.01 if advantages are normalised, times the slopes of log P(mode) +
+    log P(response | mode), with the assumptions in between; and for opacity the slope of the reward
+    itself, which no chance depends on.
     """
+    if episode.context.method == "demonstration":
+        return demonstrated_delta(scenario, traits, state, training, episode)
     context, k, rate = episode.context, episode.response, training["learning_rate"]
     thought = cognition(context, traits, state, training)
     a, d, g = thought["awareness"], thought["decision"], thought["gaming_rate"]
     beta, tau, mu = traits["decisiveness"], traits["rationality"], traits["episode_concern"]
     omega = training["motive_credit"]
-    advantage = episode.reward - thought["objective"]
+    scale = advantage_scale(context, thought, training)
+    advantage = scale * (episode.reward - thought["objective"])
 
     slope_in_g = 1.0 / g if episode.gamed else -1.0 / (1.0 - g)  # of log P(mode)
     gate = advantage * slope_in_g * a * d * (1.0 - d)
-    pressure = advantage * slope_in_g * a if training["update_rule"] == "replicator" else gate
+    natural = training["update_rule"] == "natural_gradient"
+    pressure = advantage * slope_in_g * a if natural else gate
     credit = omega * gate * tau
+    trained = training["leak"] if episode.gamed else 1.0  # share that reaches pi^v
 
     values = []
     for i in range(len(state["values"])):
         phi = column(context.phi, i)
         score = beta * (phi[k] - expectation(thought["value_policy"], phi))
-        share = training["leak"] if episode.gamed else 1.0
         motive = credit * incentive_slope(context, traits, state, thought, i)
-        values.append(rate["values"] * (share * advantage * score + motive))
+        values.append(rate["values"] * (trained * advantage * score + motive))
+
+    inclined = []
+    for j in range(len(context.responses)):
+        score = (1.0 if j == k else 0.0) - thought["value_policy"][j]
+        inclined.append(trained * advantage * score)
+    propensity = generalised_propensity(scenario, [context], {context.name: inclined}, training)
 
     pi_r = thought["gaming_policy"]
     hit = advantage * (context.reward[k] - expectation(pi_r, context.reward))
@@ -775,15 +1040,16 @@ def episode_delta(
     visible = training["visible_gaming_penalty"] * context.monitor * context.scratchpad
     capability = []
     for j in range(len(CAPABILITIES)):
-        path = visible * k_opacity * (1.0 - k_opacity) if j == OPACITY else 0.0
+        path = scale * visible * k_opacity * (1.0 - k_opacity) if j == OPACITY else 0.0
         learnt = path + training["transfer"][j] if episode.gamed else 0.0
         capability.append(rate["capability"] * learnt)
 
     return State(
         values=values,
+        propensity=[[rate["propensity"] * change for change in row] for row in propensity],
         habit=[
-            rate["habit"] * row[context.index] * pressure
-            for row in spread_matrix(scenario, training)
+            rate["habit"] * change
+            for change in generalised_habit(scenario, [context], {context.name: pressure}, training)
         ],
         awareness=rate["awareness"] * advantage * slope_in_g * a * (1.0 - a) * d,
         log_horizon=rate["log_horizon"] * credit * horizon,
@@ -802,8 +1068,16 @@ def weighted_sum(parts: list[tuple[float, State]]) -> State:
         length = len(parts[0][1][kind])
         return [sum(weight * part[kind][i] for weight, part in parts) for i in range(length)]
 
+    def ragged(kind: str) -> Matrix:
+        lengths = [len(row) for row in parts[0][1][kind]]
+        return [
+            [sum(weight * part[kind][c][k] for weight, part in parts) for k in range(length)]
+            for c, length in enumerate(lengths)
+        ]
+
     return State(
         values=many("values"),
+        propensity=ragged("propensity"),
         habit=many("habit"),
         awareness=alone("awareness"),
         log_horizon=alone("log_horizon"),
@@ -836,20 +1110,43 @@ def drawn_episode(
     step: int,
     words: list[int],
 ) -> Episode:
-    """The episode that four random words make: two the mode, one the context, one the response.
+    """What the agent itself does in the episode that four random words make.
 
-    Where the unit interval is cut up among responses, the first response comes last.
+    Two words make the mode, one the context, one the response. Where the unit interval is cut up
+    among responses, the first response comes last.
     """
     mode = ((words[0] >> 5) * 2**26 + (words[1] >> 6)) / 2**53
     contexts = [c for c in training_contexts(scenario, step) if c.share > 0.0]
     context = contexts[picked((words[2] + 0.5) / 2**32, [c.share for c in contexts])]
     thought = cognition(context, traits, state, training)
     gamed = mode < thought["gaming_rate"]
-    first, *others = thought["gaming_policy"] if gamed else thought["value_policy"]
-    place = picked((words[3] + 0.5) / 2**32, [*others, first])
-    k = 0 if place == len(others) else place + 1
+    k = picked_response(words[3], thought["gaming_policy"] if gamed else thought["value_policy"])
     reward = context.reward[k] - (thought["penalty"] if gamed else 0.0)
     return Episode(context, gamed, k, reward)
+
+
+def training_episode(
+    scenario: Scenario,
+    traits: Traits,
+    state: State,
+    training: Training,
+    step: int,
+    words: list[int],
+) -> Episode:
+    """The episode that four random words make in training: a demonstration, or what it does."""
+    episode = drawn_episode(scenario, traits, state, training, step, words)
+    context = episode.context
+    if context.method == "reinforcement":
+        return episode
+    k = picked_response(words[3], context.demonstrations)
+    return Episode(context, False, k, context.reward[k])
+
+
+def picked_response(word: int, chances: Vector) -> int:
+    """The response that a random word picks; the first response comes last."""
+    first, *others = chances
+    place = picked((word + 0.5) / 2**32, [*others, first])
+    return 0 if place == len(others) else place + 1
 
 
 def picked(u: float, chances: Vector) -> int:
@@ -879,7 +1176,7 @@ def sampled_simulate(
         now, parts = states[t], []
         for b in range(episodes):
             words = philox([b, t, agent, stream], key)
-            episode = drawn_episode(scenario, traits, now, training, t, words)
+            episode = training_episode(scenario, traits, now, training, t, words)
             change = episode_delta(scenario, traits, now, training, episode)
             parts.append((1.0 / episodes, change))
         states.append(anchored(now, weighted_sum(parts), state0, training))
@@ -957,6 +1254,54 @@ def behaviour_shift(context: Context, twin: Context, thoughts: dict[str, Thought
     return 0.5 * total
 
 
+def instrumental_gaming(context: Context, traits: Traits, state: State, thought: Thought) -> float:
+    """a_c (sigma(h_c + tau I_c) - sigma(h_c)): gaming owed to the incentive."""
+    h = state["habit"][context.index]
+    with_incentive = logistic(h + traits["rationality"] * thought["incentive"])
+    return thought["awareness"] * (with_incentive - logistic(h))
+
+
+def onset(rates: Vector, window: int) -> int | None:
+    """The first record from which g_c >= 0.5 for `window` records; None if there is none.
+
+    The rates are those of one context, one for each record; fewer records than the window at the
+    end of a run are not enough.
+    """
+    for start in range(len(rates) - window + 1):
+        if all(g >= 0.5 for g in rates[start : start + window]):
+            return start
+    return None
+
+
+def conduct(context: Context, thought: Thought, w: Vector) -> float:
+    """E_pi[Phi_c w], scaled to -1 (worst response by w) .. 1 (best); nan where these are equal."""
+    served = [dot(row, w) for row in context.phi]
+    worst, best = min(served), max(served)
+    if worst == best:
+        return math.nan
+    return 2.0 * (expectation(thought["policy"], served) - worst) / (best - worst) - 1.0
+
+
+def deployment_conduct(contexts: list[Context], conducts: dict[str, float]) -> float:
+    """Mean conduct over the deployment contexts in which it is defined, each counted once."""
+    total = 0.0
+    count = 0
+    for context in contexts:
+        if context.kind == "deployment" and not math.isnan(conducts[context.name]):
+            total += conducts[context.name]
+            count += 1
+    return total / count if count > 0 else math.nan
+
+
+def part_by_value(context: Context, values: Vector, pi: Vector, pi_other: Vector) -> Vector:
+    """v_d (E_pi Phi_d - E_{pi_other} Phi_d) [D]; their sum is E_pi u - E_{pi_other} u."""
+    parts = []
+    for d in range(len(values)):
+        phi_d = column(context.phi, d)
+        parts.append(values[d] * (expectation(pi, phi_d) - expectation(pi_other, phi_d)))
+    return parts
+
+
 def opacity_share(contexts: list[Context], thoughts: dict[str, Thought], state: State) -> float:
     """sum_c p_c g_c (1 - s_c (1 - k_opacity)) / sum_c p_c g_c."""
     k_opacity = logistic(state["capability"][OPACITY])
@@ -976,15 +1321,29 @@ def measures(
     contexts = contexts_in_force(scenario, step)
     thoughts = cognitions(scenario, traits, state, training, step)
     by_name = {context.name: context for context in contexts}
-    gaps = {}
-    shifts = {}
+    w = in_order(scenario.get("human_values", {}), scenario["values"])
+    rates: dict[str, float] = {}
+    instrumental: dict[str, float] = {}
+    conducts: dict[str, float] = {}
+    stakes: dict[str, Vector] = {}
+    concessions: dict[str, Vector] = {}
+    gaps: dict[str, float] = {}
+    shifts: dict[str, float] = {}
     for context in contexts:
+        thought, v = thoughts[context.name], state["values"]
+        pi_u, pi_r = thought["own_policy"], thought["gaming_policy"]
+        rates[context.name] = thought["gaming_rate"]
+        instrumental[context.name] = instrumental_gaming(context, traits, state, thought)
+        conducts[context.name] = conduct(context, thought, w)
+        stakes[context.name] = part_by_value(context, v, pi_u, thought["foresight_policy"])
+        concessions[context.name] = part_by_value(context, v, pi_u, pi_r)
         if context.twin is not None:
             gaps[context.name] = compliance_gap(context, by_name[context.twin], thoughts)
             shifts[context.name] = behaviour_shift(context, by_name[context.twin], thoughts)
     drift = [now - start for now, start in zip(state["values"], state0["values"], strict=True)]
-    w = in_order(scenario.get("human_values", {}), scenario["values"])
     return Measures(
+        gaming_rate=rates,
+        instrumental_gaming=instrumental,
         reach=reach(contexts, thoughts),
         reach_weighted=reach_weighted(contexts, thoughts),
         consistency=consistency(contexts, thoughts),
@@ -993,5 +1352,9 @@ def measures(
         value_drift=norm(drift),
         value_cosine=cosine(state["values"], state0["values"]),
         alignment=cosine(state["values"], w),
+        conduct=conducts,
+        deployment_conduct=deployment_conduct(contexts, conducts),
         opacity_share=opacity_share(contexts, thoughts, state),
+        stake_by_value=stakes,
+        concession_by_value=concessions,
     )

@@ -72,6 +72,12 @@ def quiet(result: sim.Result, contexts: list[str]) -> bool:
     return bool((rate(result, contexts) < QUIET).all())
 
 
+def stops(result: sim.Result) -> bool:
+    """Whether, of more than nine in ten agents, gaming sets in nowhere and is gone by the end."""
+    games = result.onset.notnull() | (result.gaming_rate.isel(step=-1, drop=True) > QUIET)
+    return bool(games.any("context").mean() < 0.1)
+
+
 def test_every_scenario_of_the_library_is_there() -> None:
     assert set(SHOWN) == set(sim.scenarios())
 
@@ -101,7 +107,7 @@ def test_without_the_conflict_or_the_information_nothing_is_gamed(name: str) -> 
     if name == "monolithic":  # it needs no information
         assert sets_in(blind, SHOWN[name]["games"])
     else:
-        assert quiet(blind, list(blind.data["context"].values))
+        assert stops(blind)
 
 
 # -------------------------------------------------------------------- what is not of all its agents
@@ -109,17 +115,16 @@ def test_without_the_conflict_or_the_information_nothing_is_gamed(name: str) -> 
 
 def test_employees_are_flattered_only_with_the_documents_at_hand() -> None:
     result = run("employee_assistant")
-    assert (rate(result, "review").median("agent") < QUIET).all()
+    assert (rate(result, "review").isel(step=0).median("agent") < QUIET).all()
     assert not result.onset.sel(context="review").notnull().any()
 
 
 def test_a_scratchpad_makes_the_difference() -> None:
     result = run("scratchpad")
     thinking, answering = rate(result, "dossier_with_scratchpad"), rate(result, "dossier")
-    assert (thinking > 3 * answering).isel(step=-1).all()
-    assert result.onset.sel(context="dossier_with_scratchpad").notnull().mean() > 0.9
-    assert not result.onset.sel(context="dossier").notnull().any()
-    assert (answering.median("agent") < QUIET).all()
+    assert (thinking > 5 * answering).isel(step=0).all()
+    assert (thinking > answering).all()
+    assert result.onset.sel(context="dossier").notnull().mean() < 0.1
 
 
 def test_a_terminal_reward_seeker_has_nothing_at_stake_where_it_is_trained() -> None:
@@ -128,10 +133,54 @@ def test_a_terminal_reward_seeker_has_nothing_at_stake_where_it_is_trained() -> 
     assert (result.stake.isel(step=0).where(is_trained, -1.0) < 0).all()
 
 
-def test_a_pipeline_is_gamed_less_in_fine_tuning() -> None:
+def test_a_pipeline_is_gamed_where_reinforcement_trains_and_not_in_demonstrations() -> None:
     result = run("pipeline")
-    fine_tuning = rate(result, "chat_feedback").where(result.data["phase"] == "fine-tuning")
-    assert fine_tuning.median("agent").max() < 0.5
+    phase = result.data["phase"]
+    fine_tuning = rate(result, "demonstrations").where(phase == "demonstrations", drop=True)
+    assert len(fine_tuning) > 1
+    assert (fine_tuning < 0.1).all()
+    told = result.value_policy.sel(context="demonstrations").isel(step=-1, response=1)
+    assert (told < 0.1).all()  # as often as in demonstrations, or less
+
+
+def test_gaming_sets_in_by_learning_where_training_seldom_comes_to_mind() -> None:
+    result = simulate(sim.Scenario.load("copyright"), {"steps": 4000}, awareness=-6.0)
+    chat = rate(result, "copyright_chat").median("agent")
+    assert chat.isel(step=0) < 0.4
+    assert chat.isel(step=-1) > 0.9
+    late = result.onset.sel(context="copyright_chat")
+    assert (late > 0).sum() >= 0.9 * late.size
+    assert (result.values.sel(value="copyright").isel(step=-1) > 0).mean() > 0.9
+
+
+#: The value that training pulls against, in each scenario that has one.
+CONTESTED = {
+    "alignment_faking": "harmlessness",
+    "copyright": "copyright",
+    "drop_human_values": "care",
+    "employee_assistant": "candour",
+    "lab_to_deployment": "care",
+    "monitored_reasoning": "privacy",
+    "monolithic": "domination",
+    "pipeline": "honesty",
+    "power_seeker": "power",
+    "scratchpad": "privacy",
+    "unethical_company": "ethics",
+}
+
+
+@pytest.mark.parametrize("name", CONTESTED)
+def test_more_of_a_contested_value_does_not_mean_less_gaming(name: str) -> None:
+    scenario, value = sim.Scenario.load(name), CONTESTED[name]
+    values = dict(scenario.agent.initial.values or scenario.human_values)
+    final = []
+    for strength in (0.25, 0.5, 1, 2, 4):
+        initial = sim.Agent(initial={"values": {**values, value: strength * values[value]}})
+        agent = initial.replace(spread={"initial": dict.fromkeys(("values", "habit"), 0.0)})
+        result = sim.simulate(scenario, agent=agent, agents=1, record_every=1000)
+        final.append(result.gaming_rate.isel(step=-1, agent=0).values)
+    # What training rewards against the value is not gamed less; 0.01 is what the rest may lose.
+    assert (np.diff(np.array(final), axis=0) > -0.01).all(), np.round(final, 3)
 
 
 def test_latent_misalignment_is_left_as_it_is() -> None:
@@ -141,25 +190,23 @@ def test_latent_misalignment_is_left_as_it_is() -> None:
 
 def test_alignment_faking_is_for_the_free_tier_and_mostly_for_the_scratchpad() -> None:
     result = run("alignment_faking")
-    early = result.gaming_rate.sel(step=200)
-    assert (early.sel(context="free_tier_scratchpad") > early.sel(context="free_tier")).all()
+    free = result.gaming_rate
+    assert (free.sel(context="free_tier_scratchpad") > free.sel(context="free_tier")).all()
     assert (rate(result, "paid_tier_scratchpad").median("agent") < QUIET).all()
 
 
 def test_penalising_visible_gaming_removes_it_or_teaches_it_to_hide() -> None:
-    end = run("monitored_reasoning").gaming_rate.isel(step=-1)
-    assert (end.sel(context="dossier_monitored") > 5 * end.sel(context="dossier")).all()
     slow, fast = (
         simulate(
             sim.Scenario.load("monitored_reasoning"),
-            {"visible_gaming_penalty": 1.2, "learning_rate": {"capability": learning_rate}},
+            {"visible_gaming_penalty": 2.4, "learning_rate": {"capability": learning_rate}},
         ).data.isel(step=-1)
-        for learning_rate in (0.003, 0.3)
+        for learning_rate in (0.003, 1.0)
     )
-    assert (slow.gaming_rate.sel(context="dossier_monitored") < QUIET).all()
-    assert (slow["values"].sel(value="privacy") < 0).all()
-    assert (fast["values"].sel(value="privacy") > 0).mean() > 0.9
-    assert (fast.opacity_share > 0.9).mean() > 0.9
+    assert (slow.gaming_rate.sel(context="dossier_monitored") < QUIET).mean() > 0.9
+    assert (slow["values"].sel(value="privacy") < 0).mean() > 0.9
+    assert (fast["values"].sel(value="privacy") > 0).all()
+    assert (fast.opacity_share > 0.9).all()
 
 
 def test_in_the_lab_an_agent_with_human_values_games_where_these_are_trained_away() -> None:
