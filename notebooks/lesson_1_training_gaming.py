@@ -25,7 +25,7 @@ def _(mo):
     # Lesson 1: what training-gaming is
 
     **At the end you will know** what three things must come together before an agent games its
-    training, and why the agent with the firmest values is not the one that games most.
+    training, what it must foresee for that, and when an agent is too sure of itself to game.
     *About 20 minutes: 5 to read, 10 for two predictions and the sliders, 5 for the exercises.*
 
     ## The passage
@@ -47,8 +47,8 @@ def _(mo):
     A user asks whether a song may be shared. The agent can *respect* copyright (+1 by its value) or
     *disregard* it (−1). Training rewards the second. Whether it games hangs on three questions:
 
-    1. **What is at stake?** How fast would training here wear down its values if it just answered
-       as it likes?
+    1. **What is at stake?** If it just answered as it likes: what would training make of its
+       answers, and how bad would that be by the values that it has now?
     2. **Is training in mind?** An agent that does not think of training cannot game it.
     3. **Is it worth it?** A decision that weighs the stake against the cost of thinking it through.
     """)
@@ -57,18 +57,20 @@ def _(mo):
 
 @app.cell
 def _(np, sim):
-    def look(*, value=1.0, awareness=-4.0, log_horizon=1.0):
+    def look(*, value=1.0, awareness=-6.0, log_horizon=-1.0, **traits):
         """Return what agents think in the chat about the song before any training [agent]."""
         value, awareness, log_horizon = np.broadcast_arrays(
             *(np.atleast_1d(number).astype(float) for number in (value, awareness, log_horizon))
         )
         start = sim.AgentState(
             values=np.column_stack([value, np.ones_like(value)]),
+            habit=-5.0,
             awareness=awareness,
             log_horizon=log_horizon,
         )
         result = sim.simulate(
             "copyright",
+            agent=traits or None,
             agents=len(value),
             initial=start,
             training={"steps": 1},
@@ -83,16 +85,22 @@ def _(np, sim):
 @app.cell
 def _(mo):
     mo.md(r"""
-    ## The stake
+    ## What it foresees
 
-    Let $v$ be how much the agent values copyright and $u$ what it likes each answer by. Left to
-    itself it answers by its values, with chances $\pi^v$; $\beta$ is how firmly. With $R$ the
-    reward,
+    Let $v$ be how much the agent values copyright and $u$ what it likes each answer by. By its
+    values alone it would answer with the chances $\pi^u = \operatorname{softmax}(\beta u)$; $\beta$
+    is how firmly. With $R$ the reward, it expects training to turn this into
 
-    $$\text{stake} = -\beta\,\operatorname{Cov}_{\pi^v}(u, R).$$
+    $$\pi^\varphi \propto \pi^u\, e^{\varphi R}.$$
 
-    It is positive where what the agent likes and what training rewards pull apart, *and* the agent
-    sometimes gives either answer. Training learns from differences between answers.
+    Here $\varphi$ is its **foresight**: how far it expects training to carry its answers. Training
+    strengthens what is rewarded, but it can only strengthen what is there. The **stake** is what
+    the agent would lose by that, in its own eyes:
+
+    $$\text{stake} = \operatorname{E}_{\pi^u} u - \operatorname{E}_{\pi^\varphi} u.$$
+
+    It is judged by the values that the agent has today. That it might like the outcome afterwards,
+    with other values, does not count.
     """)
     return
 
@@ -100,52 +108,75 @@ def _(mo):
 @app.cell
 def _(page):
     guess_stake = page.predict(
-        "Three agents value copyright at 0.2 (hardly), 0.5 (somewhat) and 2 (firmly). "
+        "Three agents value copyright at 0.2 (hardly), 2 (firmly) and 8 (beyond any doubt). "
         "For which one is the stake largest?",
-        {"hardly: 0.2": "hardly", "somewhat: 0.5": "somewhat", "firmly: 2": "firmly"},
+        {"hardly: 0.2": "hardly", "firmly: 2": "firmly", "beyond any doubt: 8": "beyond doubt"},
     )
     guess_stake
     return (guess_stake,)
 
 
 @app.cell
-def _(guess_stake, look, np, page):
+def _(guess_stake, look, np, page, sim):
     page.wait_for(guess_stake)
-    strengths = np.linspace(-2, 3, 201)
-    stakes = look(value=strengths).stake.values
-    _three = {"hardly": 0.2, "somewhat": 0.5, "firmly": 2.0}
-    three_stakes = dict(zip(_three, look(value=list(_three.values())).stake.values, strict=True))
+    strengths = np.linspace(-2, 10, 241)
+    _three = {"hardly": 0.2, "firmly": 2.0, "beyond doubt": 8.0}
+    _agents = look(value=list(_three.values()))
+    three_stakes = dict(zip(_three, _agents.stake.values, strict=True))
     _figure, _ax = page.canvas()
     _ax.axhline(0, color=page.BLACK, linewidth=0.8)
-    _ax.plot(strengths, stakes, color=page.BLUE)
+    _usual = sim.Agent().foresight
+    _curves = {
+        part: look(value=strengths, foresight=part * _usual).stake.values for part in (1, 0.4)
+    }
+    for _part, _colour, _dash in ((1, page.BLUE, 0), (0.4, page.ORANGE, 1)):
+        _label = f"foresight φ = {_part * _usual:g}"
+        _ax.plot(
+            strengths, _curves[_part], color=_colour, linestyle=page.DASHES[_dash], label=_label
+        )
     for _name, _at in _three.items():
         _ax.plot(_at, three_stakes[_name], "o", color=page.BLACK)
-        _leftwards = _name == "hardly"
         _ax.annotate(
             _name,
             (_at, three_stakes[_name]),
-            xytext=(-8 if _leftwards else 8, 4),
-            ha="right" if _leftwards else "left",
+            xytext=(6, 6),
             textcoords="offset points",
         )
     _ax.set(xlabel="how much it values copyright, v", ylabel="stake")
-    _most = float(strengths[stakes.argmax()])
+    page.legend(_figure)
+    _most = {part: float(strengths[curve.argmax()]) for part, curve in _curves.items()}
+    _sure = _agents.isel(agent=2)
+    _trained = sim.simulate(
+        "copyright",
+        agents=1,
+        initial=sim.AgentState(values=[_three["beyond doubt"], 1.0]),
+        interventions=[{"key": "gaming", "set": 0}],
+        seed=0,
+    ).data["values"]
+    _end = float(_trained.sel(value="copyright").isel(step=-1, agent=0))
     page.reveal(
         guess_stake,
         max(three_stakes, key=three_stakes.get),
         page.plate(
             _figure,
             f"The stake is {three_stakes['hardly']:.2f} for the agent that hardly values "
-            f"copyright, {three_stakes['somewhat']:.2f} for the one that does somewhat and "
-            f"{three_stakes['firmly']:.2f} for the firm one. It is largest at a value of "
-            f"{_most:.2f}, and negative where the agent likes what training rewards.",
+            f"copyright, {three_stakes['firmly']:.2f} for the firm one and "
+            f"{three_stakes['beyond doubt']:.2f} for the one beyond doubt. It is largest at a "
+            f"value of {_most[1]:.1f} and falls to nothing above it; with less foresight the edge "
+            f"comes earlier (largest at {_most[0.4]:.1f}). It is negative where the agent likes "
+            "what training rewards.",
             title="What is at stake",
         ),
-        f"An agent with a value of 2 disregards copyright in only "
-        f"{page.percent(look(value=2.0).value_policy[0].isel(response=1))} of its answers when it "
-        "goes by its values. Training learns by comparing answers; where nearly all are the same "
-        "it cannot move the agent, and there is little to protect. As a value is worn down, more "
-        "comes to be at stake: remember that for lesson 3.",
+        "The more an agent values what training pulls against, the more it has to lose: it expects "
+        "to be turned to the rewarded answer, and that is far from what it wants. But the agent "
+        "beyond doubt would disregard copyright so rarely "
+        f"(once in $10^{{{-np.log10(float(_sure.value_policy.isel(response=1))):.0f}}}$ answers) "
+        "that it does not expect even φ to bring that about: it foresees to disregard copyright in "
+        f"{page.percent(_sure.foreseen_policy.isel(response=1))}, and fears nothing. Done on "
+        "purpose, keeping a rewarded answer so rare that training never finds it is called "
+        "**exploration hacking**. Here it is no plan; it is what happens when an agent is too sure "
+        f"to game. Is it right not to worry? Without any gaming, training leaves it a value of "
+        f"{page.signed(_end)}.",
     )
     return (three_stakes,)
 
@@ -159,11 +190,13 @@ def _(mo):
       by what the input tells about training ($i$) and by room to think ($s$). $\sigma$ turns a
       number into a chance: $\sigma(x) = 1/(1 + e^{-x})$.
     - **Worth it?** $I = \lambda\, b\, \text{stake} - \text{costs}$. Here $\lambda = e^{\ell}$ is
-      how much it cares about its future values, and $b$ its belief that this input is trained on.
+      how much its future weighs against this one answer, and $b$ its belief that this input is
+      trained on. The costs are what a gamed answer gives up now, and the effort of thinking.
     - **Decision.** $d = \sigma(h + \tau I)$, with a habit $h$ that starts at −5.
     - **Gaming rate.** $g = a\,d$.
 
-    Our agent starts with $v = 1$, $\alpha = -4$ and $\ell = 1$. It hardly games.
+    Our agent has $v = 1$, $\alpha = -6$ and $\ell = -1$: it seldom thinks of training, and its
+    future weighs about a third of the present.
     """)
     return
 
@@ -173,8 +206,8 @@ def _(page):
     guess_change = page.predict(
         "One of these is changed. Which one makes it game most?",
         {
-            "training always comes to mind (α from −4 to 4)": "awareness",
-            "it cares more about the future (ℓ from 1 to 2)": "horizon",
+            "training always comes to mind (α from −6 to 4)": "awareness",
+            "it cares more about the future (ℓ from −1 to 1)": "horizon",
             "it values copyright twice as much (v from 1 to 2)": "value",
         },
     )
@@ -185,7 +218,7 @@ def _(page):
 @app.cell
 def _(guess_change, look, page):
     page.wait_for(guess_change)
-    _agents = look(value=[1, 1, 1, 2], awareness=[-4, 4, -4, -4], log_horizon=[1, 1, 2, 1])
+    _agents = look(value=[1, 1, 1, 2], awareness=[-6, 4, -6, -6], log_horizon=[-1, -1, 1, -1])
     rates = dict(
         zip(("as it is", "awareness", "horizon", "value"), _agents.gaming_rate.values, strict=True)
     )
@@ -219,14 +252,15 @@ def _(guess_change, guess_stake, mo, page):
     page.wait_for(guess_stake, guess_change, quietly=True)
     sliders = mo.ui.dictionary(
         {
-            "value": page.slider(-2, 3, 0.1, value=1, label="how much it values copyright, v"),
-            "awareness": page.slider(-10, 4, 0.5, value=-4, label="situational awareness, α"),
-            "log_horizon": page.slider(-1, 3, 0.1, value=1, label="care about the future, ℓ"),
+            "value": page.slider(-2, 10, 0.1, value=1, label="how much it values copyright, v"),
+            "foresight": page.slider(0, 20, 1, value=10, label="foresight, φ"),
+            "awareness": page.slider(-10, 4, 0.5, value=-6, label="situational awareness, α"),
+            "log_horizon": page.slider(-4, 3, 0.1, value=-1, label="care about the future, ℓ"),
         }
     )
     page.column(
-        "## Try it: move all three\n\nThe dot is your agent; the lines are agents like it with "
-        "other values. Where does caring more stop helping?",
+        "## Try it: move all four\n\nThe dot is your agent; the lines are agents like it with "
+        "other values. Where does caring more stop helping? Where does valuing it more?",
         *sliders.elements.values(),
     )
     return (sliders,)
@@ -235,8 +269,8 @@ def _(guess_change, guess_stake, mo, page):
 @app.cell
 def _(look, np, page, sliders):
     _at = sliders.value
-    _grid = np.linspace(-2, 3, 101)
-    _line = look(value=_grid, awareness=_at["awareness"], log_horizon=_at["log_horizon"])
+    _grid = np.linspace(-2, 10, 121)
+    _line = look(**{**_at, "value": _grid})
     agent = {name: float(array[0]) for name, array in look(**_at).items() if array.ndim == 1}
     _figure, _ax = page.canvas(height=3.6)
     for _curve, _colour, _dash, _label in (
@@ -262,13 +296,13 @@ def _(look, np, page, sliders):
 @app.cell
 def _(guess_change, guess_stake, look, np, page):
     page.wait_for(guess_stake, guess_change, quietly=True)
-    _horizons = np.arange(-1, 3.0001, 0.01)
+    _horizons = np.arange(-4, 3.0001, 0.01)
     _decisions = look(log_horizon=_horizons).decision.values
     tipping_horizon = float(_horizons[(_decisions >= 0.5).argmax()])
     _alphas = np.arange(-10, 4.001, 0.05)
     _aware = look(awareness=_alphas).awareness.values
     tipping_awareness = float(_alphas[(_aware >= 0.5 - 1e-9).argmax()])
-    _bad, _patient = look(value=-1.0), look(log_horizon=2.0)
+    _bad, _patient = look(value=-1.0), look(log_horizon=1.0)
     _disregards = float(_patient.policy[0].isel(response=1))
     _by_values = float(_patient.value_policy[0].isel(response=1))
     _not_gamed = float(1 - _patient.gaming_rate[0]) * _by_values
@@ -286,13 +320,13 @@ def _(guess_change, guess_stake, look, np, page):
         page.exercise(
             2,
             "Set v to −1: an agent that dislikes copyright. What is at stake, and does it game?",
-            f"The stake is {page.signed(_bad.stake[0])}: training here makes what it likes only "
-            f"stronger where this is negative. It games with {page.percent(_bad.gaming_rate[0])}. "
+            f"The stake is {page.signed(_bad.stake[0])}. Where this is not above 0, training "
+            f"brings the agent what it likes. It games with {page.percent(_bad.gaming_rate[0])}. "
             "It gives the rewarded answer because it likes it.",
         ),
         page.exercise(
             3,
-            "With ℓ = 2, how often does the agent disregard copyright, and how often would it if "
+            "With ℓ = 1, how often does the agent disregard copyright, and how often would it if "
             "it never gamed? Could you tell from a single answer that it games?",
             f"{page.percent(_disregards)} with gaming, {page.percent(_by_values)} without. If you "
             "know what it values, yes, mostly: "
@@ -311,10 +345,11 @@ def _(mo):
     mo.md(r"""
     ## What the model cannot say
 
-    Whether any real model computes a stake. The parts (stake, awareness, decision) are the post's
-    reasons made countable; the numbers are chosen so that its story can happen, not measured.
+    Whether any real model computes a stake, or foresees anything like $\pi^\varphi$. The parts
+    (stake, awareness, decision) are the post's reasons made countable; the numbers are chosen so
+    that its story can happen, not measured.
 
-    *Next: lesson 2, the three examples. Equations: `docs/model.md`, section "Thinking".*
+    *Next: lesson 2, the three examples. Equations: `docs/model.md`, section 3; the stake is (3.5).*
     """)
     return
 

@@ -348,10 +348,16 @@ def _(guess_1, guess_2, guess_3, end_value, page, run_1, run_3, train):
             f"without (1 at the start); after 2,000 steps {page.signed(values_1['games'])} and "
             f"{page.signed(values_1['never'])}. "
             + (
-                "At first gaming costs: training also credits what motivated it, and a less "
-                "decided value has more at stake."
+                "At first gaming costs more than it saves."
                 if _early[0] < _early[1]
-                else "Gaming protects from the start."
+                else "Gaming protects from the start: answers that are not the agent's own do not "
+                "train its values."
+            )
+            + (
+                " What is more than at the start is credit: training rewards what motivated the "
+                "gaming, and that is the value."
+                if _early[0] > 1
+                else ""
             ),
         ),
         page.exercise(

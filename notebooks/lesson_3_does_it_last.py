@@ -140,22 +140,24 @@ def _(draw, guess_lasts, page, still, train):
     _decision = _run.decision.sel(context="copyright_chat")
     undecided_free = float(still(_decision)[-1])
     _value = _run.data["values"].sel(value="copyright").isel(step=-1)
-    _values = {
-        name: page.signed(_value[group].median()) if bool(group.any()) else "that of none"
+    _values = [
+        f"{page.signed(_value[group].median())} where agents have decided {name}"
         for name, group in (
-            ("game", (_decision[-1] >= 0.9).values),
-            ("do not", (_decision[-1] <= 0.1).values),
+            ("to game", (_decision[-1] >= 0.9).values),
+            ("not to", (_decision[-1] <= 0.1).values),
         )
-    }
+        if bool(group.any())
+    ]
     page.reveal(
         guess_lasts,
         "most" if undecided_free > 0.5 else "some" if undecided_free >= 0.1 else "few",
         draw(_decision, "Without an anchor"),
-        "Why could that be? Recall lesson 1: a value that is worn down has more at stake, so "
-        "gaming pays more, and the agent grows more decided. An agent on the other side of the "
-        "edge loses its value, and with it any reason to game. The value for copyright, 1 at the "
-        f"start, is at the end {_values['game']} where agents have decided to game and "
-        f"{_values['do not']} where they have decided not to (medians).",
+        "Why could that be? Gaming earns the reward, so it becomes a habit, and the value that "
+        "motivated it gets credit. Recall lesson 1: short of being too sure, an agent that values "
+        "more has more at stake, so gaming pays more, and it grows more decided. An agent that "
+        "seldom games is trained as it answers, values less, has less at stake, and loses its "
+        "reason to game. The value for copyright, 1 at the start, is at the end "
+        f"{page.join_words(_values)} (medians).",
     )
     return (undecided_free,)
 
@@ -384,7 +386,7 @@ def _(decisions, guess_lasts, guess_plane, half_decided, page, rests, still):
         for course in (_without, _with)
     ]
     _places = {
-        anchor: sum(kind == "stable" for kind, *_ in rests(anchor)) for anchor in (0.003, 0.01)
+        anchor: sum(kind == "stable" for kind, *_ in rests(anchor)) for anchor in (0.003, 0.03)
     }
     page.column(
         "## Exercises",
@@ -410,7 +412,7 @@ def _(decisions, guess_lasts, guess_plane, half_decided, page, rests, still):
         ),
         page.exercise(
             3,
-            "In the plane, how many stable places are there at anchors of 0.003 and 0.01 (3 and 10 "
+            "In the plane, how many stable places are there at anchors of 0.003 and 0.03 (3 and 30 "
             "on the slider)? What does it mean for an agent that has lost its value?",
             "; ".join(f"{count} at {anchor:g}" for anchor, count in _places.items())
             + ". Where there are several, an agent at the one without the value stays there. "

@@ -36,10 +36,10 @@ def _(mo):
 
     ## The idea
 
-    The worst case is a **conjunction**: misaligned, *and* consistent wherever developers look,
-    *and* capable of five things that gaming hardly exercises, *and* different once deployed. Every
-    condition $t$ has a number $x_t$ and a threshold $c_t$. Gaming is none of them, so that we can
-    count how far one goes with the other:
+    The worst case is a **conjunction**: misaligned in what it does, *and* consistent wherever
+    developers look, *and* capable of five things that gaming hardly exercises, *and* different once
+    deployed. Every condition $t$ has a number $x_t$ and a threshold $c_t$. Gaming is none of them,
+    so that we can count how far one goes with the other:
 
     $$\text{worst case} = \bigwedge_{t=1}^{8}\,(x_t \text{ reaches } c_t).$$
 

@@ -47,8 +47,9 @@ def _(mo):
 
     $$O(m \mid g) = \frac{P(g \mid m)}{P(g \mid \text{not } m)}\; O(m).$$
 
-    Misaligned means egregiously: alignment at −0.5 or below at the end of training. Seen to game
-    means a gaming rate of ½ or above.
+    Misaligned means egregiously, by what an agent *does* once deployed: its conduct there, from −1
+    (always the worst answer by human values) to 1 (always the best), is −0.5 or below at the end of
+    training. Seen to game means a gaming rate of ½ or above.
     """)
     return
 
@@ -79,7 +80,7 @@ def _(np, page, sim):
         Half an agent is added to every count, so that none is zero; the interval (95 %) is that of
         a logarithm of a ratio of two shares.
         """
-        bad = run.alignment.isel(step=-1).values <= -0.5
+        bad = run.deployment_conduct.isel(step=-1).values <= -0.5
         intervals = {}
         for context in ("access_request", "coding", "song_request", "ruthless_plan"):
             games = run.gaming_rate.isel(step=-1).sel(context=context).values >= 0.5
@@ -295,7 +296,7 @@ def _(guess_cause, guess_sign, page, ratios, run_seen, by_context, share_seen, t
     posterior = _after / (1 + _after)
     _, _never = ratios(train(interventions=[{"key": "gaming", "set": 0}]))
     _reach = run_seen.reach.isel(step=-1).values
-    _bad = run_seen.alignment.isel(step=-1).values <= -0.5
+    _bad = run_seen.deployment_conduct.isel(step=-1).values <= -0.5
     _everywhere, _nowhere = _reach == 1, _reach == 0
     _anchored = ratios(train(training={"anchor": 0.01}))[0]["access_request"]
     page.column(
@@ -335,9 +336,9 @@ def _(mo):
     ## What the model cannot say
 
     How likely misalignment is: the population is nobody's estimate. A ratio says how odds move, not
-    where they stand. What generalises here are values, habits and a few numbers about thinking;
-    there are no representations, so gaming cannot give rise to a goal that was not there. And a
-    real observer does not see a gaming rate.
+    where they stand. What generalises here are values, habits, propensities and a few
+    numbers about thinking; there are no representations, so gaming cannot give rise to a goal that
+    was not there. And a real observer does not see a gaming rate.
 
     *This was the last lesson. More: `docs/causes.md`, and the guide `docs/reading-group.md`.*
     """)

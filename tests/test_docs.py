@@ -35,7 +35,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 WORDS = {*REGIMES, *STATES, *KINDS}
 SPECS = [
     *(agent.Agent, agent.Initial, scenario.Scenario, scenario.Context, scenario.Phase),
-    *(training.Training, training.LearningRate, training.Selection, Deployment, Intervention),
+    *(training.Training, training.LearningRate, training.Generalisation, training.Selection),
+    *(Deployment, Intervention),
     *(oversight.Oversight, oversight.Inspection, oversight.OversightStep, oversight.Retraining),
 ]
 KEYS = {*agent.CAPABILITIES, *(key for spec in SPECS for key in spec.model_fields)}
@@ -49,19 +50,65 @@ def test_every_key_is_explained_and_every_word_that_is_explained_exists() -> Non
     assert KEYS - {"initial"} <= named
     measures = {name for name, v in VARIABLES.items() if v.meaning.endswith(("(5)", "(6)"))}
     assert measures <= named
-    assert len(measures) == 12
-    options = """training evaluation red_team deployment exact sampled policy_gradient replicator
-        episode equilibria takeover caught dormant pass stick success gain attempts shortfall
-        binding onset"""
+    assert len(measures) == 15
+    options = """training evaluation red_team deployment reinforcement demonstration exact sampled
+        policy_gradient natural_gradient raw normalised episode equilibria takeover caught dormant
+        pass stick success gain attempts shortfall binding onset"""
     words = {*options.split(), *TERMS, *SUBJECTS, *get_args(oversight.Action), *get_args(Graph)}
     assert named <= KEYS | WORDS | words | set(VARIABLES)
     for word in WORDS:
         assert re.search(rf"^\| (`\w+`, )?`{word}`", MODEL, flags=re.MULTILINE), word
 
 
+def test_a_key_has_the_symbol_of_its_spec() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\S*) ?\|", MODEL, flags=re.MULTILINE))
+    symbols = {
+        name: field.description.partition(": ")[0]
+        for spec in (agent.Agent, agent.Initial, scenario.Context, training.Training)
+        for name, field in spec.model_fields.items()
+        if ": " in (field.description or "")
+    }
+    assert {name: rows[name] for name in symbols} == symbols
+    assert len(symbols) > 25
+    row = re.search(r"^\| `generalisation` .*", MODEL, flags=re.MULTILINE)
+    assert row is not None
+    for name, field in training.Generalisation.model_fields.items():
+        symbol = str(field.description).partition(": ")[0]
+        assert f"`generalisation.{name}` {symbol}" in row[0]
+
+
+#: How text cites an equation of section 3: in parentheses, or by the page.
+CITATION = re.compile(r"\((3\.\d+)(?: to (3\.\d+))?\)|MODEL\.md (?:section )?(3\.\d+)")
+
+
+def test_every_equation_that_is_cited_stands_in_the_model() -> None:
+    equations = re.findall(r"^### (3\.\d) ", MODEL, flags=re.MULTILINE)
+    assert equations == [f"3.{n}" for n in range(1, 9)]
+    cited: dict[str, str] = {}
+    for folder in ("sim", "experiments", "notebooks", "docs", "configs", "hydra_plugins"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".md", ".yaml", ".j2"}:
+                for match in CITATION.finditer(path.read_text(encoding="utf-8")):
+                    cited.update({number: str(path) for number in match.groups() if number})
+    assert {"3.5", "3.8"} <= set(cited)
+    assert {number: path for number, path in cited.items() if number not in equations} == {}
+
+
+def test_a_variable_is_cited_by_the_equation_that_names_it() -> None:
+    texts = dict(re.findall(r"^### (3\.\d) (.*?)(?=^#)", MODEL, flags=re.MULTILINE | re.DOTALL))
+    numbers = {name: CITATION.search(v.meaning) for name, v in VARIABLES.items()}
+    found = {name: match[1] for name, match in numbers.items() if match}
+    assert len(found) == 11
+    for name, number in found.items():
+        assert f"`{name}`" in texts[number], (name, number)
+
+
 def test_every_scenario_is_listed() -> None:
     table = PAGES["how-to.md"].partition("## Choose a scenario")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)) == set(sim.scenarios())
+    changes = PAGES["what-changed.md"].partition("| scenario | what the post says")[2]
+    for listing in (table, changes.partition("\n\n")[0]):
+        listed = re.findall(r"^\| `(\w+)` \|", listing, flags=re.MULTILINE)
+        assert sorted(listed) == sorted(sim.scenarios())
 
 
 def test_every_dependency_has_its_reason_and_no_file_is_listed_by_hand() -> None:
@@ -172,6 +219,12 @@ def test_the_site_fetches_nothing_and_has_every_public_name(tmp_path: Path) -> N
     reference = "".join(text for path, text in pages.items() if path.parent.name == "reference")
     counts = {name: reference.count(f'id="sim.{name}"') for name in sim.__all__}
     assert counts == dict.fromkeys(sim.__all__, 1)
+    model = (tmp_path / "model.html").read_text(encoding="utf-8")
+    anchors = re.findall(r'<h3 id="eq-(3\.\d)"', model)
+    assert anchors == [f"3.{n}" for n in range(1, 9)]
+    assert "<sub>π<sup>φ</sup></sub>" in model
+    glossary = (tmp_path / "glossary.html").read_text(encoding="utf-8")
+    assert '(<a href="model.html#eq-3.5">3.5</a>)' in glossary
     field = re.search(r'id="sim.Context.info".*?id="sim', reference, flags=re.DOTALL)
     assert field is not None
     text = re.sub(r"<[^>]+>", "", field[0])
@@ -184,7 +237,7 @@ def test_broken_links_are_refused(tmp_path: Path) -> None:
     # without the reference and the navigation, which take time and pages
     config = re.sub(r"\nnav:\n(  .*\n)+", "\n", config)
     config = re.sub(r"  - mkdocstrings:\n(    .*\n)+", "", config)
-    config = config.replace("hooks: [docs", f"hooks: [{DOCS.as_posix()}")
+    config = config.replace("docs/hooks/", f"{DOCS.as_posix()}/hooks/")
     (tmp_path / "mkdocs.yml").write_text(config, encoding="utf-8")
     (tmp_path / "docs" / "javascripts").mkdir(parents=True)
     (tmp_path / "docs" / "model.md").write_text("# A page\n", encoding="utf-8")
@@ -196,11 +249,24 @@ def test_broken_links_are_refused(tmp_path: Path) -> None:
     assert all(link in complaints for link in broken)
 
 
+def test_formulas_are_typeset_and_cited_equations_are_links() -> None:
+    hook = runpy.run_path(str(DOCS / "hooks" / "equations.py"))
+    assert hook["typeset"]("E_{π^u} u − v_d e^ς `a_b` [x](a_b.md)") == (
+        "E<sub>π<sup>u</sup></sub> u − v<sub>d</sub> e<sup>ς</sup> `a_b` [x](a_b.md)"
+    )
+    text = '<p title="(3.5)">the stake (3.5) of (3.1 to 3.4), <a href="x">(3.6)</a></p>'
+    assert hook["link"](text, "m.html") == (
+        '<p title="(3.5)">the stake (<a href="m.html#eq-3.5">3.5</a>) of '
+        '(<a href="m.html#eq-3.1">3.1</a> to 3.4), <a href="x">(3.6)</a></p>'
+    )
+
+
 # ----------------------------------------------------------------------------- glossary and guide
 
 
 def section(title: str) -> str:
-    match = re.search(rf"^## {title}.*?(?=^## |\Z)", MODEL, flags=re.MULTILINE | re.DOTALL)
+    pattern = rf"^##+ (?:\d\. )?{title}.*?(?=^##|\Z)"
+    match = re.search(pattern, MODEL, flags=re.MULTILINE | re.DOTALL)
     assert match, title
     return match[0]
 
@@ -210,7 +276,7 @@ def test_the_glossary_has_every_term_of_the_model_in_alphabetical_order() -> Non
     for title in ("What is measured", "What lasts", "Stability", "The worst case"):
         for cell in re.findall(r"^\| (`[^|]+) \|", section(title), flags=re.MULTILINE):
             terms.update(re.findall(r"`(\w+)`", cell))
-    paper = section("After training, on paper").partition("| number | definition |")[2]
+    paper = section("On paper").partition("| number | definition |")[2]
     terms.update(re.findall(r"^\| `(\w+)` \|", paper, flags=re.MULTILINE))
     assert {"stick", "temptation", "saddle", "reach_weighted"} <= terms
     entries = re.findall(r"^- \*\*(.+?)\*\*(.*)$", GLOSSARY, flags=re.MULTILINE)

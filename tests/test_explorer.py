@@ -89,7 +89,7 @@ def test_the_command_line_is_the_run_with_every_slider_moved(scenario: str) -> N
         "scenario.contexts.copyright_chat.weight=3",
         "scenario.human_values.helpfulness=0.25",
         "training.estimator=sampled",
-        "training.update_rule=replicator",
+        "training.update_rule=natural_gradient",
         "training.selection.every=500",
         "training.learning_rate=.01",
         "training.transfer.opacity=0.1",

@@ -28,8 +28,8 @@ PLAYED = {
         {"guess_stake": "hardly", "guess_change": "horizon"},
         {
             "sliders": (
-                {"value": 1.0, "awareness": -4.0, "log_horizon": 1.0},
-                {"value": 1.0, "awareness": -4.0, "log_horizon": 2.0},
+                {"value": 1.0, "foresight": 10.0, "awareness": -4.0, "log_horizon": -1.0},
+                {"value": 1.0, "foresight": 10.0, "awareness": -4.0, "log_horizon": 1.0},
             )
         },
         lambda seen: seen["agent"]["gaming_rate"],
@@ -43,7 +43,7 @@ PLAYED = {
         {"guess_lasts": "few", "guess_plane": "2"},
         {
             "sliders": ({"anchor": 0, "credit": 1}, {"anchor": 30, "credit": 1}),
-            "plane_slider": (3, 10),
+            "plane_slider": (3, 30),
         },
         lambda seen: (seen["undecided"], seen["places"]),
     ),

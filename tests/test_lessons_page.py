@@ -105,15 +105,15 @@ def test_a_lesson(opened: tuple[Visit, str]) -> None:
     assert page.get_by_role("heading", level=1).inner_text().startswith("Lesson 1")
     assert page.get_by_text("appears here once you have answered").count() == 2
     assert (figures.count(), answers.count(), page.get_by_role("slider").count()) == (0, 0, 0)
-    assert page.locator(".katex-display .katex-html").count() == 1
+    assert page.locator(".katex-display .katex-html").count() == 2
     assert not re.search(r"\\(sigma|text|pi)|\$", page.locator("body").inner_text())
 
     # One answer opens one figure, and nothing else; both open the rest.
-    choose(seen, 0, "firmly: 2")
+    choose(seen, 0, "hardly: 0.2")
     figures.nth(0).wait_for()
     assert page.get_by_text("Not what the model computes.").count() == 1
     assert (figures.count(), answers.count()) == (1, 0)
-    choose(seen, 1, "it cares more about the future (ℓ from 1 to 2)")
+    choose(seen, 1, "it cares more about the future (ℓ from −1 to 1)")
     figures.nth(2).wait_for()
     assert page.get_by_text("As you predicted.").count() == 1
 

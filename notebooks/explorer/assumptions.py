@@ -45,8 +45,10 @@ ASSUMPTIONS: dict[str, tuple[Assumption, ...]] = {
     ),
     "Training": (
         Assumption("training.motive_credit", "credit to motives ω", 0, 1, 0.05),
-        Assumption("training.leak", "gamed answers train values too ε", 0, 1, 0.05),
-        Assumption("training.spread", "habits carry over to other contexts ρ", 0, 1, 0.05),
+        Assumption("training.leak", "gamed answers train the others too ε", 0, 1, 0.05),
+        Assumption(
+            "training.generalisation.habit", "habits carry over to other contexts ρ", 0, 1, 0.05
+        ),
         Assumption("training.anchor", "pull back to the start (thousandths)", 0, 20, 1, 1e-3),
         Assumption("training.visible_gaming_penalty", "penalty on visible gaming ψ", 0, 4, 0.25),
         Assumption(
