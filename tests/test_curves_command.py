@@ -209,7 +209,8 @@ def test_a_comparison_that_no_run_allows_is_refused(call: Call, sweeps: dict[str
     asked = ("variables=gaming_rate.dossier", "difference=scenario")
     left = call(f"sweep={sweeps['curves']}", *asked, name="curves")
     assert left.status == 2
-    assert re.fullmatch(r"error: curves: there is nothing to draw.*\n", left.stderr)
+    why = "no run has come to an end, or no two that differ in scenario alone; variables="
+    assert re.fullmatch(rf"error: curves: there is nothing to draw: {why}.*\n", left.stderr)
     assert not list(left.folder.rglob("*.csv"))
 
 
