@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from sim.cli.errors import reporting, stopping
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
 from sim.specs.agent import Initial
+from sim.specs.errors import SpecError
 from sim.utils.parallel import raise_on_ctrl_c
 
 #: The flags that ask for help.
@@ -104,6 +105,9 @@ def launch(
         with reporting(keys):
             print(help_text(), flush=True)
         return
+    with reporting(keys):
+        for argument in sys.argv[1:]:
+            _check_dashes(argument, keys)
     sys.argv[1:] = [_with_initial(argument) for argument in sys.argv[1:]]
     collect_rarely()
     os.environ["MPLBACKEND"] = "agg"  # figures are files
@@ -115,6 +119,13 @@ def launch(
     command = hydra.main(version_base="1.3", **place)
     with reporting(keys):
         command(Job(task, is_run=is_run))()
+
+
+def _check_dashes(argument: str, keys: Sequence[str]) -> None:
+    """Refuse a setting that is written as a flag (SpecError), for which Hydra prints its usage."""
+    setting = argument.lstrip("-")
+    if argument.startswith("--") and re.split(r"[.=]", setting)[0] in keys:
+        raise SpecError(f"{argument}: settings have no dashes: {setting.split('=')[0]}=VALUE")
 
 
 def _with_initial(argument: str) -> str:
