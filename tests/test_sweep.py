@@ -179,6 +179,8 @@ def test_the_table_says_what_made_it_and_what_failed(tmp_path: Path) -> None:
     assert (table.failed, loaded.failed, again.failed) == (3, 3, 3)
     line = "<sim.Sweep of 'pipeline': 6 runs by training.learning_rate, 3 failed (record=summary)>"
     assert repr(loaded) == line
+    either = sim.sweep("copyright", axes={"agent.awareness": [0]}, training={"steps": 1})
+    assert " by agent.awareness (" in repr(either)  # as its tables call it
 
 
 @pytest.mark.parametrize(("agents", "steps"), [(9, 101), (30, 102), (1, 250)])
