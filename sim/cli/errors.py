@@ -115,8 +115,8 @@ def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     if setting and not set("=~") & set(setting[1]):
         return f"{setting[1]!r} has no value; settings are KEY=VALUE, such as scenario=copyright"
     if unread:
-        setting, key = unread[1].strip(), unread[1].partition("=")[0].strip()
-        return f"{key}: got {setting!r}: must be text in quotes of its own: '{key}=\"...\"'"
+        given, key = unread[1].strip(), unread[1].partition("=")[0].strip()
+        return f"{key}: got {given!r}: must be text in quotes of its own: '{key}=\"...\"'"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"

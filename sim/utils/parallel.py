@@ -90,7 +90,9 @@ def _in_any_order(
 def _submit(pool: ProcessPoolExecutor, work: Callable[[Job], Result], job: Job) -> Future[Result]:
     """Submit a job; a process that this starts does not run the user's script once more."""
     main = vars(sys.modules["__main__"])
-    script = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    script: dict[str, object] = {
+        name: main[name] for name in ("__file__", "__spec__") if name in main
+    }
     main.pop("__file__", None)
     main["__spec__"] = None
     try:
