@@ -404,3 +404,15 @@ def test_parts_need_not_be_alike() -> None:
     assert frame["part"].tolist() == [0, 0, 0, 0, 1]
     ranks = table.query("select count(distinct rank) as n from curves group by run order by run")
     assert ranks["n"].tolist() == [1, 1, 1, 1, 2]
+
+
+def test_agents_can_be_an_axis_by_name_as_on_the_command_line() -> None:
+    few: dict[str, Any] = {"training": {"steps": 20}, "agents": 3}
+    names = ["default", "opportunist"]
+    table = sim.sweep("lab_to_deployment", axes={"agent": names}, **few)
+    assert list(table.frame["agent"]) == names
+    for name, reach in zip(names, table.frame["value_drift"], strict=True):
+        run = sim.simulate("lab_to_deployment", agent=name, **few)
+        assert reach == run.value_drift.isel(step=-1).median().item()
+    with pytest.raises(sim.SpecError, match="agent: is an axis of names, and is given as well"):
+        sim.sweep("lab_to_deployment", axes={"agent": names}, agent="default")
