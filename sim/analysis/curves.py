@@ -302,7 +302,8 @@ def _free_panels(sweep: Sweep, fixed: Mapping[str, object]) -> str | None:
 
 
 def _check_level(name: str, key: str, level: object, levels: Sequence[object]) -> None:
-    if level_label(level) not in levels:
+    alike = [x for x in levels if isinstance(x, bool) == isinstance(level, bool)]  # true is no 1
+    if level_label(level) not in alike:
         allowed = ", ".join(str(allowed) for allowed in levels)
         raise SpecError(f"{name}: got {level!r}: {key} takes {allowed}")
 

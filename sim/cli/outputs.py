@@ -17,6 +17,7 @@ from sim.utils.format import (
     format_number,
     join_words,
     percent,
+    printable,
     safe_name,
 )
 from sim.utils.progress import parts_of
@@ -106,6 +107,7 @@ def environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
     )
     jinja.filters |= FILTERS
     return jinja
