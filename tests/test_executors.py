@@ -21,6 +21,7 @@ import pytest
 
 import sim
 from sharded import COMPUTE, Noting, planned, shards_of, swept
+from sim.cli.emergence import without_dask
 from sim.specs.errors import SpecError
 from sim.sweeps import executors, plan, record
 from sim.sweeps.store import Store
@@ -271,6 +272,19 @@ def test_a_cluster_can_be_used_at_the_top_of_a_script(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("(2, ")
+
+
+def test_a_command_that_kept_dask_from_xarray_finds_it_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("dask", "xarray"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "argv", ["emergence.py", "+experiment=a_sweep_with_dask"])
+    with without_dask():
+        assert sys.modules["dask"] is None
+        assert executors._distributed() is distributed
+        assert sys.modules.get("dask", distributed) is not None
+    assert sys.modules.get("dask", distributed) is not None
 
 
 @with_filters

@@ -208,6 +208,8 @@ def _cluster(distributed: Any, workers: int) -> Any:
 
 
 def _distributed() -> Any:
+    if sys.modules.get("dask", ...) is None:  # kept from xarray by a command
+        del sys.modules["dask"]
     try:
         import distributed
     except ImportError:
