@@ -70,6 +70,40 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 # ------------------------------------------------------------------------------------------ threads
 
 
+@pytest.mark.parametrize(("fitting", "most"), [(2.5, 2), (0.5, 1), (99, 3)])
+def test_shards_are_computed_side_by_side_as_their_memory_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fitting: float, most: int
+) -> None:
+    shards = planned(sweep, tmp_path).shards
+    together = threading.Barrier(most)  # so many, and no more: nobody waits for ever
+    running: set[str] = set()
+    counts: list[int] = []
+
+    def note(shard: plan.Shard, *_: Any) -> Any:
+        running.add(shard.name)
+        counts.append(len(running))
+        together.wait(timeout=30)
+        running.discard(shard.name)
+        return shard
+
+    monkeypatch.setattr(executors, "work", note)
+    monkeypatch.setattr(executors, "MOST_BYTES", fitting * shards[0].memory)
+    store: Any = None
+    done = list(sim.LocalExecutor(threads=3).run(shards, store, progress=lambda _: None))
+    assert len(done) == SHARDS
+    assert max(counts) == most
+    workers: list[int] = []
+
+    def refuse(_: object, count: int) -> Any:
+        workers.append(count)
+        raise WorkersLostError
+
+    monkeypatch.setattr(executors, "_cluster", refuse)
+    with pytest.raises(WorkersLostError):
+        next(sim.DaskExecutor(workers=3).run(shards, store, progress=lambda _: None))
+    assert workers == [most]
+
+
 def test_any_number_of_threads_gives_the_same_bytes(
     tmp_path: Path, wanted: dict[str, bytes]
 ) -> None:
