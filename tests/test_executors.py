@@ -22,9 +22,11 @@ import pytest
 import sim
 from sharded import COMPUTE, Noting, planned, shards_of, swept
 from sim.cli.emergence import without_dask
+from sim.cli.outputs import run_stored
 from sim.specs.errors import SpecError
 from sim.sweeps import executors, plan, record
 from sim.sweeps.store import Store
+from sim.sweeps.sweep import run_plan
 from sim.utils.parallel import WorkersLostError, usable_processors
 
 SHARDS = 6
@@ -68,6 +70,24 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 # ------------------------------------------------------------------------------------------ threads
+
+
+def test_the_time_left_of_a_study_is_that_of_its_new_work(tmp_path: Path) -> None:
+    """What is there of a later sweep counts from the start, and is no leap when that begins."""
+    plans = {
+        name: planned(sweep, tmp_path, steps=steps) for name, steps in (("new", 30), ("old", 60))
+    }
+    place = tmp_path / f"old-{plans['old'].id}"
+    run_plan(plans["old"], store=place)
+    for path in sorted((place / "shards").iterdir())[: SHARDS // 2]:
+        path.unlink()
+    shares: list[float] = []
+    sweeps = run_stored(plans, str(tmp_path), progress=shares.append)
+    assert [s.resumed for s in sweeps.values()] == [0, 2 * SHARDS]
+    assert shares[0] == pytest.approx(1 / 3)
+    assert np.diff(shares).min() >= -1e-9
+    assert np.diff(shares).max() <= 1 / 9 + 1e-6  # a shard of the old
+    assert shares[-1] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("fitting", "most"), [(2.5, 2), (0.5, 1), (99, 3)])
