@@ -433,6 +433,7 @@ training.learning_rate.habit=0.1,0.2 training.learning_rate=0.3 => habit: is giv
 scenario=copyright,scratchpad agent.initial.habit.coding=0,1 => agent.initial.habit.coding: unknown
 scenario=copyright,scratchpad scenario.contexts.coding.info=0.5 => (at scenario=scratchpad)
 """
+TWO_MAPPINGS = [f"agent.initial.values={{{name}: 2}}" for name in ("copyright", "helpfulness")]
 #: Sweeps of the weights of four contexts in which a run trains on nothing.
 WEIGHTS = [
     *(f"scenario.contexts.{name}.weight=0" for name in ("copyright_chat", "coding")),
@@ -463,6 +464,11 @@ def test_a_sweep_with_a_bad_run_is_refused_in_one_line(planned: Planner) -> None
             "Sweeping over Hydra's configuration is not supported",
         ),
         (["training.leak=${nowhere},1"], "nowhere"),
+        # Hydra's own sweeper forgets the first of two mappings.
+        *(
+            ([*TWO_MAPPINGS, LEAK, other], "agent.initial.values: got two mappings: must be one")
+            for other in ("hydra/sweeper=basic", "hydra/launcher=joblib")
+        ),
     ],
 )
 def test_a_refused_sweep_ends_before_anything_is_written(
