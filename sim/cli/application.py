@@ -60,15 +60,15 @@ class CheckBeforeRun(Callback):
 
 def _check_mappings(overrides: Sequence[str]) -> None:
     """Refuse a mapping for a key that was given before: Hydra's sweeper forgets the earlier one."""
-    given: set[str] = set()
+    earlier_keys: set[str] = set()
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key, value = override.get_key_element(), override.value()
         levels = value.list if isinstance(value, ChoiceSweep) else [value]
-        if key in given and any(isinstance(level, dict) for level in levels):
+        if key in earlier_keys and any(isinstance(level, dict) for level in levels):
             raise SpecError(
                 f"{key}: got two mappings: must be one, in a sweep of a job for each run"
             )
-        given.add(key)
+        earlier_keys.add(key)
 
 
 def _expand_home(config: DictConfig, mode: str) -> None:

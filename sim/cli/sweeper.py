@@ -408,7 +408,10 @@ def _compose(
     config: DictConfig, loader: ConfigLoader, overrides: list[str], links: Links
 ) -> RunInputs:
     composed = loader.load_sweep_config(config, overrides)
-    if composed.hydra.sweeper != config.hydra.sweeper:
+    own, shared = (
+        OmegaConf.to_container(node.hydra.sweeper, resolve=False) for node in (composed, config)
+    )
+    if own != shared:
         raise SpecError("hydra.sweeper: stands in a file that is swept: must be one for all runs")
     links.look(composed)
     return read(composed, scenario_name=scenario_choice(composed.hydra))

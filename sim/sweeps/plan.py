@@ -142,7 +142,7 @@ class Shard:
 
     @property
     def memory(self) -> float:
-        """How many bytes it takes, at most, while it is computed."""
+        """Its greatest size in bytes, while it is computed."""
         part, records = self.part, 2
         if self.record == "full":
             records = 1 + ceil(part.specs.training.steps / part.record_every)
