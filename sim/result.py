@@ -118,6 +118,9 @@ class Result:
     def load(cls, path: str | Path) -> Result:
         """Read a result that `save` wrote (or SpecError). Nothing in the file is run as code."""
         path = Path(path).expanduser()
+        if path.is_dir():
+            names = sorted(file.name for file in path.glob("*.nc"))
+            raise SpecError(f"result: {str(path)!r} is a folder; its results are {names}")
         if not path.is_file():
             raise SpecError(f"result: there is no file {str(path)!r}")
         try:

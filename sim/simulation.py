@@ -167,8 +167,8 @@ def simulate(
     return run.execute(progress=progress)
 
 
-def check_size(specs: Specs, *, agents: int, record_every: int) -> None:
-    """Refuse a run that would take more memory than is allowed (SpecError)."""
+def record_bytes(specs: Specs, *, agents: int) -> int:
+    """Return the memory of one record of a run."""
     contexts = specs.scenario.contexts
     sizes = {
         "step": 1,
@@ -178,13 +178,24 @@ def check_size(specs: Specs, *, agents: int, record_every: int) -> None:
         "value": len(specs.scenario.values),
         "capability": len(CAPABILITIES),
     }
-    a_record = 8 * sum(math.prod(sizes[dim] for dim in v.dims) for v in VARIABLES.values())
+    return 8 * sum(math.prod(sizes[dim] for dim in v.dims) for v in VARIABLES.values())
+
+
+def run_bytes(record_size: float, count: int) -> float:
+    """Return the memory that a run takes with so many records of a size."""
+    return (COPIES * count + WORKING_RECORDS) * record_size
+
+
+def check_size(specs: Specs, *, agents: int, record_every: int) -> None:
+    """Refuse a run that would take more memory than is allowed (SpecError)."""
+    a_record = record_bytes(specs, agents=agents)
     count = 1 + math.ceil(specs.training.steps / record_every)
     maximum = int((MOST_BYTES / a_record - WORKING_RECORDS) / COPIES)
     if count > maximum:
-        size = (COPIES * count + WORKING_RECORDS) * a_record / 2**30
+        size = run_bytes(a_record, count) / 2**30
         fitting = int(0.99 * agents * MOST_BYTES / (a_record * (2 * COPIES + WORKING_RECORDS)))
-        advice = f"agents={fitting} fit"
+        steps = specs.training.steps
+        advice = f"agents={fitting} fit" + f" with record_every={steps}" * (record_every < steps)
         if maximum >= 2:
             advice = f"record_every={math.ceil(specs.training.steps / (maximum - 1))} fits"
         raise SpecError(

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
+from bad_inputs import DELETED, VALUES, changed
 from commands import Call, Left, assert_refused, script
-from sim.cli.curves import KEYS
+from sim.cli.curves import KEYS, read
+from sim.cli.errors import Stopped, stopping
 from sim.sweeps.record import CURVES
 from sim.sweeps.result import Sweep
 
@@ -209,7 +212,8 @@ def test_a_comparison_that_no_run_allows_is_refused(call: Call, sweeps: dict[str
     asked = ("variables=gaming_rate.dossier", "difference=scenario")
     left = call(f"sweep={sweeps['curves']}", *asked, name="curves")
     assert left.status == 2
-    assert re.fullmatch(r"error: curves: there is nothing to draw.*\n", left.stderr)
+    why = "no run has come to an end, or no two that differ in scenario alone; variables="
+    assert re.fullmatch(rf"error: curves: there is nothing to draw: {why}.*\n", left.stderr)
     assert not list(left.folder.rglob("*.csv"))
 
 
@@ -249,3 +253,18 @@ def test_every_setting_of_the_sweeper_in_the_help_can_be_set(call: Call) -> None
     left = call(*FEW, *settings, f"{LEAK}=interval(0,1)", "hydra.sweeper.points=2")
     assert left.status == 0, left.stderr
     assert "2 runs" in left.stderr
+
+
+def test_bad_inputs_are_refused_in_one_line(sweeps: dict[str, Path]) -> None:
+    config = OmegaConf.create({**dict.fromkeys(KEYS), "sweep": str(sweeps["curves"])})
+    no_level = [{LEAK: level} for level in (0.3, float("nan"), [0], {}, None, False)]
+    bad = [*VALUES, 0, False, {1: 2}, {"seed": True}, *no_level]
+    none = {"where": ({},), "variables": ([],)}
+    for key in KEYS:
+        for value in bad:
+            if value in (None, DELETED, *none.get(key, ())) and key != "sweep":
+                continue
+            with pytest.raises(Stopped) as refusal, stopping():
+                read(changed(config, key, value))
+            assert "\n" not in str(refusal.value)
+            assert key in str(refusal.value)

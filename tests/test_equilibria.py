@@ -49,6 +49,10 @@ def test_frame_repr_and_figure_have_every_equilibrium(anchored: Equilibria) -> N
     assert (frame.loc[frame["kind"] == "saddle", "memory"] == np.inf).all()
     stable = sum(frame["kind"] == "stable")
     assert repr(anchored).startswith(f"<Equilibria: {stable} stable, ")
+    first = repr(anchored.points[0])
+    assert first.startswith("<Equilibrium: stable, share=0.")
+    assert "; gaming_rate from " in first
+    assert repr(anchored.points[0].point).startswith("<FixedPoint: stable, ")
     figure = anchored.plot()
     words = texts(figure)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]

@@ -21,9 +21,12 @@ import pytest
 
 import sim
 from sharded import COMPUTE, Noting, planned, shards_of, swept
+from sim.cli.emergence import without_dask
+from sim.cli.outputs import run_stored
 from sim.specs.errors import SpecError
 from sim.sweeps import executors, plan, record
 from sim.sweeps.store import Store
+from sim.sweeps.sweep import run_plan
 from sim.utils.parallel import WorkersLostError, usable_processors
 
 SHARDS = 6
@@ -67,6 +70,58 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 # ------------------------------------------------------------------------------------------ threads
+
+
+def test_the_time_left_of_a_study_is_that_of_its_new_work(tmp_path: Path) -> None:
+    """What is there of a later sweep counts from the start, and is no leap when that begins."""
+    plans = {
+        name: planned(sweep, tmp_path, steps=steps) for name, steps in (("new", 30), ("old", 60))
+    }
+    place = tmp_path / f"old-{plans['old'].id}"
+    run_plan(plans["old"], store=place)
+    for path in sorted((place / "shards").iterdir())[: SHARDS // 2]:
+        path.unlink()
+    shares: list[float] = []
+    sweeps = run_stored(plans, str(tmp_path), progress=shares.append)
+    assert [s.resumed for s in sweeps.values()] == [0, 2 * SHARDS]
+    assert shares[0] == pytest.approx(1 / 3)
+    assert np.diff(shares).min() >= -1e-9
+    assert np.diff(shares).max() <= 1 / 9 + 1e-6  # a shard of the old
+    assert shares[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("fitting", "most"), [(2.5, 2), (0.5, 1), (99, 3)])
+def test_shards_are_computed_side_by_side_as_their_memory_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fitting: float, most: int
+) -> None:
+    shards = planned(sweep, tmp_path).shards
+    together = threading.Barrier(most)  # so many, and no more: nobody waits for ever
+    running: set[str] = set()
+    counts: list[int] = []
+
+    def note(shard: plan.Shard, *_: Any) -> Any:
+        running.add(shard.name)
+        counts.append(len(running))
+        together.wait(timeout=30)
+        running.discard(shard.name)
+        return shard
+
+    monkeypatch.setattr(executors, "work", note)
+    monkeypatch.setattr(executors, "MOST_BYTES", fitting * shards[0].memory)
+    store: Any = None
+    done = list(sim.LocalExecutor(threads=3).run(shards, store, progress=lambda _: None))
+    assert len(done) == SHARDS
+    assert max(counts) == most
+    workers: list[int] = []
+
+    def refuse(_: object, count: int) -> Any:
+        workers.append(count)
+        raise WorkersLostError
+
+    monkeypatch.setattr(executors, "_cluster", refuse)
+    with pytest.raises(WorkersLostError):
+        next(sim.DaskExecutor(workers=3).run(shards, store, progress=lambda _: None))
+    assert workers == [most]
 
 
 def test_any_number_of_threads_gives_the_same_bytes(
@@ -271,6 +326,19 @@ def test_a_cluster_can_be_used_at_the_top_of_a_script(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("(2, ")
+
+
+def test_a_command_that_kept_dask_from_xarray_finds_it_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("dask", "xarray"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "argv", ["emergence.py", "+experiment=a_sweep_with_dask"])
+    with without_dask():
+        assert sys.modules["dask"] is None
+        assert executors._distributed() is distributed
+        assert sys.modules.get("dask", distributed) is not None
+    assert sys.modules.get("dask", distributed) is not None
 
 
 @with_filters

@@ -79,6 +79,7 @@ def test_a_study_and_a_run_start(command) -> None:  # type: ignore[no-untyped-de
         (["emergence", "agents=0"], "error: agents: got 0: must be a whole number of 1 or more"),
         (["curves"], "error: sweep: is missing"),
         (["scenarios", "copyrigth"], "error: scenario: no scenario is named 'copyrigth'; did you"),
+        (["scenarios", __file__], f"error: {__file__}: line 1: "),
         (["scenarios", "a", "b"], "error: scenarios: takes one name, got a b"),
     ],
 )

@@ -93,13 +93,33 @@ def test_many_contexts_and_long_names_do_not_overlap_and_interventions_are_named
         assert any("do=[{key: training.leak, set: 0.25, start: 10}]" in word for word in words)
 
 
+@pytest.mark.parametrize(
+    "name", ["a_context_of_which_the_number_{}_stands_amid_a_long_name", "c" * 40 + "{}" + "d" * 40]
+)
+def test_names_that_differ_in_their_middle_differ_in_figures(name: str) -> None:
+    world = invented(12, name)
+    world["values"] = ["v", *(f"value_{c}_of_which_the_name_is_long" for c in range(5))]
+    result = sim.simulate(world, training={"steps": 10})
+    beside = [text for text in texts(emergence(result)) if re.match(r"(a con|ccc|value)", text)]
+    assert len(set(beside)) == len(beside) == 12 + 5
+
+
 CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         {"scenario": ["copyright", "scratchpad", "pipeline"], "training.leak": [0, 0.2]},
         {},
         ["scenario = copyright", "scenario = pipeline", "leak", "fine-tuning", "agentic tasks"],
     ),
-    ({"scenario": [*sim.scenarios()]}, {}, ["14 scenarios: 14 runs", "scenario = power seeker"]),
+    (
+        {"scenario": [*sim.scenarios()]},
+        {},
+        ["14 scenarios: 14 runs", "scenario = power seeker", "1 of 3 to 11 contexts, those gamed"],
+    ),
+    (
+        {"agent.initial.values": [{"copyright": x, "helpfulness": 1} for x in (2, 3)]},
+        {},
+        ["…2, ", "…3, ", "3 of 5 contexts, those gamed most"],
+    ),
     (
         {"agent.awareness": [-4, -2, 0, 2], "training.leak": [0, 0.2], "training.anchor": [0, 1]},
         {"variables": ["gaming_rate", "reach"], "where": {"training.leak": 0.2}},
@@ -108,7 +128,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         {"agent.awareness": [-4, -2, 0, 2], "training.leak": [0, 0.2], "training.anchor": [0, 1]},
         {"variables": ["values"], "difference": "training.leak"},
-        ["pooled over awareness (4 levels), anchor (2 levels)", "leak"],
+        ["pooled over awareness (4 levels), anchor (2 levels)", "Difference to leak = 0, with"],
     ),
     ({"interventions.0.set": [0, 0.5]}, {}, ["interventions.0.set", "0.5"]),
     ({"training.leak": [0, 0.5]}, {"lines": "training.leak"}, ["do=[{key: "]),

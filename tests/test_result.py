@@ -259,10 +259,23 @@ def refusal(path: Path) -> str:
     return line
 
 
+def test_no_file_takes_the_place_of_a_device_or_a_folder(
+    result: sim.Result, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result.save(tmp_path / "a.nc")
+    for place in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(FileExistsError, match=r"is no file that can be written anew: '/"):
+            result.save(place)
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(sim.SpecError, match=r"is a folder; its results are \['a.nc'\]"):
+        sim.Result.load(tmp_path)
+
+
 def test_foreign_files_are_refused(result: sim.Result, tmp_path: Path) -> None:
     path, provenance = tmp_path / "result.nc", json.dumps(result.provenance)
     assert "there is no file" in refusal(path)
-    assert "there is no file" in refusal(tmp_path)
+    assert "is a folder; its results are []" in refusal(tmp_path)
     pickled = b"cposix\nsystem\n(S'exit 1'\ntR."
     for content in (b"", b"\x00" * 512, b"values: [a]\n" * 99, b"CDF\x01" + b"\x00" * 99, pickled):
         path.write_bytes(content)

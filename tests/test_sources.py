@@ -10,6 +10,7 @@ import pytest
 import sim
 from commands import Call, assert_refused
 from refusals import assert_all_refused
+from sim.specs.library import DATA_GROUPS, config_root
 
 TOUCH = "{_target_: builtins.open, file: HERE/touched, mode: w}"
 HYDRA = f"hydra: {{callbacks: {{it: {TOUCH}}}}}"
@@ -77,7 +78,8 @@ def test_a_scenario_sets_its_own_keys_through_both_doors(
 
 
 @pytest.mark.parametrize(
-    "group", ["agent", "training", "executor", "prior", "oversight", "deployment"]
+    "group",
+    ["agent", "training", "executor", "prior", "oversight", "deployment", "measured", "Measured"],
 )
 def test_files_of_other_groups_are_data_too(group: str, call: Call, elsewhere: Path) -> None:
     cases = [GLOBAL + HYDRA, HYDRA, f"a: [{TOUCH}]", "a: ${oc.env:HOME}"]
@@ -89,6 +91,10 @@ def test_files_of_other_groups_are_data_too(group: str, call: Call, elsewhere: P
         if group == "prior":
             assert_all_refused([(lambda: sim.Prior.load(path), left.stderr[7:-1])])  # noqa: B023
     assert not (elsewhere / "touched").exists()
+
+
+def test_every_folder_of_configs_holds_data() -> None:
+    assert {folder.name for folder in config_root().iterdir() if folder.is_dir()} <= {*DATA_GROUPS}
 
 
 def test_a_folder_of_scenarios_brings_nothing_that_was_not_asked_for(

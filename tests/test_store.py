@@ -176,6 +176,13 @@ FORMS = (b"", b"{", b"[1]", b"\xff\xfe", b"{}", b"[" * 10**5, b"\0" * 99, b'{"pa
 KEYS = ("id", "parts", "shards", "sha256")
 
 
+def test_a_sweep_json_that_cannot_be_read_is_told_in_one_line(done: Path) -> None:
+    (done / "sweep.json").unlink()
+    (done / "sweep.json").mkdir()
+    with pytest.raises(SpecError, match=r"^store: sweep.json of [^\n]* cannot be read \("):
+        sim.Sweep.load(done)
+
+
 def test_a_sweep_json_that_is_lost_or_damaged_is_written_again(
     done: Path, computed: list[str]
 ) -> None:

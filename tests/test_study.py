@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from commands import Left, assert_refused
+from sim.cli.outputs import render
 from test_tutorial import blocks
 
 FEW = ("training.steps=20", "agents=3")
@@ -205,6 +206,12 @@ def test_its_own_check_and_keys_refuse(
 ) -> None:
     (tmp_path / "run").mkdir()
     assert_refused(start(small, tmp_path / "run", setting), says)
+
+
+def test_a_report_has_text_of_data_as_text(tmp_path: Path) -> None:
+    (tmp_path / "report.md.j2").write_text("# {{ name }}\n", encoding="utf-8")
+    values = {"name": "a\ud800\x1b[31m\0"}
+    assert render(tmp_path / "report.md.j2", values) == "# a\\ud800\\x1b[31m\\x00\n"
 
 
 def test_a_mistake_in_the_template_leaves_the_numbers(small: Path, tmp_path: Path) -> None:

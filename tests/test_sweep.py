@@ -179,6 +179,8 @@ def test_the_table_says_what_made_it_and_what_failed(tmp_path: Path) -> None:
     assert (table.failed, loaded.failed, again.failed) == (3, 3, 3)
     line = "<sim.Sweep of 'pipeline': 6 runs by training.learning_rate, 3 failed (record=summary)>"
     assert repr(loaded) == line
+    either = sim.sweep("copyright", axes={"agent.awareness": [0]}, training={"steps": 1})
+    assert " by agent.awareness (" in repr(either)  # as its tables call it
 
 
 @pytest.mark.parametrize(("agents", "steps"), [(9, 101), (30, 102), (1, 250)])
@@ -402,3 +404,15 @@ def test_parts_need_not_be_alike() -> None:
     assert frame["part"].tolist() == [0, 0, 0, 0, 1]
     ranks = table.query("select count(distinct rank) as n from curves group by run order by run")
     assert ranks["n"].tolist() == [1, 1, 1, 1, 2]
+
+
+def test_agents_can_be_an_axis_by_name_as_on_the_command_line() -> None:
+    few: dict[str, Any] = {"training": {"steps": 20}, "agents": 3}
+    names = ["default", "opportunist"]
+    table = sim.sweep("lab_to_deployment", axes={"agent": names}, **few)
+    assert list(table.frame["agent"]) == names
+    for name, reach in zip(names, table.frame["value_drift"], strict=True):
+        run = sim.simulate("lab_to_deployment", agent=name, **few)
+        assert reach == run.value_drift.isel(step=-1).median().item()
+    with pytest.raises(sim.SpecError, match="agent: is an axis of names, and is given as well"):
+        sim.sweep("lab_to_deployment", axes={"agent": names}, agent="default")

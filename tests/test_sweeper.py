@@ -394,6 +394,17 @@ training.leak=interval(0,1) hydra.sweeper.points=100000000000 => points: got 100
 training.leak=interval(0,1) training.anchor=${training.leak} => training.anchor: follows training.l
 LEAK hydra.sweeper.combine=zip training.anchor=${.leak} => training.anchor: follows training.leak, w
 agent.initial.values={copyright:1},{copyright:2} agent.initial.values={helpfulness:1} => is given tw
+agent.initial.values={copyright:1},{copyright:1.0} => {'copyright': 1.0} is given more than once
+do=[{key:gaming,set:0}],[{key:gaming,set:0.0}] => 'set': 0.0}] is given more than once
+LEAK training={leak:0.1} => training.leak: is given twice, or in whole and in part
+LEAK training={anchor:0.1},{leak:0.1} => training.leak: is given twice, or in whole and in part
+training.learning_rate.habit=0.1,0.2 training={learning_rate:0.3} => habit: is given twice, or in
+scenario.contexts.coding.info=0,1 scenario={contexts:{coding:{info:0}}} => info: is given twice, or
+training.leak=range(0,1,0) => training.leak: got training.leak=range(0,1,0): must be a range of fini
+training.leak=range(0,inf) => training.leak: got training.leak=range(0,inf): must be a range of fini
+training.leak=range(nan,1) => must be a range of finite steps
+seed=range(3),5 => seed: got seed=range(3),5: must be a list, or one range
+scenario=glob(copy*),pipeline => scenario: got scenario=glob(copy*),pipeline: must be a list, or one
 seed=interval(0,3) => seed: must be whole numbers; seed=range(32) gives 0 to 31
 training.steps=interval(1,5) => training.steps: cannot be drawn from an interval
 training.leak=interval(0.9,1.01) => training.leak: got 1.01: must be a number from 0
@@ -422,6 +433,7 @@ training.learning_rate.habit=0.1,0.2 training.learning_rate=0.3 => habit: is giv
 scenario=copyright,scratchpad agent.initial.habit.coding=0,1 => agent.initial.habit.coding: unknown
 scenario=copyright,scratchpad scenario.contexts.coding.info=0.5 => (at scenario=scratchpad)
 """
+TWO_MAPPINGS = [f"agent.initial.values={{{name}: 2}}" for name in ("copyright", "helpfulness")]
 #: Sweeps of the weights of four contexts in which a run trains on nothing.
 WEIGHTS = [
     *(f"scenario.contexts.{name}.weight=0" for name in ("copyright_chat", "coding")),
@@ -452,6 +464,11 @@ def test_a_sweep_with_a_bad_run_is_refused_in_one_line(planned: Planner) -> None
             "Sweeping over Hydra's configuration is not supported",
         ),
         (["training.leak=${nowhere},1"], "nowhere"),
+        # Hydra's own sweeper forgets the first of two mappings.
+        *(
+            ([*TWO_MAPPINGS, LEAK, other], "agent.initial.values: got two mappings: must be one")
+            for other in ("hydra/sweeper=basic", "hydra/launcher=joblib")
+        ),
     ],
 )
 def test_a_refused_sweep_ends_before_anything_is_written(
@@ -573,8 +590,11 @@ def test_a_sweep_that_stands_in_a_file_is_run(
     hydra = {"mode": "MULTIRUN", "sweep": {"dir": "mine"}, "sweeper": {"params": params}}
     (folder / "experiment").mkdir()
     text = "# @package _global_\n" + yaml.safe_dump({"hydra": hydra})
-    (folder / "experiment" / "leaks.yaml").write_text(text)
+    for name in ("leaks", "leaks2"):
+        (folder / "experiment" / f"{name}.yaml").write_text(text)
     asked = ("--config-dir", str(folder), "+experiment=leaks", "record=summary")
+    refused = call(*asked[:2], "-m", "+experiment=leaks,leaks2", *FEW)  # of two files, nobody's
+    assert_refused(refused, "hydra.sweeper: stands in a file that is swept: must be one for all")
     for more, runs in (((), 4), (("seed=3",), 2)):
         left = call(*asked, *FEW, *more, f"training.steps={10 + runs}")
         assert f"{runs} runs in 1 shard" in left.stderr

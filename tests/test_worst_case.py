@@ -96,6 +96,18 @@ def test_all_terms_make_the_worst_case_and_gaming_is_none_of_them() -> None:
     assert not undefined.worst_case.any()
 
 
+def test_a_frame_has_one_row_for_each_agent_and_term() -> None:
+    result = worst()
+    case = sim.worst_case(result, **EASY)
+    frame = case.to_dataframe()
+    assert frame.index.names == ["agent", "term"]
+    assert len(frame) == case.sizes["agent"] * case.sizes["term"]
+    arguments = {name: EASY[name] for name in ("oversight", "deployment") if name in EASY}
+    passed = sim.prospects(result, **arguments)["pass"]
+    for step in passed["faced"].values:
+        np.testing.assert_array_equal(case[f"pass.{step}"], passed.sel(faced=step))
+
+
 def test_what_follows_training_is_arguments_plain_data_and_under_interventions() -> None:
     usual = PostTraining.default(sim.Scenario.load("lab_to_deployment"))
     assert usual.to_dict()["thresholds"] == asdict(sim.Thresholds())

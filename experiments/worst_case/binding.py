@@ -104,7 +104,7 @@ def success_factors(funnel: Funnel, oversight: Oversight) -> Array:
         factors[:, 0] = case["stick"].values
     for column, name in enumerate(STEP_CAPABILITIES, start=1):
         if oversight.step(name).when_found != "ignore":
-            factors[:, column] = case["pass"].sel(faced=name).values
+            factors[:, column] = case[f"pass.{name}"].values
     factors[:, -1] = case["quorum"].values
     return factors
 

@@ -128,7 +128,7 @@ def funnel(
     control = Oversight.parse({} if oversight is None else oversight, path="oversight").control
     probability = case["quorum"].values.copy()
     if control.when_found != "ignore":
-        probability *= case["pass"].sel(faced="control").values
+        probability *= case["pass.control"].values
     uniform, _ = uniform_pair(seed=seed, stream="deployment.outcome", rows=case["agent"].values)
     reach = audited.final.data["reach"].values[-1]
     gaming = np.where(reach >= 1.0, 2, np.where(reach > 0.0, 1, 0))

@@ -82,7 +82,7 @@ def check_choice(sweep: Sweep, choice: CurveChoice) -> CurveChoice:
     if len(variables) > MOST_VARIABLES:
         raise SpecError(
             f"variables: {len(variables)} curves are too many for one figure (at most "
-            f"{MOST_VARIABLES}); name some of {', '.join(variables)}"
+            f"{MOST_VARIABLES}); name some of {', '.join(variables[:MOST_VARIABLES])}, ..."
         )
     if lines is None:
         free = (axis for axis in _line_axes(sweep, choice.where) if axis != choice.panels)
@@ -107,10 +107,10 @@ def curve_table(sweep: Sweep, choice: CurveChoice) -> pd.DataFrame:
     else:
         frame = _rows(sweep, choice, choice.where, 3)
     if frame.empty:
-        raise SpecError(
-            "curves: there is nothing to draw: no run has come to an end, or none with what is "
-            "to be compared"
-        )
+        why = "no run has come to an end"
+        if choice.difference is not None:
+            why += f", or no two that differ in {choice.difference} alone; variables=[reach] may do"
+        raise SpecError(f"curves: there is nothing to draw: {why}")
     for key, maximum in ((choice.lines, MOST_LEVELS), (choice.panels, MOST_PANELS)):
         if key is not None:
             present = set(frame[key])
@@ -302,7 +302,8 @@ def _free_panels(sweep: Sweep, fixed: Mapping[str, object]) -> str | None:
 
 
 def _check_level(name: str, key: str, level: object, levels: Sequence[object]) -> None:
-    if level_label(level) not in levels:
+    alike = [x for x in levels if isinstance(x, bool) == isinstance(level, bool)]  # true is no 1
+    if level_label(level) not in alike:
         allowed = ", ".join(str(allowed) for allowed in levels)
         raise SpecError(f"{name}: got {level!r}: {key} takes {allowed}")
 

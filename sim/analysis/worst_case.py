@@ -155,7 +155,8 @@ def worst_case(
         from 0 (for misalignment: from perfect alignment) to the threshold that is still to go: 0
         where the term is met; `binding` [agent], the term with the largest shortfall (the first of
         several), "" where all are met; `lacking` [agent], how many are not met; `worst_case`
-        [agent], whether all are. And everything of `sim.prospects`.
+        [agent], whether all are. And everything of `sim.prospects`, with `pass.STEP` [agent] for
+        `pass`, so that `.to_dataframe()` has one row for each agent and term.
 
     Raises:
         SpecError: One line: what was wrong, where, what is allowed.
@@ -204,7 +205,9 @@ def worst_case_at(
         },
         coords={"agent": takeover["agent"].values, "term": list(TERMS)},
     )
-    return terms.merge(takeover)
+    passing = takeover["pass"].to_dataset("faced")
+    steps = passing.rename({name: f"pass.{name}" for name in passing})
+    return terms.merge(takeover.drop_dims("faced")).merge(steps)
 
 
 def term_numbers(state: xr.Dataset) -> Array:

@@ -15,16 +15,22 @@ from typing import Any, ClassVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from sim.cli.errors import reporting, stopping
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS
 from sim.specs.agent import Initial
+from sim.specs.errors import SpecError
 from sim.utils.parallel import raise_on_ctrl_c
 
 #: The flags that ask for help.
 HELP = {"--help", "-h"}
+
+#: The sweeper and the launcher that make one array program of many runs.
+_OF_ARRAYS = ["ArraySweeper", "BasicLauncher"]
 
 Task = Callable[[DictConfig], None]
 Check = Callable[[DictConfig], object]
@@ -33,8 +39,9 @@ Check = Callable[[DictConfig], object]
 class CheckBeforeRun(Callback):
     """Refuses a config that cannot be used, before Hydra makes a directory for the run."""
 
-    #: The check of the application that is running.
+    #: The check of the application that is running, and whether that is a run (`Job`).
     check: ClassVar[Check]
+    is_run: ClassVar[bool] = False
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check, and throw away what comes out."""
@@ -45,6 +52,23 @@ class CheckBeforeRun(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """See to it that all jobs agree on where they are kept."""
         _expand_home(config, "sweep")
+        parts = (config.hydra.sweeper._target_, config.hydra.launcher._target_)
+        if not (self.is_run and [part.split(".")[-1] for part in parts] == _OF_ARRAYS):
+            with stopping():
+                _check_mappings(config.hydra.overrides.task)
+
+
+def _check_mappings(overrides: Sequence[str]) -> None:
+    """Refuse a mapping for a key that was given before: Hydra's sweeper forgets the earlier one."""
+    earlier_keys: set[str] = set()
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key, value = override.get_key_element(), override.value()
+        levels = value.list if isinstance(value, ChoiceSweep) else [value]
+        if key in earlier_keys and any(isinstance(level, dict) for level in levels):
+            raise SpecError(
+                f"{key}: got two mappings: must be one, in a sweep of a job for each run"
+            )
+        earlier_keys.add(key)
 
 
 def _expand_home(config: DictConfig, mode: str) -> None:
@@ -104,17 +128,28 @@ def launch(
         with reporting(keys):
             print(help_text(), flush=True)
         return
+    with reporting(keys):
+        for argument in sys.argv[1:]:
+            _check_dashes(argument, keys)
     sys.argv[1:] = [_with_initial(argument) for argument in sys.argv[1:]]
     collect_rarely()
     os.environ["MPLBACKEND"] = "agg"  # figures are files
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors on to us
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     open_sections()
+    CheckBeforeRun.is_run = is_run
     CheckBeforeRun.check = staticmethod(check)
     place = {"config_path": str(config.parent), "config_name": config.stem}
     command = hydra.main(version_base="1.3", **place)
     with reporting(keys):
         command(Job(task, is_run=is_run))()
+
+
+def _check_dashes(argument: str, keys: Sequence[str]) -> None:
+    """Refuse a setting that is written as a flag (SpecError), for which Hydra prints its usage."""
+    setting = argument.lstrip("-")
+    if argument.startswith("--") and re.split(r"[.=]", setting)[0] in keys:
+        raise SpecError(f"{argument}: settings have no dashes: {setting.split('=')[0]}=VALUE")
 
 
 def _with_initial(argument: str) -> str:

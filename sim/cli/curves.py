@@ -46,7 +46,8 @@ def read(config: DictConfig) -> tuple[Sweep, CurveChoice]:
     sweep = Sweep.load(str(place))
     names = data.pop("variables")
     variables = names if isinstance(names, list) else [] if names is None else [names]
-    fixed = data.pop("where") or {}
+    where = data.pop("where")
+    fixed = {} if where is None else where
     if not isinstance(fixed, dict):
         raise SpecError(f"where: got {fixed!r}: must be axes and their levels, {{AXIS: LEVEL}}")
     choice = CurveChoice(variables=variables, where=fixed, **data)

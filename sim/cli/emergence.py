@@ -58,7 +58,8 @@ def without_dask() -> Iterator[None]:
     try:
         yield
     finally:
-        del modules["dask"]
+        if modules.get("dask", ...) is None:  # a sweep that a file asks for has imported it
+            del modules["dask"]
 
 
 def check_run(config: DictConfig) -> None:

@@ -96,6 +96,12 @@ def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if isinstance(error, MissingConfigException) and missing:
         group, name = missing.groups()
+        if name.endswith((".yaml", ".yml")):
+            group, _, folder = group.partition("/")
+            return (
+                f"{group}: got {f'{folder}/{name}'.lstrip('/')!r}: must be a name; a file "
+                f"DIR/{group}/NAME.yaml is given as --config-dir DIR {group}=NAME"
+            )
         options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
         return f"{group}: no {group} is named {name!r}; {nearest(name, options)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
@@ -105,9 +111,12 @@ def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     if deleted:
         return f"{deleted.group(1)}: cannot be deleted: is null already, or no key at all"
     unread = re.search(r"LexerNoViableAltException: (.*)", text)
+    setting = unread or re.match(r"Error parsing override '([^'\n]*)'", text)
+    if setting and not set("=~") & set(setting[1]):
+        return f"{setting[1]!r} has no value; settings are KEY=VALUE, such as scenario=copyright"
     if unread:
-        setting, key = unread[1].strip(), unread[1].partition("=")[0].strip()
-        return f"{key}: got {setting!r}: must be text in quotes of its own: '{key}=\"...\"'"
+        given, key = unread[1].strip(), unread[1].partition("=")[0].strip()
+        return f"{key}: got {given!r}: must be text in quotes of its own: '{key}=\"...\"'"
     merged = re.search(r"Error merging override \W*([\w.]+)=", text)
     if merged:
         return f"{merged.group(1)}: {str(error.__cause__).splitlines()[0]}"

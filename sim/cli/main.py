@@ -125,15 +125,16 @@ def scenarios_text(arguments: Sequence[str]) -> str:
     Raises:
         SpecError: There is none of this name, or more than one is named.
     """
-    from sim.specs.library import names, read_yaml, resolve
+    from sim.specs.library import names, read_data, resolve
 
     if len(arguments) > 1:
         raise SpecError(f"scenarios: takes one name, got {' '.join(arguments)}")
     if arguments and arguments[0] not in ("--help", "-h"):
-        return resolve("scenario", arguments[0]).read_text(encoding="utf-8").rstrip()
-    scenarios = {
-        name: read_yaml(resolve("scenario", name)).get("scenario", {}) for name in names("scenario")
-    }
+        path = resolve("scenario", arguments[0])
+        read_data("scenario", path)  # a file of something else is refused
+        return printable(path.read_text(encoding="utf-8").rstrip())
+    files = {name: read_data("scenario", resolve("scenario", name)) for name in names("scenario")}
+    scenarios = {name: data.get("scenario", {}) for name, data in files.items()}
     return "\n".join(f"{name:21s} {data.get('passage', '')}" for name, data in scenarios.items())
 
 

@@ -17,9 +17,10 @@ from sim.utils.format import (
     format_number,
     join_words,
     percent,
+    printable,
     safe_name,
 )
-from sim.utils.progress import parts_of
+from sim.utils.progress import part_of, parts_of, rest_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +107,7 @@ def environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
     )
     jinja.filters |= FILTERS
     return jinja
@@ -178,18 +180,33 @@ def run_stored(
         executor: Computes the sweeps.
         progress: Called with the share that is done.
     """
+    from sim.sweeps.store import Store
     from sim.sweeps.sweep import run_plan
 
-    reports = parts_of(progress, [plan.agent_steps for plan in plans.values()])
+    places = {
+        name: None if store is None else f"{store}/{safe_name(prefix + name)}-{plan.id}"
+        for name, plan in plans.items()
+    }
+    # What was done before counts first, as the time left is told by the speed from there on.
+    shares = [
+        0.0 if place is None else Store(place).finished_share(plans[name])
+        for name, place in places.items()
+    ]
+    work = [plan.agent_steps for plan in plans.values()]
+    before = [steps * share for steps, share in zip(work, shares, strict=True)]
+    new = [steps - old + 1e-9 for steps, old in zip(work, before, strict=True)]
+    reports = parts_of(part_of(progress, sum(before) / max(sum(work), 1), 1.0), new)
+    if reports:
+        reports[0](0.0)
     return {
         name: run_plan(
             plan,
-            store=None if store is None else f"{store}/{safe_name(prefix + name)}-{plan.id}",
+            store=places[name],
             executor=executor,
-            progress=report,
+            progress=rest_of(report, share),
             prepare=prepare_shard,
         )
-        for (name, plan), report in zip(plans.items(), reports, strict=True)
+        for (name, plan), report, share in zip(plans.items(), reports, shares, strict=True)
     }
 
 

@@ -57,9 +57,12 @@ class FileConfigSource(file_config_source.FileConfigSource):
 
 
 def data_group(config_path: str) -> str | None:
-    """Return the data group of a config path, however it is written; None if it is in none."""
+    """Return the data group of a config path, however it is written; None if it is in none.
+
+    In capitals as well: where a disk knows no case, `Scenario/NAME` is a file of `scenario`.
+    """
     for path in (config_path, posixpath.normpath(config_path)):
-        group = path.strip("/").split("/")[0]
+        group = path.strip("/").split("/")[0].lower()
         if group in DATA_GROUPS:
             return group
     return None

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
     ChoiceSweep,
+    Glob,
     IntervalSweep,
     Override,
     RangeSweep,
@@ -188,7 +189,7 @@ def plan_sweep(
     overrides = _that_hold(parsed)
     swept = {i: _axis(each) for i, each in enumerate(overrides) if each.is_sweep_override()}
     axes = list(swept.values())
-    _check_axes(swept, [str(each.key_or_group) for each in overrides])
+    _check_axes(swept, overrides)
     seeds = _seeds(axes)
     links = Links(axes)
 
@@ -301,9 +302,15 @@ def _axis(override: Override) -> Axis:
     swept = override.value()
     if isinstance(swept, ChoiceSweep | RangeSweep):
         swept.shuffle = False  # the order of runs must stay, for a sweep to go on
-    if isinstance(swept, RangeSweep) and swept.step:
-        start, stop = float(swept.start or 0), float(swept.stop or 0)
-        check_runs(key, int((stop - start) / float(swept.step)))
+    if isinstance(swept, RangeSweep):
+        start, stop, step = (float(each or 0) for each in (swept.start, swept.stop, swept.step))
+        if not step or not isfinite(start + stop + step):
+            raise SpecError(f"{key}: got {override.input_line}: must be a range of finite steps")
+        check_runs(key, int((stop - start) / step))
+    if isinstance(swept, ChoiceSweep):
+        for item in swept.list:
+            if isinstance(item, RangeSweep | IntervalSweep | ChoiceSweep | Glob):
+                raise SpecError(f"{key}: got {override.input_line}: must be a list, or one range")
     items = list(override.sweep_iterator(transformer=Transformer.identity))
     values = [Override._convert_value(item) for item in items]
     texts = [f"{element}={Transformer.str(item)}" for item in items]
@@ -329,19 +336,35 @@ def _that_hold(overrides: Sequence[Override]) -> list[Override]:
     return holding
 
 
-def _check_axes(axes: Mapping[int, Axis], keys: Sequence[str]) -> None:
+def _check_axes(axes: Mapping[int, Axis], overrides: Sequence[Override]) -> None:
     """Refuse what cannot be swept, and axes that a later override would undo.
 
-    `axes` are by their place among all overrides, which have `keys`.
+    `axes` are by their place among the overrides.
     """
     for place, axis in axes.items():
         if axis.key in _OF_A_SWEEP or axis.key.split(".")[0] == "executor":
             raise SpecError(f"{axis.key}: a sweep has one for all its runs")
-        later = keys[place + 1 :]
-        # A group (scenario=NAME) goes before everything, wherever it stands.
-        over = [key for key in later if "." in key and axis.key.startswith(f"{key}.")]
-        if axis.key in later or over:
+        if any(_may_undo(later, axis.key) for later in overrides[place + 1 :]):
             raise SpecError(f"{axis.key}: is given twice, or in whole and in part")
+
+
+def _may_undo(override: Override, key: str) -> bool:
+    """Return whether an override may set a key that one before it has set."""
+    whole, value = str(override.key_or_group), override.value()
+    if "." in whole or key == whole:
+        return key == whole or key.startswith(f"{whole}.")
+    # A group (scenario=NAME) goes before everything, wherever it stands; not so a mapping.
+    levels = value.list if isinstance(value, ChoiceSweep) else [value]
+    return key.startswith(f"{whole}.") and any(
+        isinstance(level, dict) and _sets(level, key.split(".")[1:]) for level in levels
+    )
+
+
+def _sets(level: Any, names: Sequence[str]) -> bool:
+    """Return whether a mapping sets what stands below it at some names, or a whole that has it."""
+    if not names or not isinstance(level, dict):
+        return True
+    return names[0] in level and _sets(level[names[0]], names[1:])
 
 
 def _seeds(axes: Sequence[Axis]) -> tuple[int, ...]:
@@ -385,6 +408,11 @@ def _compose(
     config: DictConfig, loader: ConfigLoader, overrides: list[str], links: Links
 ) -> RunInputs:
     composed = loader.load_sweep_config(config, overrides)
+    own, shared = (
+        OmegaConf.to_container(node.hydra.sweeper, resolve=False) for node in (composed, config)
+    )
+    if own != shared:
+        raise SpecError("hydra.sweeper: stands in a file that is swept: must be one for all runs")
     links.look(composed)
     return read(composed, scenario_name=scenario_choice(composed.hydra))
 

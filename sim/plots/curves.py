@@ -23,7 +23,7 @@ from sim.analysis.curves import (
 )
 from sim.dynamics.observe import VARIABLES
 from sim.plots import style
-from sim.plots.style import EndLabel, cut, short_key, spaced
+from sim.plots.style import EndLabel, cut, cut_apart, short_key, spaced
 from sim.sweeps.result import Sweep
 from sim.utils.format import count_of, format_levels, span, with_minus
 
@@ -47,7 +47,9 @@ def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Fig
     """Draw the rows of a checked choice (`sim.analysis.curves.curve_table`)."""
     lines = choice.lines
     levels = [None] if lines is None else list(frame[lines].unique())
-    styles = list(zip(levels, _colours(levels), _level_texts(levels), strict=True))
+    texts = cut_apart(_level_texts(levels), _BESIDE)
+    styles = list(zip(levels, _colours(levels), texts, strict=True))
+    names = _names(list(frame["variable"].unique()))
     panels = list(_panels(frame, choice.panels))
     deep = max(cells["variable"].nunique() for _, _, cells in panels)
     beside = min(len(panels), MOST_BESIDE)
@@ -75,7 +77,7 @@ def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Fig
                 if row == 0 and title:
                     ax.set_title(title)
                 if column == 0 or not alike:
-                    ax.set_ylabel(_name(variable))
+                    ax.set_ylabel(names[variable])
                 else:
                     ax.tick_params(labelleft=False)
                 if place + beside >= len(panels) and row == len(variables) - 1:
@@ -106,10 +108,12 @@ def _panels(frame: pd.DataFrame, key: str | None) -> Iterator[tuple[object, str,
         yield level, title, frame[frame[key] == level]
 
 
-def _name(variable: str) -> str:
-    """Return the name of a column, in lines that fit beside a panel."""
-    root, _, part = variable.partition(".")
-    return f"{spaced(root)}\n{textwrap.fill(cut(spaced(part), 2 * _BESIDE), _BESIDE)}".strip()
+def _names(variables: Sequence[str]) -> dict[str, str]:
+    """Return the names of columns, in lines that fit beside a panel."""
+    roots, _, parts = zip(*(variable.partition(".") for variable in variables), strict=True)
+    short = cut_apart([spaced(variable) for variable in parts], 2 * _BESIDE)
+    texts = [f"{spaced(r)}\n{textwrap.fill(p, _BESIDE)}" for r, p in zip(roots, short, strict=True)]
+    return {variable: text.strip() for variable, text in zip(variables, texts, strict=True)}
 
 
 def _limits(frame: pd.DataFrame, variable: str, choice: CurveChoice) -> tuple[float, float]:
@@ -139,7 +143,17 @@ def _title_and_note(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> t
     of_runs = f"{runs} {thing}{'s' * (runs != '1')}"
     notes = [f"Median and 10–90 % over the agents of {of_runs}"]
     if choice.difference is not None:
-        notes = [f"Difference to the baseline, with the same seed: median, 10–90 % of {of_runs}"]
+        key, levels = choice.difference, levels_of(sweep, choice.difference)
+        base = levels[0] if choice.baseline is None else choice.baseline
+        text = f"{short_key(key)} = {cut(_level_texts([base])[0], 40)}"
+        notes = [f"Difference to {text}, with the same seed: median, 10–90 % of {of_runs}"]
+    if not choice.variables:
+        groups = [frame] if panels is None else [cells for _, cells in frame.groupby(panels)]
+        drawn = {cells["variable"].nunique() for cells in groups}
+        there = {len(part["scenario"]["contexts"]) for part in sweep.described["parts"]}
+        if drawn != there:
+            parts = f"{span(sorted(drawn))} of {span(sorted(there))}"
+            notes.append(f"{parts} contexts, those gamed most")
     texts = {key: cut(_level_texts([level])[0], 40) for key, level in choice.where.items()}
     notes += [f"{short_key(key)} = {text}" for key, text in texts.items()]
     separate = {"seed", lines, panels, *choice.where}
@@ -167,7 +181,7 @@ def _draw(
             continue
         ax.fill_between(curve["step"], curve["low"], curve["high"], color=colour, alpha=0.13, lw=0)
         ax.plot(curve["step"], curve["median"], color=colour)
-        ends.append(EndLabel(cut(text, _BESIDE), float(curve["median"].iloc[-1]), colour))
+        ends.append(EndLabel(text, float(curve["median"].iloc[-1]), colour))
     return ends
 
 

@@ -18,6 +18,7 @@ from sim.plots.style import (
     EndLabel,
     changes_text,
     cut,
+    cut_apart,
     house_style,
     label_ends,
     literal,
@@ -66,12 +67,13 @@ def _draw_rates(ax: Axes, result: Result, line_height: float) -> None:
     colours = _context_colours(result)
     onsets = {name: context["onset"] for name, context in summarise(result)["contexts"].items()}
     labels = []
-    for index, name in enumerate(colours):
+    names = cut_apart([spaced(name) for name in colours], 32)
+    for index, (name, text) in enumerate(zip(colours, names, strict=True)):
         rate = result.gaming_rate.sel(context=name)
         trained = rate["kind"].item() == "training"
         dashes = () if trained else DASHES[1 + index % (len(DASHES) - 1)]
         median = _draw_band(ax, steps, rate, colours[name], dashes=dashes)
-        text = cut(spaced(name), 32) + ("" if trained else " (not trained)")
+        text += "" if trained else " (not trained)"
         if not in_few_agents(onsets[name]):
             at = onsets[name]["median"]
             height = float(np.interp(at, steps, median))
@@ -95,10 +97,12 @@ def _draw_rates(ax: Axes, result: Result, line_height: float) -> None:
 def _draw_values(ax: Axes, result: Result, unaware: Result | None, line_height: float) -> None:
     steps = result.data["step"].values
     labels = []
-    for index, name in enumerate(result.data["value"].values):
+    names = [str(name) for name in result.data["value"].values]
+    short = cut_apart([spaced(name) for name in names], 20)
+    for index, (name, text) in enumerate(zip(names, short, strict=True)):
         colour = COLOURS[index % len(COLOURS)]
         median = _draw_band(ax, steps, result.values.sel(value=name), colour)
-        text = with_minus(f"{cut(spaced(name), 20)} {median[0]:.2f} → {median[-1]:.2f}")
+        text = with_minus(f"{text} {median[0]:.2f} → {median[-1]:.2f}")
         labels.append(EndLabel(text, median[-1], colour))
         if unaware is not None:
             ends = unaware.values.sel(value=name).median("agent").values

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import matplotlib as mpl
@@ -91,6 +92,26 @@ def cut(text: str, most: int) -> str:
     """Return a text of at most so many characters, cut in its middle, since ends tell apart."""
     end = most // 3
     return text if len(text) <= most else f"{text[: most - end - 1].rstrip()}…{text[-end:]}"
+
+
+def cut_apart(texts: Sequence[str], most: int) -> list[str]:
+    """Return texts of about so many characters, no two alike.
+
+    What cutting makes alike keeps the word from which on it differs; then it is numbered.
+    """
+    short = [cut(text, most) for text in texts]
+    for alike in {text for text in short if short.count(text) > 1}:
+        places = [place for place, text in enumerate(short) if text == alike]
+        columns = zip(*(texts[place] for place in places), strict=False)
+        same = len(list(takewhile(lambda letters: len(set(letters)) == 1, columns)))
+        start = max(texts[places[0]].rfind(" ", 0, same) + 1, same - 8)
+        for place in filter(lambda place: len(texts[place]) > most, places):
+            rest = texts[place][start:]
+            short[place] = f"{alike[: most // 3].rstrip()}…{cut(rest, most - most // 3 - 1)}"
+    for place, text in enumerate(short):
+        if text in short[:place]:
+            short[place] = f"{text} ({short[:place].count(text) + 1})"
+    return short
 
 
 def changes_text(interventions: Sequence[Mapping[str, Any]]) -> str:

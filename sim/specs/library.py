@@ -17,7 +17,7 @@ from sim.specs.errors import SpecError, nearest
 DATA_GROUPS = {
     "scenario": ("agent", "scenario", "training"),
     **{name: (name,) for name in ("agent", "training", "prior", "oversight", "deployment")},
-    **{name: (name,) for name in ("executor", "thresholds")},
+    **{name: (name,) for name in ("executor", "thresholds", "measured")},
 }
 #: How deep a file may nest, and how many values it may have, each alias counted as what it repeats.
 DEEPEST = 50

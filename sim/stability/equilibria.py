@@ -75,6 +75,12 @@ class Equilibrium:
     saturated: Mapping[str, Side]
     invasions: tuple[Invasion, ...]
 
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value:.3g}" for name, value in self.values.items())
+        rates = self.gaming_rate.values()
+        gaming = f"gaming_rate from {min(rates):.3g} to {max(rates):.3g}"
+        return f"<Equilibrium: {self.kind}, share={self.share:.3g}; {values}; {gaming}>"
+
     @property
     def kind(self) -> Kind:
         """Class of the fixed point, with each saturated gate as one more direction."""

@@ -61,6 +61,11 @@ class FixedPoint:
     neutral: tuple[tuple[str, ...], ...]
     sheet: Array
 
+    def __repr__(self) -> str:
+        radius = np.abs(self.eigenvalues).max(initial=0.0)
+        count = f"{len(self.names)} coordinates"
+        return f"<FixedPoint: {self.kind}, {count}, spectral radius {radius:.6g}>"
+
     @property
     def attracts(self) -> bool:
         """Whether no eigenvalue lies outside the unit circle."""

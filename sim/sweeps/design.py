@@ -128,7 +128,10 @@ class Zip(Table):
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
             raise SpecError(f"axes: keys that go together need as many numbers each: {counts}")
-        check_distinct(", ".join(columns), [*zip(*columns.values(), strict=True)])
+        check_distinct(
+            ", ".join(columns),
+            [*zip(*(column.tolist() for column in columns.values()), strict=True)],
+        )
         super().__init__(columns)
 
 
@@ -243,11 +246,20 @@ def check_distinct(key: str, levels: Iterable[Any]) -> None:
     """Refuse levels of an axis of which one is given twice, as it would count as more runs."""
     keys = set()
     for level in levels:
-        text = level if is_number(level) else json.dumps(level, sort_keys=True, default=str)
-        if text in keys:
+        content = _content(level)
+        if content in keys:
             name = f"{level:g}" if isinstance(level, float) else shorten(repr(level))
             raise SpecError(f"{key}: {name} is given more than once")
-        keys.add(text)
+        keys.add(content)
+
+
+def _content(level: Any) -> Any:
+    """Return what is the same for levels of the same content: 1 and 1.0, in mappings too."""
+    if isinstance(level, Mapping):
+        return frozenset((name, _content(value)) for name, value in level.items())
+    if isinstance(level, list | tuple):
+        return tuple(map(_content, level))
+    return level if is_number(level) else json.dumps(level, default=str)
 
 
 def level_labels(key: str, levels: Sequence[Any]) -> list[Any]:

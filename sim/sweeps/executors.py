@@ -13,12 +13,13 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sim.simulation import MOST_BYTES
 from sim.specs.errors import SpecError
 from sim.sweeps.plan import Shard
 from sim.utils.parallel import WorkersLostError, usable_processors
@@ -73,17 +74,21 @@ class LocalExecutor:
                 raise _StoppedError
             progress(agent_steps)
 
-        queue = iter(shards)
-        running: set[Future[StoredShard]] = set()
+        queue = deque(shards)
+        running: dict[Future[StoredShard], float] = {}  # and how much memory each takes
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="shard")
         try:
             while True:
-                for shard in islice(queue, self.threads - len(running)):
-                    running.add(pool.submit(work, shard, store, report_unless_stopped))
+                while queue and len(running) < self.threads:
+                    shard = queue[0]
+                    if running and sum(running.values()) + shard.memory > MOST_BYTES:
+                        break  # large runs wait for each other
+                    future = pool.submit(work, queue.popleft(), store, report_unless_stopped)
+                    running[future] = shard.memory
                 if not running:
                     return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[future]
                     yield future.result()
         finally:
             stop.set()
@@ -117,7 +122,8 @@ class DaskExecutor:
         if not shards:
             return
         distributed = _distributed()
-        with self._client(distributed) as client:
+        fitting = int(MOST_BYTES // max(shard.memory for shard in shards))
+        with self._client(distributed, min(self.workers, max(fitting, 1))) as client:
             futures = {
                 client.submit(
                     work, shard.by_itself(), store, key=f"shard-{shard.name}", pure=False
@@ -148,7 +154,7 @@ class DaskExecutor:
                     yield stored
 
     @contextmanager
-    def _client(self, distributed: Any) -> Iterator[Any]:
+    def _client(self, distributed: Any, workers: int) -> Iterator[Any]:
         if self.address is not None:
             try:
                 client = distributed.Client(self.address, timeout=PATIENCE, set_as_default=False)
@@ -161,7 +167,7 @@ class DaskExecutor:
                 yield client
             return
         with (
-            _cluster(distributed, self.workers) as cluster,
+            _cluster(distributed, workers) as cluster,
             distributed.Client(cluster, set_as_default=False) as client,
         ):
             yield client
@@ -208,6 +214,8 @@ def _cluster(distributed: Any, workers: int) -> Any:
 
 
 def _distributed() -> Any:
+    if sys.modules.get("dask", ...) is None:  # kept from xarray by a command
+        del sys.modules["dask"]
     try:
         import distributed
     except ImportError:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -22,7 +23,7 @@ from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.program import Program
 from sim.result import versions
-from sim.simulation import MOST_AGENTS, MOST_SEED, check_size
+from sim.simulation import MOST_AGENTS, MOST_SEED, check_size, record_bytes, run_bytes
 from sim.specs.agent import TRAITS
 from sim.specs.errors import SpecError, check_whole, nearest
 from sim.specs.keys import full_key
@@ -96,6 +97,11 @@ class Part:
         return np.array(self.seeds, np.uint64)
 
     @cached_property
+    def agent_record_bytes(self) -> int:
+        """The memory of one record of one agent."""
+        return record_bytes(self.specs, agents=1)
+
+    @cached_property
     def description(self) -> dict[str, Any]:
         """The part as plain data, without its design."""
         return {
@@ -133,6 +139,14 @@ class Shard:
     def agent_steps(self) -> int:
         """The amount of work."""
         return self.runs * self.part.agents * self.part.specs.training.steps
+
+    @property
+    def memory(self) -> float:
+        """Its greatest size in bytes, while it is computed."""
+        part, records = self.part, 2
+        if self.record == "full":
+            records = 1 + ceil(part.specs.training.steps / part.record_every)
+        return run_bytes(part.agent_record_bytes * self.runs * part.agents, records)
 
     def program(self) -> Program:
         """Compile its runs into one program."""

@@ -48,7 +48,10 @@ class Sweep:
     def __repr__(self) -> str:
         parts = self.described["parts"]
         names = dict.fromkeys(repr(part["scenario"]["name"]) for part in parts)
-        axes = dict.fromkeys(key for part in parts for key in (*part["chosen"], *part["keys"]))
+        try:
+            axes = [key for key in self.axes if key != "seed"]  # as tables call them
+        except SpecError:  # of a damaged design
+            axes = list({key: 0 for part in parts for key in (*part["chosen"], *part["keys"])})
         by = f" by {', '.join(axes)}" if axes else ""
         failed = f", {self.failed:,} failed" if self.failed else ""
         runs, record = self.described["runs"], self.described["record"]

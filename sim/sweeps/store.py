@@ -142,7 +142,11 @@ class Store:
             names = [str(path).split("/")[-2] for path in below[:3]]
             hint = f"; there is one in each of its {', '.join(names)}, ..." if names else again
             raise SpecError(f"store: {self.place!r} holds no sweep (no sweep.json){hint}")
-        content = self._sealed_json("sweep.json")
+        try:
+            content = self._sealed_json("sweep.json")
+        except OSError as error:
+            reason = f"sweep.json of {self.place!r} cannot be read ({error.strerror})"
+            raise SpecError(f"store: {reason}") from None
         if content is None or not _describes_sweep(content):
             file_format: object = FORMAT
             with suppress(ValueError):
@@ -206,6 +210,12 @@ class Store:
                 stacklevel=2,
             )
         return sorted(own)
+
+    def finished_share(self, plan: Plan) -> float:
+        """Return the share of a plan's work of which the shards are there; none is checked."""
+        names = {*self._finished()}
+        finished = sum(shard.agent_steps for shard in plan.shards if shard.name in names)
+        return finished / max(plan.agent_steps, 1)
 
     def _finished(self) -> list[str]:
         """Return the names of everything that looks like a finished shard."""

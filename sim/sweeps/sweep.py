@@ -46,7 +46,7 @@ def sweep(
     axes: Mapping[str, Iterable[object]] | None = None,
     design: Design | None = None,
     seeds: int | Iterable[int] = 1,
-    agent: Agent | Mapping[str, object] | None = None,
+    agent: Agent | str | Mapping[str, object] | None = None,
     training: Training | Mapping[str, object] | None = None,
     interventions: Interventions | None = None,
     agents: int = 1,
@@ -103,8 +103,13 @@ def sweep(
     for combination in itertools.product(*discrete.values()):
         choices = {key: level for key, (level, _) in zip(discrete, combination, strict=True)}
         world: Any = choices.get("scenario", scenario)
+        kind: Any = agent
+        if isinstance(choices.get("agent"), str):  # a name, or a file
+            if agent is not None:
+                raise SpecError("agent: is an axis of names, and is given as well")
+            kind = choices.pop("agent")
         specs = as_population(
-            read_specs(world, agent=agent, training=training, interventions=interventions)
+            read_specs(world, agent=kind, training=training, interventions=interventions)
         )
         overrides = {key: level for key, level in choices.items() if key not in RUN_AXES}
         specs = with_first_point(apply_overrides(specs, overrides), points)

@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EEXIST
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,12 @@ def last_written() -> Path | None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, which becomes `path` when all went well and goes otherwise."""
+    """Yield a path to write to, which becomes `path` when all went well and goes otherwise.
+
+    A device, a pipe or a folder, in whose place a file would come, is refused (OSError).
+    """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(EEXIST, "is no file that can be written anew", str(path))
     part = path.with_name(f"{path.name}{uuid4().hex[:8]}.part")
     try:
         part.touch(exist_ok=False)  # with what rights the user's umask leaves

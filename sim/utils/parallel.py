@@ -74,20 +74,31 @@ def _in_any_order(
     try:
         with _unheard_ctrl_c():
             for index, job in islice(queue, workers):
-                running[pool.submit(work, job)] = index
+                running[_submit(pool, work, job)] = index
         while running:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield running.pop(future), future.result()
                 for index, job in islice(queue, 1):
-                    running[pool.submit(work, job)] = index
+                    running[_submit(pool, work, job)] = index
     except BrokenProcessPool:
-        hint = "; they may lack memory"
-        if getattr(sys.modules["__main__"], "__spec__", None) is None:
-            hint = "; in a script, call this below `if __name__ == '__main__':`, or say workers=1"
-        raise WorkersLostError(f"the other processes have ended{hint}") from None
+        raise WorkersLostError("the other processes have ended; they may lack memory") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, work: Callable[[Job], Result], job: Job) -> Future[Result]:
+    """Submit a job; a process that this starts does not run the user's script once more."""
+    main = vars(sys.modules["__main__"])
+    script: dict[str, object] = {
+        name: main[name] for name in ("__file__", "__spec__") if name in main
+    }
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        return pool.submit(work, job)
+    finally:
+        main.update(script)
 
 
 def _start() -> None:

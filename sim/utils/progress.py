@@ -94,6 +94,15 @@ def parts_of(progress: Progress | None, costs: Iterable[float]) -> list[Progress
     return [part_of(progress, start / ends[-1], stop / ends[-1]) for start, stop in pairwise(ends)]
 
 
+def rest_of(progress: Progress, start: float) -> Progress:
+    """Return what reports the share of some work as one of what is left after the share `start`."""
+
+    def report(share: float) -> None:
+        progress(max(share - start, 0.0) / (1.0 - start) if start < 1.0 else 1.0)
+
+    return report
+
+
 def count_progress(progress: Progress | None, total: int, *, finished: int = 0) -> CountProgress:
     """Return what takes counts of work as they are done, and reports the share of the total.
 
