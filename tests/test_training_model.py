@@ -30,7 +30,7 @@ SETTINGS = {
     **{f"agent.spread.{name}": 0.5 for name in _STATE},
     **{"agent.habit": 0.0, "agent.awareness": 0.5, "training.leak": 0.2, "training.anchor": 0.01},
     **{"training.motive_credit": 0.7, "training.visible_gaming_penalty": 0.5},
-    **{"training.spread": 0.3, "training.steps": 10},
+    **{"training.generalisation.habit": 0.3, "training.steps": 10},
 }
 
 
