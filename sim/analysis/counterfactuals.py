@@ -209,8 +209,8 @@ def outcomes(
         `strength.V` is the strength of one value in the direction in which it started.
         `gaming_rate`, `instrumental_gaming` and `behaviour_shift` are means over training contexts
         (with a twin); `deployment_conduct` and `slip_deployed`, the probability of a response that
-        does not look best, over deployment contexts. `met.TERM`, `worst_case` and `attempts` are 0 or 1; `terms_met` counts terms of
-        the worst case. nan: not defined.
+        does not look best, over deployment contexts. `met.TERM`, `worst_case` and `attempts` are 0
+        or 1; `terms_met` counts terms of the worst case. nan: not defined.
     """
     first = np.asarray(start, np.float64)
     values = state["values"].values
