@@ -113,10 +113,8 @@ def test_everything_follows_the_reference() -> None:
             training=case.training,
             initial=sim.AgentState(**case.state),
         )
-        given, pairs = (
-            (case.scenario, case.traits),
-            zip(contexts.values(), case.state["propensity"]),
-        )
+        given = (case.scenario, case.traits)
+        pairs = zip(contexts.values(), case.state["propensity"], strict=True)
         start = {**case.state, "propensity": [row[: len(c["responses"])] for c, row in pairs]}
         state = reference.simulate(*given, start, case.training)[-1]
         expected = reference_after.prospects(*given, state, case.training, 6, oversight, deployment)
