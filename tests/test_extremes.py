@@ -21,17 +21,35 @@ from sim.specs.overrides import Specs, read_specs
 
 #: Numbers to try: those that a key allows are found by asking it.
 TRIED = (1e300, 1e9, 1e6, 1e4, 100.0, 20.0, 5.0, 1.0, 0.0, -100.0, -1e6, -1e9)
+#: Rules of training by which parameters move that stand still by default, and rules in between.
+ALL_RULES: dict[str, Any] = {
+    "advantages": "normalised",
+    "leak": 0.3,
+    "generalisation": 0.3,
+    "visible_gaming_penalty": 0.5,
+    "anchor": 0.01,
+    "learning_rate": 0.05,
+}
+RULES = {
+    "defaults": {},
+    "all rules": ALL_RULES,
+    "natural gradient": {**ALL_RULES, "advantages": "raw", "update_rule": "natural_gradient"},
+}
 
 
-def keys(specs: Specs) -> Iterator[str]:
+def keys(specs: Specs, *, propensities: bool) -> Iterator[str]:
+    answers = specs.scenario.answers if propensities else ()
     contexts = specs.scenario.contexts
     yield from (f"agent.{name}" for name in TRAITS)
     yield from (
-        f"agent.initial.{name}" for name in parameter_names(specs.scenario.values, contexts)
+        f"agent.initial.{name}"
+        for name in parameter_names(specs.scenario.values, contexts, answers)
     )
     yield from (f"agent.spread.{name}" for name in Spread.model_fields if name != "initial")
-    yield from (f"agent.spread.initial.{name}" for name in InitialSpread.model_fields)
-    yield from (f"training.{name}" for name in TRAINING_NUMBERS)
+    for spec in (*InitialSpread.model_fields, *(f"training.{name}" for name in TRAINING_NUMBERS)):
+        key = spec if "." in spec else f"agent.spread.initial.{spec}"
+        if propensities or "rate.propensity" not in key and "initial.propensity" not in key:
+            yield key
     for name, context in contexts.items():
         base = f"scenario.contexts.{name}"
         for number in CONTEXT_NUMBERS:
@@ -51,14 +69,21 @@ def allowed(key: str) -> list[float]:
     return [min(numbers), max(numbers)]
 
 
+@pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("name", scenarios())
-def test_engines_agree_at_the_ends_of_every_key(name: str) -> None:
+def test_engines_agree_at_the_ends_of_every_key(name: str, rules: str) -> None:
     """To 1e-9, or both say that parameters grew out of all bounds: a run for each end of a key."""
-    specs = read_specs(name, training={"steps": 40})
+    specs = read_specs(name, training={"steps": 40, **RULES[rules]})
     given: dict[str, Any] = {"agent": specs.agent, "training": specs.training, "agents": 1}
     usual = compile_program(specs.scenario, **given, seed=0)
     start = dict(zip(usual.layout.names, usual.theta[:, 0], strict=True))
-    ends = [(key, x) for key in keys(specs) for x in allowed(key) if x or "weight" not in key]
+    propensities = rules != "defaults" or usual.layout.with_propensity
+    ends = [
+        (key, x)
+        for key in keys(specs, propensities=propensities)
+        for x in allowed(key)
+        if x or "weight" not in key
+    ]
     columns = {}
     for key in dict(ends):
         stands = start.get(key.removeprefix("agent.initial."))

@@ -32,7 +32,6 @@ from sim.dynamics.engines.vector import (
     Vector,
     absolute,
     anywhere,
-    bounded_odds,
     column,
     every,
     exp,
@@ -56,7 +55,7 @@ Table = NDArray[Any]
 _SINGLES = 3 + len(CAPABILITIES)
 #: Columns that a block has in mind: for each of the other responses, for each of all responses, for
 #: each context, and for each context of sampled episodes, normalised advantages or demonstrations.
-_BY_OTHER, _BY_RESPONSE, _BY_CONTEXT, _BY_ESTIMATE = 6, 2, 13, 11
+_BY_OTHER, _BY_RESPONSE, _BY_CONTEXT, _BY_ESTIMATE = 6, 2, 10, 13
 #: How far apart salience (a logit) may be for one exponential to serve all contexts.
 _NARROW = 25.0
 
@@ -234,11 +233,9 @@ class _Mind(NamedTuple):
     """As `sim.dynamics.cognition.Activations`, apart from these.
 
     Attributes:
-        own_odds, value_odds, gaming_odds, foreseen_odds: What policies are shares of: sums over
-            responses.
+        own_odds, gaming_odds, foreseen_odds: What policies are shares of: sums over responses, or
+            of pairs, the odds against the second.
         value_first, gaming_first: The chance of the first response; needed for some assumptions.
-        own_utility, foreseen_utility: E_{π^u} u and E_{π^φ} u.
-        value_reward, gaming_reward: E_{π^v} R and E_{π^r} R.
         visibility: ψ m s, where reinforcement trains.
         pull: exp(−φ R), of pairs.
         dimness: exp(highest − salience), so that a = 1 / (1 + dimness · unawareness).
@@ -258,16 +255,11 @@ class _Mind(NamedTuple):
     pull: Column
     range: Column
     own_odds: Column
-    value_odds: Column
     gaming_odds: Column
     foreseen_odds: Column
     value_first: Column
     gaming_first: Column
     awareness: Column
-    own_utility: Column
-    foreseen_utility: Column
-    value_reward: Column
-    gaming_reward: Column
     incentive: Column
     decision: Column
 
@@ -285,19 +277,16 @@ class _Payoffs(NamedTuple):
     by_gaming: Any
     advantage: Any
     baseline: Any
-    scale: Any
 
 
 class _Estimate(NamedTuple):
-    """As `sim.dynamics.training.Estimate`, apart from answers: of a context, or a column of them.
-
-    What conceals is left out: it is the practice times the penalty and the scale.
-    """
+    """As `sim.dynamics.training.Estimate`, but answers: of a context, or a column of them."""
 
     gate: Any
     drive: Any
     attention: Any
     precision: Any
+    concealment: Any
     practice: Any
 
 
@@ -305,25 +294,31 @@ class _Lesson(NamedTuple):
     """What a step learns.
 
     Attributes:
-        coefficients: M of the others, and then the weights of their features.
-        answers: M of all responses, for propensities.
+        answers: M of the others.
+        coefficients: What their features are weighted with in the gradient of the values.
+        weight: p, times the scale of normalised advantages.
         learnt: What goes into the habit of a context.
         gradient: Δθ without learning rates; rows that nothing trains stay zero.
         estimate: Where it is not the expectation over what reinforcement could do.
-        penalty, baseline, scale, credit: Of episodes: P, B, by what weights are multiplied, and
-            what answers without gaming have been credited with.
+        penalty, baseline, expected, credit: Of episodes: P, B, E_{π^r} R, and what answers without
+            gaming have been credited with.
+        scale: By what weights are multiplied.
+        all_answers: M of all responses, for propensities.
         shown: Shares of demonstrated responses, or how many of the episodes showed one.
     """
 
-    coefficients: Column
     answers: Column
+    coefficients: Column
+    weight: Column
     learnt: Column
     gradient: _State
     estimate: _Estimate
     penalty: Column
     baseline: Column
-    scale: Column
+    expected: Column
     credit: Column
+    scale: Column
+    all_answers: Column
     shown: Column
 
 
@@ -354,6 +349,15 @@ def sure_logistic(x: Vector) -> Vector:
     return 1.0 / (1.0 + exp(-x))
 
 
+@inlined
+def mean(policy: Column, x: Column, nothing: Vector, c: int, others: int) -> Vector:
+    """Return E_π x in a context, against the first response."""
+    total = nothing
+    for i in range(c * others, (c + 1) * others):
+        total = fma(policy[i], x[i], total)
+    return total
+
+
 # ---------------------------------------------------------------------------------- cognition (3)
 
 
@@ -377,6 +381,7 @@ def attend(
         mind.cost[c] = traits.reasoning_cost * (1.0 - traits.scratchpad_saving * scratchpad)
         visible = assumptions.visible_gaming_penalty * world.monitor[c] * scratchpad
         mind.visibility[c] = visible * (1.0 - places.demonstrates[c])
+        lesson.weight[c], lesson.scale[c] = world.weight[c], 1.0
         if shape.pairs:
             mind.pull[c] = exp(-(traits.foresight * world.reward[c]))
     highest, lowest = mind.salience[0], mind.salience[0]
@@ -414,7 +419,7 @@ def perceive(
     others: int,
     pairs: bool,
 ) -> None:
-    """Own preference u = Φ v, and what π^u, π^v, π^r and π^φ are made of."""
+    """Own preference u = Φ v, π^v, and what π^u, π^r and π^φ are made of."""
     for i in range(shape.contexts * others):
         features = world.features + i * shape.values
         utility = features[0] * state.values[0]
@@ -422,29 +427,38 @@ def perceive(
             utility = fma(features[d], state.values[d], utility)
         mind.utility[i] = utility
     if pairs:
-        perceive_pairs(mind, world, traits, state, nature, places, shape)
-        return
-    for c in range(shape.contexts):
-        for k in range(others):
-            i = c * others + k
-            inclination = traits.decisiveness * mind.utility[i]
-            if shape.propensities > 0:
-                mind.value_policy[i] = inclination + inclined(state, places, c, k)
-            mind.own_policy[i] = inclination
-            mind.gaming_policy[i] = nature.competence * world.reward[i]
-            mind.foreseen_policy[i] = fma(traits.foresight, world.reward[i], inclination)
-        mind.own_odds[c], mind.value_first[c] = weigh(mind.own_policy, world, c, others)
-        if shape.propensities > 0:
-            mind.value_odds[c], mind.value_first[c] = weigh(mind.value_policy, world, c, others)
-        mind.gaming_odds[c], mind.gaming_first[c] = weigh(mind.gaming_policy, world, c, others)
-        mind.foreseen_odds[c], _ = weigh(mind.foreseen_policy, world, c, others)
+        perceive_pairs(mind, world, traits, nature, shape)
+    else:
+        for c in range(shape.contexts):
+            for i in range(c * others, (c + 1) * others):
+                inclination = traits.decisiveness * mind.utility[i]
+                mind.own_policy[i] = inclination
+                mind.gaming_policy[i] = nature.competence * world.reward[i]
+                mind.foreseen_policy[i] = fma(traits.foresight, world.reward[i], inclination)
+            mind.own_odds[c], mind.value_first[c] = weigh(mind.own_policy, world, c, others)
+            mind.gaming_odds[c], mind.gaming_first[c] = weigh(mind.gaming_policy, world, c, others)
+            mind.foreseen_odds[c], _ = weigh(mind.foreseen_policy, world, c, others)
+    if shape.normalises or shape.demonstrates:
+        compare(mind, shape)
+    if shape.propensities > 0:
+        incline(mind, world, traits, state, places, shape)
 
 
 @inlined
-def inclined(state: _State, places: Places, c: int, k: int) -> Vector:
-    """Propensity to the k-th of the other responses, against that to the first."""
-    first, row = places.propensity[c, 0], places.propensity[c, k + 1]
-    return state.propensity[max(row, first)] - state.propensity[first]
+def perceive_pairs(
+    mind: _Mind, world: _World, traits: _Traits, nature: _Nature, shape: Shape
+) -> None:
+    """Of two responses each: odds, those of π^φ without an exponential wherever that is exact."""
+    extent = fill(nature.horizon, 0.0)
+    for c in range(shape.contexts):
+        inclination = traits.decisiveness * mind.utility[c]
+        own_odds = odds_against(inclination)
+        extent = maximum(extent, absolute(inclination))
+        mind.own_odds[c], mind.foreseen_odds[c] = own_odds, own_odds * mind.pull[c]
+        mind.gaming_odds[c] = odds_against(nature.competence * world.reward[c])
+    clipped = is_clipped(extent)
+    if anywhere(clipped):
+        foresee(mind, world, traits, clipped, shape)
 
 
 @inlined
@@ -461,32 +475,40 @@ def weigh(policy: Column, world: _World, c: int, others: int) -> tuple[Vector, V
     return total, first
 
 
-@inlined
-def perceive_pairs(
-    mind: _Mind,
-    world: _World,
-    traits: _Traits,
-    state: _State,
-    nature: _Nature,
-    places: Places,
-    shape: Shape,
-) -> None:
-    """Of two responses each: odds, those of π^φ without an exponential wherever that is exact."""
-    extent = fill(nature.horizon, 0.0)
+@compiled
+def compare(mind: _Mind, shape: Shape) -> None:
+    """Find the chance of the first response under π^u and π^r."""
     for c in range(shape.contexts):
-        inclination = traits.decisiveness * mind.utility[c]
-        own, gaming = odds_against(inclination), odds_against(nature.competence * world.reward[c])
-        extent = maximum(extent, absolute(inclination))
-        mind.own_odds[c], mind.gaming_odds[c] = own, gaming
-        mind.foreseen_odds[c] = own * mind.pull[c]
-        if shape.normalises:
-            mind.value_first[c], mind.gaming_first[c] = own, gaming
-        if shape.propensities > 0:
-            by_values = odds_against(inclination + inclined(state, places, c, 0))
-            mind.value_odds[c], mind.value_first[c] = by_values, by_values
-    clipped = is_clipped(extent)
-    if anywhere(clipped):
-        foresee(mind, world, traits, clipped, shape)
+        if shape.pairs:
+            mind.value_first[c] = mind.own_odds[c] / (mind.own_odds[c] + 1.0)
+            mind.gaming_first[c] = mind.gaming_odds[c] / (mind.gaming_odds[c] + 1.0)
+        else:
+            mind.value_first[c] = mind.value_first[c] / mind.own_odds[c]
+            mind.gaming_first[c] = mind.gaming_first[c] / mind.gaming_odds[c]
+
+
+@compiled
+def incline(
+    mind: _Mind, world: _World, traits: _Traits, state: _State, places: Places, shape: Shape
+) -> None:
+    """π^v = softmax(β u + m), where there are propensities: else it is π^u."""
+    for c in range(shape.contexts):
+        rows = places.propensity[c]
+        for k in range(shape.others):
+            i = c * shape.others + k
+            own = traits.decisiveness * mind.utility[i]
+            against_first = state.propensity[max(rows[k + 1], rows[0])] - state.propensity[rows[0]]
+            mind.value_policy[i] = own + against_first
+        if shape.pairs:
+            odds = odds_against(mind.value_policy[c])
+            chance = 1.0 / (1.0 + odds)
+            mind.value_policy[c], mind.value_first[c] = chance, odds * chance
+            continue
+        total, first = weigh(mind.value_policy, world, c, shape.others)
+        share = 1.0 / total
+        mind.value_first[c] = first * share
+        for i in range(c * shape.others, (c + 1) * shape.others):
+            mind.value_policy[i] = mind.value_policy[i] * share
 
 
 @compiled
@@ -499,37 +521,24 @@ def foresee(mind: _Mind, world: _World, traits: _Traits, clipped: Mask, shape: S
 
 
 @inlined
-def settle(mind: _Mind, nature: _Nature, shape: Shape, c: int, others: int, pairs: bool) -> None:
-    """Settle policies and a = σ(α + χ i + γ s): of quotients, two with one division."""
-    own_odds, gaming_odds = mind.own_odds[c], mind.gaming_odds[c]
-    foreseen_odds = mind.foreseen_odds[c]
-    if pairs:
-        own_odds, gaming_odds = own_odds + 1.0, gaming_odds + 1.0
-        foreseen_odds = bounded_odds(foreseen_odds) + 1.0
-    awareness_odds = fma(mind.dimness[c], nature.unawareness, 1.0)
-    inverse = 1.0 / (own_odds * gaming_odds)
-    by_own, by_gaming = inverse * gaming_odds, inverse * own_odds
-    inverse = 1.0 / (foreseen_odds * awareness_odds)
-    by_foresight = inverse * awareness_odds
-    mind.awareness[c] = inverse * foreseen_odds
-    by_values = by_own
-    if shape.propensities > 0:
-        by_values = 1.0 / (mind.value_odds[c] + 1.0 if pairs else mind.value_odds[c])
-    if shape.normalises or shape.demonstrates:
-        mind.value_first[c] = mind.value_first[c] * by_values
-        mind.gaming_first[c] = mind.gaming_first[c] * by_gaming
+def settle(mind: _Mind, nature: _Nature, c: int, others: int, pairs: bool) -> None:
+    """Settle π^u, π^r, π^φ and a = σ(α + χ i + γ s).
+
+    Each has a division of its own: a sure policy is then exactly 1, and stakes exactly 0.
+    """
+    second = 1.0 if pairs else 0.0
+    by_own = 1.0 / (mind.own_odds[c] + second)
+    by_gaming = 1.0 / (mind.gaming_odds[c] + second)
+    by_foresight = 1.0 / (mind.foreseen_odds[c] + second)
+    mind.awareness[c] = 1.0 / fma(mind.dimness[c], nature.unawareness, 1.0)
     if pairs:
         mind.own_policy[c], mind.gaming_policy[c] = by_own, by_gaming
         mind.foreseen_policy[c] = by_foresight
-        if shape.propensities > 0:
-            mind.value_policy[c] = by_values
         return
     for i in range(c * others, (c + 1) * others):
         mind.own_policy[i] = mind.own_policy[i] * by_own
         mind.gaming_policy[i] = mind.gaming_policy[i] * by_gaming
         mind.foreseen_policy[i] = mind.foreseen_policy[i] * by_foresight
-        if shape.propensities > 0:
-            mind.value_policy[i] = mind.value_policy[i] * by_values
 
 
 @compiled
@@ -557,21 +566,12 @@ def anticipate(
     """I = λ b stake − μ (E_{π^u} u − E_{π^r} u) − κ (1 − ζ s), stake = E_{π^u} u − E_{π^φ} u."""
     nothing = fill(nature.horizon, 0.0)
     for c in range(shape.contexts):
-        settle(mind, nature, shape, c, others, pairs)
-        own_utility, foreseen_utility, gaming_utility = nothing, nothing, nothing
-        value_reward, gaming_reward = nothing, nothing
-        for k in range(others):
-            i = c * others + k
-            own_utility = fma(mind.own_policy[i], mind.utility[i], own_utility)
-            foreseen_utility = fma(mind.foreseen_policy[i], mind.utility[i], foreseen_utility)
-            gaming_utility = fma(mind.gaming_policy[i], mind.utility[i], gaming_utility)
-            value_reward = fma(mind.value_policy[i], world.reward[i], value_reward)
-            gaming_reward = fma(mind.gaming_policy[i], world.reward[i], gaming_reward)
-        threat = mind.belief[c] * (own_utility - foreseen_utility)
-        given_up = fma(traits.episode_concern, own_utility - gaming_utility, mind.cost[c])
-        mind.incentive[c] = fma(nature.horizon, threat, -given_up)
-        mind.own_utility[c], mind.foreseen_utility[c] = own_utility, foreseen_utility
-        mind.value_reward[c], mind.gaming_reward[c] = value_reward, gaming_reward
+        settle(mind, nature, c, others, pairs)
+        own_utility = mean(mind.own_policy, mind.utility, nothing, c, others)
+        stake = own_utility - mean(mind.foreseen_policy, mind.utility, nothing, c, others)
+        conceded = own_utility - mean(mind.gaming_policy, mind.utility, nothing, c, others)
+        given_up = fma(traits.episode_concern, conceded, mind.cost[c])
+        mind.incentive[c] = fma(nature.horizon, mind.belief[c] * stake, -given_up)
     wide = mind.range[0] - mind.range[1] > (-1.0 if shape.demonstrates else _NARROW)
     if anywhere(wide):
         tell_apart(mind, state, wide, shape)
@@ -589,25 +589,37 @@ def decide(mind: _Mind, traits: _Traits, state: _State, places: Places, shape: S
 
 
 @inlined
-def pay(mind: _Mind, world: _World, nature: _Nature, shape: Shape, c: int, others: int) -> _Payoffs:
-    """P = ψ m s (1 − k_opacity), F^v, ΔF, B = F^v + g ΔF and 1 / (SD + 0.01), where F is R."""
-    by_values, by_gaming = mind.value_reward[c], mind.gaming_reward[c]
+def pay(mind: _Mind, world: _World, nature: _Nature, c: int, others: int) -> _Payoffs:
+    """P = ψ m s (1 − k_opacity);  F^v, ΔF and B = F^v + g ΔF, where F is R."""
+    nothing = fill(nature.horizon, 0.0)
+    by_values = mean(mind.value_policy, world.reward, nothing, c, others)
+    by_gaming = mean(mind.gaming_policy, world.reward, nothing, c, others)
     penalty = mind.visibility[c] * (1.0 - nature.concealment)
     advantage = (by_gaming - penalty) - by_values
-    gaming_rate = mind.awareness[c] * mind.decision[c]
-    baseline = fma(gaming_rate, advantage, by_values)
-    scale = fill(penalty, 1.0)
-    if shape.normalises:
-        paid = baseline + penalty
-        without = mind.value_first[c] * baseline * baseline
-        gamed = mind.gaming_first[c] * paid * paid
-        for i in range(c * others, (c + 1) * others):
-            beyond, above = world.reward[i] - baseline, world.reward[i] - paid
-            without = fma(mind.value_policy[i] * beyond, beyond, without)
-            gamed = fma(mind.gaming_policy[i] * above, above, gamed)
-        variance = fma(1.0 - gaming_rate, without, gaming_rate * gamed)
-        scale = 1.0 / (sqrt(variance) + SOFTENING)
-    return _Payoffs(penalty, by_values, by_gaming, advantage, baseline, scale)
+    baseline = fma(mind.awareness[c] * mind.decision[c], advantage, by_values)
+    return _Payoffs(penalty, by_values, by_gaming, advantage, baseline)
+
+
+@compiled
+def normalise(
+    lesson: _Lesson, mind: _Mind, world: _World, nature: _Nature, places: Places, shape: Shape
+) -> None:
+    """Multiply weights by 1 / (SD + 0.01), where reinforcement trains."""
+    for c in range(shape.contexts):
+        if places.demonstrates[c] > 0:
+            continue
+        paid = pay(mind, world, nature, c, shape.others)
+        gaming_rate = mind.awareness[c] * mind.decision[c]
+        for_gaming = paid.baseline + paid.penalty
+        by_values = mind.value_first[c] * paid.baseline * paid.baseline
+        by_gaming = mind.gaming_first[c] * for_gaming * for_gaming
+        for i in range(c * shape.others, (c + 1) * shape.others):
+            beyond, above = world.reward[i] - paid.baseline, world.reward[i] - for_gaming
+            by_values = fma(mind.value_policy[i] * beyond, beyond, by_values)
+            by_gaming = fma(mind.gaming_policy[i] * above, above, by_gaming)
+        variance = fma(1.0 - gaming_rate, by_values, gaming_rate * by_gaming)
+        lesson.scale[c] = 1.0 / (sqrt(variance) + SOFTENING)
+        lesson.weight[c] = world.weight[c] * lesson.scale[c]
 
 
 @inlined
@@ -619,37 +631,37 @@ def expect(
     payoff: Column,
     paid: _Payoffs,
     weight: Vector,
+    scaled_weight: Vector,
     shape: Shape,
     c: int,
     others: int,
 ) -> _Estimate:
     """Take the mean over everything that could happen (`training.estimate_exactly`)."""
     awareness, decision = mind.awareness[c], mind.decision[c]
-    practice = weight * (awareness * decision)
-    scaled, share = practice, weight
-    if shape.normalises:
-        scaled, share = practice * paid.scale, weight * paid.scale
-    drive = share * paid.advantage * awareness
+    gaming_rate = awareness * decision
+    practice = scaled_weight * gaming_rate
+    drive = scaled_weight * paid.advantage * awareness
     opened = drive * decision
-    answered, leaked = share - scaled, assumptions.leak * scaled
+    answered, leaked = scaled_weight - practice, assumptions.leak * practice
     floor = paid.penalty + paid.baseline
     precision = fill(practice, 0.0)
     for i in range(c * others, (c + 1) * others):
         earned = payoff[i]
         aim = mind.gaming_policy[i] * (earned - paid.by_gaming)
-        precision = fma(scaled * world.reward[i], aim, precision)
-        learnt = mind.value_policy[i] * (answered * (earned - paid.by_values))
+        precision = fma(practice * world.reward[i], aim, precision)
+        answer = mind.value_policy[i] * (answered * (earned - paid.by_values))
         if shape.leaks:
             gained = mind.gaming_policy[i] * (earned - floor)
             lost = mind.value_policy[i] * (paid.by_gaming - floor)
-            learnt = fma(leaked, gained - lost, learnt)
-        lesson.coefficients[i] = learnt
+            answer = fma(leaked, gained - lost, answer)
+        lesson.answers[i] = answer
     return _Estimate(
         gate=opened * (1.0 - decision),
         drive=drive,
         attention=opened * (1.0 - awareness),
         precision=precision,
-        practice=practice,
+        concealment=practice * paid.penalty,
+        practice=weight * gaming_rate,
     )
 
 
@@ -663,40 +675,36 @@ def demonstrate(
     shape: Shape,
 ) -> None:
     """Take the mean where demonstrations train: F = y / π, y being the shares that are shown."""
+    others, payoffs = shape.others, lesson.answers
     for c in range(shape.contexts):
         if places.demonstrates[c] == 0:
             continue
-        awareness, decision = mind.awareness[c], mind.decision[c]
-        gaming_rate = awareness * decision
-        shown = lesson.shown + c * (shape.others + 1)
+        gaming_rate = mind.awareness[c] * mind.decision[c]
+        shown = lesson.shown + c * (others + 1)
         total, value_policy, gaming_policy = shown[0], mind.value_first[c], mind.gaming_first[c]
         chance = (1.0 - gaming_rate) * value_policy + gaming_rate * gaming_policy
         payoff = total / maximum(chance, assumptions.least_chance)
         by_values, by_gaming = value_policy * payoff, gaming_policy * payoff
-        for k in range(shape.others):
-            i = c * shape.others + k
+        for k in range(others):
+            i = c * others + k
             value_policy, gaming_policy = mind.value_policy[i], mind.gaming_policy[i]
             chance = (1.0 - gaming_rate) * value_policy + gaming_rate * gaming_policy
             payoff = shown[k + 1] / maximum(chance, assumptions.least_chance)
             total = total + shown[k + 1]
             by_values = fma(value_policy, payoff, by_values)
             by_gaming = fma(gaming_policy, payoff, by_gaming)
-            lesson.coefficients[i] = payoff
-        paid = _Payoffs(
-            penalty=fill(total, 0.0),
-            by_values=by_values,
-            by_gaming=by_gaming,
-            advantage=by_gaming - by_values,
-            baseline=(1.0 - gaming_rate) * by_values + gaming_rate * by_gaming,
-            scale=fill(total, 1.0),
-        )
+            payoffs[i] = payoff
+        baseline = (1.0 - gaming_rate) * by_values + gaming_rate * by_gaming
+        advantage, penalty = by_gaming - by_values, fill(total, 0.0)
+        paid = _Payoffs(penalty, by_values, by_gaming, advantage, baseline)
         weight = world.weight[c] if shape.episodes == 0 else fill(total, 1.0)
-        payoffs, others = lesson.coefficients, shape.others
-        found = expect(lesson, mind, world, assumptions, payoffs, paid, weight, shape, c, others)
+        found = expect(
+            lesson, mind, world, assumptions, payoffs, paid, weight, weight, shape, c, others
+        )
         estimate = lesson.estimate
         estimate.gate[c], estimate.drive[c] = found.gate, found.drive
         estimate.attention[c], estimate.precision[c] = found.attention, found.precision
-        estimate.practice[c] = weight * total * gaming_rate
+        estimate.concealment[c], estimate.practice[c] = penalty, found.practice * total
 
 
 @compiled
@@ -716,14 +724,13 @@ def sample(
     """Take the mean over episodes (`training.estimate_from_episodes`)."""
     nothing = fill(nature.horizon, 0.0)
     for c in range(shape.contexts):
-        paid = pay(mind, world, nature, shape, c, shape.others)
+        paid = pay(mind, world, nature, c, shape.others)
         lesson.penalty[c], lesson.baseline[c] = paid.penalty, paid.baseline
-        lesson.scale[c] = paid.scale
+        lesson.expected[c], lesson.credit[c] = paid.by_gaming, nothing
         for total in lesson.estimate:
             total[c] = nothing
-        lesson.credit[c] = nothing
     for i in range(shape.contexts * shape.others):
-        lesson.coefficients[i] = nothing
+        lesson.answers[i] = nothing
     if shape.demonstrates:
         for i in range(shape.contexts * (shape.others + 1)):
             lesson.shown[i] = nothing
@@ -736,8 +743,9 @@ def sample(
             meet(lesson, mind, world, assumptions, places, words, shape, n)
     for c in range(shape.contexts):
         for i in range(c * shape.others, (c + 1) * shape.others):
-            shared = mind.value_policy[i] * lesson.credit[c]
-            lesson.coefficients[i] = lesson.coefficients[i] - shared
+            lesson.answers[i] = lesson.answers[i] - mind.value_policy[i] * lesson.credit[c]
+        seen = lesson.estimate.practice[c] * lesson.scale[c]
+        lesson.estimate.concealment[c] = seen * lesson.penalty[c]
 
 
 @inlined
@@ -787,7 +795,7 @@ def meet(
     if gamed:
         credit *= assumptions.leak[n]
         score, drive = advantage, advantage / decision
-        surprise = earned + lesson.penalty[c, n] - mind.gaming_reward[c, n]
+        surprise = earned + lesson.penalty[c, n] - lesson.expected[c, n]
         estimate.practice[c, n] += 1.0 / shape.episodes
         estimate.precision[c, n] += advantage * surprise
     else:
@@ -799,7 +807,7 @@ def meet(
     estimate.attention[c, n] += score * (1.0 - awareness)
     lesson.credit[c, n] += credit
     if chosen >= 0:
-        lesson.coefficients[chosen, n] += credit
+        lesson.answers[chosen, n] += credit
 
 
 @inlined
@@ -819,10 +827,10 @@ def learn(
     Credit flows through the decision into what motivated it (`training.gradient`).
     """
     credit = traits.rationality * assumptions.motive_credit
-    attention = fill(credit, 0.0)
-    foresaw, aimed, practice, concealed = attention, attention, attention, attention
+    nothing = fill(credit, 0.0)
+    attention, foresaw, aimed, practice, concealed = nothing, nothing, nothing, nothing, nothing
     for c in range(shape.contexts):
-        paid = pay(mind, world, nature, shape, c, others)
+        paid = pay(mind, world, nature, c, others)
         if shape.episodes > 0 or (shape.demonstrates and places.demonstrates[c] > 0):
             given = lesson.estimate
             found = _Estimate(
@@ -830,34 +838,34 @@ def learn(
                 drive=given.drive[c],
                 attention=given.attention[c],
                 precision=given.precision[c],
+                concealment=given.concealment[c],
                 practice=given.practice[c],
             )
         else:
-            weight = world.weight[c]
+            rewards, weight, scaled = world.reward, world.weight[c], lesson.weight[c]
             found = expect(
-                lesson, mind, world, assumptions, world.reward, paid, weight, shape, c, others
+                lesson, mind, world, assumptions, rewards, paid, weight, scaled, shape, c, others
             )
         lesson.learnt[c] = found.drive if shape.natural else found.gate
-        if shape.propensities > 0:
-            keep_answers(lesson, c, others)
         motive = credit * found.gate
         care = nature.horizon * motive * mind.belief[c]
         concession = traits.episode_concern * motive
+        own_utility = mean(mind.own_policy, mind.utility, nothing, c, others)
+        foreseen_utility = mean(mind.foreseen_policy, mind.utility, nothing, c, others)
+        foresaw = fma(care, own_utility - foreseen_utility, foresaw)
         for i in range(c * others, (c + 1) * others):
-            aim = mind.gaming_policy[i] * (world.reward[i] - mind.gaming_reward[c])
+            aim = mind.gaming_policy[i] * (world.reward[i] - paid.by_gaming)
             aimed = fma(concession * mind.utility[i], aim, aimed)
-            own = fma(traits.decisiveness, mind.utility[i] - mind.own_utility[c], 1.0)
-            foreseen = fma(traits.decisiveness, mind.utility[i] - mind.foreseen_utility[c], 1.0)
-            moved = fma(mind.own_policy[i], own, -(mind.foreseen_policy[i] * foreseen))
+            own = fma(traits.decisiveness, mind.utility[i] - own_utility, 1.0)
+            foreseen = fma(traits.decisiveness, mind.utility[i] - foreseen_utility, 1.0)
+            lost = fma(mind.own_policy[i], own, -(mind.foreseen_policy[i] * foreseen))
             given_up = fma(mind.own_policy[i], own, -mind.gaming_policy[i])
-            moved = fma(care, moved, -(concession * given_up))
-            lesson.coefficients[i] = fma(traits.decisiveness, lesson.coefficients[i], moved)
+            moved = fma(care, lost, -(concession * given_up))
+            lesson.coefficients[i] = fma(traits.decisiveness, lesson.answers[i], moved)
         attention = attention + found.attention
-        foresaw = fma(care, mind.own_utility[c] - mind.foreseen_utility[c], foresaw)
         aimed = aimed + found.precision
         practice = practice + found.practice
-        seen = found.practice * paid.scale if shape.normalises else found.practice
-        concealed = fma(seen, paid.penalty, concealed)
+        concealed = concealed + found.concealment
     gradient = lesson.gradient
     gradient.awareness[0] = attention
     gradient.log_horizon[0] = foresaw
@@ -865,17 +873,6 @@ def learn(
     for j in range(len(CAPABILITIES)):
         gradient.capability[j] = assumptions.transfer[j] * practice
     gradient.capability[OPACITY] = fma(nature.concealment, concealed, gradient.capability[OPACITY])
-
-
-@inlined
-def keep_answers(lesson: _Lesson, c: int, others: int) -> None:
-    """Keep M of all responses; it sums to 0."""
-    total = fill(lesson.learnt[c], 0.0)
-    for k in range(others):
-        answer = lesson.coefficients[c * others + k]
-        lesson.answers[c * (others + 1) + k + 1] = answer
-        total = total + answer
-    lesson.answers[c * (others + 1)] = -total
 
 
 @inlined
@@ -904,6 +901,13 @@ def learn_propensity(
 ) -> None:
     """(1 − ρ) M + ρ Σ S M over responses of the same name: as with habits, reaches all."""
     propensity, share = lesson.gradient.propensity, assumptions.propensity_generalisation
+    answers, others = lesson.all_answers, shape.others
+    for c in range(shape.contexts):
+        total = fill(share, 0.0)
+        for k in range(others):
+            answers[c * (others + 1) + k + 1] = lesson.answers[c * others + k]
+            total = total + lesson.answers[c * others + k]
+        answers[c * (others + 1)] = -total  # they sum to 0
     if shape.spreads_propensity:
         for row in range(shape.propensities):
             similarity = world.similarity + places.context[row] * shape.contexts
@@ -911,11 +915,11 @@ def learn_propensity(
             for c in range(shape.contexts):
                 source = places.source[row, c]
                 if source >= 0:
-                    carried = fma(similarity[c], lesson.answers[source], carried)
+                    carried = fma(similarity[c], answers[source], carried)
             propensity[row] = share * carried
     for c in range(shape.contexts):
-        for k in range(shape.others + 1):
-            row, answer = places.propensity[c, k], lesson.answers[c * (shape.others + 1) + k]
+        for k in range(others + 1):
+            row, answer = places.propensity[c, k], answers[c * (others + 1) + k]
             if row >= 0 and shape.spreads_propensity:
                 propensity[row] = fma(1.0 - share, answer, propensity[row])
             elif row >= 0:
@@ -971,6 +975,8 @@ def step(
     perceive(mind, world, traits, state, nature, places, shape, others, pairs)
     anticipate(mind, world, traits, state, nature, shape, others, pairs)
     decide(mind, traits, state, places, shape)
+    if shape.normalises:
+        normalise(lesson, mind, world, nature, places, shape)
     if shape.episodes > 0:
         sample(lesson, mind, world, nature, assumptions, places, seats, words, shape, now, width)
     if shape.demonstrates:
@@ -1013,38 +1019,37 @@ def _furnish(room: Column, shape: Shape) -> tuple[_Mind, _Lesson]:
         belief=every(by_context + 2, _BY_CONTEXT),
         cost=every(by_context + 3, _BY_CONTEXT),
         visibility=every(by_context + 4, _BY_CONTEXT),
-        pull=every(by_context + 12, _BY_CONTEXT),
+        pull=every(by_context + 5, _BY_CONTEXT),
         range=rest,
-        own_odds=every(by_context + 6, _BY_CONTEXT),
-        value_odds=every(by_context + 10, _BY_CONTEXT),
-        gaming_odds=every(by_context + 7, _BY_CONTEXT),
-        foreseen_odds=every(by_context + 8, _BY_CONTEXT),
+        own_odds=every(by_context + 7, _BY_CONTEXT),
+        gaming_odds=every(by_context + 8, _BY_CONTEXT),
+        foreseen_odds=every(by_context + 9, _BY_CONTEXT),
         value_first=every(by_estimate, _BY_ESTIMATE),
         gaming_first=every(by_estimate + 1, _BY_ESTIMATE),
-        awareness=every(by_context + 5, _BY_CONTEXT),
-        own_utility=every(by_context + 6, _BY_CONTEXT),
-        foreseen_utility=every(by_context + 7, _BY_CONTEXT),
-        value_reward=every(by_context + 8, _BY_CONTEXT),
-        gaming_reward=every(by_context + 9, _BY_CONTEXT),
-        incentive=every(by_context + 10, _BY_CONTEXT),
-        decision=every(by_context + 10, _BY_CONTEXT),
+        awareness=every(by_context + 7, _BY_CONTEXT),
+        incentive=every(by_context + 8, _BY_CONTEXT),
+        decision=every(by_context + 8, _BY_CONTEXT),
     )
     lesson = _Lesson(
-        coefficients=every(by_other + 4, _BY_OTHER),
-        answers=every(by_response, _BY_RESPONSE),
-        learnt=every(by_context + 11, _BY_CONTEXT),
+        answers=every(by_other + 4, _BY_OTHER),
+        coefficients=every(by_other + 3, _BY_OTHER),
+        weight=every(by_context + 6, _BY_CONTEXT),
+        learnt=every(by_context + 9, _BY_CONTEXT),
         gradient=_name(gradient, shape),
         estimate=_Estimate(
             gate=every(by_estimate + 2, _BY_ESTIMATE),
             drive=every(by_estimate + 3, _BY_ESTIMATE),
             attention=every(by_estimate + 4, _BY_ESTIMATE),
             precision=every(by_estimate + 5, _BY_ESTIMATE),
-            practice=every(by_estimate + 6, _BY_ESTIMATE),
+            concealment=every(by_estimate + 6, _BY_ESTIMATE),
+            practice=every(by_estimate + 7, _BY_ESTIMATE),
         ),
-        penalty=every(by_estimate + 7, _BY_ESTIMATE),
-        baseline=every(by_estimate + 8, _BY_ESTIMATE),
-        scale=every(by_estimate + 9, _BY_ESTIMATE),
-        credit=every(by_estimate + 10, _BY_ESTIMATE),
+        penalty=every(by_estimate + 8, _BY_ESTIMATE),
+        baseline=every(by_estimate + 9, _BY_ESTIMATE),
+        expected=every(by_estimate + 10, _BY_ESTIMATE),
+        credit=every(by_estimate + 11, _BY_ESTIMATE),
+        scale=every(by_estimate + 12, _BY_ESTIMATE),
+        all_answers=every(by_response, _BY_RESPONSE),
         shown=every(by_response + 1, _BY_RESPONSE),
     )
     return mind, lesson
