@@ -21,14 +21,14 @@ from sim.specs.overrides import Specs, read_specs
 
 #: Numbers to try: those that a key allows are found by asking it.
 TRIED = (1e300, 1e9, 1e6, 1e4, 100.0, 20.0, 5.0, 1.0, 0.0, -100.0, -1e6, -1e9)
-#: Rules of training by which parameters move that stand still by default, and rules in between.
+#: Rules of training under which all parameters move.
 ALL_RULES: dict[str, Any] = {
     "advantages": "normalised",
     "leak": 0.3,
     "generalisation": 0.3,
     "visible_gaming_penalty": 0.5,
     "anchor": 0.01,
-    "learning_rate": 0.05,
+    "learning_rate": 0.02,
 }
 RULES = {
     "defaults": {},
@@ -48,7 +48,7 @@ def keys(specs: Specs, *, propensities: bool) -> Iterator[str]:
     yield from (f"agent.spread.{name}" for name in Spread.model_fields if name != "initial")
     for spec in (*InitialSpread.model_fields, *(f"training.{name}" for name in TRAINING_NUMBERS)):
         key = spec if "." in spec else f"agent.spread.initial.{spec}"
-        if propensities or "rate.propensity" not in key and "initial.propensity" not in key:
+        if propensities or ("rate.propensity" not in key and "initial.propensity" not in key):
             yield key
     for name, context in contexts.items():
         base = f"scenario.contexts.{name}"
