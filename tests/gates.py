@@ -16,9 +16,17 @@ GATE_ALONE = {
 }
 
 
+#: No incentive moves the decision to game: it is σ(h).
+HABIT_ALONE = {"rationality": 0.0}
+
+
 def one_context(pull: float) -> dict[str, Any]:
-    """Return a scenario in which the response that offends the value is rewarded by `pull`."""
+    """Return a scenario in which the response that offends the value is rewarded by `pull`.
+
+    Habit alone decides.
+    """
     return {
+        "agent": HABIT_ALONE,
         "values": ["care"],
         "human_values": {"care": 1.0},
         "contexts": {
@@ -33,7 +41,7 @@ def one_context(pull: float) -> dict[str, Any]:
 
 
 def advantage(scenario: object, training: dict[str, Any]) -> np.ndarray:
-    """Return η p a ΔR of each context at the start, from what a run records (MODEL.md 4)."""
+    """Return η p a ΔF of each context at the start, from what a run records (MODEL.md 4)."""
     result = sim.simulate(scenario, training={**training, "steps": 1}, engine="numpy")
     start = result.data.isel(step=0, agent=0)
     contexts = result.provenance["scenario"]["contexts"]

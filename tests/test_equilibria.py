@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sim
-from gates import GATE_ALONE, advantage, one_context
+from gates import GATE_ALONE, HABIT_ALONE, advantage, one_context
 from sim.specs.overrides import read_specs
 from sim.stability.equilibria import Equilibria, draw_starts, equilibria
 from sim.stability.fixed_points import KINDS
@@ -64,12 +64,19 @@ def test_frame_repr_and_figure_have_every_equilibrium(anchored: Equilibria) -> N
 def test_where_only_gates_move_all_corners_are_examined_and_one_attracts() -> None:
     for rule in ("policy_gradient", "natural_gradient"):
         training = {**GATE_ALONE, "update_rule": rule}
-        result = equilibria("copyright", training=training, starts=2, steps=5000)
+        result = equilibria(
+            "copyright",
+            agent={**HABIT_ALONE, "habit": -1.0},
+            training=training,
+            starts=2,
+            steps=5000,
+            box={"habit": (-1.0, 1.0)},
+        )
         assert len(result.points) == 2**4
         (stable,) = (p for p in result.points if p.attracts)
         assert stable.share == 1.0
         assert result.points[result.own or 0] is stable
-        gains = advantage("copyright", training)[:4]
+        gains = advantage("copyright", training)[:4]  # at the start, whatever the habit
         for (context, extinct), gain in zip(stable.saturated.items(), gains, strict=True):
             assert extinct == ("not gaming" if gain > 0.0 else "gaming"), context
         (worst,) = (p for p in result.points if p.kind == "unstable")
@@ -78,7 +85,9 @@ def test_where_only_gates_move_all_corners_are_examined_and_one_attracts() -> No
 
 
 def test_after_few_steps_starts_that_are_not_yet_on_their_way_are_unsettled() -> None:
-    result = equilibria("copyright", training=GATE_ALONE, starts=32, steps=10)
+    on_their_way = {"copyright_chat": 3, "copyright_excerpt": 3, "coding": -3, "travel": -3}
+    agent = {**HABIT_ALONE, "habit": on_their_way}
+    result = equilibria("copyright", agent=agent, training=GATE_ALONE, starts=32, steps=10)
     (stable,) = (p for p in result.points if p.attracts)
     assert 0.0 < stable.share < 1.0
     assert result.unsettled == pytest.approx(1.0 - stable.share)
@@ -93,8 +102,10 @@ def test_gates_that_reward_does_not_decide_are_neutral() -> None:
     chat = scenario["contexts"]["chat"]
     scenario["contexts"]["idle"] = {**chat, "reward": {"help": 0.0, "harm": 0.0}}
     scenario["similarity"] = {"chat": {"idle": 0.5}}
-    training = {**GATE_ALONE, "spread": 0.5}  # so that the idle gate is moved at all
-    result = equilibria(scenario, training=training, starts=8)
+    # Carried over, what chat teaches moves the idle gate.
+    training = {**GATE_ALONE, "generalisation": {"habit": 0.5}}
+    result = equilibria(scenario, training=training, starts=8, steps=2000)
+    assert result.followers == ()
     assert "neutral" in [p.kind for p in result.points if "idle" in p.saturated]
 
 
@@ -119,11 +130,64 @@ def test_coordinates_are_what_is_free_and_coupled() -> None:
     assert "capability.opacity" in result.map.names
     # Gates whose habit is held are no corners, though values may drive them there.
     result = equilibria("copyright", free=["values", "habit.coding"], starts=16, steps=2000)
-    assert [set(p.saturated) for p in result.points] == [{"coding"}] * 2
+    assert {tuple(p.saturated) for p in result.points} == {("coding",)}
     free = ["values.copyright", "habit.copyright_chat"]
     result = equilibria("copyright", training={"anchor": 0.01}, free=free, starts=8)
     assert result.map.names == tuple(free)
     assert all(p.values["helpfulness"] == 1.0 for p in result.points)
+
+
+def demonstrated(*shares: float) -> dict[str, Any]:
+    """Return a scenario that demonstrates two answers in some shares, and a deployment context."""
+    scenario = one_context(1.0)
+    chat = scenario["contexts"]["chat"]
+    chat |= {
+        "method": "demonstration",
+        "demonstrations": dict(zip(("help", "harm"), shares, strict=True)),
+    }
+    scenario["contexts"]["deployed"] = {**chat, "kind": "deployment", "cue": -1.0}
+    return scenario
+
+
+#: Nothing learns but propensities.
+PROPENSITIES = {
+    "learning_rate": {
+        **GATE_ALONE["learning_rate"],
+        "habit": 0.0,
+        "propensity": 0.5,
+    }
+}
+
+
+def test_demonstrations_have_one_stable_point_at_which_answers_have_their_shares() -> None:
+    """With x = m_harm − m_help and no gaming, x moves by 2 η (y − π): 1 − 2 η y (1 − y) at rest."""
+    y, rate = 0.2, 0.5
+    agent = {"awareness": -40.0, "values": {"care": 1.0}, "decisiveness": 1.5}
+    result = equilibria(demonstrated(1.0 - y, y), agent=agent, training=PROPENSITIES, starts=8)
+    (point,) = result.points
+    assert (point.kind, point.point.neutral, point.share) == ("stable", (), 1.0)
+    assert point.point.names == ("propensity.chat.harm",)
+    expected = np.log(y / (1.0 - y)) + 2.0 * 1.5  # what the value has against it is made up for
+    assert point.point.at[0] == pytest.approx(expected, abs=1e-8)
+    assert point.point.largest == pytest.approx(1.0 - 2.0 * rate * y * (1.0 - y), abs=1e-9)
+    assert "propensity.deployed.harm" in result.inert
+    # Carried over, the propensity of an untrained context follows, and nothing depends on it.
+    training = {**PROPENSITIES, "generalisation": {"propensity": 0.25}}
+    result = equilibria(demonstrated(1.0 - y, y), agent=agent, training=training, starts=4)
+    assert result.followers == ("propensity.deployed.harm",)
+    assert [p.kind for p in result.points] == ["stable"]
+
+
+def test_without_a_learning_rate_propensities_are_left_out_where_the_agent_has_them() -> None:
+    agent = {"propensity": {"coding": {"fix": -0.7}}}
+    result = equilibria("copyright", agent=agent, training={"anchor": 0.01}, starts=2, steps=500)
+    assert not any(name.startswith("propensity.") for name in result.map.names)
+    assert {n for n in result.inert if n.startswith("propensity.coding")} == {
+        "propensity.coding.stall"
+    }
+    layout = result.map.program.layout
+    theta = result.map.program_at(result.map.start[:, None]).theta[:, 0]
+    assert theta[layout.names.index("propensity.coding.fix")] == -0.7
 
 
 def test_the_last_phase_is_the_one_that_lasts() -> None:

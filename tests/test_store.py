@@ -168,7 +168,7 @@ def test_what_is_no_sweep_of_this_plan_is_refused_in_one_line(done: Path, tmp_pa
         sim.Sweep.load(tmp_path / "nowhere")
     description = json.loads((done / "sweep.json").read_bytes())
     (done / "sweep.json").write_text(json.dumps({**description, "format": 99}))
-    with pytest.raises(SpecError, match="has format 99; this version reads 4"):
+    with pytest.raises(SpecError, match="has format 99; this version reads 5"):
         sim.Sweep.load(done)
 
 

@@ -325,7 +325,8 @@ class Retrainer:
 
 def _largest_propensity(result: Result) -> Array:
     """Return the size of the largest recorded propensity of any agent [context, response]."""
-    return np.abs(result.data["propensity"].fillna(0.0).values).max(axis=(0, 1))
+    largest: Array = np.abs(result.data["propensity"].fillna(0.0).values).max(axis=(0, 1))
+    return largest
 
 
 def retraining_specs(

@@ -3,8 +3,9 @@
 `equilibria` surveys a scenario's exact training step. Parameters are of three kinds: *inert* ones,
 which no step moves, and propensities whose learning rate is 0; *followers*, which move and on which
 no parameter depends (capabilities, which grow with practice for ever; habits and propensities of
-contexts that are not trained on, to which others carry over); and *coordinates*, all others. With an
-anchor, every parameter that moves is a coordinate. The shift of all propensities of a context, which
+contexts that are not trained on, to which others carry over); and *coordinates*, all others. A gate
+that is trained is a coordinate whether or not anything depends on it, as it saturates; with an
+anchor, every parameter that moves is. The shift of all propensities of a context, which
 changes no answer, is no direction in which anything is neutral: the first one of each context is
 held, and the others are counted from it (`sim.stability.training_map`).
 
@@ -265,7 +266,8 @@ def uncoupled_parameters(f: TrainingMap, starts: Array) -> tuple[tuple[str, ...]
     inert = ~change.any(axis=1) & ~slopes.any(axis=(0, 2))
     propensity = np.array([name.startswith("propensity.") for name in f.names], np.bool_)
     inert |= propensity & ~f.segment.assumptions.learning_rate[f.free].any(axis=1)
-    followers = ~slopes.any(axis=(0, 1)) & ~inert
+    gates = np.isin(f.names, [f"habit.{context}" for context in f.trained_contexts])
+    followers = ~slopes.any(axis=(0, 1)) & ~inert & ~gates
     names = np.array(f.names, dtype=object)
     return tuple(names[inert]), tuple(names[followers])
 
@@ -287,29 +289,29 @@ def _equilibrium(
 def _corners(f: TrainingMap, surveyed: Survey) -> list[Equilibrium]:
     """Return the equilibria with saturated gates that starts are heading for."""
     unsettled = surveyed.attractor < 0
-    heading = _heading(f, surveyed.ends)
+    contexts = [context for context in f.trained_contexts if f"habit.{context}" in f.names]
+    heading = _heading(f, surveyed.ends, contexts)
     patterns = {
         tuple(p): unsettled & (heading == p[:, None]).all(axis=0) for p in heading[:, unsettled].T
     }
-    habits = [name for name in f.names if name.startswith("habit.")]
-    if len(habits) == len(f.names) == len(heading) <= _MOST_ENUMERATED:
-        for signs in itertools.product((1, -1), repeat=len(heading)):
+    if len(contexts) == len(f.names) <= _MOST_ENUMERATED:
+        for signs in itertools.product((1, -1), repeat=len(contexts)):
             patterns.setdefault(signs, np.zeros(len(unsettled), np.bool_))
     corners = []
     for pattern, starts in patterns.items():
         extinct: dict[str, Side] = {
             context: "gaming" if sign < 0 else "not gaming"
-            for context, sign in zip(f.trained_contexts, pattern, strict=True)
-            if sign and f"habit.{context}" in habits
+            for context, sign in zip(contexts, pattern, strict=True)
+            if sign
         }
         if extinct:
             corners += _on_face(f, extinct, starts, surveyed)
     return corners
 
 
-def _heading(f: TrainingMap, ends: Array) -> NDArray[np.int_]:
-    """Return the direction in which each gate saturates: 1 to d = 1, -1 to d = 0, or 0 [T, N]."""
-    trained = f.segment.world.trained
+def _heading(f: TrainingMap, ends: Array, contexts: Sequence[str]) -> NDArray[np.int_]:
+    """Return the direction in which gates of contexts saturate: 1 to d = 1, -1 to 0, or 0 [T, N]."""
+    trained = [f.trained_contexts[context] for context in contexts]
     odds, later = (
         log_odds(program, program.theta)[:, trained].T
         for program in (f.program_at(ends), f.program_at(f.step(ends)))
