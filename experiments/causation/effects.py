@@ -41,9 +41,9 @@ ASSUMPTIONS: Assumptions = {
     AS_IT_IS: {},
     **NO_CREDIT,
     **LEAK,
-    "spread 0.5": {"training.spread": 0.5},
+    "spread 0.5": {"training.generalisation.habit": 0.5},
     "anchor 0.01": {"training.anchor": 0.01},
-    "replicator": {"training.update_rule": "replicator"},
+    "natural_gradient": {"training.update_rule": "natural_gradient"},
 }
 #: Differences between agents of one story.
 _STORY_SPREAD = {"values": 0.1, "habit": 0.5, "awareness": 0.5}

@@ -91,6 +91,6 @@ CASES: tuple[Case, ...] = (
         "f",
         "spread 0.5",
         "Habits that are learnt in one context carry over to others that are like it.",
-        {"training.spread": 0.5},
+        {"training.generalisation.habit": 0.5},
     ),
 )
