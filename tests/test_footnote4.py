@@ -193,7 +193,11 @@ def test_a_gate_that_training_does_not_push_is_neutral(specs: Specs) -> None:
 
 
 def test_sampled_gradients_share_their_draws_between_twins(specs: Specs) -> None:
-    gates = {"training.estimator": "sampled", "training.motive_credit": 0.0, "training.anchor": 0.03}
+    gates = {
+        "training.estimator": "sampled",
+        "training.motive_credit": 0.0,
+        "training.anchor": 0.03,
+    }
     (one,) = study(specs, cases=[Case("d", "sampled gates", "", gates)], agents=32)
     assert one.fixed_points == {}
     assert one.perturbation_ratio < 0.1
