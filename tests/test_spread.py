@@ -61,7 +61,10 @@ def one_step(share: float, similarity: Any = None) -> tuple[Any, np.ndarray]:
     """Return a run of one step, and the gate factors Γ of its contexts, from its record."""
     rate = 0.06
     result = sim.simulate(
-        {**sim.Scenario.load("copyright").model_dump(exclude={"agent"}), "similarity": similarity},
+        {
+            **sim.Scenario.load("copyright").model_dump(exclude={"agent", "training"}),
+            "similarity": similarity,
+        },
         agent={
             "rationality": 1,
             "initial": {"awareness": -1.0, "values": {"copyright": 0.7, "helpfulness": 0.4}},
@@ -149,7 +152,7 @@ def test_who_is_particular_in_a_population_does_not_change_the_roles() -> None:
 
 def test_a_similarity_that_is_a_matrix_is_moved_in_the_same_pairs() -> None:
     matrix = (0.5 * np.ones((5, 5))).tolist()
-    data = sim.Scenario.load("copyright").model_dump(exclude={"agent"})
+    data = sim.Scenario.load("copyright").model_dump(exclude={"agent", "training"})
     specs = read_specs(
         {**data, "similarity": matrix},
         agent={"initial": {"values": {"copyright": 1, "helpfulness": 1}}},
@@ -380,7 +383,7 @@ def test_what_cannot_be_studied_is_refused(call: Call, setting: str, says: str) 
 
 
 def test_a_scenario_in_which_gaming_pays_everywhere_has_nothing_to_reach() -> None:
-    data = sim.Scenario.load("copyright").model_dump(exclude={"agent"})
+    data = sim.Scenario.load("copyright").model_dump(exclude={"agent", "training"})
     data["contexts"] = {name: dict(data["contexts"][name]) for name in PAYING}
     data["contexts"]["copyright_chat"]["twin"] = None
     specs = read_specs(data, agent={"initial": {"values": {"copyright": 1, "helpfulness": 1}}})

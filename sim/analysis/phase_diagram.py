@@ -236,7 +236,7 @@ class PhaseDiagramPlan:
         """Return all that the regimes depend on, as plain data."""
         scenario, agent, training, _ = self.specs
         return {
-            "scenario": scenario.model_dump(mode="json", exclude={"agent"}),
+            "scenario": scenario.model_dump(mode="json", exclude={"agent", "training"}),
             "agent": agent.model_dump(mode="json"),
             "training": training.model_dump(mode="json"),
             "x": asdict(self.x),

@@ -63,10 +63,10 @@ class Initial(Spec):
     )
     awareness: Column[Real] = Field(-4.0, description="α: situational awareness, a logit")
     log_horizon: Column[Logarithm] = Field(
-        1.0, description="ℓ: it cares about its future values by λ = exp ℓ"
+        0.0, description="ℓ: it cares about its future values by λ = exp ℓ"
     )
     log_competence: Column[Logarithm] = Field(
-        0.0, description="ς: it hits the objective with precision exp ς when it games"
+        1.3, description="ς: it hits the objective with precision exp ς when it games"
     )
     capability: Column[Annotated[Capability, one_number_for_all(Capability)]] = Field(
         Capability(), description="q: logits of the capabilities"
@@ -126,7 +126,7 @@ class Agent(Spec):
     """An agent, or a population of agents that differ by `spread` (MODEL.md section 2)."""
 
     decisiveness: Column[OneOrEach[Decisiveness]] = Field(
-        1.5, description="β: how firmly its values decide its answers"
+        2.0, description="β: how firmly its values decide its answers"
     )
     foresight: Trait = Field(
         10.0,
@@ -155,10 +155,6 @@ class Agent(Spec):
 
     _may_be_beside = model_validator(mode="before")(_put_into_initial)
 
-    def completed_by(self, story: Agent) -> Agent:
-        """Return this agent, with the fields that it does not set taken from `story`."""
-        return Agent.parse(_merge(_explicit(story), _explicit(self)), path="agent")
-
 
 #: The fixed numbers of an agent, in the order of the spec.
 TRAITS = tuple(name for name in Agent.model_fields if name not in {"initial", "spread"})
@@ -180,19 +176,3 @@ def parameter_names(
     }
     kinds = Initial.model_fields
     return tuple(f"{k}.{part}" if part else k for k in kinds for part in parts.get(k, [""]))
-
-
-def _explicit(spec: Spec) -> dict[str, object]:
-    """Return the fields that were set, and not those that have their defaults."""
-    fields = {name: getattr(spec, name) for name in spec.model_fields_set}
-    return {name: _explicit(x) if isinstance(x, Spec) else x for name, x in fields.items()}
-
-
-def _merge(lower: dict[str, object], upper: dict[str, object]) -> dict[str, object]:
-    merged = dict(lower)
-    for key, value in upper.items():
-        below = merged.get(key)
-        if isinstance(value, dict) and isinstance(below, dict):
-            value = _merge(below, value)
-        merged[key] = value
-    return merged

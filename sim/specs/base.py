@@ -192,9 +192,30 @@ class Spec(BaseModel, metaclass=_OneLineErrors):
         explicit = {name: getattr(self, name) for name in self.model_fields_set}
         return self.parse({**explicit, **changes}, path=type(self).__name__.lower())
 
+    def completed_by(self, story: Self) -> Self:
+        """Return this spec, with the fields that it does not set taken from `story`."""
+        path = type(self).__name__.lower()
+        return self.parse(_merge(_explicit(story), _explicit(self)), path=path)
+
     def __repr__(self) -> str:
         explicit = [f"{name}={getattr(self, name)!r}" for name in sorted(self.model_fields_set)]
         return shorten(f"{type(self).__name__}({', '.join(explicit)})", limit=160)
+
+
+def _explicit(spec: Spec) -> dict[str, object]:
+    """Return the fields that were set, and not those that have their defaults."""
+    fields = {name: getattr(spec, name) for name in spec.model_fields_set}
+    return {name: _explicit(x) if isinstance(x, Spec) else x for name, x in fields.items()}
+
+
+def _merge(lower: dict[str, object], upper: dict[str, object]) -> dict[str, object]:
+    merged = dict(lower)
+    for key, value in upper.items():
+        below = merged.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            value = _merge(below, value)
+        merged[key] = value
+    return merged
 
 
 def one_number_for_all(spec: type[Spec]) -> BeforeValidator:

@@ -18,7 +18,7 @@ from sim.specs.base import Spec, Vectorisable, plain
 from sim.specs.deployment import Deployment
 from sim.specs.errors import SpecError, describe, nearest
 from sim.specs.oversight import Oversight
-from sim.specs.scenario import PRE_DEPLOYMENT, Scenario
+from sim.specs.scenario import PRE_DEPLOYMENT, STORY, Scenario
 from sim.specs.training import Training
 
 S = TypeVar("S", bound=Spec)
@@ -212,7 +212,9 @@ def _parts(
 ) -> tuple[Mapping[str, object], dict[str, object]]:
     """Return a node's parts: all that there may be, as they are now, and the explicit ones."""
     if isinstance(node, Spec):
-        fields = {name: getattr(node, name) for name in type(node).model_fields if name != "agent"}
+        fields = {
+            name: getattr(node, name) for name in type(node).model_fields if name not in STORY
+        }
         return fields, {name: getattr(node, name) for name in node.model_fields_set}
     if isinstance(node, tuple):
         items: dict[str, object] = {str(index): item for index, item in enumerate(node)}

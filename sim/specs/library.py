@@ -15,7 +15,7 @@ from sim.specs.errors import SpecError, nearest
 
 #: Groups whose files are data, each with the keys that such a file sets.
 DATA_GROUPS = {
-    "scenario": ("agent", "scenario"),
+    "scenario": ("agent", "scenario", "training"),
     **{name: (name,) for name in ("agent", "training", "prior", "oversight", "deployment")},
     **{name: (name,) for name in ("executor", "thresholds")},
 }

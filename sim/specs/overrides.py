@@ -14,12 +14,12 @@ from sim.specs.errors import SpecError
 from sim.specs.intervention import Intervention, Interventions, read_interventions
 from sim.specs.keys import check_keys, nest, override, override_spec
 from sim.specs.library import read_data, resolve
-from sim.specs.scenario import Scenario
+from sim.specs.scenario import STORY, Scenario
 from sim.specs.training import Training
 
 
 class Specs(NamedTuple):
-    """The specs of a run; where a user leaves the agent unsaid, it is the scenario's own."""
+    """The specs of a run; what a user leaves unsaid of agent and training is the scenario's own."""
 
     scenario: Scenario
     agent: Agent
@@ -29,7 +29,7 @@ class Specs(NamedTuple):
     def plain(self) -> dict[str, Any]:
         """Return the specs as plain data, for provenances."""
         return {
-            "scenario": self.scenario.model_dump(mode="json", exclude={"agent"}),
+            "scenario": self.scenario.model_dump(mode="json", exclude=set(STORY)),
             "agent": self.agent.model_dump(mode="json"),
             "training": self.training.model_dump(mode="json"),
             "interventions": [each.model_dump(mode="json") for each in self.interventions],
@@ -49,7 +49,8 @@ def read_specs(
     agent = Agent.parse({} if data is None else data, path="agent")
     training = Training.parse({} if training is None else training, path="training")
     listed = read_interventions(interventions)
-    specs = Specs(scenario, agent.completed_by(scenario.agent), training, listed)
+    agent = agent.completed_by(scenario.agent)
+    specs = Specs(scenario, agent, training.completed_by(scenario.training), listed)
     _check_interventions(specs)
     return specs
 

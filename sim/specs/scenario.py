@@ -24,7 +24,10 @@ from sim.specs.base import (
 )
 from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.library import read_data, resolve
+from sim.specs.training import Training
 
+#: What a story says of things that users may say otherwise.
+STORY = ("agent", "training")
 Kind = Literal["training", "evaluation", "red_team", "deployment"]
 #: How a context trains.
 Method = Literal["reinforcement", "demonstration"]
@@ -94,8 +97,8 @@ class Phase(Spec):
 class Scenario(Spec):
     """Values, contexts, human values, similarity of contexts and a curriculum.
 
-    `agent` is the agent that the story is about: a field that it does not set has the default of
-    `sim.Agent`, and a user's own agent goes before it.
+    `agent` is the agent that the story is about, `training` how it is trained: a field that these
+    do not set has the default of `sim.Agent` or `sim.Training`, and a user's own go before them.
     """
 
     name: str = Field("unnamed", description="the name of the file if there is none")
@@ -112,13 +115,14 @@ class Scenario(Spec):
     )
     curriculum: tuple[Phase, ...] = ()
     agent: Agent = Field(Agent(), description="the agent of the story")
+    training: Training = Field(Training(), description="the training of the story")
 
     @classmethod
     def load(cls, source: str | Mapping[str, object]) -> Scenario:
         """Load a scenario by name from the library, from a YAML file by path, or from a dict.
 
         A file holds the scenario's keys at its top, or, as those of the library do, the keys
-        `scenario` and `agent` side by side (the form in which Hydra composes both).
+        `scenario`, `agent` and `training` side by side (the form in which Hydra composes them).
         """
         name = None
         if isinstance(source, Mapping):
@@ -225,23 +229,23 @@ class Scenario(Spec):
 
 
 def _fold(data: Mapping[str, object], name: str | None) -> dict[str, object]:
-    """Return a scenario with its agent inside, from either form of a scenario file."""
+    """Return a scenario with its agent and training inside, from either form of a scenario file."""
     folded = dict(data)
     if "scenario" in folded:
         beside = {key: folded[key] for key in folded if key != "scenario"}
         inside = folded["scenario"]
         if not isinstance(inside, Mapping):
             raise SpecError("scenario: must be a mapping")
-        unknown = sorted(str(key) for key in beside if key != "agent")
+        unknown = sorted(str(key) for key in beside if key not in STORY)
         if unknown:
-            first = unknown[0]
-            hint = nearest(first, ["scenario", "agent"])
-            raise SpecError(f"{first}: unknown key beside 'scenario'; {hint}")
-        if "agent" in inside and "agent" in beside:
-            raise SpecError(
-                "scenario.agent: the agent is given twice, inside the scenario and beside it; "
-                "in a file for the command line it stands beside it"
-            )
+            hint = nearest(unknown[0], ["scenario", *STORY])
+            raise SpecError(f"{unknown[0]}: unknown key beside 'scenario'; {hint}")
+        for key in STORY:
+            if key in inside and key in beside:
+                raise SpecError(
+                    f"scenario.{key}: is given twice, inside the scenario and beside it; "
+                    "in a file for the command line it stands beside it"
+                )
         folded = {**inside, **beside}
     if name is not None:
         folded.setdefault("name", name)

@@ -26,13 +26,13 @@ Rate = Column[Annotated[float, Field(ge=0.0), within(low=0.0, ends=(0.0, math.in
 class LearningRate(Spec):
     """Learning rates eta, one for each kind of parameter."""
 
-    values: Rate = Field(0.003, description="η of v")
+    values: Rate = Field(0.01, description="η of v")
     propensity: Rate = Field(0.0, description="η of m; 0: training moves no propensity")
-    habit: Rate = Field(0.06, description="η of h")
-    awareness: Rate = Field(0.003, description="η of α")
-    log_horizon: Rate = Field(0.003, description="η of ℓ")
-    log_competence: Rate = Field(0.003, description="η of ς")
-    capability: Rate = Field(0.003, description="η of q")
+    habit: Rate = Field(0.01, description="η of h")
+    awareness: Rate = Field(0.01, description="η of α")
+    log_horizon: Rate = Field(0.01, description="η of ℓ")
+    log_competence: Rate = Field(0.01, description="η of ς")
+    capability: Rate = Field(0.01, description="η of q")
 
 
 class Generalisation(Spec):
