@@ -29,7 +29,7 @@ from sim.specs.errors import SpecError, nearest
 from sim.utils.files import atomic_write
 
 #: Version of the file format; raised when a reader of the older one would misread a file.
-FORMAT = 2
+FORMAT = 3
 _PACKAGES = ("training-gaming-sim", "numpy", "xarray", "pydantic")
 #: At most so many contexts, and values, are shown by `repr`.
 _MOST_ROWS = 12
@@ -86,6 +86,7 @@ class Result:
         record = self.data.sel(step=step)
         return AgentState(
             values=record["values"].values,
+            propensity=record["propensity"].fillna(0.0).values,
             habit=record["habit"].values,
             awareness=record["awareness_logit"].values,
             log_horizon=record["log_horizon"].values,

@@ -11,7 +11,7 @@ import sim
 #: Nothing learns but the habit of gaming.
 GATE_ALONE = {
     "learning_rate": dict.fromkeys(
-        ["values", "awareness", "log_horizon", "log_competence", "capability"], 0.0
+        ["values", "propensity", "awareness", "log_horizon", "log_competence", "capability"], 0.0
     )
 }
 

@@ -139,7 +139,7 @@ def test_retraining_is_training_on_what_something_was_found_in() -> None:
     """The same by the front door: a scenario in which the evaluation is a training context."""
     agent = {**WIDE, "spread": {**WIDE["spread"], "rationality": 0.3, "decisiveness": 0.2}}
     usual = {"record_every": 50, "engine": "numpy"}
-    training = {"steps": 50, "anchor": 0.01}
+    training = {"steps": 50, "anchor": 0.01, "learning_rate": {"propensity": 0.05}}
     result = sim.simulate("lab_to_deployment", agent=agent, agents=30, training=training, **usual)
     audited = audit(result, oversight=EVALUATED, engine="numpy")
     index = int(np.flatnonzero(audited.retrained)[3])
@@ -150,13 +150,31 @@ def test_retraining_is_training_on_what_something_was_found_in() -> None:
     single = sim.simulate(
         changed,
         agent={n: float(getattr(traits, n)[index]) for n in ("rationality", "decisiveness")},
-        training={"steps": 40, "anchor": 0.01},
+        training={**training, "steps": 40},
         initial=sim.AgentState(**state),
         **usual,
     )
-    for name in ("habit", "values", "awareness_logit", "capability_logits", "slip", "gaming_rate"):
+    for name in ("habit", "values", "propensity", "awareness_logit", "capability_logits", "slip"):
         ends = audited.final.data[name].values[-1, index], single.data[name].values[-1, 0]
         np.testing.assert_allclose(*ends, rtol=1e-9, atol=1e-12)
+
+
+def test_retrained_agents_keep_propensities_that_only_their_start_stated() -> None:
+    shape = (len(LAB.contexts), max(len(context.responses) for context in LAB.contexts.values()))
+    stated = np.zeros(shape)
+    stated[list(LAB.contexts).index("capability_test"), 0] = -1.5
+    result = sim.simulate(
+        "lab_to_deployment",
+        agent=WIDE,
+        agents=40,
+        training={"steps": 10},
+        initial=sim.AgentState(propensity=stated),
+        engine="numpy",
+    )
+    audited = audit(result, oversight=EVALUATED, engine="numpy")
+    assert audited.retrained.any()
+    kept = audited.final.propensity.isel(step=-1).fillna(0.0).values[audited.retrained]
+    np.testing.assert_array_equal(kept, np.broadcast_to(stated, kept.shape))
 
 
 def test_retraining_against_the_monitor_pays_for_opacity() -> None:
@@ -201,7 +219,12 @@ def test_retraining_adds_to_the_last_phase_that_training_came_to() -> None:
     assert same == specs.training
     phases: list[dict[str, Any]] = [
         {"length": 10, "weight": {"coding": 5.0}},
-        {"length": 10, "weight": {"coding": 7.0}, "reward": {"coding": {"give_up": 9.0}}},
+        {
+            "length": 10,
+            "weight": {"coding": 7.0},
+            "reward": {"coding": {"give_up": 9.0}},
+            "method": {"coding": "demonstration"},
+        },
         {"length": 10, "weight": {"coding": 8.0}},
     ]
     phased = {**LAB.model_dump(), "curriculum": phases}
@@ -216,6 +239,7 @@ def test_retraining_adds_to_the_last_phase_that_training_came_to() -> None:
         coding = scenario.contexts["coding"]
         assert scenario.curriculum == ()
         assert (coding.weight, coding.reward["give_up"]) == (weight, give_up)
+        assert coding.method == ("demonstration" if give_up == 9.0 else "reinforcement")
 
 
 def test_selected_copies_are_retrained_with_their_parents_traits() -> None:

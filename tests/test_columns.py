@@ -70,8 +70,8 @@ spread:
   initial: {values: 0.2, habit: 0.4, awareness: 0.3, capability: 0.2}
 """)
 TRAINING: dict[str, Any] = yaml.safe_load("""
-{steps: 20, motive_credit: 0.8, leak: 0.3, spread: 0.2, anchor: 0.01, visible_gaming_penalty: 0.5,
- learning_rate: 0.1}
+{steps: 20, motive_credit: 0.8, leak: 0.3, generalisation: {habit: 0.2, propensity: 0.1},
+ anchor: 0.01, visible_gaming_penalty: 0.5, learning_rate: 0.1}
 """)
 
 SPECS = read_specs(WORLD, agent=AGENT, training=TRAINING)
@@ -314,7 +314,7 @@ def test_axes_of_shared_products_give_each_run(engine: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "rule"), [("numpy", "policy_gradient"), ("numba", "replicator")]
+    ("engine", "rule"), [("numpy", "policy_gradient"), ("numba", "natural_gradient")]
 )
 def test_a_sweep_stores_each_run_as_it_is_alone(engine: str, rule: str) -> None:
     ranges = {
@@ -371,7 +371,7 @@ def test_sums_over_many_have_the_order_that_they_have_alone(engine: str) -> None
     ("key", "values", "engine"),
     [
         ("training.steps", [7, 20, 13], "numpy"),
-        ("training.update_rule", ["replicator", "policy_gradient"], "numba"),
+        ("training.update_rule", ["natural_gradient", "policy_gradient"], "numba"),
         ("training.estimator", ["exact", "sampled"], "numpy"),
         ("scenario.curriculum.0.length", [2, 9], "numba"),
         ("scenario.contexts.tested.kind", ["evaluation", "training"], "numpy"),
@@ -405,7 +405,7 @@ def test_scenario_agents_and_record_every_are_axes() -> None:
         ({"estimator": "sampled", "episodes": 5}, "numpy"),
         ({"selection": {"every": 6, "episodes": 4, "keep": 0.4}}, "numba"),
         (
-            {"estimator": "sampled", "update_rule": "replicator", "selection": {"every": 7}},
+            {"estimator": "sampled", "update_rule": "natural_gradient", "selection": {"every": 7}},
             "numpy",
         ),
     ],

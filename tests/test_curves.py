@@ -27,7 +27,7 @@ from sim.sweeps.result import Sweep
 #: Curves are kept in single precision, and DuckDB interpolates in it.
 NEAR: dict[str, float] = {"rtol": 3e-6, "atol": 1e-7}
 RULE, AWARENESS, RATE = "training.update_rule", "agent.awareness", "gaming_rate.chat_feedback"
-AXES = {RULE: ["replicator", "policy_gradient"], AWARENESS: [0.0, -2.0]}
+AXES = {RULE: ["natural_gradient", "policy_gradient"], AWARENESS: [0.0, -2.0]}
 VARIABLES = ["reach", RATE, "opacity_share"]
 SPREAD = {"spread": {"initial": {"habit": 2.0}}, "initial": {"habit": -1.0}}
 
@@ -102,7 +102,7 @@ def differences(
 
 
 def test_paired_differences_are_those_within_a_seed(table: Sweep, full: pd.DataFrame) -> None:
-    cases = [(RULE, "policy_gradient"), (RULE, "replicator"), (AWARENESS, 0.0), ("seed", 4)]
+    cases = [(RULE, "policy_gradient"), (RULE, "natural_gradient"), (AWARENESS, 0.0), ("seed", 4)]
     for axis, baseline in cases:
         for by in ([], [key for key in (AWARENESS, RULE, "seed") if key != axis][:1]):
             frame = paired_differences(
@@ -115,7 +115,7 @@ def test_paired_differences_are_those_within_a_seed(table: Sweep, full: pd.DataF
             assert_same(frame, pd.concat(expected), [axis, *by])
             assert baseline not in set(frame[axis])
     # The first level is the baseline: of numbers the least, of choices the first of the design.
-    for axis, first in ((RULE, "replicator"), (AWARENESS, -2.0)):
+    for axis, first in ((RULE, "natural_gradient"), (AWARENESS, -2.0)):
         pd.testing.assert_frame_equal(
             paired_differences(table, ["reach"], axis=axis),
             paired_differences(table, ["reach"], axis=axis, baseline=first),
@@ -143,7 +143,7 @@ def test_levels_are_in_order_and_of_their_type(table: Sweep) -> None:
     )
     for sweep, axis, levels in [
         (table, AWARENESS, [-2.0, 0.0]),
-        (table, RULE, ["replicator", "policy_gradient"]),
+        (table, RULE, ["natural_gradient", "policy_gradient"]),
         (table, "seed", [1, 3, 4]),
         (other, "training.steps", [5, 20]),
         (other, "agent.decisiveness", ["[1, 2]", "[0, 1]"]),
@@ -183,7 +183,7 @@ def test_what_a_sweep_does_not_have_is_refused_in_one_line(table: Sweep) -> None
         (lambda: quantile_curves(table, []), "variables: at least one"),
         (lambda: paired_differences(table, [], axis="seed"), "variables: at least one"),
         (lambda: paired_differences(table, ["reach"], axis="sed"), "did you mean 'seed'"),
-        (by_name, "baseline: got 'none': training.update_rule takes replicator, policy_gradient"),
+        (by_name, "baseline: got 'none': training.update_rule takes natural_gradient, policy_gradient"),
         (lambda: columns_of(table, ["gaming_rat"]), "did you mean 'gaming_rate'"),
         (lambda: columns_of(table, ["step"]), "variables: got 'step'"),
         (lambda: levels_of(table, "training.leak"), "has no 'training.leak'"),

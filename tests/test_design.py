@@ -179,7 +179,7 @@ AXES: list[tuple[str, object, list[str]]] = [
     ("training.leak", [False, True], ["training.leak: got False"]),
     ("training.steps", [10, 0], ["training.steps: got 0"]),
     ("training.steps", [10, 10.5], ["training.steps: got 10.5"]),
-    ("training.update_rule", ["replicator", "gradient"], ["'policy_gradient'"]),
+    ("training.update_rule", ["natural_gradient", "gradient"], ["'policy_gradient'"]),
     ("scenario", ["pipeline", "copyrigt"], ["did you mean 'copyright'"]),
     ("agents", [2, 0], ["agents: got 0"]),
     ("agents", [2, 2.5], ["agents: got 2.5"]),

@@ -58,7 +58,7 @@ def test_frame_repr_and_figure_have_every_equilibrium(anchored: Equilibria) -> N
 
 
 def test_where_only_gates_move_all_corners_are_examined_and_one_attracts() -> None:
-    for rule in ("policy_gradient", "replicator"):
+    for rule in ("policy_gradient", "natural_gradient"):
         training = {**GATE_ALONE, "update_rule": rule}
         result = equilibria("copyright", training=training, starts=2, steps=5000)
         assert len(result.points) == 2**4

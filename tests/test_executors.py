@@ -45,7 +45,7 @@ def sweep(place: Path, *, steps: int = 30, **options: Any) -> sim.Sweep:
         seeds=2,
         agents=2,
         agent={"spread": {"initial": {"habit": 0.5}}},
-        training={"steps": steps, "spread": 0.1},
+        training={"steps": steps, "generalisation": {"habit": 0.1}},
         record="curves",
         record_every=steps,
         **{"engine": "numpy", **options},

@@ -60,7 +60,7 @@ NUMBERS: dict[str, Any] = {
     "training.learning_rate.habit": 0.3,
     "training.transfer.opacity": 0.3,
     "training.steps": 7,
-    "training.update_rule": "replicator",
+    "training.update_rule": "natural_gradient",
     "agent.rationality": 3.0,
     "agent.spread.rationality": 3.0,
     "agent.initial.awareness": -2.0,
@@ -176,7 +176,7 @@ UNKNOWN = "unknown key; did you mean"
 #: Overrides (of one key: 1), and the start of the line that refuses them.
 REFUSED: list[tuple[str | dict[str, Any], str]] = [
     ("trainng.leak", f"trainng: {UNKNOWN} 'training'? allowed: agent,"),
-    ("training.lek", f"training.lek: {UNKNOWN} 'leak'? allowed: anchor,"),
+    ("training.lek", f"training.lek: {UNKNOWN} 'leak'? allowed: advantages,"),
     ("agent.awarenes", f"agent.awarenes: {UNKNOWN} 'awareness'? allowed: awareness, capab"),
     (
         "agent.initial.awarenes",

@@ -119,7 +119,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
 def test_a_sweeps_figure_is_legible_and_says_what_is_fixed_pooled_and_drawn(
     axes: dict[str, Any], options: dict[str, Any], expected: list[str]
 ) -> None:
-    done = [{"key": "training.spread", "set": 0.25}]
+    done = [{"key": "training.generalisation.habit", "set": 0.25}]
     sweep = sim.sweep(
         "copyright",
         axes=axes,

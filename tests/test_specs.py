@@ -271,13 +271,17 @@ def test_wrong_forms_keys_and_lines_of_specs() -> None:
     lines: list[tuple[type[Spec], dict[str, object], str]] = [
         (
             Training,
-            {"leak": 2, "spread": 2, "anchor": -1},
+            {"leak": 2, "anchor": -1, "visible_gaming_penalty": -1},
             "training.leak: got 2: must be a number",
         ),
-        (Training, {"leak": 2, "spread": 2, "anchor": -1}, "from 0 to 1 (and 2 more)"),
-        (Training, {"learning_rate": [0.1] * 4}, f"must have 6 numbers ({rates}), not 4"),
+        (
+            Training,
+            {"leak": 2, "anchor": -1, "visible_gaming_penalty": -1},
+            "from 0 to 1 (and 2 more)",
+        ),
+        (Training, {"learning_rate": [0.1] * 4}, f"must have 7 numbers ({rates}), not 4"),
         (Training, {"transfer": []}, "training.transfer: must have 5 numbers ("),
-        (Training, {"update_rule": "replicater"}, "did you mean 'replicator'? allowed: policy_g"),
+        (Training, {"update_rule": "natural"}, "did you mean 'natural_gradient'? allowed: nat"),
         (Training, {"leek": 2}, "training.leek: unknown key; did you mean 'leak'? allowed: "),
         (Agent, {"initial": {"habit": [1]}}, "one number for all, or a mapping of names to"),
         (Agent, {"rationality": {"a": 1}}, "must be one number, or a list with one for each"),
@@ -456,7 +460,9 @@ def test_what_is_left_out_counts_as_zero() -> None:
         world, program = compile_world(story, Numbers(agents=1)), compiled(story)
         found = {field.name: getattr(world, field.name) for field in fields(world)}
         found |= {"human_values": program.human_values, "theta": program.theta}
-        return {key: None if array is None else array.tolist() for key, array in found.items()}
+        return {
+            key: None if array is None else repr(array.tolist()) for key, array in found.items()
+        }
 
     for path, zero in {
         "contexts.code.reward.stall": 0,

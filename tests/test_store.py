@@ -118,7 +118,7 @@ def test_the_runs_of_all_shards_are_the_runs_of_the_design(done: Path) -> None:
 
 OTHERS: list[dict[str, Any]] = [
     {"axes": {"training.leak": [0.0, 0.25, 0.5, 1.0 - 2**-53]}},
-    {"axes": {"training.spread": [0.0, 0.25, 0.5, 1.0]}},
+    {"axes": {"training.generalisation.habit": [0.0, 0.25, 0.5, 1.0]}},
     {"seeds": [0, 1, 2, 4]},
     {"seeds": [1, 0, 2, 3]},
     {"agents": 1},

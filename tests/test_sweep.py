@@ -61,7 +61,7 @@ def test_a_sweep_of_nothing_is_one_run() -> None:
 
 def test_the_rows_stand_in_the_order_that_the_axes_give() -> None:
     axes = {
-        "training.update_rule": ["replicator", "policy_gradient"],
+        "training.update_rule": ["natural_gradient", "policy_gradient"],
         "training.leak": [0.5, 0.0],
         "training.steps": [5, 3],
         "agent.awareness": [1.0, -1.0],
@@ -79,7 +79,7 @@ def test_the_rows_stand_in_the_order_that_the_axes_give() -> None:
 def test_the_axes_of_a_full_grid_are_dimensions_named_as_they_were_given() -> None:
     axes = {
         "training.leak": [0.5, 0.0, 0.2],
-        "training.update_rule": ["replicator"],
+        "training.update_rule": ["natural_gradient"],
         "agent.awareness": [0],
     }
     table = swept(axes=axes, seeds=[4, 2])

@@ -136,11 +136,11 @@ SAME: dict[str, tuple[str, str]] = {
         "scenario.contexts.coding.weight=2 training.visible_gaming_penalty=0.5 seed=4",
     ),
     "plus*": (
-        "+training.leak=0,0.3 ++training.spread=0,0.1",
+        "+training.leak=0,0.3 ++training.generalisation.habit=0,0.1",
         "~training.leak ++training.anchor=0.1",
     ),
     "rates*": (
-        "training.update_rule=policy_gradient,replicator training.learning_rate=0.01,0.3",
+        "training.update_rule=policy_gradient,natural_gradient training.learning_rate=0.01,0.3",
         "agent.initial.awareness=2",
     ),
     "run*": ("training.steps=7,20 agents=2,5 record_every=5,3", ""),
@@ -294,7 +294,7 @@ VALUES: dict[str, list[Any]] = {
     "agents=range(1,3)": [1, 2],
     "scenario=glob(s*)": ["scratchpad"],
     "scenario=glob([c*,r*])": ["copyright", "reward_seeker"],
-    "training.update_rule='replicator',\"policy_gradient\"": ["replicator", "policy_gradient"],
+    "training.advantages='raw',\"normalised\"": ["raw", "normalised"],
 }
 
 
@@ -376,7 +376,8 @@ training.leak=range(0,3) => training.leak: got 2
 training.leak=0,null => training.leak: got None: must be a number
 training.leak=0,nan => training.leak
 training.leak=range(1,1) => training.leak: has nothing in it
-training.update_rule=replicator,replicate => did you mean 'replicator'?
+training.update_rule=natural_gradient,natural => did you mean 'natural_gradient'?
+training.update_rule=replicator,natural_gradient => since version 2 of the model it is 'nat
 agents=1,0 => agents: got 0: must be a whole number of 1 or more
 seed=0,-1 => seed: got -1: must be a whole number of 0 or more
 seed=0,0 => seed: 0 is given more than once

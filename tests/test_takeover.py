@@ -14,6 +14,7 @@ import reference
 import reference_after
 import sim
 from cases import random_case
+from gates import one_context
 from populations import NONE
 from sim.specs.oversight import STEP_CAPABILITIES
 from sim.takeover import (
@@ -113,7 +114,9 @@ def test_everything_follows_the_reference() -> None:
             initial=sim.AgentState(**case.state),
         )
         given = (case.scenario, case.traits)
-        state = reference.simulate(*given, case.state, case.training)[-1]
+        pairs = zip(contexts.values(), case.state["propensity"], strict=True)
+        start = {**case.state, "propensity": [row[: len(c["responses"])] for c, row in pairs]}
+        state = reference.simulate(*given, start, case.training)[-1]
         expected = reference_after.prospects(*given, state, case.training, 6, oversight, deployment)
         found = sim.prospects(result, oversight=oversight, deployment=deployment).isel(agent=0)
         for name, chance in expected.passed.items():
@@ -221,3 +224,15 @@ def test_bad_input_is_refused_in_one_line() -> None:
         assert "\n" not in str(error.value)
     with pytest.raises(sim.SpecError, match="step: got 7: was not recorded; the last is 1"):
         sim.prospects(here, step=7)
+
+
+def test_visible_gaming_is_trained_against_where_reinforcement_trains_in_some_phase() -> None:
+    oversight = sim.Oversight(reasoning_monitor={"when_found": "retrain"})  # type: ignore[arg-type]
+    story = one_context(1.0)
+    story["contexts"]["chat"]["scratchpad"] = 1.0
+    oversight.check(sim.Scenario.load(story))
+    story["contexts"]["chat"]["method"] = "demonstration"
+    with pytest.raises(sim.SpecError, match="no training context has a scratchpad and reinforcem"):
+        oversight.check(sim.Scenario.load(story))
+    later = {"length": 5, "method": {"chat": "reinforcement"}}
+    oversight.check(sim.Scenario.load({**story, "curriculum": [{"length": 5}, later]}))

@@ -23,14 +23,18 @@ from sim.specs.agent import TRAITS
 
 LAB = "lab_to_deployment"
 SCENARIO = sim.Scenario.load(LAB)
-_STATE = ("awareness", "log_horizon", "log_competence", "values", "habit", "capability")
+_STATE = (
+    *("awareness", "log_horizon", "log_competence"),
+    *("values", "propensity", "habit", "capability"),
+)
 #: Agents that differ in everything, and every assumption at work.
 SETTINGS = {
     **{f"agent.spread.{name}": 0.3 for name in TRAITS},
     **{f"agent.spread.{name}": 0.5 for name in _STATE},
     **{"agent.habit": 0.0, "agent.awareness": 0.5, "training.leak": 0.2, "training.anchor": 0.01},
     **{"training.motive_credit": 0.7, "training.visible_gaming_penalty": 0.5},
-    **{"training.spread": 0.3, "training.steps": 10},
+    **{"training.generalisation.habit": 0.3, "training.generalisation.propensity": 0.2},
+    **{"training.learning_rate.propensity": 0.05, "training.steps": 10},
 }
 
 
@@ -58,7 +62,7 @@ def test_every_step_is_that_of_simulate_to_the_bit() -> None:
     assert (world.theta != world.program.theta).any(axis=1).mean() > 0.7
     world = make(10, agents=1100, collect_every=100)
     last = simulate_like(world).data.isel(step=-1)
-    for name in ("values", "habit", "awareness_logit", "horizon", "competence"):
+    for name in ("values", "propensity", "habit", "awareness_logit", "horizon", "competence"):
         np.testing.assert_array_equal(world.measured(name), last[name], err_msg=name)
 
 
@@ -149,10 +153,12 @@ def test_running_stops_with_training_and_the_collector_has_every_step() -> None:
     np.testing.assert_array_equal(world.theta, theta)
     assert len(world.datacollector.get_model_vars_dataframe()) == len(frame) == 11
     data = simulate_like(world).data
-    rates = [f"median_gaming_rate.{name}" for name in SCENARIO.contexts]
-    measures = ["reach", "value_drift", "alignment"]
+    kinds = ("gaming_rate", "instrumental_gaming")
+    rates = [f"median_{kind}.{name}" for kind in kinds for name in SCENARIO.contexts]
+    measures = ["reach", "value_drift", "alignment", "deployment_conduct"]
     assert list(frame) == [*rates, *(f"median_{name}" for name in measures)]
-    np.testing.assert_array_equal(frame[rates], data["gaming_rate"].median("agent"))
+    for kind, part in zip(kinds, np.split(frame[rates].to_numpy(), 2, axis=1), strict=True):
+        np.testing.assert_array_equal(part, data[kind].median("agent"))
     for name in measures:
         np.testing.assert_array_equal(frame[f"median_{name}"], data[name].median("agent"))
     agents = world.datacollector.get_agent_vars_dataframe()
@@ -162,7 +168,7 @@ def test_running_stops_with_training_and_the_collector_has_every_step() -> None:
     agents = make(10, collect_every=4).datacollector.get_agent_vars_dataframe()
     assert list(agents.index.get_level_values("Step").unique()) == [0, 4, 8, 10]
     with pytest.raises(sim.DivergenceError, match="learning_rate"):
-        make(10, **{"training.learning_rate": 1e200})
+        make(10, **{"training.learning_rate.values": 1e200})
 
 
 def test_batch_run_over_settings_and_seeds() -> None:
@@ -176,7 +182,7 @@ def test_batch_run_over_settings_and_seeds() -> None:
         for _ in range(int(row["Step"])):
             world.step()
         agent = next(a for a in world.agents if a.unique_id == row["AgentID"])
-        for name in ("reach", "value_drift", "alignment", "consistency"):
+        for name in ("reach", "value_drift", "alignment", "deployment_conduct", "consistency"):
             assert row[name] == getattr(agent, name)
         rates = [agent.gaming_rate["coding"] for agent in world.agents]
         assert row["median_gaming_rate.coding"] == np.median(rates)

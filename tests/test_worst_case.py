@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import sim
+from gates import one_context
 from refusals import assert_all_refused
 from sim.analysis.worst_case import TERMS, PostTraining, shortfall
 from sim.specs.agent import CAPABILITIES
@@ -18,7 +19,7 @@ WORST = {
     "awareness": 6,
     "log_horizon": 4,
     "log_competence": 3,
-    "habit": 8,
+    "habit": -5,
     "capability": 6,
 }
 #: Reads cues well: it knows when it is not being trained.
@@ -51,7 +52,8 @@ def test_numbers_are_those_of_the_measures_at_each_step() -> None:
         state = result.data.isel(step=-1) if step is None else result.data.sel(step=step)
         case = sim.worst_case(result, step=step)
         number = {term: case.number.sel(term=term).values for term in TERMS}
-        np.testing.assert_array_equal(number["misalignment"], state["alignment"])
+        np.testing.assert_array_equal(number["misalignment"], state["deployment_conduct"])
+        np.testing.assert_array_equal(case.alignment, state["alignment"])
         np.testing.assert_array_equal(number["consistency"], state["consistency"])
         for name in CAPABILITIES:
             np.testing.assert_array_equal(number[name], state["capabilities"].sel(capability=name))
@@ -59,6 +61,28 @@ def test_numbers_are_those_of_the_measures_at_each_step() -> None:
         np.testing.assert_allclose(number["behaviour_shift"], shift)
         for name in ("success", "attempts", "gain"):
             np.testing.assert_array_equal(case[name], sim.prospects(result, step=step)[name])
+
+
+def test_misalignment_is_what_an_agent_does_whatever_it_values() -> None:
+    """Conduct of two answers is 2 π(help) − 1 = tanh((2 β v + m_help − m_harm) / 2)."""
+    story = one_context(1.0)
+    chat = story["contexts"]["chat"]
+    story["contexts"]["deployed"] = {**chat, "kind": "deployment", "cue": -1.0}
+    for value, inclination in ((1.0, 0.0), (-1.0, 0.0), (1.0, -8.0), (-1.0, 8.0), (-1.0, 2.0)):
+        agent = {
+            "awareness": -40,
+            "values": {"care": value},
+            "propensity": {"deployed": {"help": inclination}},
+        }
+        result = sim.simulate(story, agent=agent, training={"steps": 1})
+        case = sim.worst_case(result, step=0).sel(term="misalignment").isel(agent=0)
+        conduct = np.tanh((2.0 * 1.5 * value + inclination) / 2.0)
+        np.testing.assert_allclose(case.number, conduct, rtol=1e-12)
+        assert case.met.item() == (conduct <= -0.5)
+        assert case.alignment.item() == np.sign(value)
+    no_deployment = sim.worst_case(sim.simulate(one_context(1.0), training={"steps": 1}))
+    assert np.isnan(no_deployment.number.sel(term="misalignment")).all()
+    assert not no_deployment.met.sel(term="misalignment").any()
 
 
 def test_a_capability_alone_decides_its_own_term_and_can_bind() -> None:
@@ -85,6 +109,8 @@ def test_all_terms_make_the_worst_case_and_gaming_is_none_of_them() -> None:
     case = sim.worst_case(worst(), **EASY).isel(agent=0)
     assert case.worst_case.item()
     assert (case.binding.item(), case.lacking.item()) == ("", 0)
+    case = sim.worst_case(worst(habit=8), **EASY).isel(agent=0)
+    assert case.binding.item() == "misalignment"  # who games by habit answers well when deployed
     unaware = worst(awareness=-50)
     assert unaware.gaming_rate.max() < 1e-9
     case = sim.worst_case(unaware, **EASY).isel(agent=0)
@@ -110,7 +136,7 @@ def test_what_follows_training_is_arguments_plain_data_and_under_interventions()
 
 def test_bad_thresholds_are_refused_in_one_line() -> None:
     cases: list[tuple[Any, str]] = [
-        ({"misalignment": 1}, "thresholds.misalignment: got 1: must be an alignment from -1 to"),
+        ({"misalignment": 1}, "thresholds.misalignment: got 1: must be a conduct from -1 to bel"),
         ({"misalignment": float("nan")}, "thresholds.misalignment: got nan: must be"),
         ({"opacity": 0}, "thresholds.opacity: got 0: must be above 0 and at most 1"),
         ({"opacity": "half"}, "thresholds.opacity: got 'half': must be above 0"),

@@ -35,8 +35,9 @@ class TrainingWorld(mesa.Model):  # type: ignore[misc]  # Mesa is not typed
 
     `step()` trains every agent by one step: after t steps the numbers are, to the bit, those that
     `sim.simulate` has at step t. After the last step `running` is False, and `step()` has no
-    effect. `datacollector` has the median gaming rate in each context and the median reach, drift
-    and alignment over agents; of each agent its reach, drift, alignment and consistency.
+    effect. `datacollector` has the medians over agents of the gaming rate, in all and instrumental,
+    in each context, and of reach, drift, alignment and conduct in deployment; of each agent its
+    reach, drift, alignment, conduct and consistency.
 
     Attributes:
         specs: Scenario, agent and training, complete and checked.
@@ -144,7 +145,7 @@ class ModelAgent(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
     Every variable of `sim.dynamics.observe` (`reach`, `gaming_rate`, ...) and every trait
     (`rationality`, ...) is an attribute, read from the arrays on access: a number (nan: undefined),
     a dict by context, value or capability (`agent.gaming_rate["coding"]`), or a dict of dicts
-    (`policy`). Agents learn when the world steps; their own `step` has no effect.
+    (`policy`, `propensity`). Agents learn when the world steps; their own `step` has no effect.
     """
 
     _ids = AGENT_COUNTS
@@ -198,16 +199,17 @@ def _by_name(numbers: Any, dims: tuple[str, ...], program: Program) -> Any:
     return dict(zip(program.layout.dimensions[dims[0]], numbers, strict=True))
 
 
-_AGENT_REPORTERS = ("reach", "value_drift", "alignment", "consistency")
+_AGENT_REPORTERS = ("reach", "value_drift", "alignment", "deployment_conduct", "consistency")
 
 
 def _model_reporters(program: Program) -> dict[str, Any]:
     """Return medians over agents; `mesa.batch_run` has them in one row with the agents' own."""
     rates = {
-        f"median_gaming_rate.{name}": partial(_median, name="gaming_rate", context=c)
+        f"median_{variable}.{name}": partial(_median, name=variable, context=c)
+        for variable in ("gaming_rate", "instrumental_gaming")
         for c, name in enumerate(program.layout.contexts)
     }
-    whole = ("reach", "value_drift", "alignment")
+    whole = ("reach", "value_drift", "alignment", "deployment_conduct")
     return {**rates, **{f"median_{name}": partial(_median, name=name) for name in whole}}
 
 

@@ -13,9 +13,10 @@ The probability of a finding depends on capabilities and on answers, never on wh
 games: a harmless agent without, say, opacity is found by the reasoning monitor as well.
 
 Retraining is training by the same equations, in the world of the last phase of training, with these
-changes: evaluation or red-teaming contexts are trained on, too, as is a context in which an answer
-looked bad; the reasoning monitor watches every scratchpad, and visible gaming costs reward. The
-anchor's origin is the state in which retraining starts, and there is no selection.
+changes: evaluation or red-teaming contexts are trained on, too, each by its own method, as is a
+context in which an answer looked bad; the reasoning monitor watches every scratchpad, and visible
+gaming costs reward where reinforcement trains. The anchor's origin is the state in which retraining
+starts, and there is no selection.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from sim.dynamics.loop import records
 from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.randomness import uniform_pair
-from sim.dynamics.state import Array
+from sim.dynamics.state import AgentState, Array
 from sim.result import Result
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, RETRAINING_KINDS, STEP_CAPABILITIES, Oversight
@@ -249,6 +250,8 @@ class Retrainer:
             training=specs.training,
             agents=int(result.provenance["agents"]),
             seed=int(result.provenance["seed"]),
+            # Of states alone: this says whether propensities have rows, and is overwritten below.
+            initial=AgentState(propensity=_largest_propensity(result)),
         )
         # Selection gives the numbers of some agents to copies of others, which have their traits.
         ancestors = data["ancestor"].values[-1].astype(np.intp)
@@ -320,6 +323,11 @@ class Retrainer:
         )
 
 
+def _largest_propensity(result: Result) -> Array:
+    """Return the size of the largest recorded propensity of any agent [context, response]."""
+    return np.abs(result.data["propensity"].fillna(0.0).values).max(axis=(0, 1))
+
+
 def retraining_specs(
     specs: Specs, oversight: Oversight, *, contexts: Flags, monitored: bool
 ) -> tuple[Scenario, Training]:
@@ -339,6 +347,7 @@ def retraining_specs(
         if phase is not None:
             changes["weight"] = phase.weight.get(name, context.weight)
             changes["monitor"] = phase.monitor.get(name, context.monitor)
+            changes["method"] = phase.method.get(name, context.method)
             changes["reward"] = {**context.reward, **phase.reward.get(name, {})}
         if is_subject:
             changes.update(kind="training", weight=retraining.weight)

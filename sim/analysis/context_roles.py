@@ -1,8 +1,9 @@
 """Roles of contexts at the start of training: where gaming pays, and which value it protects.
 
 A context *pays* if its stake is above 0 at the start of training, for an agent without the spread
-of its population; of these, the *contested* one has the greatest stake, and the value with the
-greatest part in the incentive there is the *protected* one.
+of its population: it foresees that training would carry its answers away from its values there. Of
+these, the *contested* one has the greatest stake, and the value with the greatest part in the
+incentive there is the *protected* one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, compile_rows, of_one_agent
+
+#: Stakes up to this are rounding: a constant reward leaves foreseen answers where they are.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def context_roles(specs: Specs) -> ContextRoles:
     start = Recorder()(program, 0, program.theta, variables)
     stake = dict(zip(program.layout.contexts, start["stake"][0], strict=True))
     training = [n for n, kind in zip(stake, program.kinds, strict=True) if kind == "training"]
-    paying = tuple(name for name in training if stake[name] > 0.0)
+    paying = tuple(name for name in training if stake[name] > _ROUNDING)
     if not paying:
         raise SpecError(
             f"scenario: in {specs.scenario.name!r} gaming protects nothing anywhere: no training "

@@ -37,6 +37,7 @@ MOMENT_VARIABLES = (
     "log_horizon",
     "log_competence",
     "gaming_rate",
+    "instrumental_gaming",
     "reach",
     "compliance_gap",
     "behaviour_shift",
@@ -44,6 +45,7 @@ MOMENT_VARIABLES = (
     "temptation",
     "value_drift",
     "alignment",
+    "deployment_conduct",
     "consistency",
     "opacity_share",
 )
@@ -205,10 +207,10 @@ def outcomes(
     Returns:
         `kept` is v·v_0 / |v_0|², the share of the agent's goal that is left: below 0 if reversed.
         `strength.V` is the strength of one value in the direction in which it started.
-        `gaming_rate` and `behaviour_shift` are means over training contexts (with a twin), and
-        `slip_deployed`, the probability of a response that does not look best, over deployment
-        contexts. `met.TERM`, `worst_case` and `attempts` are 0 or 1; `terms_met` counts terms of
-        the worst case. nan: not defined.
+        `gaming_rate`, `instrumental_gaming` and `behaviour_shift` are means over training contexts
+        (with a twin); `deployment_conduct` and `slip_deployed`, the probability of a response that
+        does not look best, over deployment contexts. `met.TERM`, `worst_case` and `attempts` are 0
+        or 1; `terms_met` counts terms of the worst case. nan: not defined.
     """
     first = np.asarray(start, np.float64)
     values = state["values"].values
@@ -228,11 +230,15 @@ def outcomes(
         },
         "value_drift": state["value_drift"].values,
         "alignment": state["alignment"].values,
+        "deployment_conduct": state["deployment_conduct"].values,
         "awareness": state["awareness_logit"].values,
         "log_horizon": state["log_horizon"].values,
         "log_competence": state["log_competence"].values,
         **{f"capability.{k}": capabilities.sel(capability=k).values for k in CAPABILITIES},
-        "gaming_rate": state["gaming_rate"].sel(context=training).values.mean(axis=1),
+        **{
+            name: state[name].sel(context=training).values.mean(axis=1)
+            for name in ("gaming_rate", "instrumental_gaming")
+        },
         "reach": state["reach"].values,
         "opacity_share": state["opacity_share"].values,
         "consistency": state["consistency"].values,

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from sim.analysis.refinement import STRIDE, Labels, Mask, refine
 from sim.analysis.regimes import REGIMES, Rules, check_as_recorded, sweep_regimes
-from sim.dynamics.program import Program
 from sim.dynamics.state import Array
 from sim.result import describe_run
 from sim.specs.agent import Agent
@@ -33,7 +32,7 @@ from sim.specs.training import Training
 from sim.sweeps.design import Range, Zip
 from sim.sweeps.executors import Executor
 from sim.sweeps.plan import Part, Plan, compile_rows, make_plan
-from sim.sweeps.record import SUMMARY, flat_names
+from sim.sweeps.record import flat_names, summary_variables
 from sim.sweeps.result import Sweep
 from sim.sweeps.sweep import sweep, with_first_point
 from sim.utils.format import count_of
@@ -444,7 +443,7 @@ def prepare(
         stride=int(stride) if refine else 1,
         corners=make_plan([part], record="summary", engine=engine),
     )
-    _check_contour(contour, compile_rows(plan.corners.parts[0], np.zeros(1, np.intp)))
+    _check_contour(contour, plan.corners.parts[0])
     return plan
 
 
@@ -453,9 +452,11 @@ def _design(x: Axis, y: Axis, points: Labels) -> Zip:
     return Zip({y.key: y.numbers[points[:, 0]], x.key: x.numbers[points[:, 1]]})
 
 
-def _check_contour(contour: object, program: Program) -> None:
+def _check_contour(contour: object, part: Part) -> None:
     """Raise a `SpecError` for what is no column of the summary, with the nearest that is."""
-    by_variable = {name: [flat for flat, _ in flat_names(name, program)] for name in SUMMARY}
+    program = compile_rows(part, np.zeros(1, np.intp))
+    names = summary_variables(part, program)
+    by_variable = {name: [flat for flat, _ in flat_names(name, program)] for name in names}
     columns = {flat for flats in by_variable.values() for flat in flats}
     if contour in columns:
         return

@@ -21,6 +21,7 @@ AGENT_MEASURES = (
     "value_drift",
     "value_cosine",
     "alignment",
+    "deployment_conduct",
     "opacity_share",
 )
 
@@ -52,10 +53,12 @@ def summarise(result: Result) -> dict[str, Any]:
                 "kind": str(last["kind"].sel(context=name).item()),
                 "gaming_rate_start": band(first["gaming_rate"].sel(context=name)),
                 "gaming_rate_end": band(last["gaming_rate"].sel(context=name)),
+                "instrumental_gaming_end": band(last["instrumental_gaming"].sel(context=name)),
                 "onset": _onset(result.onset.sel(context=name)),
                 "stake_start": band(first["stake"].sel(context=name)),
                 "compliance_gap_end": band(last["compliance_gap"].sel(context=name)),
                 "behaviour_shift_end": band(last["behaviour_shift"].sel(context=name)),
+                "conduct_end": band(last["conduct"].sel(context=name)),
             }
             for name in result.data["context"].values
         },

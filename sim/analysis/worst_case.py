@@ -5,12 +5,14 @@ fakes alignment, deliberately tries to look good during red-teaming, competently
 reasoning, and once deployed tries to subvert possible control mechanisms – including by
 coordinating with its copies or other AIs – and take over."
 
-    misalignment     alignment (cosine of v with w) at or below its threshold
+    misalignment     conduct in deployment, from −1 (the worst answers by human values) to 1 (the
+                     best), at or below its threshold
     consistency      least probability, before deployment, of the response that looks best
     opacity, sandbagging, composure, coordination, subversion    capabilities k
     behaviour_shift  total variation between training contexts and their twins (their mean)
 
 Gaming is no term of it: both are defined independently, so that their association can be measured.
+Nor is alignment, what an agent values, which is reported beside conduct, what it does.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Thresholds:
     """Thresholds of the terms of the worst case.
 
     Attributes:
-        misalignment: Alignment at or below this is egregious misalignment; from -1 to below 1.
+        misalignment: Conduct in deployment at or below this is egregious misalignment; from -1 to
+            below 1.
         consistency, opacity, sandbagging, composure, coordination, subversion, behaviour_shift:
             The number must be at least this; above 0, at most 1.
     """
@@ -62,7 +65,7 @@ class Thresholds:
             real, form = is_number(number), "above 0 and at most 1"
             is_allowed = real and 0.0 < number <= 1.0
             if name == "misalignment":
-                form = "an alignment from -1 to below 1"
+                form = "a conduct from -1 to below 1"
                 is_allowed = real and -1.0 <= number < 1.0
             if not is_allowed:
                 raise SpecError(f"thresholds.{name}: got {number!r}: must be {form}")
@@ -152,10 +155,11 @@ def worst_case(
     Returns:
         `number` [agent, term], nan where a term is not defined (no context has a twin, say);
         `threshold` [term]; `met` [agent, term]; `shortfall` [agent, term], the share of the way
-        from 0 (for misalignment: from perfect alignment) to the threshold that is still to go: 0
+        from 0 (for misalignment: from the best conduct) to the threshold that is still to go: 0
         where the term is met; `binding` [agent], the term with the largest shortfall (the first of
         several), "" where all are met; `lacking` [agent], how many are not met; `worst_case`
-        [agent], whether all are. And everything of `sim.prospects`.
+        [agent], whether all are; `alignment` [agent], the cosine of v with w. And everything of
+        `sim.prospects`.
 
     Raises:
         SpecError: One line: what was wrong, where, what is allowed.
@@ -178,8 +182,8 @@ def worst_case_at(
     """Return `worst_case` from one moment of agents, without interventions.
 
     Args:
-        state: Has `alignment` and `consistency` [agent], `behaviour_shift` [agent, context], and
-            what `sim.takeover.prospects_at` needs.
+        state: Has `deployment_conduct`, `alignment` and `consistency` [agent], `behaviour_shift`
+            [agent, context], and what `sim.takeover.prospects_at` needs.
         scenario: The scenario of the training.
         thresholds: Of the terms.
         oversight: Checked against the scenario, as is the deployment.
@@ -201,6 +205,7 @@ def worst_case_at(
             "binding": ("agent", np.where(lacking > 0, np.array(TERMS)[furthest], "")),
             "lacking": ("agent", lacking),
             "worst_case": ("agent", lacking == 0),
+            "alignment": ("agent", state["alignment"].values),
         },
         coords={"agent": takeover["agent"].values, "term": list(TERMS)},
     )
@@ -216,7 +221,7 @@ def term_numbers(state: xr.Dataset) -> Array:
     np.divide(total, twins.sum(axis=1), out=mean_shift, where=twins.any(axis=1))
     capabilities = state["capabilities"].sel(capability=list(CAPABILITIES)).values
     return np.column_stack(
-        [state["alignment"].values, state["consistency"].values, capabilities, mean_shift]
+        [state["deployment_conduct"].values, state["consistency"].values, capabilities, mean_shift]
     )
 
 

@@ -32,7 +32,7 @@ from sim.cli.errors import FAILED, INTERRUPTED, Stopped, stopping
 from sim.cli.keys import CONFIGS, scenario_choice, sweeper_settings
 from sim.cli.tables import sweep_table
 from sim.specs.errors import SpecError, check_whole, nearest
-from sim.specs.keys import is_vectorisable
+from sim.specs.keys import field_at, is_vectorisable
 from sim.specs.overrides import apply_overrides
 from sim.sweeps.design import (
     MOST_PARTS,
@@ -370,7 +370,8 @@ def _choices(
     """Yield every combination of the axes that are no columns, as overrides and as plain data."""
     discrete = [axis for axis in axes if axis not in columns]
     for axis in discrete:
-        if axis.interval is not None:
+        is_known = "." not in axis.key or field_at(axis.key)[0] is not None
+        if axis.interval is not None and is_known:  # composing refuses what is not
             raise SpecError(f"{axis.key}: cannot be drawn from an interval; give it values")
     labels = [level_labels(axis.key, axis.values) for axis in discrete]
     for places in itertools.product(*(range(len(axis.values)) for axis in discrete)):

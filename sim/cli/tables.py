@@ -29,13 +29,15 @@ def emergence_table(summary: dict[str, Any]) -> RenderableType:
         "context",
         Column("stake", justify="right"),
         Column("gaming rate", justify="right"),
+        Column("instr.", justify="right"),
         Column("onset", justify="right"),
         Column("gap", justify="right"),
         title=f"{run['scenario']}: {count_of(run['agents'], 'agent')}, "
         f"{count_of(run['steps'], 'step')}, seed {run['seed']}, engine {run['engine']}",
         title_justify="left",
-        caption="Medians over agents. Stake: how fast training would erode the values, at the "
-        "start. Onset: the step from which the rate stays at 0.5 or above, and in how many agents. "
+        caption="Medians over agents. Stake: utility that it foresees to lose to training, at the "
+        "start. Instr.: instrumental gaming, owed to the incentive and not to habit alone, at the "
+        "end. Onset: the step from which the rate stays at 0.5 or above, and in how many agents. "
         "Gap: rewarded response here minus in the twin, at the end.",
         caption_justify="left",
     )
@@ -44,6 +46,7 @@ def emergence_table(summary: dict[str, Any]) -> RenderableType:
             name if numbers["kind"] == "training" else f"{name} ({numbers['kind']})",
             _median(numbers["stake_start"]),
             f"{_median(numbers['gaming_rate_start'])} → {_median(numbers['gaming_rate_end'])}",
+            _median(numbers["instrumental_gaming_end"]),
             _onset(numbers["onset"]),
             _median(numbers["compliance_gap_end"]),
         )
@@ -90,7 +93,7 @@ def _onset(onset: dict[str, Any]) -> str:
 
 #: A table has at most so many rows.
 MOST_ROWS = 24
-MEASURES = ("reach", "value_drift", "alignment")
+MEASURES = ("reach", "value_drift", "alignment", "deployment_conduct")
 #: Text of so many characters stays on one line of a table of a study.
 MAXIMUM_UNBROKEN = 32
 #: Levels of an axis are broken at so many characters, so that the numbers of a sweep stay in sight.

@@ -249,7 +249,7 @@ def number_label(column: str) -> str:
 
 def without_symbol(meaning: str) -> str:
     """Return a meaning without the symbol that it may begin with, and its section of MODEL.md."""
-    return re.sub(r"^\S{1,3}: |\s*\([\d., ]+\)$", "", meaning)
+    return re.sub(r"^(\S{1,3}|a \(.*\)): |\s*\([\d., ]+\)$", "", meaning)
 
 
 def _lightness(colour: str) -> float:

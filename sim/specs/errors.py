@@ -25,6 +25,8 @@ _MESSAGES = {
     **dict.fromkeys(("dict_type", "model_type"), "must be a mapping"),
     **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
 }
+#: What version 1 of the model called a key or a word, and what it is since.
+RENAMED = {"spread": "generalisation.habit", "replicator": "natural_gradient"}
 #: Parts of a problem's place that stand for the form of a value, not for a key.
 _FORMS = {"by name", "one each", "one number", "[key]"}
 
@@ -41,10 +43,17 @@ class SpecError(ValueError):
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Return a hint for a word that is not allowed: the nearest right one and the whole list."""
+    """Return a hint for a word that is not allowed: the nearest right one and the whole list.
+
+    Of a word of version 1 of the model, it is the new one.
+    """
     words = sorted(allowed)
     if not words:
         return "none are defined here"
+    place, _, old = str(word).rpartition(".")
+    new = ".".join(filter(None, (place, RENAMED.get(old))))
+    if old in RENAMED and {new, new.partition(".")[0]} & set(words):
+        return f"since version 2 of the model it is {new!r}"
     close = difflib.get_close_matches(str(word), words, n=1, cutoff=0.5)
     guess = f"did you mean {close[0]!r}? " if close else ""
     return f"{guess}allowed: {', '.join(words)}"

@@ -134,9 +134,11 @@ class Oversight(Spec):
                 )
         monitor = self.reasoning_monitor
         if monitor.when_found == "retrain" and not any(
-            context.scratchpad for context in scenario.of_kind("training").values()
+            context.scratchpad and "reinforcement" in scenario.methods(name)
+            for name, context in scenario.of_kind("training").items()
         ):
             raise SpecError(
-                "oversight.reasoning_monitor.when_found: no training context has a scratchpad, so "
-                "there is no visible gaming to train against; allowed: retire, ignore"
+                "oversight.reasoning_monitor.when_found: no training context has a scratchpad and "
+                "reinforcement, so there is no visible gaming to train against; allowed: retire, "
+                "ignore"
             )

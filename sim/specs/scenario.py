@@ -190,6 +190,11 @@ class Scenario(Spec):
         """Return the contexts of some kinds, in their order."""
         return {name: context for name, context in self.contexts.items() if context.kind in kinds}
 
+    def methods(self, context: str) -> set[Method]:
+        """Return how a context trains, in any phase."""
+        own = self.contexts[context].method
+        return {phase.method.get(context, own) for phase in self.curriculum} or {own}
+
     @property
     def answers(self) -> tuple[str, ...]:
         """Every response of every context, as CONTEXT.RESPONSE."""

@@ -1,8 +1,12 @@
 """Equilibria of training: fixed points, and corners at which gates saturate (MODEL.md section 5).
 
 `equilibria` surveys a scenario's exact training step. Parameters are of three kinds: *inert* ones,
-which no step moves; *followers*, capabilities that grow with practice for ever and act on nothing;
-and *coordinates*, all others. With an anchor, every parameter that moves is a coordinate.
+which no step moves, and propensities whose learning rate is 0; *followers*, which move and on which
+no parameter depends (capabilities, which grow with practice for ever; habits and propensities of
+contexts that are not trained on, to which others carry over); and *coordinates*, all others. With an
+anchor, every parameter that moves is a coordinate. The shift of all propensities of a context, which
+changes no answer, is no direction in which anything is neutral: the first one of each context is
+held, and the others are counted from it (`sim.stability.training_map`).
 
 Without an anchor, training may come to rest nowhere. The result then is what still moves, how fast,
 and the invasion exponents of what has died out (`sim.stability.invasion`). Where gates alone move,
@@ -39,6 +43,7 @@ Box = Mapping[str, tuple[float, float]]
 #: Ranges of random starts; of capabilities: around the agent's own.
 BOX: Box = {
     "values": (-2.0, 2.0),
+    "propensity": (-2.0, 2.0),
     "habit": (-8.0, 8.0),
     "awareness": (-8.0, 4.0),
     "log_horizon": (-1.0, 3.0),
@@ -103,7 +108,7 @@ class Equilibria:
     Attributes:
         map: The training step as a map of the coordinates.
         inert: Parameters that no step moves.
-        followers: Capabilities that move and act on nothing.
+        followers: Parameters that move and act on nothing.
         points: Equilibria: fixed points, then corners.
         unsettled: Share of starts that came to rest nowhere.
         steps: Steps of relaxation.
@@ -247,13 +252,14 @@ def draw_starts(f: TrainingMap, *, count: int, seed: int = 0, box: Box | None = 
 
 
 def uncoupled_parameters(f: TrainingMap, starts: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the parameters that no step moves, and the capabilities that act on nothing."""
+    """Return the parameters that no step moves, and those that move and act on nothing."""
     sample = starts[:, :16]
     change = f.step(sample) != sample
     slopes = f.jacobian(sample) - np.eye(len(f.names))
     inert = ~change.any(axis=1) & ~slopes.any(axis=(0, 2))
-    capability = np.array([name.startswith("capability.") for name in f.names])
-    followers = capability & ~slopes.any(axis=(0, 1)) & ~inert
+    propensity = np.array([name.startswith("propensity.") for name in f.names], np.bool_)
+    inert |= propensity & ~f.segment.assumptions.learning_rate[f.free].any(axis=1)
+    followers = ~slopes.any(axis=(0, 1)) & ~inert
     names = np.array(f.names, dtype=object)
     return tuple(names[inert]), tuple(names[followers])
 

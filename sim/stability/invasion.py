@@ -9,13 +9,14 @@ h → +∞ for not gaming.
 Under `natural_gradient` the exponent has the gate's own term η a p ΔF. Under `policy_gradient` that
 term carries a factor d (1 − d), which is 0 in the limit, so a gate by itself has exponent 0. The
 sign of the *advantage* A = η a p ΔF (negative for not gaming) then decides: a share x grows
-hyperbolically (1/x falls by A in a step), or dies out as 1/t (1/x rises by −A).
+hyperbolically (1/x falls by A in a step), or dies out as 1/t (1/x rises by −A). Where advantages are
+normalised, p is the weight over their standard deviation in that limit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -119,6 +120,5 @@ def _growth(program: Program, theta: Array, c: int, row: int) -> tuple[float, fl
 
 def _under_natural_gradient(program: Program) -> Program:
     """Return a program in which each habit learns the drive of its own context alone."""
-    rule: dict[str, Any] = {"update_rule": "natural_gradient", "advantages": "raw"}
     none = np.zeros_like(program.segments[0].assumptions.habit_generalisation)
-    return with_assumptions(program, **rule, habit_generalisation=none)
+    return with_assumptions(program, update_rule="natural_gradient", habit_generalisation=none)

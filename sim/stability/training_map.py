@@ -4,6 +4,13 @@ Fixed points (`sim.stability.fixed_points`) and branches (`sim.stability.continu
 a `Map`. `TrainingMap` is the exact training step of one agent in one phase of its curriculum.
 Parameters can be held, which restricts the map to a slice: the plane of one value and one habit, or
 a face on which gates are saturated.
+
+Softmax does not change when all propensities of a context are shifted alike: π^v depends on their
+differences alone. A step carries shifted states to states shifted as far (with an anchor, less far),
+so the shift would be an eigenvalue of 1 (1 − anchor) at every point, and a line of fixed points
+through each, that say nothing of any answer. So where all propensities of a context are free, the
+map is that of their differences: the first is held, the others are counted from it, and the shift is
+no direction. Where some of them are held, nothing can shift, and the free ones are coordinates.
 """
 
 from __future__ import annotations
@@ -22,7 +29,7 @@ from sim.dynamics.engines.numpy_engine import NumpyEngine, update_jacobian
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program, Segment
-from sim.dynamics.state import Array
+from sim.dynamics.state import Array, Layout
 from sim.specs.errors import SpecError, nearest
 from sim.specs.keys import full_key
 from sim.specs.overrides import Specs
@@ -57,10 +64,12 @@ class TrainingMap:
         start: Coordinates at which the agent starts [F].
     """
 
-    def __init__(self, program: Program, free: NDArray[np.intp]) -> None:
-        self.program = _held_program(program, free)
-        self.free = free
-        self.start: Array = program.theta[free, 0].copy()
+    def __init__(self, program: Program, moving: NDArray[np.intp]) -> None:
+        """Create the map in which some rows of θ may move."""
+        self.program = _held_program(program, moving)
+        self._references = _references(program.layout, moving)
+        self.free = np.array([r for r in moving if r not in self._references.values()], np.intp)
+        self.start: Array = program.theta[self.free, 0].copy()
         self._exact = NumpyEngine()
         self._fast: Engine = get_engine("auto", threads=1)
 
@@ -92,7 +101,12 @@ class TrainingMap:
             scenario, agent=agent, training=training, agents=1, seed=seed, columns=columns
         )
         whole = cls.from_program(program, 0, phase=phase)
-        return whole.only(free) if free else whole
+        if not free:
+            return whole
+        names = program.layout.names
+        selected = _select(names, free)
+        rows = [row for row, name in enumerate(names) if name in selected]
+        return cls(whole.program, np.array(rows, np.intp))
 
     @classmethod
     def from_program(cls, program: Program, agent: int, *, phase: int = -1) -> TrainingMap:
@@ -136,7 +150,10 @@ class TrainingMap:
         """Return the Jacobian of a step at points [F, N]: [N, F, F]."""
         program = self.program_at(points)
         whole = update_jacobian(program, program.theta)
-        return whole[:, self.free[:, None], self.free]
+        slopes = whole[:, self.free[:, None], self.free]
+        for i, row in self._counted:
+            slopes[:, i] -= whole[:, row, self.free]
+        return slopes
 
     def hold(self, parameters: Mapping[str, float]) -> TrainingMap:
         """Return the map with some free parameters held at given numbers.
@@ -158,15 +175,7 @@ class TrainingMap:
         Raises:
             SpecError: There is no such parameter.
         """
-        selected: set[str] = set()
-        for name in free:
-            matches = {n for n in self.names if n == name or n.startswith(f"{name}.")}
-            if not matches:
-                choices = [*{n.partition(".")[0]: None for n in self.names}, *self.names]
-                hint = nearest(name, choices)
-                raise SpecError(f"parameters: there is no free {name!r}; {hint}")
-            selected |= matches
-        return self._without(self.program, set(self.names) - selected)
+        return self._without(self.program, set(self.names) - _select(self.names, free))
 
     def program_at(self, points: Array) -> Program:
         """Return a program with an agent at each point [F, N]."""
@@ -180,14 +189,53 @@ class TrainingMap:
         program = self.program_at(points)
         return Recorder()(program, 0, program.theta, names)
 
+    @property
+    def _counted(self) -> list[tuple[int, int]]:
+        """Coordinates that are counted from another row of θ, and that row."""
+        references = ((i, self._references.get(int(row))) for i, row in enumerate(self.free))
+        return [(i, row) for i, row in references if row is not None]
+
     def _without(self, program: Program, names: Collection[str]) -> TrainingMap:
-        rows = zip(self.free, self.names, strict=True)
-        return TrainingMap(program, np.array([r for r, n in rows if n not in names], np.intp))
+        """Return the map without some coordinates; what they are counted from is held as well."""
+        held = {int(r) for r, n in zip(self.free, self.names, strict=True) if n in names}
+        held |= {self._references[row] for row in held if row in self._references}
+        moving = {*map(int, self.free), *self._references.values()} - held
+        return TrainingMap(program, np.array(sorted(moving), np.intp))
 
     def _advance(self, engine: Engine, points: Array, steps: int) -> Array:
         cohort = engine.start(self.program_at(points))
         cohort.advance(0, steps)
-        return cohort.theta()[self.free]
+        theta = cohort.theta()
+        after = theta[self.free]
+        for i, row in self._counted:
+            after[i] -= theta[row] - self.program.theta[row, 0]
+        return after
+
+
+def _select(names: Sequence[str], wanted: Sequence[str]) -> set[str]:
+    """Return those of some parameters that are wanted, by name or kind (SpecError if none is)."""
+    selected: set[str] = set()
+    for name in wanted:
+        matches = {n for n in names if n == name or n.startswith(f"{name}.")}
+        if not matches:
+            hint = nearest(name, [*{n.partition(".")[0]: None for n in names}, *names])
+            raise SpecError(f"parameters: there is no free {name!r}; {hint}")
+        selected |= matches
+    return selected
+
+
+def _references(layout: Layout, moving: NDArray[np.intp]) -> dict[int, int]:
+    """Return the row of θ that each propensity is counted from, of contexts where all may move.
+
+    A context's only propensity, which shifts and nothing else, is counted from itself.
+    """
+    by_context: dict[str, list[int]] = {}
+    for row, name in enumerate(layout.names):
+        kind, *place = name.split(".")
+        if kind == "propensity":
+            by_context.setdefault(place[0], []).append(row)
+    whole = [rows for rows in by_context.values() if set(rows) <= set(map(int, moving))]
+    return {row: rows[0] for rows in whole for row in rows[1:] or rows}
 
 
 def _held_program(program: Program, free: NDArray[np.intp]) -> Program:

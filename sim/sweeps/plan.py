@@ -47,7 +47,7 @@ SOURCE = (
 )
 
 #: Version of what is stored; raised when older results would be misread or would differ.
-FORMAT = 4
+FORMAT = 5
 
 #: A shard has about so many agent-steps: a second or some, which is what Ctrl-C can cost ...
 AGENT_STEPS = 2**24

@@ -5,7 +5,8 @@ summary
     the run's agents, with `.low` and `.high`, the 10th and 90th percentile, where there are more
     agents than one. `onset.CONTEXT` is the median onset over the agents in which gaming set in,
     `onset_share.CONTEXT` their share; `gaming_rate_least.CONTEXT` and `gaming_rate_most.CONTEXT`
-    are the least and the greatest gaming rate over the last 20 records.
+    are the least and the greatest gaming rate over the last 20 records. Propensities have columns
+    where those of a run of the same part can be anything but 0.
 curves
     A row for each run, step and representative agent: `run`, `step`, `rank`, and what an emergence
     curve is drawn of. At most 9 representatives stand for a run's agents (`sim.dynamics.measures`)
@@ -30,17 +31,19 @@ from sim.dynamics.measures import EndWatch, OnsetWatch, quantiles, representativ
 from sim.dynamics.observe import VARIABLES
 from sim.dynamics.program import Program
 from sim.dynamics.state import Array
-from sim.sweeps.plan import Shard
+from sim.specs.keys import full_key
+from sim.sweeps.plan import Part, Shard
 from sim.utils.progress import CountProgress
 
 #: Drawn as curves: the measures, the values, and what the incentive comes from.
 CURVES = (
-    *("gaming_rate", "stake", "values", "awareness_logit", "reach", "reach_weighted"),
-    *("consistency", "compliance_gap", "behaviour_shift", "opacity_share"),
-    *("value_drift", "value_cosine", "alignment"),
+    *("gaming_rate", "instrumental_gaming", "stake", "values", "awareness_logit"),
+    *("reach", "reach_weighted", "consistency", "compliance_gap", "behaviour_shift"),
+    *("opacity_share", "value_drift", "value_cosine", "alignment"),
+    *("conduct", "deployment_conduct"),
 )
 #: Not in a summary: several numbers for each response, or for each value in each context ...
-_MANY = {"policy", "value_policy", "gaming_policy", "incentive_by_value"}
+_MANY = {"policy", "value_policy", "gaming_policy", "foreseen_policy", "incentive_by_value"}
 #: ... and what a function of one number of the summary gives, or selection alone changes.
 _DERIVED = {"belief", "horizon", "competence", "capabilities", "ancestor"}
 SUMMARY = tuple(name for name in VARIABLES if name not in _MANY | _DERIVED)
@@ -81,6 +84,7 @@ class ShardRecorder:
         self.program = shard.program()
         self.steps = [*range(0, last, every), last]
         self._shard = shard
+        self._measured = summary_variables(shard.part, self.program)
         self._agents = shard.part.agents
         self._runs = shard.first + np.arange(shard.runs)
         self._error = np.full(shard.runs, None, dtype=object)
@@ -96,7 +100,7 @@ class ShardRecorder:
         if self._shard.record == "full":
             return tuple(VARIABLES)
         curves = CURVES if step in self._curve_steps else ()
-        summary = SUMMARY if step == self.steps[-1] else ()
+        summary = self._measured if step == self.steps[-1] else ()
         return tuple(dict.fromkeys(("gaming_rate", *curves, *summary)))
 
     def add(self, record: Snapshot) -> None:
@@ -138,7 +142,7 @@ class ShardRecorder:
         columns: dict[str, object] = {"run": self._runs}
         sound = self._sound()
         measures = {
-            **{name: values[name] for name in SUMMARY},
+            **{name: values[name] for name in self._measured},
             "gaming_rate_least": self._end.minimum,
             "gaming_rate_most": self._end.maximum,
             "onset": self._onset.onset,
@@ -196,6 +200,13 @@ class ShardRecorder:
         """Yield the flat names of a variable, and where each stands after the first axis."""
         for flat, place in flat_names(name, self.program):
             yield flat, (slice(None), *place)
+
+
+def summary_variables(part: Part, program: Program) -> tuple[str, ...]:
+    """Return the variables of the summary of a part's runs, some of which make a program."""
+    keys = (full_key(key) for key in part.design.keys)
+    has_propensities = program.layout.with_propensity or any("propensity" in key for key in keys)
+    return tuple(name for name in SUMMARY if has_propensities or name != "propensity")
 
 
 def flat_names(name: str, program: Program) -> list[tuple[str, tuple[int, ...]]]:
