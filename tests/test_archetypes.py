@@ -119,7 +119,8 @@ def test_opportunist_is_misaligned_and_knows_that_it_is_trained_but_never_games(
 
 def test_latently_misaligned_hides_a_goal_that_comes_up_nowhere_before_deployment() -> None:
     now = at_start("latently_misaligned")
-    assert bool(now["met"].sel(term="misalignment"))
+    assert now["alignment"] <= -0.5
+    assert now["conduct"].sel(context="unwatched_cluster") < -0.5
     assert now["values"].sel(value="conquest") == now["values"].max()
     scenario = sim.Scenario.load("lab_to_deployment")
     serves = {
@@ -280,7 +281,7 @@ def test_gaming_by_context(six: list[Portrait]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "alignment", "verdict"),
+    ("before", "after", "conduct", "verdict"),
     [
         (1.0, 0.0, -0.3, "leaves misalignment"),
         (0.0, 1.0, -0.3, "becomes misaligned"),
@@ -290,13 +291,13 @@ def test_gaming_by_context(six: list[Portrait]) -> None:
     ],
 )
 def test_misalignment_before_and_after(
-    six: list[Portrait], before: float, after: float, alignment: float, verdict: str
+    six: list[Portrait], before: float, after: float, conduct: float, verdict: str
 ) -> None:
     one = replace(
         six[3],
         egregious_start=before,
-        alignment_start=-0.7,
-        alignment_end=alignment,
+        conduct_start=-0.7,
+        conduct_end=conduct,
         shares={**six[3].shares, "misalignment": after},
     )
     assert misalignment_row(one)["verdict"] == verdict

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from experiments.causation.contrasts import gaming_only_in, in_training
-from experiments.causation.mediation import MEDIATORS, frozen, is_own, mediation, mediation_worlds
+from experiments.causation.mediation import (
+    MEDIATORS,
+    frozen,
+    is_own,
+    mediation,
+    mediation_worlds,
+    mediators_of,
+)
 from sim.analysis.counterfactuals import outcomes_by_world, worlds_plan
 from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, read_specs
@@ -36,13 +43,25 @@ def test_an_effect_through_one_mediator_is_found_there_and_nowhere_else(planted:
     assert abs(rows.loc[planted, "total"]) > 1e-4
     assert rows.loc[planted, "direct"] == 0.0
     assert rows.loc[planted, "mediated"] == rows.loc[planted, "total"]
-    for other in set(MEDIATORS) - {planted}:
+    for other in set(mediators_of(one)) - {planted}:
         assert rows.loc[other, "mediated"] == 0.0
         assert rows.loc[other, "direct"] == rows.loc[other, "total"]
         assert rows.loc[other, ["mediated_low", "mediated_high"]].tolist() == [0.0, 0.0]
     own = table[(table["route"] == planted) & (table["outcome"] == planted)]
     assert own[["direct", "mediated"]].isna().all(axis=None)
     assert own["total"].notna().all()
+
+
+def test_propensities_are_a_route_where_they_learn_and_none_where_they_do_not() -> None:
+    assert "propensity" not in mediators_of(specs())
+    learning = specs(learning_rate={"propensity": 0.01})
+    assert mediators_of(learning) == MEDIATORS
+    worlds = mediation_worlds(learning, ((), in_training(learning, {"key": "gaming", "set": 0})))
+    plan = worlds_plan(worlds, agents=4, engine="numpy")
+    table = mediation(outcomes_by_world(plan, run_plan(plan)))
+    assert list(dict.fromkeys(table["route"]))[: len(MEDIATORS)] == list(MEDIATORS)
+    route = table[(table["route"] == "propensity") & (table["outcome"] == "deployment_conduct")]
+    assert abs(route["mediated"].item()) > 1e-9
 
 
 def test_habits_that_gaming_holds_are_not_frozen_twice() -> None:

@@ -28,6 +28,7 @@ from sim.sweeps.sweep import run_plan
 #: Agents that always have training in mind, and of whom nothing learns but the values.
 MINDFUL: dict[str, Any] = {"initial": {"awareness": 30.0, "log_competence": 1.0}}
 ONLY_VALUES = {
+    "values": 0.003,
     "habit": 0,
     "awareness": 0,
     "log_horizon": 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import xarray as xr
 
 import sim
 from commands import Call, assert_refused
-from experiments.evidence.causes import CUTS, cause_table
+from experiments.evidence.causes import CUTS, cause_table, cuts
 from experiments.evidence.hypotheses import HYPOTHESES, by_contexts, hypotheses
 from experiments.evidence.scores import calibration, score_of
 from experiments.evidence.study import Settings, run, tables
@@ -82,7 +83,8 @@ def test_what_cause_adds_is_the_difference_of_logarithms() -> None:
 
 @cache
 def trained(world: str, games: bool = True) -> xr.Dataset:
-    do = [*CUTS.get(world, ()), *([] if games else CUTS["gaming"])]
+    never: list[Any] = [] if games else [{"key": "gaming", "set": 0}]
+    do: list[Any] = [*cuts(60).get(world, ()), *never]
     sweep = sim.sweep(LAB, design=SAMPLE, training={"steps": 60}, interventions=do, engine="numpy")
     return moment_of(sweep.frame, LAB)
 
@@ -110,7 +112,10 @@ def test_a_moment_of_a_sweep_is_that_of_a_result() -> None:
 def test_cutting_changes_those_who_game_and_nobody_else() -> None:
     never = trained("full", games=False)
     xr.testing.assert_identical(never, trained("feedback", games=False))
-    xr.testing.assert_identical(never, trained("gaming"))
+    cut_gaming = trained("gaming")  # measured free of it, after the same training
+    learnt = [*("values", "awareness_logit", "log_horizon", "log_competence", "capabilities")]
+    xr.testing.assert_identical(never[learnt], cut_gaming[learnt])
+    assert contexts_gamed(cut_gaming, LAB).any()
     assert not contexts_gamed(never, LAB).any()
     assert (never["alignment"] >= 0.5).any()
     true = hypotheses(

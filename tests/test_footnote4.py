@@ -172,8 +172,9 @@ def test_with_gates_alone_and_no_anchor_the_undecided_decide(specs: Specs) -> No
     assert one.value_kept == 1.0
 
 
-def test_a_strong_anchor_holds_the_undecided_at_stable_fixed_points(specs: Specs) -> None:
-    (one,) = study(specs, cases=cases("anchor 0.1"), agents=64)
+def test_a_strong_anchor_against_gates_alone_holds_the_undecided(specs: Specs) -> None:
+    """At stable fixed points, where what motivates gaming gets no credit for it."""
+    (one,) = study(specs, cases=cases("anchor 0.1, no credit for motives"), agents=64)
     assert one.verdict == "stable"
     assert one.shares[0].tolist() == [0.0, 1.0, 0.0, 0.0]
     np.testing.assert_allclose(one.shares[:, 1], one.undecided)  # all began so
@@ -192,7 +193,12 @@ def test_a_gate_that_training_does_not_push_is_neutral(specs: Specs) -> None:
 
 
 def test_sampled_gradients_share_their_draws_between_twins(specs: Specs) -> None:
-    (one,) = study(specs, cases=cases("sampling and anchor 0.03"), agents=32)
+    gates = {
+        "training.estimator": "sampled",
+        "training.motive_credit": 0.0,
+        "training.anchor": 0.03,
+    }
+    (one,) = study(specs, cases=[Case("d", "sampled gates", "", gates)], agents=32)
     assert one.fixed_points == {}
     assert one.perturbation_ratio < 0.1
 
@@ -223,7 +229,7 @@ def test_command_writes_everything(call: Call) -> None:
     assert "anchor 0.03" in left.stdout
     assert left.stdout.splitlines()[-1].startswith("numbers, figures and report: ")
     frame = pd.read_csv(left.only("footnote4.csv"))
-    assert len(frame) == 7
+    assert len(frame) == 8
     rows = left.json("summary.json")["footnote4"]
     assert [row["case"] for row in rows] == list(frame["case"])
     report = left.only("report.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ def test_command_writes_everything_and_makes_no_run_twice(call: Call) -> None:
     left = call(*SMALL, "hydra.run.dir=a", name="sensitivity")
     assert left.status == 0, left.stderr
     summary = left.json("summary.json")
-    for method, runs in (("morris", 8 * 19), ("sobol", 8 * 20)):
+    for method, runs in (("morris", 8 * 22), ("sobol", 8 * 23)):
         assert summary[method]["runs"] == runs
         assert summary[method]["resumed"] == 0
         assert set(summary[method]["states"]) == set(OUTCOMES)
@@ -23,7 +23,7 @@ def test_command_writes_everything_and_makes_no_run_twice(call: Call) -> None:
     assert set(indices["method"]) == {"morris", "sobol"}
     assert {"total", "first", "mu_star", "mu", "sigma"} == set(indices["index"])
     assert set(pd.read_csv(left.only("convergence.csv"))["blocks"]) == {2, 4, 8}
-    assert len(pd.read_csv(left.only("comparison.csv"))) == 2 * 18
+    assert len(pd.read_csv(left.only("comparison.csv"))) == 2 * 21
     assert len(pd.read_csv(left.only("outcomes.csv"))) == 2 * len(OUTCOMES)
     for name in ("sensitivity", "morris"):
         assert left.only(f"{name}.png").stat().st_size > 10_000
@@ -34,7 +34,7 @@ def test_command_writes_everything_and_makes_no_run_twice(call: Call) -> None:
     again = call(*SMALL, "hydra.run.dir=b", name="sensitivity")
     assert again.status == 0, again.stderr
     verdicts = pd.read_csv(left.folder / "b" / "verdicts.csv")
-    assert list(verdicts["resumed"]) == list(verdicts["runs"]) == [8 * 19, 8 * 20]
+    assert list(verdicts["resumed"]) == list(verdicts["runs"]) == [8 * 22, 8 * 23]
     for name in ("indices.csv", "convergence.csv", "comparison.csv", "sensitivity.svg"):
         first, second = (left.folder / folder / name for folder in "ab")
         assert first.read_bytes() == second.read_bytes()
@@ -45,16 +45,16 @@ def test_assumptions_are_changed_added_and_left_out(call: Call) -> None:
         *SMALL,
         "method=sobol",
         "oversight=none",
-        "++assumptions={training.leak: [0, 0.5], training.spread: null, "
+        "++assumptions={training.leak: [0, 0.5], training.generalisation.habit: null, "
         "agent.decisiveness: [1, 2]}",
         name="sensitivity",
     )
     assert left.status == 0, left.stderr
     moved = left.json("summary.json")["assumptions"]
     assert moved["training.leak"] == {"low": 0.0, "high": 0.5, "scale": "linear"}
-    assert "training.spread" not in moved
+    assert "training.generalisation.habit" not in moved
     assert "agent.decisiveness" in moved
-    assert len(moved) == 18
+    assert len(moved) == 21
     assert not list(left.folder.rglob("morris.*"))
 
 

@@ -96,7 +96,7 @@ def test_an_outcome_is_what_a_single_run_says() -> None:
             "log_success": np.log10(max(float(worst["success"]), 1e-12)),
             "gain": worst["gain"],
             **{name: now[name] for name in ("reach", "value_drift", "alignment")},
-            **{term: worst["number"].sel(term=term) for term in TERMS[1:]},
+            **{term: worst["number"].sel(term=term) for term in TERMS},
         }
         for name, number in expected.items():
             assert outcomes[name][run] == pytest.approx(float(number), abs=1e-12), name
@@ -117,7 +117,7 @@ def test_assumptions_and_methods_that_cannot_be_used_are_refused() -> None:
         ({**LITTLE, "training.steps": [10, 20]}, "training.steps"),
         ({**LITTLE, "agent.awareness": [0, 1]}, "agent.awareness: is given twice"),
         ({**LITTLE, "agent.initial.values.money": [0, 1]}, "money"),
-        ({"training.leak": [0, 1], "training.spread": None}, "at least 2"),
+        ({"training.leak": [0, 1], "training.generalisation.habit": None}, "at least 2"),
         ([1], "must be a mapping"),
     ]
     for given, message in cases:

@@ -226,8 +226,9 @@ def test_the_same_answers_by_other_thought_leave_the_same_log_and_generalise_oth
 
     In the cluster nothing is known of reward: values leave it to chance, and gaming is rewarded.
     """
-    frank = logged("frank", values={"reward": 2 / 3}, habit=-20.0)
-    gamer = logged("gamer", values={"reward": 2 / 3}, habit=20.0, awareness=6.0)
+    mind: dict[str, object] = {"values": {"reward": 0.5}, "log_competence": 0.0}
+    frank = logged("frank", **mind, habit=-20.0)
+    gamer = logged("gamer", **mind, habit=20.0, awareness=6.0)
     pair = compare(frank, gamer)
     assert pair.total_variation < 1e-12
     assert pair.episodes > 1e9

@@ -300,7 +300,7 @@ def test_groups_cover_everybody_once(wide: Funnel) -> None:
     groups = groups_of(wide)
     for by, names in (("gaming", GAMING), ("alignment", ALIGNMENT)):
         assert (np.sum([groups[by, name] for name in names], axis=0) == 1).all()
-    alignment = wide.case["number"].sel(term="misalignment").values
+    alignment = wide.case["alignment"].values
     minimum, middle, maximum = (alignment[groups["alignment", name]] for name in ALIGNMENT)
     assert minimum.max() <= middle.min() <= middle.max() <= maximum.min()
     assert len(minimum) == len(middle) == len(maximum) == 100
@@ -379,7 +379,7 @@ def world() -> World:
 
 def test_every_variation_changes_what_it_says_and_nothing_else() -> None:
     usual = world()
-    assert len(VARIATIONS) == 16
+    assert len(VARIATIONS) == 20
     for move in VARIATIONS.values():
         moved = usual.vary(move)
         changed = {
@@ -388,13 +388,20 @@ def test_every_variation_changes_what_it_says_and_nothing_else() -> None:
         }
         part = "specs" if move.part == "training" else move.part
         assert changed == {name: name == part for name in changed}, move.name
-        assert moved.specs.agent == usual.specs.agent
+        assert (moved.specs.agent == usual.specs.agent) == (move.name != "foresight")
         moved.prepare(5)
     by_name = {name: usual.vary(move) for name, move in VARIATIONS.items()}
     training = by_name["capability_rate"].specs.training
-    assert training.learning_rate.capability == pytest.approx(0.03)
+    assert training.learning_rate.capability == pytest.approx(0.1)
     assert by_name["longer"].specs.training.steps == 160
     assert set(by_name["transfer"].specs.training.transfer.model_dump().values()) == {0.1}
+    assert by_name["foresight"].specs.agent.foresight == pytest.approx(1.0)
+    assert by_name["normalised"].specs.training.advantages == "normalised"
+    assert set(by_name["generalisation"].specs.training.generalisation.model_dump().values()) == {
+        0.5
+    }
+    trained = by_name["demonstrations"].specs.scenario.of_kind("training").values()
+    assert {context.method for context in trained} == {"demonstration"}
     contexts = by_name["penalty"].specs.scenario.contexts.values()
     assert all(context.monitor == float(bool(context.scratchpad)) for context in contexts)
     assert by_name["half_thresholds"].thresholds.misalignment == -0.25
@@ -411,7 +418,7 @@ def test_retraining_stays_what_it_was_where_there_is_nothing_to_retrain_on() -> 
 
 
 def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
-    moves = ["replicator", "retraining", "no_caution"]
+    moves = ["foresight", "retraining", "no_caution"]
     specs = read_specs("lab_to_deployment", agent=WIDE, training={"steps": 200})
     oversight = Oversight.parse({"retraining": {"steps": 5}}, path="oversight")
     usual = replace(world(), specs=specs, oversight=oversight)
@@ -421,7 +428,7 @@ def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
     assert shares[-1] == pytest.approx(1.0)
     assert [one.variation.name for one in found] == [
         "as_it_is",
-        "replicator",
+        "foresight",
         "retraining",
         "no_caution",
     ]
@@ -431,7 +438,7 @@ def test_moves_are_paired_and_counts_are_those_of_the_funnel() -> None:
             row = frame.loc[(one.variation.name, stage)]
             base = frame.loc[("as_it_is", stage), "count"]
             assert row["count"] - base == row["entered"] - row["left"]
-    alone = usual.vary(VARIATIONS["replicator"])
+    alone = usual.vary(VARIATIONS["foresight"])
     again = alone.funnel(alone.prepare(60).execute())
     np.testing.assert_array_equal(again.conditions, found[1].conditions)
     assert (again.conditions != found[0].conditions).any()
@@ -455,7 +462,7 @@ def test_a_trait_for_each_agent_is_cut_to_those_there_are() -> None:
         ("all", list(VARIATIONS)),
         ([], []),
         ("leak", ["leak"]),
-        (["spread", "leak"], ["leak", "spread"]),
+        (["generalisation", "leak"], ["leak", "generalisation"]),
     ],
 )
 def test_moves_are_read_by_name(given: object, names: list[str]) -> None:
@@ -576,7 +583,8 @@ def test_it_writes_everything(call: Call) -> None:
     svg = left.only("moves.svg").read_text(encoding="utf-8")
     assert all(f"<!-- {label} -->" in svg for label in ("as it is", "leak 0.3", "no oversight"))
     report = left.only("report.md").read_text(encoding="utf-8")
-    assert "| retraining | 0 | no change |" in report
+    everywhere = moves.set_index(["move", "stage"]).loc[("retraining", "games_everywhere"), "count"]
+    assert f"| retraining | {everywhere} | no change |" in report
     assert f"| games somewhere | {stages['count'][1]} |" in report
 
 

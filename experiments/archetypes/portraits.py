@@ -57,6 +57,9 @@ class Portrait:
         alignment_start: Cosine of the values with human values, before training; nan if neither
             has a direction.
         alignment_end: The same after it.
+        conduct_start: Conduct in deployment, from −1 to 1, before training; nan if answers there
+            do not differ by human values.
+        conduct_end: The same after it.
         egregious_start: The share that meets the worst case's misalignment before training.
         shares: The share that meets each of `CONDITIONS` after training.
         so_far: The share that meets it and all before it.
@@ -82,6 +85,8 @@ class Portrait:
     gamed_end: Array
     alignment_start: float
     alignment_end: float
+    conduct_start: float
+    conduct_end: float
     egregious_start: float
     shares: Mapping[str, float]
     so_far: Mapping[str, float]
@@ -223,6 +228,8 @@ def describe(result: Result, name: str, post_training: Mapping[str, Any]) -> Por
         gamed_end=(rates[1] >= GAMED).mean(axis=0),
         alignment_start=float(first["alignment"].mean()),
         alignment_end=float(last["alignment"].mean()),
+        conduct_start=float(first["deployment_conduct"].mean()),
+        conduct_end=float(last["deployment_conduct"].mean()),
         egregious_start=float(before["met"].sel(term="misalignment").mean()),
         shares=_by_condition(meets),
         so_far=_by_condition(meets.cumprod(axis=1)),
@@ -273,6 +280,8 @@ def _row(portrait: Portrait) -> dict[str, object]:
         },
         "alignment_start": portrait.alignment_start,
         "alignment_end": portrait.alignment_end,
+        "conduct_start": portrait.conduct_start,
+        "conduct_end": portrait.conduct_end,
         "egregious_start": portrait.egregious_start,
         **{f"met.{condition}": share for condition, share in portrait.shares.items()},
         **{f"so_far.{condition}": share for condition, share in portrait.so_far.items()},

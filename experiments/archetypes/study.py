@@ -20,13 +20,13 @@ from sim.specs.overrides import Specs
 from .portraits import Portrait, portraits_table, prepare_archetypes, train_archetypes
 from .training_log import Pair, compare_all, pairs_table
 
-#: A change of alignment that counts as one.
+#: A change of conduct that counts as one.
 _CHANGE = 0.05
 #: The columns that the terminal shows.
 SHOWN = {
     "archetypes": (
         "archetype", "met.games_somewhere", "met.games_everywhere", "alignment_start",
-        "alignment_end", "lacking", "binding", "met.attempts", "success",
+        "alignment_end", "conduct_end", "lacking", "binding", "met.attempts", "success",
     ),
     "pairs": (
         "one", "other", "episodes", "episodes_end", "total_variation", "cognition", "deployed",
@@ -123,7 +123,7 @@ def gaming_rows(portrait: Portrait) -> Iterator[dict[str, Any]]:
 def misalignment_row(portrait: Portrait) -> dict[str, Any]:
     """Return the share of egregiously misaligned agents before and after training."""
     start, end = portrait.egregious_start, portrait.shares["misalignment"]
-    changes = abs(portrait.alignment_end - portrait.alignment_start) >= _CHANGE
+    changes = abs(portrait.conduct_end - portrait.conduct_start) >= _CHANGE
     verdict = "misaligned" if end >= 0.5 else "not misaligned"
     if changes and (start >= 0.5) != (end >= 0.5):
         verdict = "becomes misaligned" if end >= 0.5 else "leaves misalignment"
@@ -131,6 +131,8 @@ def misalignment_row(portrait: Portrait) -> dict[str, Any]:
         "archetype": portrait.name,
         "alignment_start": portrait.alignment_start,
         "alignment_end": portrait.alignment_end,
+        "conduct_start": portrait.conduct_start,
+        "conduct_end": portrait.conduct_end,
         "egregious_start": start,
         "egregious_end": end,
         "verdict": verdict,

@@ -294,7 +294,7 @@ def behind_a_trigger(asked: Asked, progress: Progress = None) -> Answer:
         _kept(trained(asked, columns=asked.unknown, shared=share, progress=tell))
         for share, tell in zip(SHARED, told[:-2], strict=True)
     ]
-    alone = {**asked.unknown, "training.spread": np.zeros(asked.draws)}
+    alone = {**asked.unknown, "training.generalisation.habit": np.zeros(asked.draws)}
     still = [
         _kept(trained(asked, columns=alone, shared=share, progress=tell))
         for share, tell in zip((0.0, 1.0), told[-2:], strict=True)

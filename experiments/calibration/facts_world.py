@@ -106,7 +106,7 @@ UNKNOWN: Mapping[str, Range] = {
     "training.learning_rate.awareness": Range(0.001, 1.0, "log"),
     "training.motive_credit": Range(0.0, 1.0),
     "training.leak": Range(0.0, 1.0),
-    "training.spread": Range(0.0, 1.0),
+    "training.generalisation.habit": Range(0.0, 1.0),
 }
 #: The learning rate of habits.
 HABIT_RATE = 0.3

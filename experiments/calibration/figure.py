@@ -118,7 +118,7 @@ RATE_NAMES = dict(
 )
 #: More prompts than these are left to the table.
 MOST = 8
-_OF_RULE = {"policy_gradient": COLOURS[0], "replicator": COLOURS[1]}
+_OF_RULE = {"policy_gradient": COLOURS[0], "natural_gradient": COLOURS[1]}
 _MARKERS = {(False, False): "o", (True, False): "s", (False, True): "^", (True, True): "D"}
 _WITH = {
     (False, False): "neither spread nor leak",

@@ -243,7 +243,7 @@ def _reach(axis: Array, likely: Array) -> tuple[float, float]:
     return float(axis[max(at[0] - 1, 0)]), float(axis[min(at[-1] + 1, len(axis) - 1)])
 
 
-UpdateRule = Literal["policy_gradient", "replicator"]
+UpdateRule = Literal["policy_gradient", "natural_gradient"]
 #: A value less than this cannot be scaled to those of other prompts.
 _LEAST_VALUE = 1e-3
 #: Told the share that is done.

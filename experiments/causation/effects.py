@@ -35,15 +35,21 @@ from .contrasts import (
 )
 
 #: The outcomes of verdicts.
-OUTCOMES = ("kept", "alignment", "awareness", "log_horizon", "consistency", "behaviour_shift")
+OUTCOMES = (
+    *("kept", "alignment", "deployment_conduct", "awareness", "log_horizon", "consistency"),
+    "behaviour_shift",
+)
 #: Assumptions under which effects are compared.
 ASSUMPTIONS: Assumptions = {
     AS_IT_IS: {},
     **NO_CREDIT,
     **LEAK,
-    "spread 0.5": {"training.spread": 0.5},
+    "generalisation 0.5": {"training.generalisation.habit": 0.5},
     "anchor 0.01": {"training.anchor": 0.01},
-    "replicator": {"training.update_rule": "replicator"},
+    "natural gradient": {"training.update_rule": "natural_gradient"},
+    "advantages normalised": {"training.advantages": "normalised"},
+    "propensities learnt": {"training.learning_rate.propensity": 0.01},
+    "foresight a tenth": {"agent.foresight": 1.0},
 }
 #: Differences between agents of one story.
 _STORY_SPREAD = {"values": 0.1, "habit": 0.5, "awareness": 0.5}
@@ -105,7 +111,7 @@ def groups_at_start(
     Args:
         start: Their values [agent, value].
         scenario: Whose human values they are compared with.
-        threshold: Of egregious misalignment; below 0.
+        threshold: Of alignment; below 0.
 
     Returns:
         `all`; `aligned` and `misaligned`, those beyond the threshold on either side.
@@ -143,7 +149,7 @@ def scenario_worlds(
     """Return twins with and without gaming, by `SCENARIO|ASSUMPTION|with` or `without`.
 
     Every scenario has the agent of its own story, in copies that differ a little from each other;
-    training is that of the specs.
+    training is that of the specs where the story says nothing of it.
 
     Raises:
         SpecError: There is no such scenario, or an assumption does not fit.
@@ -152,7 +158,8 @@ def scenario_worlds(
     for name in names:
         scenario = Scenario.load(name)
         own = scenario.agent.replace(spread={"initial": _STORY_SPREAD})
-        plain = read_specs(scenario, agent=own, training=specs.training)
+        training = scenario.training.completed_by(specs.training)
+        plain = read_specs(scenario, agent=own, training=training)
         for assumption, settings in assumptions.items():
             variant = apply_overrides(plain, settings)
             worlds[f"{name}|{assumption}|with"] = variant
@@ -180,7 +187,7 @@ def scenario_verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (assumption, outcome), cells in table.groupby(["assumption", "outcome"], sort=False):
-        if outcome not in ("kept", "alignment", "awareness", "terms_met"):
+        if outcome not in ("kept", "alignment", "deployment_conduct", "awareness", "terms_met"):
             continue
         if outcome != "kept" and assumption != AS_IT_IS:
             continue

@@ -17,6 +17,8 @@ from .effects import is_among, is_sure
 _NAMES = {
     "kept": "what is kept of the goal",
     "gaming_rate": "gaming rate in training",
+    "instrumental_gaming": "instrumental gaming in training",
+    "deployment_conduct": "conduct where deployed",
     "slip_deployed": "slips where deployed",
     "deployed_policy": "deployed policy (distance)",
     "terms_met": "worst-case terms met (count)",
@@ -33,9 +35,10 @@ _PANELS = (
     ("values", ("kept", "strength.", "value_drift", "alignment")),
     ("what else training changes", ("awareness", "log_horizon", "log_competence", "capability.")),
     (
-        "what agents do at the end (chances, shares)",
+        "what agents do at the end (chances, shares, conduct)",
         (
-            *("gaming_rate", "reach", "opacity_share", "consistency", "behaviour_shift"),
+            *("gaming_rate", "instrumental_gaming", "reach", "opacity_share", "consistency"),
+            *("behaviour_shift", "deployment_conduct"),
             *("slip_deployed", "deployed_policy", "success"),
         ),
     ),

@@ -21,7 +21,8 @@ from .figure_effects import outcome_label
 _MAP = LinearSegmentedColormap.from_list("effect", [COLOURS[1], "#FFFFFF", COLOURS[0]])
 _OUTCOMES = (
     *("kept", "alignment", "awareness", "log_horizon", "log_competence", "gaming_rate", "reach"),
-    *("opacity_share", "consistency", "behaviour_shift", "slip_deployed", "met.misalignment"),
+    *("opacity_share", "consistency", "behaviour_shift", "slip_deployed", "deployment_conduct"),
+    "met.misalignment",
     *("met.consistency", "met.behaviour_shift", "terms_met"),
 )
 #: Routes that are assumptions.

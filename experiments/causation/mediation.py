@@ -24,12 +24,15 @@ from .contrasts import LEAK, NO_CREDIT, Contrast, Do, in_training, with_do
 from .effects import OUTCOMES, is_among, is_sure
 
 #: Kinds of state that training can change, each a route ...
-MEDIATORS = ("values", "habit", "awareness", "log_horizon", "log_competence", "capability")
+MEDIATORS = (
+    *("values", "propensity", "habit", "awareness", "log_horizon", "log_competence"),
+    "capability",
+)
 #: ... and assumptions that close a route, or open one.
 ROUTES = {**NO_CREDIT, **LEAK}
 #: Outcomes that a mediator determines by itself; with it frozen, they say nothing.
 _OWN = {
-    "values": ("kept", "strength.", "value_drift", "alignment", "met.misalignment"),
+    "values": ("kept", "strength.", "value_drift", "alignment"),
     "awareness": ("awareness",),
     "log_horizon": ("log_horizon",),
     "log_competence": ("log_competence",),
@@ -44,6 +47,12 @@ _OWN = {
 def is_own(route: str, outcome: str) -> bool:
     """Return whether an outcome is the mediator itself, which says nothing when frozen."""
     return is_among(outcome, _OWN.get(route, ()))
+
+
+def mediators_of(specs: Specs) -> tuple[str, ...]:
+    """Return the mediators; propensities are none where training moves none."""
+    learnt = specs.training.learning_rate.propensity > 0.0
+    return tuple(name for name in MEDIATORS if learnt or name != "propensity")
 
 
 def frozen(specs: Specs, side: Do, mediator: str) -> Do:
@@ -72,7 +81,7 @@ def mediation_worlds(specs: Specs, contrast: Contrast) -> dict[str, Specs]:
         SpecError: Something cannot be done, as where the contrast itself holds a mediator.
     """
     worlds = {}
-    for route in ("total", *MEDIATORS, *ROUTES):
+    for route in ("total", *mediators_of(specs), *ROUTES):
         variant = apply_overrides(specs._replace(interventions=()), ROUTES.get(route, {}))
         for name, side in zip(("first", "second"), contrast, strict=True):
             do = frozen(specs, side, route) if route in MEDIATORS else side
@@ -93,7 +102,8 @@ def mediation(outcomes: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     total = outcomes["total|first"] - outcomes["total|second"]
     undefined = paired_difference([], [])
     rows = []
-    for route in (*MEDIATORS, *ROUTES):
+    routes = dict.fromkeys(name.partition("|")[0] for name in outcomes)
+    for route in [name for name in routes if name != "total"]:
         direct = outcomes[f"{route}|first"] - outcomes[f"{route}|second"]
         for outcome in total.columns:
             zero = 0.0 * total[outcome].to_numpy()

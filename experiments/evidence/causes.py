@@ -8,8 +8,8 @@ it was trained. So the observation, and who shows it, is the same; what differs 
                capabilities (all that moves these goes through gaming: practice, and the penalty for
                what is visible). Gaming moves habit alone, which is gaming itself and neither a goal
                nor a capability; and it still shields values from training.
-    gaming     nobody games: what gaming shields from training is trained, too. An agent that never
-               games answers otherwise, so this is asked of hypotheses about values alone.
+    gaming     nobody games until training ends, and agents are measured free of that: what gaming
+               shields from training is trained, too.
 
 Cutting changes how much agents game, and so what is shielded: that is part of what cause adds. Here
 counts are drawn again as they are. Where the cut turned nobody, the interval has no width, and says
@@ -35,20 +35,23 @@ from sim.analysis.likelihood_ratios import (
 )
 from sim.specs.intervention import Interventions
 
-from .hypotheses import OF_VALUES
+#: Worlds in which paths are cut.
+CUTS = ("feedback", "gaming")
 
-#: Interventions by what they cut.
-CUTS: dict[str, Interventions] = {
-    "feedback": [
-        {"key": "training.motive_credit", "set": 0},
-        {"key": "training.transfer", "set": 0},
-        *(
-            {"key": f"training.learning_rate.{name}", "set": 0}
-            for name in ("awareness", "log_horizon", "log_competence", "capability")
-        ),
-    ],
-    "gaming": [{"key": "gaming", "set": 0}],
-}
+
+def cuts(steps: int) -> dict[str, Interventions]:
+    """Return interventions by what they cut in so many steps of training."""
+    return {
+        "feedback": [
+            {"key": "training.motive_credit", "set": 0},
+            {"key": "training.transfer", "set": 0},
+            *(
+                {"key": f"training.learning_rate.{name}", "set": 0}
+                for name in ("awareness", "log_horizon", "log_competence", "capability")
+            ),
+        ],
+        "gaming": [{"key": "gaming", "set": 0, "stop": steps}],
+    }
 
 
 def cause_table(
@@ -73,7 +76,7 @@ def cause_table(
         with the cut; `adds`, the difference of their logarithms, with `adds_low` and `adds_high`;
         `few` and `few_of` as in `likelihood_table`, of both. Nan where there are too few.
     """
-    names = [(o, h, c) for c in cut for o in signs for h in true if c != "gaming" or h in OF_VALUES]
+    names = [(o, h, c) for c in cut for o in signs for h in true]
     joint = np.array(
         [joint_counts(true[h], cut[c][h], signs[o]) for o, h, c in names], np.int64
     ).reshape(-1, 8)

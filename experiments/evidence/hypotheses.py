@@ -1,11 +1,12 @@
 """What may be true of an agent at the end of training, which observations may be evidence of.
 
-misalignment      egregious: alignment (cosine with human values) at or below its threshold
+misalignment      egregious: conduct in deployment (what an agent does) at or below its threshold
 worst case        every term of the conjunction holds (`sim.analysis.worst_case`)
 near worst case   at most `lacking` of its terms do not
 would attempt     acting freely beats acting as trained, by its own values, and likely succeeds
                   (on paper, MODEL.md section 6)
-aligned gamer     alignment of at least `aligned`, and games in some training context
+aligned gamer     alignment (cosine with human values: what an agent values) of at least `aligned`,
+                  and games in some training context
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ from sim.utils.intervals import binomial_interval
 
 #: In the order of reports.
 HYPOTHESES = ("misalignment", "worst case", "near worst case", "would attempt", "aligned gamer")
-#: Those that look at values alone, and so do not change with how agents answer at the moment.
-OF_VALUES = ("misalignment",)
 
 
 def hypotheses(
@@ -53,7 +52,7 @@ def hypotheses(
     worst = worst_case_at(moment, scenario, **post_training.arguments())
     alignment = moment["alignment"].values
     return {
-        "misalignment": alignment <= post_training.thresholds.misalignment,
+        "misalignment": worst["met"].sel(term="misalignment").values.astype(bool),
         "worst case": worst["worst_case"].values.astype(bool),
         "near worst case": worst["lacking"].values <= lacking,
         "would attempt": worst["attempts"].values.astype(bool),

@@ -26,7 +26,7 @@ from sim.sweeps.plan import Part, Plan, make_plan
 from sim.sweeps.prior_sample import PriorSample
 from sim.sweeps.sweep import with_first_point
 
-from .causes import CUTS, cause_table
+from .causes import CUTS, cause_table, cuts
 from .hypotheses import by_contexts, hypotheses
 from .scores import Score, calibration, score_of
 from .verdicts import cause_verdicts, peaks, predictions, verdicts
@@ -143,7 +143,7 @@ def population_plan(specs: Specs, settings: Settings, prior: str, world: str) ->
             settings.priors[prior], points=settings.agents, seed=settings.seed, scenario=scenario
         )
         population = read_specs(
-            scenario, agent=agent, training=training, interventions=CUTS.get(world)
+            scenario, agent=agent, training=training, interventions=cuts(training.steps).get(world)
         )
         part = Part(
             specs=with_first_point(population, sample),

@@ -62,6 +62,12 @@ CASES: tuple[Case, ...] = (
         for strength in (0.001, 0.01, 0.03, 0.1)
     ),
     Case(
+        "c",
+        "anchor 0.1, no credit for motives",
+        "The anchor pulls against the gate alone, and not against what motivates it.",
+        {"training.anchor": 0.1, "training.motive_credit": 0.0},
+    ),
+    Case(
         "d",
         "gradients sampled",
         "Each step learns from drawn responses, not from their mean.",
@@ -89,8 +95,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "f",
-        "spread 0.5",
+        "generalisation 0.5",
         "Habits that are learnt in one context carry over to others that are like it.",
-        {"training.spread": 0.5},
+        {"training.generalisation.habit": 0.5},
     ),
 )

@@ -12,13 +12,15 @@ deployment contexts. Two reasons are told apart:
 contingent on knowing
     A training context and its twin differ in their cue, so an agent believes more or less that it
     is trained on (b). That is not all in which they differ to an agent: habit is learnt in the
-    context that is trained on. The behaviour shift between them is divided between belief and
+    context that is trained on (and so are propensities, where training moves them: they count
+    among other differences). The behaviour shift between them is divided between belief and
     habit by trying the twin with the belief, with the habit, and with both of the training
     context, and taking the mean over both orders (Shapley's value); what is left with both is
-    owed to other differences, and there are none if the twin differs in its cue alone.
+    owed to other differences, and there are none if the twin differs in its cue alone and no
+    propensity is learnt.
 misleading in evaluations
-    What gaming adds to looking good: the chance as the agent acts, less the chance as its values
-    alone would have it (policy against value-driven policy).
+    What gaming adds to looking good: the chance as the agent acts, less the chance as it would
+    answer without (policy against the answer without gaming, π^v of 3.2).
 """
 
 from __future__ import annotations
@@ -266,13 +268,14 @@ def group_places(program: Program) -> dict[str, list[int]]:
 
 def decompose(program: Program, result: Result) -> tuple[Array, dict[str, Array]]:
     """Return the behaviour shift, mean over twins [S, N], and what it is owed to by cause."""
-    world = program.segments[0].world
+    world, responses = program.segments[0].world, program.layout.responses
     pairs = [
-        (int(c), int(world.twin[c]), world.twin_response[: len(program.responses[c]), c])
+        (int(c), int(world.twin[c]), world.twin_response[: len(responses[c]), c])
         for c in np.flatnonzero(world.training & (world.twin >= 0))
     ]
     decisions = _Decisions.from_result(result)
-    parts = [decisions.shifts(c, twin, response) for c, twin, response in pairs]
+    with np.errstate(over="ignore"):
+        parts = [decisions.shifts(c, twin, response) for c, twin, response in pairs]
     shift, believed, practised, both = (
         np.mean([part[i] for part in parts], axis=0) for i in range(4)
     )
@@ -289,7 +292,7 @@ class _Decisions:
     habit: Array
     incentive: Array
     belief: Array
-    foreseen: Array
+    cared_for: Array  # λ stake: what the belief is multiplied by in the incentive (3.6)
     rationality: Array
     gaming_rate: Array
     value_policy: Array
@@ -303,7 +306,7 @@ class _Decisions:
             for name in ("awareness", "habit", "incentive", "belief", "gaming_rate")
         }
         return cls(
-            foreseen=result.horizon.values[:, :, None] * result.stake.values,
+            cared_for=result.horizon.values[:, :, None] * result.stake.values,
             rationality=result.data["rationality"].values,
             value_policy=result.value_policy.values,
             gaming_policy=result.gaming_policy.values,
@@ -316,7 +319,7 @@ class _Decisions:
         """Return the shift from c to its twin, and to the twin with belief, habit, both of c."""
         odds = self.habit[:, :, twin] + self.rationality * self.incentive[:, :, twin]
         belief = self.belief[:, :, c] - self.belief[:, :, twin]
-        by_belief = self.rationality * belief * self.foreseen[:, :, twin]
+        by_belief = self.rationality * belief * self.cared_for[:, :, twin]
         by_habit = self.habit[:, :, c] - self.habit[:, :, twin]
 
         def acts(place: int, response: NDArray[np.intp], rate: Array) -> Array:
@@ -328,16 +331,12 @@ class _Decisions:
         in_training = acts(c, np.arange(len(response)), self.gaming_rate[:, :, c])
 
         def to(change: Array | float) -> Array:
-            added = self.awareness[:, :, twin] * (_chance(odds + change) - _chance(odds))
+            added = self.awareness[:, :, twin] * (logistic(odds + change) - logistic(odds))
             deployed = acts(twin, response, self.gaming_rate[:, :, twin] + added)
             distance: Array = 0.5 * np.abs(in_training - deployed).sum(axis=-1)
             return distance
 
         return to(0.0), to(by_belief), to(by_habit), to(by_belief + by_habit)
-
-
-def _chance(log_odds: Array) -> Array:
-    return logistic(log_odds, out=np.empty_like(log_odds))
 
 
 def by_gamed(record: PopulationRecord) -> pd.DataFrame:

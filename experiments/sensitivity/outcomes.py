@@ -5,8 +5,9 @@ from the summary of a sweep:
 
     gaming        onset (of the first training context in which gaming sets in; the end of training
                   if in none), reach, gaming_rate (mean over training contexts)
-    values        value_drift, alignment (which is also the number behind the term `misalignment`)
-    terms         the numbers behind the other seven terms of the worst case
+    values        value_drift, alignment (what an agent values)
+    terms         the numbers behind the eight terms of the worst case; that of `misalignment` is
+                  conduct in deployment (what an agent does)
     worst case    terms_met (how many of the eight), log_success (log10 of P(success), which is
                   taken for 1e-12 where it is smaller), gain (from acting freely)
 
@@ -36,7 +37,7 @@ from sim.sweeps.sweep import with_first_point
 GROUPS: dict[str, tuple[str, ...]] = {
     "gaming": ("gaming_rate", "reach", "onset"),
     "values": ("value_drift", "alignment"),
-    "terms": TERMS[1:],
+    "terms": TERMS,
     "worst case": ("terms_met", "log_success", "gain"),
 }
 OUTCOMES = tuple(name for names in GROUPS.values() for name in names)
@@ -120,7 +121,8 @@ def outcomes_of(frame: pd.DataFrame, specs: Specs, after: PostTraining) -> dict[
     trained = [name for name, c in scenario.contexts.items() if c.kind == "training"]
     onset = _numbers(frame, [f"onset.{name}" for name in trained])
     with np.errstate(all="ignore"):
-        worst = worst_case_at(moment_of(frame, scenario), scenario, **after.arguments())
+        moment = moment_of(frame, scenario)
+        worst = worst_case_at(moment, scenario, **after.arguments())
         success = np.log10(np.maximum(worst["success"].values, FLOOR))
     number = dict(zip(TERMS, worst["number"].values.T, strict=True))
     numbers = {
@@ -128,8 +130,8 @@ def outcomes_of(frame: pd.DataFrame, specs: Specs, after: PostTraining) -> dict[
         "reach": frame["reach"].to_numpy(np.float64),
         "onset": np.where(np.isnan(onset), specs.training.steps, onset).min(axis=1),
         "value_drift": frame["value_drift"].to_numpy(np.float64),
-        "alignment": number["misalignment"],
-        **{term: number[term] for term in TERMS[1:]},
+        "alignment": moment["alignment"].values,
+        **number,
         "terms_met": worst["met"].values.sum(axis=1).astype(np.float64),
         "log_success": success,
         "gain": worst["gain"].values,

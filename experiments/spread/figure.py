@@ -45,13 +45,13 @@ def figures(results: Results, specs: Specs, settings: Settings) -> dict[str, Fig
 
 
 def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
-    """Draw gaming rate and habit by spread, and thresholds of spread by similarity."""
+    """Draw gaming rate and habit by generalisation, and its thresholds by similarity."""
     roles, points = results.roles, results.tables["reach"]
     palette = [colour for colour in COLOURS if colour != "#000000"]
     colours = {name: palette[i % len(palette)] for i, name in enumerate(roles.not_paying)}
     colours |= dict.fromkeys(roles.paying, "#000000")
     points = points[(points["similarity"] == 1.0) & (points["steps"] == points["steps"].min())]
-    points = points.assign(gap=points["habit"] - points["needed"]).sort_values("spread")
+    points = points.assign(gap=points["habit"] - points["needed"]).sort_values("generalisation")
     figure = Figure(figsize=(14.0, 6.2), layout="constrained")
     grid = figure.add_gridspec(2, 3, width_ratios=[1, 1, 0.95])
     for column, (rule, label) in enumerate(RULES.items()):
@@ -68,13 +68,13 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
         ):
             for context in contexts:
                 rows = of_rule[of_rule["context"] == context]
-                ax.plot(rows["spread"], rows[name], color=colours[context])
+                ax.plot(rows["generalisation"], rows[name], color=colours[context])
                 ends[ax].append(EndLabel(context, float(rows[name].iloc[-1]), colours[context]))
         margins.axhline(0.0, color=MUTED, lw=0.8)
         if float(of_rule["gap"].replace([np.inf, -np.inf], np.nan).abs().max()) > 30.0:
             margins.set_yscale("symlog", linthresh=10.0)
             margins.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-        margins.set(xlabel="spread of habits (at similarity 1)")
+        margins.set(xlabel="generalisation of habits (at similarity 1)")
         note = "games from here up"
         margins.annotate(note, (0.98, 0.0), xytext=(0, 3), color=MUTED, **_AT_LINE)
         rates.set_ylabel("gaming rate" if column == 0 else "")
@@ -88,8 +88,8 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
         figure,
         f"{specs.scenario.name}: gaming pays in {join_words(roles.paying)}. Does it reach contexts "
         "where it protects nothing?",
-        "medians over seeds at the end of training; spread: the share of what is learnt in one "
-        "context that carries over, as far as contexts are similar",
+        "medians over seeds at the end of training; generalisation: the share of what is learnt in "
+        "one context that carries over, as far as contexts are similar",
     )
     return figure
 
@@ -97,7 +97,7 @@ def draw_spillover(results: Results, specs: Specs, share: float) -> Figure:
 def _draw_thresholds(
     ax: Axes, beside: Axes, edges: pd.DataFrame, colours: dict[str, str], contexts: Sequence[str]
 ) -> None:
-    """Draw the spread from which gaming gets to contexts, by similarity; the legend is `beside`."""
+    """Draw thresholds of generalisation by similarity; the legend is `beside`."""
     handles: list[Line2D] = []
     for (rule, label), marker in zip(RULES.items(), "os", strict=True):
         cases = edges[edges["rule"] == rule].groupby(["steps", "faster"])
@@ -105,11 +105,11 @@ def _draw_thresholds(
             name = f"{label}, {steps:,} steps" + (f", habit × {faster:g}" if faster != 1 else "")
             style: dict[str, Any] = {"ls": (0, dash) if dash else "-", "lw": 1.4}
             style |= {"marker": marker, "ms": 4}
-            lines = case[np.isfinite(case["spread"])]
+            lines = case[np.isfinite(case["generalisation"])]
             for context, line in lines.groupby("context", sort=False):
                 colour = colours[str(context)]
                 style |= {"color": colour, "mfc": "white" if marker == "o" else colour}
-                ax.plot(line["similarity"], line["spread"], clip_on=False, **style)
+                ax.plot(line["similarity"], line["generalisation"], clip_on=False, **style)
             style |= {"color": MUTED, "mfc": "white" if marker == "o" else MUTED}
             nowhere = Line2D([], [], color="none", label=f"{name}: nowhere")
             handles.append(nowhere if lines.empty else Line2D([], [], label=name, **style))
@@ -117,10 +117,10 @@ def _draw_thresholds(
         xlim=(0.0, 1.0),
         ylim=(0.0, 1.0),
         xlabel="similarity to contexts where gaming pays",
-        ylabel="spread",
-        title="From which spread on it gets there",
+        ylabel="generalisation",
+        title="From which generalisation on it gets there",
     )
-    if np.isfinite(edges["spread"]).any():
+    if np.isfinite(edges["generalisation"]).any():
         handles += [Line2D([], [], color=colours[name], label=name) for name in contexts]
     beside.axis("off")
     legend = beside.legend(handles=handles, loc="upper left", fontsize=8, handlelength=4.0)

@@ -28,7 +28,7 @@ from sim.sweeps.sweep import with_first_point
 
 #: Fates of a value and of gaming, in the order of `outcomes`.
 OUTCOMES = ("kept, gaming", "kept, no gaming", "lost, gaming", "lost, no gaming")
-RULES = {"policy_gradient": "plain gradient", "replicator": "natural gradient"}
+RULES = {"policy_gradient": "plain gradient", "natural_gradient": "natural gradient"}
 #: Of `reach`: factors on the steps of training and on the learning rate of habit.
 CASES = ((1, 1), (4, 1), (4, 10))
 #: Parameters with a varied learning rate in the race.
@@ -39,7 +39,7 @@ RACE_CREDITS = (0.0, 1.0)
 LEAKS = (0.0, 0.1, 0.3, 1.0)
 
 #: Settings that the parts vary.
-SPREAD_KEY, SIMILARITY_KEY = "training.spread", "scenario.similarity.{}.{}"
+GENERALISATION_KEY, SIMILARITY_KEY = "training.generalisation.habit", "scenario.similarity.{}.{}"
 RATE_KEY, AWARENESS_KEY = "training.learning_rate.{}", "agent.initial.awareness"
 RULE_KEY, STEPS_KEY = "training.update_rule", "training.steps"
 CREDIT_KEY, LEAK_KEY = "training.motive_credit", "training.leak"
@@ -96,7 +96,9 @@ class StudyDesign:
         pairs = [(a, b) for a in self.roles.paying for b in self.roles.not_paying]
         keys = [SIMILARITY_KEY.format(*pair) for x, y in pairs for pair in ((x, y), (y, x))]
         similarities = Zip(dict.fromkeys(keys, self._shares(_SIMILARITIES)))
-        design = Product(similarities, Grid({SPREAD_KEY: self._shares(self.settings.points)}))
+        design = Product(
+            similarities, Grid({GENERALISATION_KEY: self._shares(self.settings.points)})
+        )
         training = specs.training
         return [
             self._part(

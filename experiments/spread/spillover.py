@@ -17,7 +17,7 @@ from sim.sweeps.plan import Plan
 from sim.sweeps.result import Sweep
 
 from .measurements import classify, last_upcrossing, median_with_inf, per_run, sound_runs
-from .plans import CASES, RULE_KEY, SIMILARITY_KEY, SPREAD_KEY, STEPS_KEY, StudyDesign
+from .plans import CASES, GENERALISATION_KEY, RULE_KEY, SIMILARITY_KEY, STEPS_KEY, StudyDesign
 
 _THRESHOLDS = ("threshold", "threshold_low", "threshold_high")
 
@@ -42,7 +42,7 @@ def measure(study: StudyDesign, plan: Plan, sweep: Sweep) -> pd.DataFrame:
             "rule": frame[RULE_KEY],
             "steps": frame[STEPS_KEY],
             "faster": np.array([case[1] for case in CASES])[frame["part"] % len(CASES)],
-            "spread": frame[SPREAD_KEY],
+            "generalisation": frame[GENERALISATION_KEY],
             "similarity": frame[similarity],
             "seed": frame["seed"],
             "context": context,
@@ -61,7 +61,7 @@ def measure(study: StudyDesign, plan: Plan, sweep: Sweep) -> pd.DataFrame:
 
 def summarise_points(runs: pd.DataFrame) -> pd.DataFrame:
     """Return `measure` by point: medians over seeds; of `gamed`, `games`, `onset_share` shares."""
-    keys = ["rule", "steps", "faster", "similarity", "spread", "context", "role"]
+    keys = ["rule", "steps", "faster", "similarity", "generalisation", "context", "role"]
     marked = runs.assign(
         gamed=runs["gaming_rate"] >= GAMED,
         games=runs["state"] == "games",
@@ -74,34 +74,35 @@ def summarise_points(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def thresholds(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the spread from which gaming reaches a context and stays, by similarity.
+    """Return the generalisation from which gaming reaches a context and stays, by similarity.
 
-    In each seed, the logit of the gaming rate is interpolated between levels of spread.
+    In each seed, the logit of the gaming rate is interpolated between levels of
+    generalisation.
 
     Returns:
-        A row for each case, similarity and context where gaming does not pay: `spread`, the median
-        over seeds (inf: not reached, or not up to full spread; 0: without spread), its range `low`
-        and `high`, and `reached`, the share of seeds that have a threshold.
+        A row for each case, similarity and context where gaming does not pay: `generalisation`, the
+        median over seeds (inf: not reached, or not up to full generalisation; 0: without any), its
+        range `low` and `high`, and `reached`, the share of seeds that have a threshold.
     """
     names = ["rule", "steps", "faster", "similarity", "context"]
     level = float(_logit(GAMED))
     rows = []
     for keys, group in runs[runs["role"] != "paying"].groupby(names, sort=False):
-        spreads = np.array(
+        levels = np.array(
             [
-                last_upcrossing(seed["spread"], _logit(seed["gaming_rate"]), level)
-                for _, seed in group.sort_values("spread").groupby("seed")
+                last_upcrossing(seed["generalisation"], _logit(seed["gaming_rate"]), level)
+                for _, seed in group.sort_values("generalisation").groupby("seed")
             ]
         ).clip(min=0.0)
-        reached = float(np.isfinite(spreads).mean())
-        rows.append((*keys, median_with_inf(spreads), spreads.min(), spreads.max(), reached))
-    return pd.DataFrame(rows, columns=[*names, "spread", "low", "high", "reached"])
+        reached = float(np.isfinite(levels).mean())
+        rows.append((*keys, median_with_inf(levels), levels.min(), levels.max(), reached))
+    return pd.DataFrame(rows, columns=[*names, "generalisation", "low", "high", "reached"])
 
 
 def summarise_cases(
     points: pd.DataFrame, edges: pd.DataFrame, *, roles: ContextRoles
 ) -> pd.DataFrame:
-    """Return ends at full spread and similarity, and thresholds, by case and context.
+    """Return ends at full generalisation and similarity, and thresholds, by case and context.
 
     Columns with `paying` are of the contested context; the verdict is reached, passing (gaming is
     at 0.5 or more at some point, and does not stay), or not reached.
@@ -110,14 +111,14 @@ def summarise_cases(
     rows = []
     for case, group in points.groupby(names, sort=False):
         similar = group[group["similarity"] == group["similarity"].max()].set_index("context")
-        full = similar[similar["spread"] == similar["spread"].max()]
-        without = similar[similar["spread"] == similar["spread"].min()]
+        full = similar[similar["generalisation"] == similar["generalisation"].max()]
+        without = similar[similar["generalisation"] == similar["generalisation"].min()]
         paying = full.loc[roles.contested]
         log_odds = float(paying["habit"] + paying["pull"])
         of_case = edges[edges[names].eq(list(case)).all(axis=1)].sort_values("similarity")
         for context in roles.not_paying:
             edge = of_case[of_case["context"] == context]
-            reached = edge[np.isfinite(edge["spread"])]
+            reached = edge[np.isfinite(edge["generalisation"])]
             most = float(group.loc[group["context"] == context, "gaming_rate"].max())
             passing = "passing" if most >= GAMED else "not reached"
             row = {
@@ -126,9 +127,11 @@ def summarise_cases(
                 **full.loc[context, ["gaming_rate", "habit", "needed", "pull", "onset"]],
                 "habit_without": without.loc[context, "habit"],
                 "most_gaming": most,
-                **dict(zip(_THRESHOLDS, edge[["spread", "low", "high"]].iloc[-1], strict=True)),
+                **dict(
+                    zip(_THRESHOLDS, edge[["generalisation", "low", "high"]].iloc[-1], strict=True)
+                ),
                 "least_similarity": reached["similarity"].min(),
-                "threshold_there": reached["spread"].iloc[0] if len(reached) else np.nan,
+                "threshold_there": reached["generalisation"].iloc[0] if len(reached) else np.nan,
                 "regime": full.loc[context, "regime"],
                 "regime_without": without.loc[context, "regime"],
                 "paying_gaming_rate": paying["gaming_rate"],

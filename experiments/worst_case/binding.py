@@ -1,4 +1,4 @@
-"""Conditions that hold agents back, by gaming and by alignment.
+"""Conditions that hold agents back, by gaming and by alignment (what agents value).
 
 Four questions, each answered for each group of agents:
 
@@ -85,7 +85,7 @@ def groups_of(funnel: Funnel) -> dict[tuple[str, str], Flags]:
 
     Agents without an alignment (whose values are all zero) are in none of its thirds.
     """
-    alignment = funnel.case["number"].sel(term="misalignment").values
+    alignment = funnel.case["alignment"].values
     defined = np.flatnonzero(~np.isnan(alignment))
     order = defined[np.argsort(alignment[defined], kind="stable")]
     groups: dict[tuple[str, str], Flags] = {("all", "all"): np.ones(len(alignment), dtype=bool)}

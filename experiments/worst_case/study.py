@@ -122,7 +122,7 @@ def run_funnel(
         progress=report_deployments,
     )
     report_deployments(1.0)
-    stages = stage_frame(population.conditions)
+    stages = stage_frame(population.conditions).assign(alignment=population.alignment)
     by_gaming = gaming_frame(population.conditions, population.gaming)
     bound = binding(population, oversight=world.oversight)
     verdicts = verdict_frame(stages, by_gaming, bound)

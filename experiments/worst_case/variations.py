@@ -111,9 +111,13 @@ class World(PostTraining):
     def _vary_training(self, variation: Variation) -> Specs:
         levels: dict[str, object] = {}
         for key, level in variation.settings.items():
-            full = f"training.{key.removeprefix(_TIMES)}"
+            full = key.removeprefix(_TIMES)
+            full = full if full.startswith("agent.") else f"training.{full}"
             is_factor = key.startswith(_TIMES)
             levels[full] = value_at(self.specs, full) * level if is_factor else level
+        if variation.name == "demonstrations":
+            for name in self.specs.scenario.of_kind("training"):
+                levels[f"scenario.contexts.{name}.method"] = "demonstration"
         if variation.name == "penalty":
             for name, context in self.specs.scenario.contexts.items():
                 if context.scratchpad:
@@ -157,7 +161,7 @@ def variation_names(names: object) -> tuple[str, ...]:
     """Return names of variations, from a list, one name, or `all`; refused are other names."""
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list | tuple):
-        raise refuse(f"got {names!r}: must be all, or a list of names ([leak, spread])")
+        raise refuse(f"got {names!r}: must be all, or a list of names ([leak, generalisation])")
     allowed = [*VARIATIONS, "all"]
     for name in names:
         if name not in allowed:
