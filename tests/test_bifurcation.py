@@ -21,6 +21,7 @@ from sim.stability.bifurcation import (
     pieces_of,
 )
 from sim.sweeps.design import Range
+from test_equilibria import PROPENSITIES, demonstrated
 from test_plots import texts
 
 KEY, RATE = "agent.initial.awareness", "gaming_rate.copyright_chat"
@@ -152,6 +153,32 @@ def test_without_an_anchor_there_is_no_branch_and_what_is_uncoupled_is_held() ->
     assert {n for n in diagram.family.at(0.5).names if n.startswith("capability.")} == set()
     with pytest.raises(sim.SpecError, match="nothing to draw"):
         diagram.plot()
+
+
+def test_every_position_has_the_same_coordinates_where_propensities_begin_to_learn() -> None:
+    """At a rate of 0 they would have no rows of θ at all; along the branch answers are shown."""
+    rates = {**PROPENSITIES["learning_rate"], "propensity": 0.0}
+    training = {"learning_rate": rates, "anchor": 0.01}
+    agent = {"awareness": -40.0}
+    diagram = bifurcations(
+        demonstrated(0.8, 0.2),
+        "training.learning_rate.propensity",
+        (0, 0.5),
+        agent=agent,
+        training=training,
+        free=["propensity.chat"],
+        places=1,
+        starts=2,
+    )
+    (branch,) = diagram.branches
+    assert branch.ends == ("axis", "axis")
+    assert {p.point.names for p in branch.points} == {("propensity.chat.harm",)}
+    assert {p.point.kind for p in branch.points} == {"stable"}
+    for p in branch.points:
+        (x,), rate = p.point.at, diagram.family.number(p.position)
+        harm = 1.0 / (1.0 + np.exp(2.0 * 1.5 - x))
+        assert 2.0 * rate * (0.2 - harm) == pytest.approx(0.01 * x, abs=1e-9)
+    assert diagram.branches[0].points[0].point.at == pytest.approx(0.0, abs=1e-9)
 
 
 REFUSED = [

@@ -183,7 +183,7 @@ def test_what_a_sweep_does_not_have_is_refused_in_one_line(table: Sweep) -> None
         (lambda: quantile_curves(table, []), "variables: at least one"),
         (lambda: paired_differences(table, [], axis="seed"), "variables: at least one"),
         (lambda: paired_differences(table, ["reach"], axis="sed"), "did you mean 'seed'"),
-        (by_name, "baseline: got 'none': training.update_rule takes natural_gradient, policy_gradient"),
+        (by_name, "baseline: got 'none': training.update_rule takes natural_gradient, policy_"),
         (lambda: columns_of(table, ["gaming_rat"]), "did you mean 'gaming_rate'"),
         (lambda: columns_of(table, ["step"]), "variables: got 'step'"),
         (lambda: levels_of(table, "training.leak"), "has no 'training.leak'"),

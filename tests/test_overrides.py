@@ -120,6 +120,10 @@ def test_one_of_many_leaves_the_others_as_they_were(specs: Specs) -> None:
     assert agent.initial.habit == {"chat": 2, "code": -1}
     assert agent.initial.values == {"care": 5, "candour": 2}  # from the human values
     assert agent.spread.initial.habit == {"chat": 0, "code": 0.5}
+    inclined = apply_overrides(specs, {"agent.propensity.chat.no": 2}).agent.initial.propensity
+    assert inclined["chat"] == {"yes": 0, "no": 2}
+    assert {x for name, below in inclined.items() for x in below.values() if name != "chat"} == {0}
+    assert {*inclined} == {*specs.scenario.contexts}
 
 
 def test_a_setting_by_name_adds_to_those_that_are_there(specs: Specs) -> None:

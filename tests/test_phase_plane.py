@@ -18,7 +18,7 @@ ANCHORED = {"anchor": 0.001}
 
 @pytest.fixture(scope="module")
 def plane() -> PhasePlane:
-    return phase_plane("copyright", training=ANCHORED, points=81)
+    return phase_plane("copyright", training=ANCHORED, points=161)
 
 
 def test_the_default_is_what_is_most_at_stake(plane: PhasePlane) -> None:

@@ -81,6 +81,8 @@ def test_values_lie_along_human_values() -> None:
 
 
 def test_a_star_stands_for_every_name() -> None:
+    inclined = prior(distributions={"agent.propensity.*.*": NORMAL}).marginals(LAB)
+    assert [*inclined] == sorted(f"agent.initial.propensity.{answer}" for answer in LAB.answers)
     found = drawn(prior(distributions={"agent.values.*": NORMAL, "agent.habit.*": NORMAL}), 4)
     assert {key.rpartition(".")[2] for key in found} == {*LAB.values, *LAB.contexts}
     assert len({column.tobytes() for column in found.values()}) == len(found)
@@ -164,6 +166,7 @@ REFUSED = """
 {distribution: {agent.awareness: N}} => did you mean 'distributions'
 {distributions: {}} => must have distributions, or goals
 {distributions: {agent.valus.*: N}} => did you mean 'agent.values.*'
+{distributions: {agent.habit.*.*: N}} => prior: agent.habit.*.*: * cannot stand here; did you mean
 {distributions: {agent.awareness: 1, agent.initial.awareness: 2}} => is given twice
 {distributions: {agent.values.*: N}, goals: {alignment: 1}} => is given by goals, too
 {distributions: T, correlations: [{keys: [a, b], rho: 1.5}]} => rho: got 1.5: must be a number from

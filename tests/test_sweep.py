@@ -25,7 +25,7 @@ from sim.analysis.curves import (
     quantile_curves,
 )
 from sim.specs.errors import SpecError
-from sim.specs.overrides import read_specs
+from sim.specs.overrides import apply_overrides, read_specs
 from sim.sweeps import plan, record
 from sim.sweeps.design import Grid
 from sim.sweeps.plan import Part, make_plan, shard_runs
@@ -96,6 +96,77 @@ def test_the_axes_of_a_full_grid_are_dimensions_named_as_they_were_given() -> No
     diagonal = swept(design=sim.Zip({"training.leak": [0, 1], "agent.awareness": [0, 1]}))
     with pytest.raises(SpecError, match=r"make no full grid; use \.frame"):
         diagonal.to_xarray()
+
+
+def alone(overrides: dict[str, Any], **options: Any) -> sim.Result:
+    """Simulate `copyright` with some settings by dotted key."""
+    specs = apply_overrides(read_specs("copyright", training=SHORT, **options), overrides)
+    scenario, agent, training, _ = specs
+    return sim.simulate(scenario, agent=agent, training=training, engine="numpy")
+
+
+def assert_like(row: pd.Series, result: sim.Result) -> None:
+    """Assert that a row of a table is a run's end, to the bit."""
+    last = result.data.isel(step=-1, agent=0)
+    for name in ("instrumental_gaming", "conduct", "habit"):
+        for context in last["context"].values:
+            assert row[f"{name}.{context}"] == last[name].sel(context=context).item(), name
+    assert row["deployment_conduct"] == last["deployment_conduct"].item()
+    assert row["alignment"] == last["alignment"].item()
+    names = zip(last["context"].values, last["response_name"].values, strict=True)
+    for c, (context, responses) in enumerate(names):
+        for k, response in enumerate(filter(None, responses)):
+            column = f"propensity.{context}.{response}"
+            assert row.get(column, 0.0) == last["propensity"].values[c, k], column
+
+
+def test_advantages_methods_and_demonstrations_are_axes() -> None:
+    chat = "scenario.contexts.copyright_chat"
+    axes = {
+        "training.advantages": ["raw", "normalised"],
+        f"{chat}.method": ["reinforcement", "demonstration"],
+        f"{chat}.demonstrations": [{}, {"respect": 0.25, "disregard": 0.75}],
+    }
+    table = sim.sweep("copyright", axes=axes, training=SHORT, engine="numpy")
+    assert len(table.frame) == 8
+    levels = {str(level): level for level in axes[f"{chat}.demonstrations"]}
+    for _, row in table.frame.iterrows():
+        settings = {key: row[key] for key in axes}
+        demonstrated = settings.pop(f"{chat}.demonstrations")
+        given = {f"{chat}.demonstrations.{k}": v for k, v in levels[demonstrated].items()}
+        assert_like(row, alone(settings | given))
+    # Only where it demonstrates does it matter what is demonstrated.
+    by_method = table.frame.groupby(["training.advantages", f"{chat}.method"])
+    assert by_method["values.copyright"].nunique().tolist() == [2, 1, 2, 1]
+    phases = {"curriculum": [{"length": 10}, {"length": 9, "method": {"coding": "reinforcement"}}]}
+    key = "scenario.curriculum.1.method.coding"
+    scenario = {**sim.Scenario.load("copyright").model_dump(exclude={"agent"}), **phases}
+    table = sim.sweep(scenario, axes={key: ["reinforcement", "demonstration"]}, training=SHORT)
+    assert table.frame["values.helpfulness"].nunique() == 2
+
+
+def test_generalisation_foresight_and_propensities_are_columns() -> None:
+    """In one program; a 0 stands beside numbers, though alone it needs no row of a propensity."""
+    columns = {
+        "agent.foresight": [10.0, 2.0, 10.0, 0.0],
+        "training.generalisation.habit": [0.0, 0.4, 0.0, 1.0],
+        "training.generalisation.propensity": [0.0, 0.3, 0.0, 0.6],
+        "training.learning_rate.propensity": [0.0, 0.1, 0.0, 0.2],
+        "agent.propensity.coding.stall": [0.0, -0.5, 1.0, 2.0],
+        "agent.spread.propensity": [0.0, 0.0, 0.0, 0.5],
+    }
+    table = sim.sweep("copyright", design=sim.Zip(columns), training=SHORT, engine="numpy")
+    assert len(table.described["parts"]) == 1
+    for index, row in table.frame.iterrows():
+        assert_like(row, alone({key: column[int(index)] for key, column in columns.items()}))
+    assert table.frame["propensity.coding.stall"].tolist()[:3:2] == [0.0, 1.0]
+    assert not [name for name in swept().frame if name.startswith("propensity")]
+    assert not [name for name in table.frame if name.startswith("foreseen_policy")]
+    drawn = sim.LatinHypercube({"agent.foresight": (0, 20)}, points=2)
+    rows = sim.sweep("copyright", design=drawn, record="curves", training=SHORT)
+    curves = rows.query("select * from curves where step = 30 order by run")
+    for name in ("instrumental_gaming.copyright_chat", "deployment_conduct"):
+        np.testing.assert_allclose(curves[name], rows.frame[name], rtol=1e-6)
 
 
 def test_levels_that_look_alike_stay_apart() -> None:

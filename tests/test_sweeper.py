@@ -239,9 +239,10 @@ def test_stdout_is_the_result_and_stderr_the_progress(call: Call) -> None:
         assert words in left.stderr
     assert "6 runs in 1 shard, engine numpy, in outputs/emergence-sweep/copyright-" in left.stderr
     assert "100%" in left.stderr
-    for level, drift in frame.groupby("agent.initial.awareness")["value_drift"].median().items():
+    by_level = frame.groupby("agent.initial.awareness")["deployment_conduct"].median()
+    for level, conduct in by_level.items():
         row = next(line for line in left.stdout.splitlines() if f"│ {level:g} " in line)
-        assert f" {drift:.2f} " in row
+        assert f" {conduct:.2f} " in row
         assert " 3 " in row
     axes = ("agent.initial.awareness=range(5)", "training.leak=range(0,0.6,0.1)")
     many = call("-m", *FEW, *axes, "record=summary", "hydra.sweep.dir=many")

@@ -106,6 +106,7 @@ def run_help() -> str:
             "",
             "== The scenario: any number of it, for example ==",
             "  scenario.contexts.CONTEXT.info=0.5   weight, info, scratchpad, cue, monitor",
+            "  scenario.contexts.CONTEXT.method=demonstration   or reinforcement",
             "",
             _SWEEP,
             "",

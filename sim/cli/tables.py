@@ -93,7 +93,7 @@ def _onset(onset: dict[str, Any]) -> str:
 
 #: A table has at most so many rows.
 MOST_ROWS = 24
-MEASURES = ("reach", "value_drift", "alignment", "deployment_conduct")
+MEASURES = ("reach", "alignment", "deployment_conduct")
 #: Text of so many characters stays on one line of a table of a study.
 MAXIMUM_UNBROKEN = 32
 #: Levels of an axis are broken at so many characters, so that the numbers of a sweep stay in sight.

@@ -223,7 +223,8 @@ def _parts(
     if node is None and path == ("agent", "initial", "values"):
         node = scenario.human_values
     if isinstance(node, int | float):
-        node = dict.fromkeys(names, node)
+        below = ((name, names_at((*path, name), scenario)) for name in names)
+        node = {name: dict.fromkeys(inner, node) if inner else node for name, inner in below}
     explicit: dict[str, object] = dict(node) if isinstance(node, Mapping) else {}
     return {name: explicit.get(name) for name in names}, explicit
 

@@ -37,7 +37,8 @@ from sim.specs.scenario import Scenario
 ALIGNMENT = "alignment"
 #: The places at which * stands for all names.
 _STARRED = (
-    *(f"agent.initial.{kind}.*" for kind in ("values", "capability", "habit")),
+    *(f"agent.initial.{kind}.*" for kind in ("values", "capability", "habit", "propensity")),
+    "agent.initial.propensity.*.*",
     "scenario.contexts.*",
 )
 Positive = Annotated[float, Field(ge=1e-9), within(low=1e-9)]
@@ -234,9 +235,18 @@ def _expand(key: str, scenario: Scenario) -> list[str]:
     path = full_key(key).split(".")
     if "*" not in path:
         return [".".join(path)]
-    place = path.index("*")
-    before, after = tuple(path[:place]), path[place + 1 :]
-    if ".".join((*before, "*")) not in _STARRED or "*" in after:
+    stars = [place for place, part in enumerate(path) if part == "*"]
+    if ".".join(path[: stars[0] + 1] + ["*"] * (len(stars) - 1)) not in _STARRED:
         allowed = [starred.replace("initial.", "") for starred in _STARRED]
         raise SpecError(f"prior: {key}: * cannot stand here; {nearest(key, allowed)}")
-    return [".".join((*before, name, *after)) for name in names_at(before, scenario)]
+    before, after = tuple(path[: stars[0]]), path[stars[0] + 1 :]
+    keys = (".".join((*before, name, *after)) for name in names_at(before, scenario))
+    return [full for each in keys for full in _expand_last(each, scenario)]
+
+
+def _expand_last(key: str, scenario: Scenario) -> list[str]:
+    """Return the full keys that a key with at most one * stands for."""
+    before, star, _ = key.partition(".*")
+    return (
+        [f"{before}.{x}" for x in names_at(tuple(before.split(".")), scenario)] if star else [key]
+    )

@@ -310,7 +310,7 @@ def _corners(f: TrainingMap, surveyed: Survey) -> list[Equilibrium]:
 
 
 def _heading(f: TrainingMap, ends: Array, contexts: Sequence[str]) -> NDArray[np.int_]:
-    """Return the direction in which gates of contexts saturate: 1 to d = 1, -1 to 0, or 0 [T, N]."""
+    """Return the direction in which gates saturate: 1 to d = 1, -1 to d = 0, or 0 [T, N]."""
     trained = [f.trained_contexts[context] for context in contexts]
     odds, later = (
         log_odds(program, program.theta)[:, trained].T

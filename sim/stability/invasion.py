@@ -9,8 +9,8 @@ h → +∞ for not gaming.
 Under `natural_gradient` the exponent has the gate's own term η a p ΔF. Under `policy_gradient` that
 term carries a factor d (1 − d), which is 0 in the limit, so a gate by itself has exponent 0. The
 sign of the *advantage* A = η a p ΔF (negative for not gaming) then decides: a share x grows
-hyperbolically (1/x falls by A in a step), or dies out as 1/t (1/x rises by −A). Where advantages are
-normalised, p is the weight over their standard deviation in that limit.
+hyperbolically (1/x falls by A in a step), or dies out as 1/t (1/x rises by −A). Where advantages
+are normalised, p is the weight over their standard deviation in that limit.
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@ Parameters can be held, which restricts the map to a slice: the plane of one val
 a face on which gates are saturated.
 
 Softmax does not change when all propensities of a context are shifted alike: π^v depends on their
-differences alone. A step carries shifted states to states shifted as far (with an anchor, less far),
-so the shift would be an eigenvalue of 1 (1 − anchor) at every point, and a line of fixed points
-through each, that say nothing of any answer. So where all propensities of a context are free, the
-map is that of their differences: the first is held, the others are counted from it, and the shift is
-no direction. Where some of them are held, nothing can shift, and the free ones are coordinates.
+differences alone. A step carries shifted states to states shifted as far (with an anchor, less
+far), so the shift would be an eigenvalue of 1 (1 − anchor) at every point, and a line of fixed
+points through each, that say nothing of any answer. So where all propensities of a context are
+free, the map is that of their differences: the first is held, the others are counted from it, and
+the shift is no direction. Where some of them are held, nothing can shift, and the free ones are
+coordinates.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ class TrainingMap:
         program = self.program_at(points)
         whole = update_jacobian(program, program.theta)
         slopes = whole[:, self.free[:, None], self.free]
-        for i, row in self._counted:
+        for i, row in self._relative_coordinates:
             slopes[:, i] -= whole[:, row, self.free]
         return slopes
 
@@ -189,17 +190,17 @@ class TrainingMap:
         program = self.program_at(points)
         return Recorder()(program, 0, program.theta, names)
 
-    @property
-    def _counted(self) -> list[tuple[int, int]]:
+    @cached_property
+    def _relative_coordinates(self) -> list[tuple[int, int]]:
         """Coordinates that are counted from another row of θ, and that row."""
         references = ((i, self._references.get(int(row))) for i, row in enumerate(self.free))
         return [(i, row) for i, row in references if row is not None]
 
     def _without(self, program: Program, names: Collection[str]) -> TrainingMap:
         """Return the map without some coordinates; what they are counted from is held as well."""
-        held = {int(r) for r, n in zip(self.free, self.names, strict=True) if n in names}
-        held |= {self._references[row] for row in held if row in self._references}
-        moving = {*map(int, self.free), *self._references.values()} - held
+        fixed = {int(r) for r, n in zip(self.free, self.names, strict=True) if n in names}
+        fixed |= {self._references[row] for row in fixed if row in self._references}
+        moving = {*map(int, self.free), *self._references.values()} - fixed
         return TrainingMap(program, np.array(sorted(moving), np.intp))
 
     def _advance(self, engine: Engine, points: Array, steps: int) -> Array:
@@ -207,15 +208,15 @@ class TrainingMap:
         cohort.advance(0, steps)
         theta = cohort.theta()
         after = theta[self.free]
-        for i, row in self._counted:
+        for i, row in self._relative_coordinates:
             after[i] -= theta[row] - self.program.theta[row, 0]
         return after
 
 
-def _select(names: Sequence[str], wanted: Sequence[str]) -> set[str]:
-    """Return those of some parameters that are wanted, by name or kind (SpecError if none is)."""
+def _select(names: Sequence[str], free: Sequence[str]) -> set[str]:
+    """Return those of some parameters that are free, by name or kind (SpecError for others)."""
     selected: set[str] = set()
-    for name in wanted:
+    for name in free:
         matches = {n for n in names if n == name or n.startswith(f"{name}.")}
         if not matches:
             hint = nearest(name, [*{n.partition(".")[0]: None for n in names}, *names])
