@@ -172,7 +172,9 @@ class PerAgentModel(mesa.Agent):  # type: ignore[misc]  # Mesa is not typed
         self.utility = contexts.features @ self.values
         inclination, present = self.decisiveness * self.utility, contexts.present
         self.own_policy = softmax(inclination, present)
-        self.value_policy = softmax(inclination + self.propensity[contexts.places], present)
+        self.value_policy = self.own_policy
+        if self.model.program.layout.with_propensity:
+            self.value_policy = softmax(inclination + self.propensity[contexts.places], present)
         self.gaming_policy = softmax(np.exp(self.log_competence) * contexts.reward, present)
         self.foreseen_policy = softmax(inclination + self.foresight * contexts.reward, present)
         salience = (

@@ -19,7 +19,7 @@ SCENARIO = {
     "values": ["care", "candour", "craft"],
     "human_values": {"care": 1, "candour": 1, "craft": 0.5},
     "contexts": {
-        "exam": {"kind": "evaluation", "responses": {"good": {"care": 1}, "bad": {}}},
+        "exam": {"kind": "evaluation", "responses": {"yes": {"care": 1}, "no": {}}},
         "chat": {
             "responses": {"yes": {"care": 1}, "maybe": {"craft": 0.3}, "no": {"care": -1}},
             "reward": {"yes": -1, "maybe": 0.2, "no": 1},
@@ -119,7 +119,9 @@ def test_mesa_computes_what_the_numpy_engine_does(scenario: str, training: str) 
     found = mesa_per_agent.run(SCENARIOS[scenario], **given)
     np.testing.assert_allclose(found, end, rtol=0, atol=1e-9)
     if training == "all assumptions" and scenario != "one response":
-        assert np.abs(found - program.theta).max(axis=1).min() > 0, "a parameter stood still"
+        moved = np.abs(found - program.theta).max(axis=1) > 0
+        still = [name for name, m in zip(program.layout.names, moved, strict=True) if not m]
+        assert [s for s in still if s != "propensity.greet.hello"] == []  # it has no alternative
 
 
 def test_mesa_without_propensities() -> None:

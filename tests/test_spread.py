@@ -61,7 +61,10 @@ def one_step(spread: float, similarity: Any = None) -> tuple[Any, np.ndarray]:
     """Return a run of one step, and the gate factors Γ of its contexts, from its record."""
     rate = 0.06
     result = sim.simulate(
-        {**sim.Scenario.load("copyright").model_dump(exclude={"agent", "training"}), "similarity": similarity},
+        {
+            **sim.Scenario.load("copyright").model_dump(exclude={"agent", "training"}),
+            "similarity": similarity,
+        },
         agent={"initial": {"awareness": -1.0, "values": {"copyright": 0.7, "helpfulness": 0.4}}},
         training={"steps": 1, "spread": spread, "learning_rate": {"habit": rate}},
         record_every=1,
