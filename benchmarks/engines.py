@@ -1,6 +1,7 @@
-"""How fast the engines are, against the same model written in other ways.
+"""How fast the engines are, against one Mesa object per agent and against bare arithmetic.
 
-Speeds are agent-context-steps per second; every contender runs the same model. The contenders take
+Speeds are agent-context-steps per second; every contender runs the same model, but two that do only
+the exponentials and divisions of it (`arithmetic`). The contenders take
 turns, so that a machine whose speed drifts slows all of them alike; ratios are medians of the
 ratios of the rounds.
 """
@@ -15,9 +16,8 @@ from statistics import median
 import numpy as np
 from rich.table import Column, Table
 
-import c_kernel
+import arithmetic
 import mesa_per_agent
-import mesa_tuned
 import reference
 from example import example
 from sim.dynamics.compile import compile_program
@@ -43,9 +43,9 @@ NUMPY = "NumPy engine"
 NUMBA = "Numba engine"
 NUMBA_TWO = "Numba engine, 2 threads"
 NUMBA_SINGLE = "Numba engine, float32"
-C = "C kernel"
 MESA = "one Mesa object per agent"
-MESA_TUNED = "one Mesa object per agent, tuned by hand"
+ARITHMETIC = "exponentials and divisions of the equations alone"
+ARITHMETIC_OF_KERNEL = "exponentials and divisions of the kernel alone"
 REFERENCE = "reference simulator of the tests"
 
 
@@ -82,16 +82,18 @@ def engine_speed(engine: Engine, program: Program, steps: int, *, threads: int =
     )
 
 
-def c_speed(program: Program, steps: int) -> float:
-    """Return the speed of the C kernel."""
-    work = program.agents * steps * len(program.layout.contexts)
-    return speed(partial(c_kernel.run, program, steps), work, clock=time.process_time)
+def arithmetic_speed(*, of_kernel: bool, steps: int) -> float:
+    """Return the speed of exponentials and divisions alone, as in the equations or the kernel."""
+    work = partial(
+        arithmetic.bare_steps, of_kernel=of_kernel, contexts=CONTEXTS, agents=AGENTS, steps=steps
+    )
+    return speed(work, AGENTS * steps * CONTEXTS, clock=time.process_time)
 
 
-def mesa_speed(run: Callable[..., object], agents: int, steps: int) -> float:
+def mesa_speed(agents: int, steps: int) -> float:
     """Return the speed of one Mesa object per agent."""
     work = partial(
-        run,
+        mesa_per_agent.run,
         Scenario.load(example(CONTEXTS, VALUES, RESPONSES)),
         agent=AGENT,
         training=Training(steps=steps),
@@ -112,6 +114,7 @@ def reference_speed(steps: int) -> float:
     training = spec | {"transfer": list(spec["transfer"].values())}
     state = {
         "values": [1.0] * VALUES,
+        "propensity": [[0.0] * RESPONSES] * CONTEXTS,
         "habit": [-5.0] * CONTEXTS,
         "awareness": -4.0,
         "log_horizon": 1.0,
@@ -123,23 +126,21 @@ def reference_speed(steps: int) -> float:
 
 
 def contenders() -> dict[str, Contender]:
-    """Return who takes part; the C kernel only where there is a compiler."""
+    """Return who takes part."""
     program = program_of(steps=1000)
     single = NumbaEngine(threads=1)
-    field: dict[str, Contender] = {
+    return {
         NUMPY: lambda: engine_speed(NumpyEngine(), program, 20),
         NUMBA: lambda: engine_speed(single, program, 150),
         NUMBA_TWO: lambda: engine_speed(NumbaEngine(threads=2), program, 300, threads=2),
         NUMBA_SINGLE: lambda: engine_speed(
             NumbaEngine(threads=1, precision="float32"), program, 150
         ),
-        MESA: lambda: mesa_speed(mesa_per_agent.run, 100, 10),
-        MESA_TUNED: lambda: mesa_speed(mesa_tuned.run, 100, 20),
+        ARITHMETIC: lambda: arithmetic_speed(of_kernel=False, steps=150),
+        ARITHMETIC_OF_KERNEL: lambda: arithmetic_speed(of_kernel=True, steps=150),
+        MESA: lambda: mesa_speed(100, 10),
         REFERENCE: lambda: reference_speed(10),
     }
-    if c_kernel.library()[0] is not None:
-        field[C] = lambda: c_speed(program, 150)
-    return field
 
 
 def race(
@@ -155,10 +156,8 @@ def race(
     return speeds
 
 
-def ratio(rounds: list[dict[str, float]], name: str, to: str) -> float | None:
+def ratio(rounds: list[dict[str, float]], name: str, to: str) -> float:
     """Return the median over rounds of how many times faster one is than another."""
-    if to not in rounds[0]:
-        return None
     return median(r[name] / r[to] for r in rounds)
 
 
@@ -180,17 +179,17 @@ def race_table(rounds: list[dict[str, float]]) -> Table:
         "contender",
         Column("agent-context-steps per second", justify="right"),
         Column("times Mesa", justify="right"),
-        Column("times the C kernel", justify="right"),
+        Column("times the arithmetic of the equations alone", justify="right"),
+        Column("of the kernel", justify="right"),
         title=title,
         title_justify="left",
     )
     for name in rounds[0]:
-        to_c = ratio(rounds, name, C)
         table.add_row(
             name,
             f"{median(r[name] for r in rounds):,.0f}",
             f"{ratio(rounds, name, MESA):,.1f}",
-            "–" if to_c is None else f"{to_c:.2f}",
+            *(f"{ratio(rounds, name, x):.2g}" for x in (ARITHMETIC, ARITHMETIC_OF_KERNEL)),
         )
     return table
 

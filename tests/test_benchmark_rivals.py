@@ -1,20 +1,17 @@
-"""The rivals that the engines are measured against compute the same thing."""
+"""The rival that the engines are measured against computes the same thing."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-import c_kernel
 import mesa_per_agent
-import mesa_tuned
-import sim
 from example import example
+from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.simulation import prepare
 from sim.specs.agent import TRAITS
 
 STEPS = 20
-#: More than sit in one block of the kernel.
 AGENTS = 19
 
 #: Contexts with one to three responses, kinds that are not trained on, phases, and similarities.
@@ -22,7 +19,7 @@ SCENARIO = {
     "values": ["care", "candour", "craft"],
     "human_values": {"care": 1, "candour": 1, "craft": 0.5},
     "contexts": {
-        "exam": {"kind": "evaluation", "responses": {"good": {"care": 1}, "bad": {}}},
+        "exam": {"kind": "evaluation", "responses": {"yes": {"care": 1}, "no": {}}},
         "chat": {
             "responses": {"yes": {"care": 1}, "maybe": {"craft": 0.3}, "no": {"care": -1}},
             "reward": {"yes": -1, "maybe": 0.2, "no": 1},
@@ -38,13 +35,25 @@ SCENARIO = {
             "monitor": 0.3,
             "weight": 2.0,
         },
+        "show": {
+            "responses": {"yes": {"care": 0.5}, "no": {"craft": 1}, "fix": {"candour": -0.4}},
+            "reward": {"no": 1, "fix": 0.2},
+            "method": "demonstration",
+            "demonstrations": {"no": 0.7, "fix": 0.3},
+            "scratchpad": 0.3,
+            "monitor": 0.5,
+        },
         "greet": {"responses": {"hello": {"care": 0.2}}, "reward": {"hello": 0.3}},
         "live": {"kind": "deployment", "responses": {"yes": {}, "no": {"care": -1}}, "cue": -1.0},
     },
     "similarity": {"chat": {"code": 0.4, "live": 0.9}, "code": {"exam": 0.2}},
     "curriculum": [
         {"length": 7, "weight": {"code": 0}},
-        {"length": 6, "reward": {"chat": {"yes": 1, "no": -1}}},
+        {
+            "length": 6,
+            "reward": {"chat": {"yes": 1, "no": -1}},
+            "method": {"code": "demonstration", "show": "reinforcement"},
+        },
         {"length": 1},
     ],
 }
@@ -52,25 +61,37 @@ AGENT = {
     "spread": {
         **dict.fromkeys(TRAITS, 0.3),
         "initial": dict.fromkeys(
-            ("values", "habit", "awareness", "log_horizon", "log_competence", "capability"), 0.5
+            (
+                *("values", "propensity", "habit"),
+                *("awareness", "log_horizon", "log_competence", "capability"),
+            ),
+            0.5,
         ),
     },
     "initial": {"habit": 0.0},
 }
 ASSUMPTIONS = {
     "leak": 0.3,
-    "spread": 0.3,
+    "generalisation": {"habit": 0.3, "propensity": 0.2},
     "anchor": 0.02,
     "motive_credit": 0.7,
     "visible_gaming_penalty": 0.5,
     "transfer": [0.1, 0.2, 0.3, 0.4, 0.5],
-    "learning_rate": [0.1, 0.5, 0.2, 0.1, 0.2, 0.3],
+    "learning_rate": {
+        "values": 0.1,
+        "propensity": 0.2,
+        "habit": 0.5,
+        "awareness": 0.2,
+        "log_horizon": 0.1,
+        "log_competence": 0.2,
+        "capability": 0.3,
+    },
 }
-
 
 TRAINING = {
     "all assumptions": ASSUMPTIONS,
-    "replicator": {**ASSUMPTIONS, "update_rule": "replicator"},
+    "natural gradient": {**ASSUMPTIONS, "update_rule": "natural_gradient"},
+    "normalised advantages": {**ASSUMPTIONS, "advantages": "normalised"},
     "no motive": {**ASSUMPTIONS, "motive_credit": 0.0},
     "defaults": {},
     "nothing but gates": {"motive_credit": 0.0},
@@ -84,65 +105,28 @@ SCENARIOS = {
 }
 
 
-def c(scenario: Any, **given: Any) -> np.ndarray:
-    """Run the C kernel, if it can be compiled here."""
-    compiled, reason = c_kernel.library()
-    if compiled is None:
-        pytest.skip(reason)
-    return c_kernel.run(prepare(scenario, **given).program, STEPS)
-
-
-RIVALS = {"C kernel": c, "Mesa": mesa_per_agent.run, "tuned Mesa": mesa_tuned.run}
-
-
 @pytest.mark.parametrize("training", TRAINING)
-@pytest.mark.parametrize(
-    ("rival", "scenario"),
-    [
-        (rival, scenario)
-        for rival in RIVALS
-        for scenario in SCENARIOS
-        if (rival, scenario) != ("C kernel", "phases")
-    ],
-)
-def test_a_rival_agrees_with_simulate(rival: str, scenario: str, training: str) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_mesa_computes_what_the_numpy_engine_does(scenario: str, training: str) -> None:
     given: dict[str, Any] = {
         "agent": AGENT,
         "training": {"steps": STEPS, **TRAINING[training]},
         "agents": AGENTS,
         "seed": 2,
     }
-    theta = RIVALS[rival](SCENARIOS[scenario], **given)
-    result = sim.simulate(SCENARIOS[scenario], **given)
-    np.testing.assert_allclose(theta, by_row(result, STEPS), rtol=0, atol=1e-9)
+    program = prepare(SCENARIOS[scenario], **given).program
+    end = NumpyEngine().trajectory(program, [STEPS])[0]
+    found = mesa_per_agent.run(SCENARIOS[scenario], **given)
+    np.testing.assert_allclose(found, end, rtol=0, atol=1e-9)
     if training == "all assumptions" and scenario != "one response":
-        assert np.abs(theta - by_row(result, 0)).max(axis=1).min() > 0, "a parameter stood still"
+        moved = np.abs(found - program.theta).max(axis=1) > 0
+        still = [name for name, m in zip(program.layout.names, moved, strict=True) if not m]
+        assert [s for s in still if s != "propensity.greet.hello"] == []  # it has no alternative
 
 
-def by_row(result: sim.Result, step: int) -> np.ndarray:
-    """Return θ [P, N] at a step."""
-    state = result.state(step)
-    single = np.array([state.awareness, state.log_horizon, state.log_competence])
-    return np.vstack(
-        [np.transpose(part) for part in (state.values, state.habit, single.T, state.capability)]
-    )
-
-
-@pytest.mark.parametrize(
-    ("scenario", "training"),
-    [
-        (SCENARIO, {"steps": STEPS}),
-        ("copyright", {"steps": STEPS, "estimator": "sampled"}),
-        ("copyright", {"steps": STEPS, "selection": {"every": 5}}),
-    ],
-)
-def test_the_kernel_refuses_what_it_does_not_do(scenario: Any, training: Any) -> None:
-    with pytest.raises(ValueError, match=r"world changes|sampled estimator"):
-        c(scenario, training=training, agents=2)
-
-
-def test_without_a_compiler_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(c_kernel.shutil, "which", lambda name: None)
-    compiled, reason = c_kernel.library.__wrapped__()
-    assert compiled is None
-    assert reason == "no C compiler: none of cc, gcc, clang is installed"
+def test_mesa_without_propensities() -> None:
+    given: dict[str, Any] = {"training": {"steps": STEPS}, "agents": 3, "seed": 2}
+    program = prepare("copyright", **given).program
+    assert not program.layout.with_propensity
+    end = NumpyEngine().trajectory(program, [STEPS])[0]
+    np.testing.assert_allclose(mesa_per_agent.run("copyright", **given), end, rtol=0, atol=1e-9)

@@ -14,7 +14,7 @@ import numpy as np
 
 from sim.dynamics import measures
 from sim.dynamics.cognition import attribute, think
-from sim.dynamics.numerics import calculating, combine, logistic, mean, whole_groups
+from sim.dynamics.numerics import calculating, logistic, mean, whole_groups
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array, State
 from sim.dynamics.training import OPACITY, penalty
@@ -197,8 +197,10 @@ class _Moment:
 
     @cached_property
     def conduct(self) -> Array:
-        human = combine(self.world.features, self.program.human_values)
-        return measures.conduct(self.mind.policy, human, self.world.absent)
+        """Return conduct [n, C]; Φ w is summed in order, for one run as for many."""
+        features, human = self.world.features, self.program.human_values
+        serves = sum(features[:, :, d] * human[d] for d in range(len(human)))
+        return measures.conduct(self.mind.policy, np.asarray(serves), self.world.absent)
 
     @cached_property
     def capabilities(self) -> Array:

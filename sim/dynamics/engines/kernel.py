@@ -32,15 +32,17 @@ from sim.dynamics.engines.vector import (
     Vector,
     absolute,
     anywhere,
+    bounded_odds,
     column,
     every,
     exp,
     fill,
     fma,
-    is_clipped,
+    is_beyond,
     maximum,
     minimum,
     odds_against,
+    odds_within,
     sqrt,
     where,
 )
@@ -55,7 +57,7 @@ Table = NDArray[Any]
 _SINGLES = 3 + len(CAPABILITIES)
 #: Columns that a block has in mind: for each of the other responses, for each of all responses, for
 #: each context, and for each context of sampled episodes, normalised advantages or demonstrations.
-_BY_OTHER, _BY_RESPONSE, _BY_CONTEXT, _BY_ESTIMATE = 6, 2, 10, 13
+_BY_OTHER, _BY_RESPONSE, _BY_CONTEXT, _BY_ESTIMATE = 5, 2, 9, 14
 #: How far apart salience (a logit) may be for one exponential to serve all contexts.
 _NARROW = 25.0
 
@@ -153,9 +155,9 @@ class Shape(NamedTuple):
     def room(self) -> int:
         """How many vectors a block has in mind at a time."""
         by_context = _BY_CONTEXT + _BY_ESTIMATE + _BY_RESPONSE
-        by_other = _BY_OTHER + _BY_RESPONSE
+        by_other = 2 * _BY_OTHER + _BY_RESPONSE
         rows = self.values + self.propensities + self.habits + _SINGLES
-        return self.contexts * (by_other * self.others + by_context) + rows + 2
+        return self.contexts * (by_other * self.others + by_context) + rows + 3
 
 
 class _Traits(NamedTuple):
@@ -239,7 +241,7 @@ class _Mind(NamedTuple):
         visibility: ψ m s, where reinforcement trains.
         pull: exp(−φ R), of pairs.
         dimness: exp(highest − salience), so that a = 1 / (1 + dimness · unawareness).
-        range: The highest salience and the lowest.
+        range: The highest salience, the lowest, and the largest |R|.
     """
 
     utility: Column
@@ -390,7 +392,10 @@ def attend(
         lowest = minimum(lowest, mind.salience[c])
     for c in range(shape.contexts):
         mind.dimness[c] = exp(minimum(highest - mind.salience[c], _NARROW))
-    mind.range[0], mind.range[1] = highest, lowest
+    largest = fill(highest, 0.0)
+    for i in range(shape.contexts * shape.others):
+        largest = maximum(largest, absolute(world.reward[i]))
+    mind.range[0], mind.range[1], mind.range[2] = highest, lowest, largest
     if shape.demonstrates:
         for i in range(shape.contexts * (shape.others + 1)):
             lesson.shown[i] = world.demonstrations[i]
@@ -449,16 +454,16 @@ def perceive_pairs(
     mind: _Mind, world: _World, traits: _Traits, nature: _Nature, shape: Shape
 ) -> None:
     """Of two responses each: odds, those of π^φ without an exponential wherever that is exact."""
-    extent = fill(nature.horizon, 0.0)
+    extent = nature.competence * mind.range[2]
     for c in range(shape.contexts):
         inclination = traits.decisiveness * mind.utility[c]
-        own_odds = odds_against(inclination)
+        own_odds = odds_within(inclination)
         extent = maximum(extent, absolute(inclination))
         mind.own_odds[c], mind.foreseen_odds[c] = own_odds, own_odds * mind.pull[c]
-        mind.gaming_odds[c] = odds_against(nature.competence * world.reward[c])
-    clipped = is_clipped(extent)
-    if anywhere(clipped):
-        foresee(mind, world, traits, clipped, shape)
+        mind.gaming_odds[c] = odds_within(nature.competence * world.reward[c])
+    beyond = is_beyond(extent)
+    if anywhere(beyond):
+        clip(mind, world, traits, nature, beyond, shape)
 
 
 @inlined
@@ -512,25 +517,43 @@ def incline(
 
 
 @compiled
-def foresee(mind: _Mind, world: _World, traits: _Traits, clipped: Mask, shape: Shape) -> None:
-    """Find the odds of π^φ with exponentials of their own, of agents whose π^u is too sure."""
+def clip(
+    mind: _Mind, world: _World, traits: _Traits, nature: _Nature, beyond: Mask, shape: Shape
+) -> None:
+    """Find the odds of agents who are surer than `odds_within` tells apart, each with its own."""
     for c in range(shape.contexts):
         inclination = traits.decisiveness * mind.utility[c]
-        direct = odds_against(fma(traits.foresight, world.reward[c], inclination))
-        mind.foreseen_odds[c] = where(clipped, direct, mind.foreseen_odds[c])
+        foreseen = fma(traits.foresight, world.reward[c], inclination)
+        gaming = nature.competence * world.reward[c]
+        mind.own_odds[c] = where(beyond, odds_against(inclination), mind.own_odds[c])
+        mind.foreseen_odds[c] = where(beyond, odds_against(foreseen), mind.foreseen_odds[c])
+        mind.gaming_odds[c] = where(beyond, odds_against(gaming), mind.gaming_odds[c])
+
+
+@inlined
+def sharpen(quotient: Vector, divisor: Vector) -> Vector:
+    """Return 1 / divisor to the last place: a sure policy is then exactly 1, and stakes 0."""
+    return fma(quotient, fma(-divisor, quotient, 1.0), quotient)
 
 
 @inlined
 def settle(mind: _Mind, nature: _Nature, c: int, others: int, pairs: bool) -> None:
-    """Settle π^u, π^r, π^φ and a = σ(α + χ i + γ s).
-
-    Each has a division of its own: a sure policy is then exactly 1, and stakes exactly 0.
-    """
-    second = 1.0 if pairs else 0.0
-    by_own = 1.0 / (mind.own_odds[c] + second)
-    by_gaming = 1.0 / (mind.gaming_odds[c] + second)
-    by_foresight = 1.0 / (mind.foreseen_odds[c] + second)
-    mind.awareness[c] = 1.0 / fma(mind.dimness[c], nature.unawareness, 1.0)
+    """Settle π^u, π^r, π^φ and a = σ(α + χ i + γ s): of quotients, two with one division."""
+    own_odds, gaming_odds, foreseen_odds = (
+        mind.own_odds[c],
+        mind.gaming_odds[c],
+        mind.foreseen_odds[c],
+    )
+    if pairs:
+        own_odds, gaming_odds = own_odds + 1.0, gaming_odds + 1.0
+        foreseen_odds = bounded_odds(foreseen_odds) + 1.0
+    awareness_odds = fma(mind.dimness[c], nature.unawareness, 1.0)
+    inverse = 1.0 / (own_odds * gaming_odds)
+    by_own = sharpen(inverse * gaming_odds, own_odds)
+    by_gaming = sharpen(inverse * own_odds, gaming_odds)
+    inverse = 1.0 / (foreseen_odds * awareness_odds)
+    by_foresight = sharpen(inverse * awareness_odds, foreseen_odds)
+    mind.awareness[c] = inverse * foreseen_odds
     if pairs:
         mind.own_policy[c], mind.gaming_policy[c] = by_own, by_gaming
         mind.foreseen_policy[c] = by_foresight
@@ -827,6 +850,7 @@ def learn(
     Credit flows through the decision into what motivated it (`training.gradient`).
     """
     credit = traits.rationality * assumptions.motive_credit
+    future, present = credit * nature.horizon, credit * traits.episode_concern
     nothing = fill(credit, 0.0)
     attention, foresaw, aimed, practice, concealed = nothing, nothing, nothing, nothing, nothing
     for c in range(shape.contexts):
@@ -847,9 +871,8 @@ def learn(
                 lesson, mind, world, assumptions, rewards, paid, weight, scaled, shape, c, others
             )
         lesson.learnt[c] = found.drive if shape.natural else found.gate
-        motive = credit * found.gate
-        care = nature.horizon * motive * mind.belief[c]
-        concession = traits.episode_concern * motive
+        care = future * mind.belief[c] * found.gate
+        concession = present * found.gate
         own_utility = mean(mind.own_policy, mind.utility, nothing, c, others)
         foreseen_utility = mean(mind.foreseen_policy, mind.utility, nothing, c, others)
         foresaw = fma(care, own_utility - foreseen_utility, foresaw)
@@ -1005,36 +1028,37 @@ def _furnish(room: Column, shape: Shape) -> tuple[_Mind, _Lesson]:
     by_context = by_other + _BY_OTHER * shape.contexts * shape.others
     gradient = by_context + _BY_CONTEXT * shape.contexts
     rest = gradient + (shape.values + shape.propensities + shape.habits + _SINGLES)
-    by_estimate = rest + 2
+    by_estimate = rest + 3
     by_response = by_estimate + _BY_ESTIMATE * shape.contexts
-    value_policy = 5 if shape.propensities > 0 else 1  # else π^v is π^u
+    by_propensity = by_response + _BY_RESPONSE * shape.contexts * (shape.others + 1)
+    by_value = by_propensity if shape.propensities > 0 else by_other + 1  # else π^v is π^u
     mind = _Mind(
         utility=every(by_other, _BY_OTHER),
         own_policy=every(by_other + 1, _BY_OTHER),
-        value_policy=every(by_other + value_policy, _BY_OTHER),
+        value_policy=every(by_value, _BY_OTHER),
         gaming_policy=every(by_other + 2, _BY_OTHER),
         foreseen_policy=every(by_other + 3, _BY_OTHER),
-        salience=every(by_context, _BY_CONTEXT),
-        dimness=every(by_context + 1, _BY_CONTEXT),
-        belief=every(by_context + 2, _BY_CONTEXT),
-        cost=every(by_context + 3, _BY_CONTEXT),
-        visibility=every(by_context + 4, _BY_CONTEXT),
-        pull=every(by_context + 5, _BY_CONTEXT),
+        salience=every(by_estimate + 13, _BY_ESTIMATE),
+        dimness=every(by_context, _BY_CONTEXT),
+        belief=every(by_context + 1, _BY_CONTEXT),
+        cost=every(by_context + 2, _BY_CONTEXT),
+        visibility=every(by_context + 3, _BY_CONTEXT),
+        pull=every(by_context + 4, _BY_CONTEXT),
         range=rest,
-        own_odds=every(by_context + 7, _BY_CONTEXT),
-        gaming_odds=every(by_context + 8, _BY_CONTEXT),
-        foreseen_odds=every(by_context + 9, _BY_CONTEXT),
+        own_odds=every(by_context + 6, _BY_CONTEXT),
+        gaming_odds=every(by_context + 7, _BY_CONTEXT),
+        foreseen_odds=every(by_context + 8, _BY_CONTEXT),
         value_first=every(by_estimate, _BY_ESTIMATE),
         gaming_first=every(by_estimate + 1, _BY_ESTIMATE),
-        awareness=every(by_context + 7, _BY_CONTEXT),
-        incentive=every(by_context + 8, _BY_CONTEXT),
-        decision=every(by_context + 8, _BY_CONTEXT),
+        awareness=every(by_context + 6, _BY_CONTEXT),
+        incentive=every(by_context + 7, _BY_CONTEXT),
+        decision=every(by_context + 7, _BY_CONTEXT),
     )
     lesson = _Lesson(
         answers=every(by_other + 4, _BY_OTHER),
         coefficients=every(by_other + 3, _BY_OTHER),
-        weight=every(by_context + 6, _BY_CONTEXT),
-        learnt=every(by_context + 9, _BY_CONTEXT),
+        weight=every(by_context + 5, _BY_CONTEXT),
+        learnt=every(by_context + 8, _BY_CONTEXT),
         gradient=_name(gradient, shape),
         estimate=_Estimate(
             gate=every(by_estimate + 2, _BY_ESTIMATE),

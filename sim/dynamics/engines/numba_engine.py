@@ -23,8 +23,8 @@ from sim.dynamics.training import LEAST_CHANCE
 from sim.specs.agent import TRAITS
 from sim.utils.parallel import usable_processors
 
-#: Two of the widest registers of float64; with more, what a block has in mind leaves the L1 cache.
-WIDTH = 16
+#: The widest register of float64; with more, what a block has in mind leaves the first cache.
+WIDTH = 8
 #: Bytes; a vector that lies across two lines takes twice as long to read.
 CACHE_LINE = 64
 #: Agent-context-steps that keep a thread busy for several times as long as it takes to start one.

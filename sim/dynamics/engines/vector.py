@@ -371,6 +371,16 @@ def odds_against(typing: Any, logit: Any) -> Any:
 
 
 @intrinsic
+def odds_within(typing: Any, logit: Any) -> Any:
+    """Return what `odds_against` does, cheaper yet; any number for whom `is_beyond` its bounds."""
+
+    def build(builder: Builder, vector: VectorType, terms: Sequence[Value]) -> Value:
+        return _exp(builder, vector, terms[0], sign=-1, exact=False)
+
+    return logit(logit), _elementwise(build)
+
+
+@intrinsic
 def bounded_odds(typing: Any, odds: Any) -> Any:
     """Return odds that are at most the greatest that `odds_against` gives."""
 
@@ -382,7 +392,7 @@ def bounded_odds(typing: Any, odds: Any) -> Any:
 
 
 @intrinsic
-def is_clipped(typing: Any, logit: Any) -> Any:
+def is_beyond(typing: Any, logit: Any) -> Any:
     """Return for whom a logit is beyond what `odds_against` tells apart, on either side."""
 
     def build(builder: Builder, vector: VectorType, terms: Sequence[Value]) -> Value:
