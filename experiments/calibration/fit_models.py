@@ -5,13 +5,13 @@ The two ways in which a table of prompts tests the model, as fits.
 *By condition*: what a prompt says tells its numbers (setting and edits), and the model predicts all
 three rates. *By rates*: two of a prompt's rates tell where it stands (how strongly the contested
 value is held, how readily training comes to mind), and the third tests the model: the response
-mixture of MODEL.md 3.7, without a word about what the prompt says. A row's place is worked out from
+mixture of MODEL.md 3.8, without a word about what the prompt says. A row's place is worked out from
 its own rates, within their errors; it is no parameter of the model, and takes two of the row's
 three degrees of freedom.
 
 By how much prompts differ besides what the model and the published errors account for.
 
-What a table of prompts tests without a word about prompts: the response mixture (MODEL.md 3.7).
+What a table of prompts tests without a word about prompts: the response mixture (MODEL.md 3.8).
 
 If gaming answers comply and the rest is value-driven, the gap is the faking rate times the refusal
 rate of value-driven answers, less the same where nothing is monitored; where nobody games there,
