@@ -38,7 +38,7 @@ def small(claim: Claim) -> Claim:
     """Return a claim whose study is small enough for a test."""
     if claim.measure.study == "partial_gaming":
         choices = {"scenario": ["copyright"]}
-        grid = {"training.anchor": [0, 0.1], "training.motive_credit": [1]}
+        grid = {"training.anchor": [0, 0.9], "training.motive_credit": [1]}
         options = {"agents": 32, "steps": 300, "shown": "copyright"}
     elif claim.measure.study == "populations":
         choices = {"prior": ["capable", "uninformed"]}

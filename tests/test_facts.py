@@ -99,7 +99,7 @@ def test_a_course_is_that_of_simulate(asked: Asked) -> None:
     training = {
         "motive_credit": columns["training.motive_credit"][1],
         "leak": columns["training.leak"][1],
-        "spread": columns["training.spread"][1],
+        "generalisation": {"habit": columns["training.generalisation.habit"][1]},
         "learning_rate": {
             "habit": 0.3,
             "values": columns["training.learning_rate.values"][1],

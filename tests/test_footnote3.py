@@ -191,7 +191,7 @@ def test_a_point_of_a_map_is_the_run_that_simulate_gives() -> None:
     )
     end = result.data.isel(step=-1)
     rate = end["gaming_rate"].sel(context="dossier_monitored").values
-    np.testing.assert_array_equal(one.gaming[row, 1], rate)
+    np.testing.assert_allclose(one.gaming[row, 1], rate, rtol=1e-15)  # (p g) / p
     opacity = end["capabilities"].sel(capability="opacity").values
     np.testing.assert_allclose(one.opaque[row, 1], opacity, rtol=1e-12)
     start = result.values.isel(step=0).sel(value="privacy").values
@@ -213,8 +213,9 @@ def test_the_same_seed_gives_the_same_maps() -> None:
 
 
 def test_the_levels_of_the_specs_are_on_the_maps() -> None:
-    design = plan(points=5)
-    assert 0.003 in design.levels[LEARNING_KEY]
+    assert len(plan(points=5).levels[LEARNING_KEY]) == 5  # it was there already, but for rounding
+    design = plan(points=5, learning=[0.002, 10])
+    assert 0.01 in design.levels[LEARNING_KEY]
     assert -2.0 in design.levels[OPACITY_KEY]
     assert len(design.levels[LEARNING_KEY]) == 6
     assert len(design.levels[OPACITY_KEY]) == 5  # it was there already

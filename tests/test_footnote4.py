@@ -166,6 +166,7 @@ def cases(*labels: str) -> list[Case]:
 def test_with_gates_alone_and_no_anchor_the_undecided_decide(specs: Specs) -> None:
     """With nothing but the gate to move, d (1 − d) > 0 pushes it one way: closed form 1/t."""
     frozen = {f"training.learning_rate.{k}": 0.0 for k in ("values", "awareness", "log_horizon")}
+    frozen["training.learning_rate.habit"] = 0.06
     (one,) = study(specs, cases=[Case("b", "gate alone", "", frozen)], agents=64)
     assert one.verdict == "transient"
     assert one.undecided[0] == 1.0

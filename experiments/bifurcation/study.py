@@ -114,8 +114,8 @@ def free_parameters(specs: Specs, settings: Settings) -> tuple[str, ...]:
 def parameters_bearing_on(scenario: Scenario, whole: TrainingMap, context: str) -> tuple[str, ...]:
     """Return the parameters that bear on one context.
 
-    These are the values that its responses serve or offend, the habits wherever one of these is at
-    stake, and awareness, horizon and competence.
+    These are the values that its responses serve or offend, the habits and, where training moves
+    them, the propensities wherever one of these is at stake, and awareness, horizon and competence.
     """
     values = [value for value, weight in value_weights(scenario, context).items() if weight > 0.0]
     near = [
@@ -124,6 +124,8 @@ def parameters_bearing_on(scenario: Scenario, whole: TrainingMap, context: str) 
         if name == context or any(value_weights(scenario, name)[value] > 0.0 for value in values)
     ]
     names = [f"values.{value}" for value in values] + [f"habit.{name}" for name in near]
+    inclined = [f"propensity.{name}." for name in near]
+    names += [name for name in whole.names if name.startswith(tuple(inclined))]
     return (*names, "awareness", "log_horizon", "log_competence")
 
 

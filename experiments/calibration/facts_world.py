@@ -43,7 +43,7 @@ from .rates import SPREAD, PromptRates, kinds_of_query, measured_alone
 def guarding_as_an_end(specs: Specs) -> Agent:
     """Return the agent of some specs that games as much as it does, and for no consequence.
 
-    What guarding is worth to an agent is its incentive (3.5), which follows from what training
+    What guarding is worth to an agent is its incentive (3.6), which follows from what training
     would do to its values. An agent to which guarding is an end in itself is inclined to it
     whatever comes of it: its log-odds of gaming, h + τ I before training, are all habit, and
     rationality, by which consequences count, is 0. Both agents act alike until training starts.
@@ -181,8 +181,8 @@ class Asked:
 
     @cached_property
     def exact(self) -> dict[str, Array]:
-        """The same trainings by the exact gradient: all credit, no leak, no spread."""
-        held = {"motive_credit": 1.0, "leak": 0.0, "spread": 0.0}
+        """The same trainings by the exact gradient: all credit, no leak, nothing carried over."""
+        held = {"motive_credit": 1.0, "leak": 0.0, "generalisation.habit": 0.0}
         return self.unknown | {f"training.{k}": np.full(self.draws, v) for k, v in held.items()}
 
     def of(self, agent: Agent) -> Asked:

@@ -337,7 +337,7 @@ class Reinforcement:
             },
             agent=self._rates.specs.agent,
             # Similarity says all of how habits carry over.
-            training={"spread": 1.0, "update_rule": update_rule},
+            training={"generalisation": {"habit": 1.0}, "update_rule": update_rule},
         )
 
     def columns(self, numbers: Mapping[str, Array]) -> dict[str, Array]:

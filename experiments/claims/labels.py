@@ -41,6 +41,7 @@ def axis_label(key: str) -> str:
     for start in ("agent.initial.", "agent.", "training.", "scenario.contexts."):
         key = key.removeprefix(start)
     key = key.replace("learning_rate.", "learning rate of ")
+    key = key.replace("generalisation.habit", "generalisation of habits")
     return key.replace("values.", "value of ").replace("_", " ").replace(".", ", ")
 
 

@@ -144,5 +144,8 @@ class StudyDesign:
 
 
 def _levels(ends: Range, points: int, level: float) -> Array:
-    spread = ends.stretch(np.linspace(0.0, 1.0, points))
-    return np.unique(np.append(spread, level)) if ends.low < level < ends.high else spread
+    evenly = ends.stretch(np.linspace(0.0, 1.0, points))
+    if not ends.low < level < ends.high:
+        return evenly
+    others = evenly[~np.isclose(evenly, level, rtol=1e-9, atol=0.0)]
+    return np.unique(np.append(others, level))

@@ -90,9 +90,11 @@ class Funnel:
     def alignment(self) -> Array:
         """Mean alignment of the agents that reach each stage [stage]; nan of nobody."""
         alignment, reached = self.case["alignment"].values, reached_stages(self.conditions)
-        known = reached & ~np.isnan(alignment)[:, None]
-        total = np.where(known, np.nan_to_num(alignment)[:, None], 0.0).sum(axis=0)
-        return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+        has_alignment = reached & ~np.isnan(alignment)[:, None]
+        total = np.where(has_alignment, np.nan_to_num(alignment)[:, None], 0.0).sum(axis=0)
+        return np.where(
+            has_alignment.any(axis=0), total / np.maximum(has_alignment.sum(axis=0), 1), np.nan
+        )
 
     @property
     def independent(self) -> dict[str, float]:
