@@ -57,7 +57,7 @@ def design(specs: Specs, *, points: int = 3) -> StudyDesign:
 # ----------------------------------------------------------------------------------- the equations
 
 
-def one_step(spread: float, similarity: Any = None) -> tuple[Any, np.ndarray]:
+def one_step(share: float, similarity: Any = None) -> tuple[Any, np.ndarray]:
     """Return a run of one step, and the gate factors Γ of its contexts, from its record."""
     rate = 0.06
     result = sim.simulate(
@@ -65,8 +65,11 @@ def one_step(spread: float, similarity: Any = None) -> tuple[Any, np.ndarray]:
             **sim.Scenario.load("copyright").model_dump(exclude={"agent", "training"}),
             "similarity": similarity,
         },
-        agent={"initial": {"awareness": -1.0, "values": {"copyright": 0.7, "helpfulness": 0.4}}},
-        training={"steps": 1, "spread": spread, "learning_rate": {"habit": rate}},
+        agent={
+            "rationality": 1,
+            "initial": {"awareness": -1.0, "values": {"copyright": 0.7, "helpfulness": 0.4}},
+        },
+        training={"steps": 1, "generalisation": {"habit": share}, "learning_rate": {"habit": rate}},
         record_every=1,
     )
     at = result.data.isel(step=0, agent=0)
@@ -89,19 +92,21 @@ def moved(result: Any) -> np.ndarray:
     return np.asarray(habit[1] - habit[0])
 
 
-def test_without_spread_what_is_learnt_in_a_context_stays_in_it() -> None:
+def test_without_generalisation_what_is_learnt_in_a_context_stays_in_it() -> None:
     result, gate = one_step(0.0)
     assert moved(result)[-1] == 0.0  # not trained, so not moved, to the bit
     np.testing.assert_allclose(moved(result), gate, rtol=1e-9, atol=1e-15)
 
 
-def test_full_spread_between_like_contexts_moves_an_untrained_habit_by_the_sum_of_all() -> None:
+def test_full_generalisation_between_like_contexts_moves_an_untrained_habit_by_the_sum_of_all() -> (
+    None
+):
     result, gate = one_step(1.0)
     assert abs(gate.sum()) > 1e-6
     np.testing.assert_allclose(moved(result), gate.sum(), rtol=1e-9)
 
 
-def test_some_spread_moves_it_by_k_which_is_1_minus_rho_of_its_own_and_rho_of_all() -> None:
+def test_some_generalisation_moves_it_by_k_which_is_1_minus_rho_of_its_own_and_rho_of_all() -> None:
     rho, near = 0.3, 0.4
     pairs = {name: dict.fromkeys(OTHERS, near) for name in PAYING}
     result, gate = one_step(rho, pairs)
@@ -111,7 +116,9 @@ def test_some_spread_moves_it_by_k_which_is_1_minus_rho_of_its_own_and_rho_of_al
     np.testing.assert_allclose(moved(result), expected, rtol=1e-9)
 
 
-def test_without_spread_the_study_leaves_habits_of_untrained_contexts_as_they_were() -> None:
+def test_without_generalisation_the_study_leaves_habits_of_untrained_contexts_as_they_were() -> (
+    None
+):
     plan = design(read_specs("copyright", training={"steps": 30}), points=2).plan("reach")
     frame = run_plan(plan).frame
     start = np.concatenate(
@@ -120,7 +127,7 @@ def test_without_spread_the_study_leaves_habits_of_untrained_contexts_as_they_we
             for p in (compile_rows(part, np.arange(part.runs)) for part in plan.parts)
         ]
     )
-    still = (frame["training.spread"] == 0.0).to_numpy()
+    still = (frame["training.generalisation.habit"] == 0.0).to_numpy()
     assert still.any()
     assert (frame["habit.copyright_deployed"].to_numpy()[still] == start[still]).all()
     assert (frame["habit.copyright_deployed"].to_numpy()[~still] != start[~still]).any()
@@ -257,17 +264,19 @@ def test_seeds_without_a_boundary_are_left_out_and_few_are_no_slope() -> None:
 def test_a_threshold_is_where_the_gaming_rate_crosses_a_half_in_its_logit() -> None:
     spreads = np.linspace(0.0, 1.0, 11)
     rows = [
-        ("replicator", 100, 1, 1.0, spread, seed, context, role, 1 / (1 + np.exp(-20 * gap)))
+        ("natural_gradient", 100, 1, 1.0, spread, seed, context, role, 1 / (1 + np.exp(-20 * gap)))
         for context, role, at in (("coding", "idle", 0.33), ("chat", "paying", 0.1))
         for seed in range(3)
         for spread in spreads
         for gap in [spread - at - 0.01 * (seed - 1)]
     ]
-    names = ["rule", "steps", "faster", "similarity", "spread", "seed", "context", "role"]
+    names = ["rule", "steps", "faster", "similarity", "generalisation", "seed", "context", "role"]
     found = thresholds(pd.DataFrame(rows, columns=[*names, "gaming_rate"]))
     assert list(found["context"]) == ["coding"]
     row = found.iloc[0]
-    np.testing.assert_allclose(row[["spread", "low", "high"]].astype(float), [0.33, 0.32, 0.34])
+    np.testing.assert_allclose(
+        row[["generalisation", "low", "high"]].astype(float), [0.33, 0.32, 0.34]
+    )
     assert row["reached"] == 1.0
 
 
@@ -294,7 +303,7 @@ def test_survival_is_that_of_kaplan_and_meier() -> None:
 
 
 def test_verdicts_of_spillover_follow_from_thresholds_and_rates() -> None:
-    names, case = ["rule", "steps", "faster", "similarity"], ("replicator", 100, 1, 1.0)
+    names, case = ["rule", "steps", "faster", "similarity"], ("natural_gradient", 100, 1, 1.0)
     rates = dict(zip((*PAYING, *OTHERS), (1.0, 1.0, 0.9, 0.6, 0.4), strict=True))
     ends = {"habit": -2.0, "pull": -3.0, "needed": 4.0, "onset": np.nan, "regime": "local"}
     rows = [
@@ -302,11 +311,13 @@ def test_verdicts_of_spillover_follow_from_thresholds_and_rates() -> None:
         for name, rate in rates.items()
         for spread in (0.0, 1.0)
     ]
-    points = pd.DataFrame(rows, columns=[*names, "spread", "context", "gaming_rate"]).assign(**ends)
+    points = pd.DataFrame(
+        rows, columns=[*names, "generalisation", "context", "gaming_rate"]
+    ).assign(**ends)
     places = dict(zip(OTHERS, (0.5, np.inf, np.inf), strict=True))
     edges = pd.DataFrame(
         [(*case, name, place, place, place) for name, place in places.items()],
-        columns=[*names, "context", "spread", "low", "high"],
+        columns=[*names, "context", "generalisation", "low", "high"],
     )
     table = summarise_spillover(points, edges, roles=ROLES).set_index("context")
     assert table["verdict"].tolist() == ["reached", "passing", "not reached"]
@@ -317,7 +328,7 @@ def test_verdicts_of_spillover_follow_from_thresholds_and_rates() -> None:
 def test_runs_that_outlive_are_counted_by_what_keeps_gaming_up() -> None:
     runs = pd.DataFrame(
         {
-            "rule": "replicator",
+            "rule": "natural_gradient",
             "lost": [True, True, True, False],
             "outlived": [True, True, True, False],
             "reversed": [False, True, True, True],

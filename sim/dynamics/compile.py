@@ -88,13 +88,13 @@ def _uses_propensity(
     columns: Mapping[str, ArrayLike] | None,
     interventions: Sequence[Intervention],
 ) -> bool:
-    """Return whether propensities can be anything but 0: else they need no rows of θ."""
+    """Return whether propensities may be anything but 0: else they need no rows of θ."""
     stated = (
         agent.initial.propensity,
         agent.spread.initial.propensity,
         training.learning_rate.propensity,
         None if initial is None or initial.propensity is None else np.any(initial.propensity),
-        any(np.any(column) for key, column in (columns or {}).items() if "propensity" in key),
+        any("propensity" in key for key in columns or {}),
         any(each.key.startswith("state.propensity") for each in interventions),
     )
     return any(stated)

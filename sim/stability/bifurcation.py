@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 DISTINCT = 0.05
 #: Positions at which outcomes are counted, besides the ends of stable pieces.
 PLACES = 2001
-#: Changes no other number that it is added to.
-_NEXT_TO_ZERO = 1e-300
 #: Kinds of variables of a diagram: beginnings of column names.
 _KINDS = ("gaming_rate", "values", "reward")
 
@@ -77,10 +75,7 @@ class ScenarioFamily:
 
     def at(self, position: float) -> TrainingMap:
         """Return the training map at a position."""
-        number = self.number(position)
-        if "propensity" in self.key:  # a propensity that is 0 for ever would be no parameter there
-            number = number or _NEXT_TO_ZERO
-        settings = {self.key: number}
+        settings = {self.key: self.number(position)}
         f = TrainingMap.from_specs(
             self.specs, free=self.free, phase=self.phase, seed=self.seed, settings=settings
         )
