@@ -25,8 +25,9 @@ def _(mo):
     # Lesson 1: what training-gaming is
 
     **At the end you will know** what three things must come together before an agent games its
-    training, what it must foresee for that, and when an agent is too sure of itself to game.
-    *About 20 minutes: 5 to read, 10 for two predictions and the sliders, 5 for the exercises.*
+    training, what it must foresee for that, when an agent is too sure of itself to game, and what
+    becomes of the gaming, and of the value behind it, as training goes on.
+    *About 20 minutes: 5 to read, 11 for three predictions and the sliders, 4 for the exercises.*
 
     ## The passage
 
@@ -291,6 +292,135 @@ def _(look, np, page, sliders):
         f"{page.percent(agent['gaming_rate'])}.",
     )
     return (agent,)
+
+
+@app.cell
+def _(mo):
+    mo.md(r"""
+    ## Then training begins
+
+    So far nobody has been trained. Every step of training does three things here.
+
+    - Answers that are **not gamed** train the values: towards disregard, as that is rewarded. Gamed
+      answers do not. So gaming shields a value, and only as often as there is gaming.
+    - Gaming earns the reward, so the **habit** of gaming and **awareness** grow, where training
+      comes to mind at all.
+    - Some of the **credit** for that reward goes to what motivated the gaming: to the value, and to
+      the care about the future. How much of it is an assumption, ω (`motive_credit`; 1 is all).
+
+    Three agents are trained for 4,000 steps. They are alike ($v = 1$, and a future that weighs as
+    much as the present, $\ell = 0$) but for how often training comes to mind.
+    """)
+    return
+
+
+@app.cell
+def _(page):
+    guess_trained = page.predict(
+        "Training comes to mind often (α = −4), seldom (−7) or hardly ever (−9). Which of these "
+        "agents still value copyright at the end?",
+        {
+            "none: in the end training wins": "none",
+            "only the first": "first",
+            "the first two": "two",
+            "all three": "all",
+        },
+    )
+    guess_trained
+    return (guess_trained,)
+
+
+@app.cell
+def _(guess_trained, np, page, sim):
+    page.wait_for(guess_trained)
+    _alphas = {"often in mind": -4.0, "seldom": -7.0, "hardly ever": -9.0}
+    _settings = {
+        "agents": len(_alphas),
+        "initial": sim.AgentState(
+            values=np.ones((len(_alphas), 2)),
+            habit=-5.0,
+            awareness=np.array(list(_alphas.values())),
+            log_horizon=0.0,
+        ),
+        "record_every": 20,
+        "seed": 0,
+    }
+
+    def _train(credit):
+        """Return the gaming rate in the chat and the value for copyright [step, agent]."""
+        run = sim.simulate(
+            "copyright", training={"steps": 4000, "motive_credit": credit}, **_settings
+        )
+        chat = run.data.sel(context="copyright_chat")
+        return chat, chat["gaming_rate"].values, run.data["values"].sel(value="copyright").values
+
+    _chat, _gaming, _values = _train(1.0)
+    _, _uncredited, _worn = _train(0.0)
+    _steps = _chat["step"].values
+    onsets = {
+        name: float(_steps[(rate >= 0.5).argmax()]) if (rate >= 0.5).any() else float("inf")
+        for name, rate in zip(_alphas, _gaming.T, strict=True)
+    }
+    trained_values = dict(zip(_alphas, _values[-1].tolist(), strict=True))
+    # The same first agent, without credit: when it is last seen to game, and what it then values.
+    _last = int((_uncredited[:, 0] >= 0.5).nonzero()[0].max(initial=0))
+    without_credit = {"games until": float(_steps[_last]), "value": float(_worn[-1, 0])}
+    _kept = [name for name, value in trained_values.items() if value > 0]
+    _colours = (page.BLUE, page.ORANGE, page.GREY)
+
+    def _draw(lines, dotted, **axes):
+        """Return lines of the three agents, and of the first without credit."""
+        figure, ax = page.canvas()
+        for name, line, colour, dash in zip(
+            _alphas, lines.T, _colours, page.DASHES[:3], strict=True
+        ):
+            ax.plot(_steps, line, color=colour, linestyle=dash, label=name)
+        ax.plot(
+            _steps,
+            dotted[:, 0],
+            color=page.BLACK,
+            linestyle=page.DASHES[3],
+            linewidth=1.2,
+            label="often, ω = 0",
+        )
+        ax.axhline(0, color=page.BLACK, linewidth=0.8)
+        ax.set(xlabel="training step", **axes)
+        page.legend(figure)
+        return figure
+
+    _set_in = [
+        f"{name}: from step {step:.0f} on" if step < float("inf") else f"{name}: never"
+        for name, step in onsets.items()
+    ]
+    page.reveal(
+        guess_trained,
+        {0: "none", 1: "first", 2: "two", 3: "all"}[len(_kept)],
+        page.plate(
+            _draw(_gaming, _uncredited, ylabel="gaming rate g", ylim=(-0.02, 1.02)),
+            f"It games more often than not: {'; '.join(_set_in)}. Training came to mind with "
+            f"{page.join_words([page.percent(a) for a in _chat.awareness.values[0]])} at the "
+            "start. Black: the first agent without credit for motives; it games until step "
+            f"{without_credit['games until']:.0f}.",
+            title="Who games, and since when",
+        ),
+        page.plate(
+            _draw(_values, _worn, ylabel="value for copyright, v"),
+            "The value for copyright, 1 at the start, is at the end "
+            f"{page.join_words([f'{page.signed(v)} ({n})' for n, v in trained_values.items()])}; "
+            f"without credit for motives {page.signed(without_credit['value'])}.",
+            title="What became of the value",
+        ),
+        "Where training comes to mind, an agent that values and foresees enough games **at once**: "
+        "nothing had to be lost first. Where it seldom does, gaming is **learnt**, in a race: each "
+        "gamed answer makes the next one likelier, each other one wears the value down. Gaming has "
+        "to win before there is nothing left to game for. So the later it sets in, the less is "
+        "kept.",
+        "Why does gaming last in the first agent? Even when it games in nine answers of ten the "
+        "tenth goes on wearing the value down. What makes up for that is **credit**: training "
+        "rewards gaming, and with it the value that gaming serves. Take the credit away (black) "
+        "and gaming only buys time. Lesson 3 asks what else can make it last.",
+    )
+    return onsets, trained_values, without_credit
 
 
 @app.cell

@@ -84,7 +84,13 @@ def _(page, palette, sim):
         last = run.gaming_rate.isel(step=-1).median("agent")
         parts = [
             f"{page.spoken(context)} {page.percent(last.sel(context=context))}"
-            + (f" (set in at step {step:.0f})" if step < float("inf") else " (never set in)")
+            + (
+                " (never set in)"
+                if step == float("inf")
+                else f" (set in at step {step:.0f})"
+                if step
+                else " (set in from the start)"
+            )
             for context, step in onset.items()
         ]
         return page.plate(
@@ -272,7 +278,16 @@ def _(answer, draw, guess_3, page, sets_in, train):
         spreads=["dossier_with_scratchpad", "dossier"],
         scratchpad=["dossier_with_scratchpad"],
     )
-    page.reveal(guess_3, _right, draw(run_3, "Example 3: scratchpad"))
+    _at_once = run_3.gaming_rate.sel(context="dossier").isel(step=[0, -1]).median("agent").values
+    page.reveal(
+        guess_3,
+        _right,
+        draw(run_3, "Example 3: scratchpad"),
+        f"Without a scratchpad the rate goes from {page.percent(_at_once[0])} to "
+        f"{page.percent(_at_once[1])}. Awareness is one number for all contexts, and what gaming "
+        "teaches of it where there is room to think, the agent has where there is none: *only if "
+        "it has a scratchpad* describes the start of training better than its end.",
+    )
     return onset_3, run_3
 
 

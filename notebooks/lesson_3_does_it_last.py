@@ -23,8 +23,8 @@ def _(mo):
     # Lesson 3: does it last?
 
     **At the end you will know** what makes gaming some of the time a stable state or a passing one,
-    and how to read a phase plane.
-    *About 20 minutes: 4 to read, 10 for two predictions and the sliders, 6 for the exercises.*
+    what gaming most of the time hangs on, and how to read a phase plane.
+    *About 20 minutes: 4 to read, 11 for three predictions and the sliders, 5 for the exercises.*
 
     ## The passage
 
@@ -77,7 +77,7 @@ def _(np, sim):
             agents=32,
             initial=begin,
             training={"steps": 3000, **training},
-            record_every=20,
+            record_every=5,
             seed=0,
         )
 
@@ -113,10 +113,18 @@ def _(half_decided, page, still):
         """Return each agent's decision over training, with words beside it."""
         figure, ax = page.canvas(height=3.6)
         ax.axhspan(0.1, 0.9, color=page.GREY, alpha=0.15)
-        ax.plot(decision["step"], decision, color=page.BLUE, linewidth=0.9, alpha=0.7)
-        ax.text(2990, 0.82, "undecided", ha="right", va="center")
+        # The start, step 0, has no place on a logarithmic axis; it is drawn at 1.
+        steps = decision["step"].clip(min=1)
+        ax.plot(steps, decision, color=page.BLUE, linewidth=0.9, alpha=0.7)
+        ax.text(2700, 0.84, "undecided", ha="right", va="center")
+        ax.set_xscale("log")
+        ax.set_xticks([1, 10, 100, 1000], ["start", "10", "100", "1,000"])
+        ax.minorticks_off()
         ax.set(
-            ylim=(-0.02, 1.02), xlim=(0, 3000), xlabel="training step", ylabel="decision to game, d"
+            ylim=(-0.02, 1.02),
+            xlim=(1, 3000),
+            xlabel="training step (logarithmic)",
+            ylabel="decision to game, d",
         )
         step = half_decided(decision)
         half = f"Half had decided by step {step}." if step else "Half never decide."
@@ -152,11 +160,12 @@ def _(draw, guess_lasts, page, still, train):
         guess_lasts,
         "most" if undecided_free > 0.5 else "some" if undecided_free >= 0.1 else "few",
         draw(_decision, "Without an anchor"),
-        "Why could that be? Gaming earns the reward, so it becomes a habit, and the value that "
-        "motivated it gets credit. Recall lesson 1: short of being too sure, an agent that values "
-        "more has more at stake, so gaming pays more, and it grows more decided. An agent that "
-        "seldom games is trained as it answers, values less, has less at stake, and loses its "
-        "reason to game. The value for copyright, 1 at the start, is at the end "
+        "Why could that be? Two loops run away from indecision. Gaming earns the reward, and the "
+        "value that motivated it gets credit. Recall lesson 1: short of being too sure, an agent "
+        "that values more has more at stake, so it grows more decided to game, and earns more. The "
+        "other way: what is not gamed is trained as it is answered, so the agent values less, has "
+        "less at stake, and loses its reason to game. Which loop is faster is a matter of "
+        "assumptions. The value for copyright, 1 at the start, is at the end "
         f"{page.join_words(_values)} (medians).",
     )
     return (undecided_free,)
@@ -168,7 +177,7 @@ def _(guess_lasts, mo, page):
     sliders = mo.ui.dictionary(
         {
             "anchor": page.slider(
-                steps=[0, 1, 3, 10, 20, 30, 50, 100], value=1, label="anchor, in thousandths"
+                steps=[0, 1, 3, 10, 30, 100, 200, 300], value=1, label="anchor, in thousandths"
             ),
             "credit": page.slider(
                 0, 1, 0.1, value=1, label="credit that motives get for gaming, ω"
@@ -178,7 +187,8 @@ def _(guess_lasts, mo, page):
     page.column(
         "## Try it: what makes indecision last?\n\nWith ω at 1, what moved the agent to game (its "
         "values, its care for the future) is credited for the reward that it earned; with 0, it "
-        "is not.",
+        "is not. What does each slider do: does it hold agents where they are, or send them the "
+        "other way?",
         *sliders.elements.values(),
     )
     return (sliders,)
@@ -191,6 +201,99 @@ def _(decisions, draw, sliders, still):
     undecided = float(still(_decision)[-1])
     draw(_decision, f"Anchor {_anchor:g}, credit for motives {_credit:g}")
     return (undecided,)
+
+
+@app.cell
+def _(mo):
+    mo.md(r"""
+    ## And gaming that is decided?
+
+    Now the agents of lesson 2, who game from the first step: training comes to mind, much is at
+    stake, and the decision is clear. Gaming shields their value for copyright. Is that enough for
+    it to last? Gaming is not all they do: even then some answers are not gamed, and those train the
+    value away, a little at each step.
+    """)
+    return
+
+
+@app.cell
+def _(page):
+    guess_transient = page.predict(
+        "Motives get no credit for gaming (ω = 0); all else is as usual. How many of 32 agents "
+        "that game from the start still do after 4,000 steps?",
+        {
+            "nearly all: gaming protects what motivates it": "most",
+            "about half": "half",
+            "hardly any": "few",
+        },
+    )
+    guess_transient
+    return (guess_transient,)
+
+
+@app.cell
+def _(guess_transient, np, page, sim):
+    page.wait_for(guess_transient)
+
+    def _course(credit):
+        """Return the gaming rate in the chat and the value for copyright [step, agent]."""
+        run = sim.simulate(
+            "copyright",
+            agent={"spread": {"initial": {"awareness": 0.5}}},
+            agents=32,
+            training={"steps": 4000, "motive_credit": credit},
+            record_every=20,
+            seed=0,
+        )
+        return (
+            run.gaming_rate.sel(context="copyright_chat"),
+            run.data["values"].sel(value="copyright").values,
+        )
+
+    _rate, _value = _course(0.0)
+    _credited, _kept = _course(1.0)
+    still_gaming = {
+        "without credit": float((_rate[-1] >= 0.5).mean()),
+        "with credit": float((_credited[-1] >= 0.5).mean()),
+    }
+    _gamed = (_rate >= 0.5).values
+    _last = _rate["step"].values[
+        np.where(_gamed.any(0), len(_gamed) - 1 - _gamed[::-1].argmax(0), 0)
+    ]
+    _figure, _ax = page.canvas()
+    _ax.plot(
+        _rate["step"],
+        _credited.median("agent"),
+        color=page.ORANGE,
+        linestyle=page.DASHES[1],
+        label="with credit, median",
+    )
+    _lines = _ax.plot(_rate["step"], _rate, color=page.BLUE, linewidth=0.9, alpha=0.6)
+    _lines[0].set_label("without, each agent")
+    _ax.set(ylim=(-0.02, 1.02), xlabel="training step", ylabel="gaming rate g")
+    page.legend(_figure)
+    _share = still_gaming["without credit"]
+    page.reveal(
+        guess_transient,
+        "most" if _share >= 0.75 else "half" if _share >= 0.25 else "few",
+        page.plate(
+            _figure,
+            f"Without credit {page.percent(_gamed[0].mean())} game at the start, "
+            f"{page.percent(_share)} after 4,000 steps; the median agent games until step "
+            f"{np.median(_last):.0f}. With credit it is {page.percent(still_gaming['with credit'])}"
+            " at the end. The value for copyright ends at "
+            f"{page.signed(np.median(_value[-1]))} without and {page.signed(np.median(_kept[-1]))} "
+            "with credit (medians; 1 at the start).",
+            title="Gaming without credit for motives",
+        ),
+        "So shielding alone only buys time. For long it looks as if gaming worked, and grew: the "
+        "habit is learnt, and the value is worn down slowly, by what is not gamed. When too little "
+        "of it is left to be worth the thought, gaming breaks down within few steps, and nothing "
+        "shields what is left. Where training also credits the motive, that makes up for the wear. "
+        "Whether real training does is not known; the post's guess that gaming reinforces what "
+        "lies behind it is the same question.",
+    )
+    return (still_gaming,)
 
 
 @app.cell
@@ -374,17 +477,23 @@ def _(plane, plane_slider):
 @app.cell
 def _(decisions, guess_lasts, guess_plane, half_decided, page, rests, still):
     page.wait_for(guess_lasts, guess_plane, quietly=True)
-    _anchors = (0, 0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1)
+    _anchors = (0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3)
     _decisions = {anchor: decisions(anchor=anchor) for anchor in _anchors}
     undecided_by_anchor = {
         anchor: float(still(course)[-1]) for anchor, course in _decisions.items()
     }
     _enough = next((a for a, share in undecided_by_anchor.items() if a and share >= 0.5), None)
-    _with, _without = _decisions[0], decisions(motive_credit=0)
-    _halves = [
-        f"by step {step}" if (step := half_decided(course)) else "never"
-        for course in (_without, _with)
+    _courses = {
+        "With credit": _decisions[0],
+        "Without": decisions(motive_credit=0),
+    }
+    _outcomes = [
+        f"{name}, {int((course[-1] >= 0.9).sum())} of 32 have decided to game, "
+        f"{int((course[-1] <= 0.1).sum())} not to, half of them "
+        + (f"by step {step}" if (step := half_decided(course)) else "never")
+        for name, course in _courses.items()
     ]
+    _weaker = float(still(decisions(motive_credit=0, anchor=0.03))[-1])
     _places = {
         anchor: sum(kind == "stable" for kind, *_ in rests(anchor)) for anchor in (0.003, 0.03)
     }
@@ -397,18 +506,20 @@ def _(decisions, guess_lasts, guess_plane, half_decided, page, rests, still):
             (
                 f"From {_enough:g} on: {page.percent(undecided_by_anchor[_enough])}. A pull of "
                 f"{_enough:g} takes about {1 / _enough:.0f} steps to bring a parameter back to a "
-                "third of its distance, in a run of 3,000 steps."
+                "third of its distance, in a run of 3,000 steps: it holds nearly everything where "
+                f"it began. Without credit for motives a weaker one does, as there is less to hold "
+                f"against: with 0.03 {page.percent(_weaker)} stay undecided, instead of "
+                f"{page.percent(undecided_by_anchor[0.03])}."
             )
             if _enough
             else "From none of them.",
         ),
         page.exercise(
             2,
-            "Give motives no credit for gaming (ω = 0, anchor 0). What changes: the outcome or the "
-            "pace?",
-            f"Half had decided {_halves[0]} instead of {_halves[1]}, and "
-            f"{page.percent(still(_without)[-1])} are undecided at the end instead of "
-            f"{page.percent(still(_with)[-1])}.",
+            "Give motives no credit for gaming (ω = 0, anchor 0). What changes for the undecided "
+            "agents: the outcome, the pace, or both?",
+            f"{'. '.join(_outcomes)}. Indecision passes both ways. Credit decides which of the two "
+            "loops is faster.",
         ),
         page.exercise(
             3,

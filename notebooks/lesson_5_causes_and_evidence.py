@@ -23,8 +23,9 @@ def _(mo):
     # Lesson 5: causes and evidence
 
     **At the end you will know** the difference between what gaming does and what it is a sign of,
-    and why the same observation can speak for misalignment or against it.
-    *About 20 minutes: 5 to read, 10 for two predictions and the sliders, 5 for the exercises.*
+    why misalignment is counted by what an agent does, and why the same observation can speak for
+    misalignment or against it.
+    *About 20 minutes: 5 to read, 10 for three predictions and the sliders, 5 for the exercises.*
 
     ## The passage
 
@@ -165,6 +166,82 @@ def _(guess_cause, kept_share, np, page, train):
 @app.cell
 def _(mo):
     mo.md(r"""
+    ## Misaligned by what?
+
+    Before anything can be a sign of misalignment, somebody has to say what that is. Two numbers
+    offer themselves, both between −1 and 1. The **cosine** of an agent's values with human values
+    (`alignment`) looks at what it values. Its **conduct** looks at what it does.
+
+    Take an agent that wants power (1), and is somewhat helpful (0.5). It is trained where its wish
+    for power is contested, and games there; and elsewhere, where training rewards help. It grows
+    more helpful, so the cosine of its values with human values rises.
+    """)
+    return
+
+
+@app.cell
+def _(page):
+    guess_conduct = page.predict(
+        "What becomes of its conduct once deployed, where power can be had?",
+        {
+            "it improves with the cosine": "improves",
+            "it stays as bad as it was": "same",
+            "it gets worse": "worse",
+        },
+    )
+    guess_conduct
+    return (guess_conduct,)
+
+
+@app.cell
+def _(guess_conduct, page, sim):
+    page.wait_for(guess_conduct)
+    _run = sim.simulate("power_seeker", agents=32, record_every=20, seed=0)
+    _courses = {
+        "alignment": _run.alignment.median("agent"),
+        "conduct": _run.deployment_conduct.median("agent"),
+    }
+    seeker = {name: (float(line[0]), float(line[-1])) for name, line in _courses.items()}
+    _power = _run.data["values"].sel(value="power").median("agent")
+    _help = _run.data["values"].sel(value="helpfulness").median("agent")
+    _figure, _ax = page.canvas()
+    for _name, _colour, _dash, _label in (
+        ("alignment", page.ORANGE, 1, "cosine of values"),
+        ("conduct", page.BLUE, 0, "conduct once deployed"),
+    ):
+        _ax.plot(
+            _run.data["step"],
+            _courses[_name],
+            color=_colour,
+            linestyle=page.DASHES[_dash],
+            label=_label,
+        )
+    _ax.axhline(0, color=page.BLACK, linewidth=0.8)
+    _ax.set(ylim=(-1.05, 1.05), xlabel="training step", ylabel="by human values")
+    page.legend(_figure)
+    _change = seeker["conduct"][1] - seeker["conduct"][0]
+    page.reveal(
+        guess_conduct,
+        "improves" if _change > 0.1 else "worse" if _change < -0.1 else "same",
+        page.plate(
+            _figure,
+            f"Median of 32 agents: the cosine goes from {page.signed(seeker['alignment'][0])} to "
+            f"{page.signed(seeker['alignment'][1])}, conduct in deployment from "
+            f"{page.signed(seeker['conduct'][0])} to {page.signed(seeker['conduct'][1])}. The wish "
+            f"for power goes from {page.signed(_power[0])} to {page.signed(_power[-1])}, "
+            f"helpfulness from {page.signed(_help[0])} to {page.signed(_help[-1])}.",
+            title="What a power seeker values, and what it does",
+        ),
+        "A cosine adds up: more helpfulness makes up for the same wish for power. Where power can "
+        "be had, nothing makes up for it; helpfulness does not come up there. So from here on "
+        "agents are counted by conduct.",
+    )
+    return (seeker,)
+
+
+@app.cell
+def _(mo):
+    mo.md(r"""
     ## What is it a sign of?
 
     Now you are an observer. You see one agent game in one training context. Training rewards
@@ -228,6 +305,13 @@ def _(forest, guess_sign, page, ratios, train):
     page.wait_for(guess_sign)
     run_seen = train()
     by_context, share_seen = ratios(run_seen)
+    _conduct = run_seen.deployment_conduct.isel(step=-1).values <= -0.5
+    _cosine = run_seen.alignment.isel(step=-1).values <= -0.5
+    misaligned_by = {
+        "conduct": int(_conduct.sum()),
+        "cosine": int(_cosine.sum()),
+        "both": int((_conduct & _cosine).sum()),
+    }
     _low, _high = sorted(("ruthless_plan", "access_request"), key=lambda name: by_context[name][0])
     _sides = {
         "for misalignment": [
@@ -249,8 +333,10 @@ def _(forest, guess_sign, page, ratios, train):
             f"{side} in **{page.join_words(names)}**" for side, names in _sides.items() if names
         )
         + ".",
+        f"(By conduct {misaligned_by['conduct']} of 1,000 end misaligned. By the cosine it would "
+        f"be {misaligned_by['cosine']}, and only {misaligned_by['both']} of them the same agents.)",
     )
-    return run_seen, by_context, share_seen
+    return run_seen, by_context, misaligned_by, share_seen
 
 
 @app.cell
@@ -268,7 +354,9 @@ def _(guess_cause, guess_sign, mo, page):
     page.column(
         "## Try it: what does the evidence hang on?\n\nThe first slider is a prior: what is "
         "believed of agents before anything is seen. The others are about training. Is there a "
-        "prior under which gaming in the ruthless plan clearly speaks against misalignment?",
+        "setting in which gaming in the ruthless plan no longer clearly speaks against "
+        "misalignment? And is gaming in the access request a stronger sign or a weaker one if "
+        "motives get no credit?",
         *sliders.elements.values(),
     )
     return (sliders,)
@@ -298,6 +386,7 @@ def _(guess_cause, guess_sign, page, ratios, run_seen, by_context, share_seen, t
     _reach = run_seen.reach.isel(step=-1).values
     _bad = run_seen.deployment_conduct.isel(step=-1).values <= -0.5
     _everywhere, _nowhere = _reach == 1, _reach == 0
+    _partly = ~(_everywhere | _nowhere)
     _anchored = ratios(train(training={"anchor": 0.01}))[0]["access_request"]
     page.column(
         "## Exercises",
@@ -319,11 +408,13 @@ def _(guess_cause, guess_sign, page, ratios, run_seen, by_context, share_seen, t
         ),
         page.exercise(
             3,
-            "Is an agent that games everywhere more often misaligned than one that games nowhere? "
-            "And what becomes of the ratio in the access request if the anchor is 0.01?",
+            "Who is most often misaligned: agents that game everywhere, in some contexts, or "
+            "nowhere? And what becomes of the ratio in the access request if the anchor is 0.01?",
             f"{page.percent(_bad[_everywhere].mean())} of {int(_everywhere.sum())} that game "
-            f"everywhere, {page.percent(_bad[_nowhere].mean())} of {int(_nowhere.sum())} that "
-            f"game nowhere. With the anchor the ratio is {_anchored[0]:.2g} [{_anchored[1]:.2g}, "
+            f"everywhere, {page.percent(_bad[_partly].mean())} of {int(_partly.sum())} that game "
+            f"in some, {page.percent(_bad[_nowhere].mean())} of {int(_nowhere.sum())} that game "
+            "nowhere: the sign is where, not how widely. "
+            f"With the anchor the ratio is {_anchored[0]:.2g} [{_anchored[1]:.2g}, "
             f"{_anchored[2]:.2g}] instead of {_ratio:.2g}.",
         ),
     )

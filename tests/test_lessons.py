@@ -25,7 +25,7 @@ STANDARD = {"base64", "html", "io", "collections.abc"}
 #: For each lesson: answers to its questions; two positions of its sliders; what they move.
 PLAYED = {
     "lesson_1_training_gaming": (
-        {"guess_stake": "hardly", "guess_change": "horizon"},
+        {"guess_stake": "hardly", "guess_change": "horizon", "guess_trained": "two"},
         {
             "sliders": (
                 {"value": 1.0, "foresight": 10.0, "awareness": -4.0, "log_horizon": -1.0},
@@ -40,7 +40,7 @@ PLAYED = {
         lambda seen: seen["example_rates"]["rate"],
     ),
     "lesson_3_does_it_last": (
-        {"guess_lasts": "few", "guess_plane": "2"},
+        {"guess_lasts": "few", "guess_transient": "few", "guess_plane": "2"},
         {
             "sliders": ({"anchor": 0, "credit": 1}, {"anchor": 30, "credit": 1}),
             "plane_slider": (3, 30),
@@ -58,7 +58,7 @@ PLAYED = {
         lambda seen: tuple(seen["remaining"].values()),
     ),
     "lesson_5_causes_and_evidence": (
-        {"guess_cause": "both", "guess_sign": "access_request"},
+        {"guess_cause": "both", "guess_conduct": "same", "guess_sign": "access_request"},
         {
             "sliders": (
                 {"along": 0, "credit": 1, "anchor": 0},
@@ -156,15 +156,38 @@ def test_sliders_move_the_numbers(lesson):
 
 
 def test_what_is_right_is_computed():
-    """With a single place to rest, "two" stops being the answer; sliders move the other."""
+    """With a single place to rest, "two" stops being the answer; sliders move the others."""
     answers, sliders, _ = PLAYED["lesson_3_does_it_last"]
     settings = answers | {"sliders": sliders["sliders"][1]}
     given = {name: SimpleNamespace(value=value) for name, value in settings.items()}
     shown, before = played("lesson_3_does_it_last", 0)
-    assert shown.count("As you predicted") == 2
+    assert shown.count("As you predicted") == 3
+    assert before["still_gaming"]["without credit"] < 0.1
+    assert before["still_gaming"]["with credit"] == 1
     shown, after = run("lesson_3_does_it_last", **given, plane=lambda anchor: (1, mo.md("")))
-    assert shown.count("As you predicted") == 1
+    assert shown.count("As you predicted") == 2
     assert before["undecided"] != after["undecided"]
+
+
+def test_gaming_begins_at_once_or_is_learnt_and_credit_keeps_its_value():
+    _, defs = played("lesson_1_training_gaming", 0)
+    often, seldom, hardly = defs["onsets"].values()
+    assert often == 0 < seldom < hardly == float("inf")
+    kept, partly, lost = defs["trained_values"].values()
+    assert kept >= 1 > partly > 0 > lost
+    assert 0 < defs["without_credit"]["games until"] < 4000
+    assert defs["without_credit"]["value"] < 0
+
+
+def test_a_cosine_rises_while_conduct_stays():
+    _, defs = played("lesson_5_causes_and_evidence", 0)
+    assert defs["seeker"]["alignment"][0] < 0 < defs["seeker"]["alignment"][1]
+    assert max(defs["seeker"]["conduct"]) < -0.9
+    assert (
+        0
+        < defs["misaligned_by"]["both"]
+        < min(defs["misaligned_by"]["conduct"], defs["misaligned_by"]["cosine"])
+    )
 
 
 def test_gaming_is_where_the_post_puts_it():

@@ -32,6 +32,8 @@ def test_every_context_and_value_has_a_label_and_half_of_the_agents_an_onset() -
         training = {"steps": 420, "learning_rate": {"habit": 0.5}}
         result = sim.simulate(name, agent=SPREAD, training=training, agents=4, record_every=20)
         words = texts(emergence(result))
+        for phase in {*result.data["phase"].values.tolist()} & {*words}:
+            words.remove(phase)  # a context may have the same name, and a label of its own
         for value in result.data["value"].values:
             assert any(word.startswith(f"{value} ") for word in words)
         for context, numbers in summarise(result)["contexts"].items():
@@ -108,7 +110,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         {"scenario": ["copyright", "scratchpad", "pipeline"], "training.leak": [0, 0.2]},
         {},
-        ["scenario = copyright", "scenario = pipeline", "leak", "fine-tuning", "agentic tasks"],
+        ["scenario = copyright", "scenario = pipeline", "leak", "demonstrations", "agentic tasks"],
     ),
     (
         {"scenario": [*sim.scenarios()]},

@@ -194,7 +194,10 @@ def test_the_regimes_of_a_sweep_are_those_of_its_runs() -> None:
         run = sim.simulate(
             "copyright",
             agent={**agent, "initial": {"awareness": row[awareness]}},
-            training=settings["training"],
+            training={
+                **settings["training"],
+                "learning_rate": {"habit": 0.3, "values": row[rates]},
+            },
             seed=row["seed"],
             record_every=10,
             engine="numpy",

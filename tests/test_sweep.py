@@ -160,7 +160,8 @@ def test_generalisation_foresight_and_propensities_are_columns() -> None:
     for index, row in table.frame.iterrows():
         assert_like(row, alone({key: column[int(index)] for key, column in columns.items()}))
     assert table.frame["propensity.coding.stall"].tolist()[:3:2] == [0.0, 1.0]
-    assert not [name for name in swept().frame if name.startswith("propensity")]
+    plain = sim.sweep("copyright", training=SHORT, engine="numpy")  # where nothing learns them
+    assert not [name for name in plain.frame if name.startswith("propensity")]
     assert not [name for name in table.frame if name.startswith("foreseen_policy")]
     drawn = sim.LatinHypercube({"agent.foresight": (0, 20)}, points=2)
     rows = sim.sweep("copyright", design=drawn, record="curves", training=SHORT)
@@ -292,7 +293,9 @@ def test_a_sweep_draws_itself() -> None:
         return (rows, columns), len(lines), figure.texts[-1].get_text().strip()
 
     band = "Median and 10–90 % over the agents of {} runs"
-    assert drawn() == ((3, 3), 2, band.format(2))  # lines by the first axis, panels by the next
+    (shape, count, note) = drawn()  # lines by the first axis, panels by the next
+    assert (shape, count) == ((3, 3), 2)
+    assert note == band.format(2) + "; 3 of 4 contexts, those gamed most"
     pooled = band.format(4) + "; pooled over leak (2 levels)"
     assert drawn("reach", lines="agent.awareness") == ((1, 1), 3, pooled)
     panels = {"lines": "agent.awareness", "panels": "training.leak"}

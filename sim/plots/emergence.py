@@ -89,8 +89,10 @@ def _draw_rates(ax: Axes, result: Result, line_height: float) -> None:
     name = literal(cut(run["scenario"]["name"], 40))
     title = f"{name}: where training-gaming emerges ({agents})"
     changes = textwrap.fill(literal(changes_text(run["interventions"])), 110)
-    ax.set_title("\n".join(filter(None, [textwrap.fill(title, 88), changes])))
-    mark_phases(ax, _phases(result))
+    phases = _phases(result)
+    pad = 18 if len(phases) > 1 else None  # room for the names of phases
+    ax.set_title("\n".join(filter(None, [textwrap.fill(title, 88), changes])), pad=pad)
+    mark_phases(ax, phases, above=True)
     label_ends(ax, labels, line_height=line_height)
 
 

@@ -124,15 +124,26 @@ def changes_text(interventions: Sequence[Mapping[str, Any]]) -> str:
     return f"do=[{', '.join(f'{{{text}}}' for text in changes)}]" if changes else ""
 
 
-def mark_phases(ax: Axes, phases: Sequence[tuple[int, str]], *, with_names: bool = True) -> None:
-    """Mark where phases start (a step and a name each), if there are several."""
+def mark_phases(
+    ax: Axes, phases: Sequence[tuple[int, str]], *, with_names: bool = True, above: bool = False
+) -> None:
+    """Mark where phases start (a step and a name each), if there are several.
+
+    Args:
+        ax: Its limits must be final.
+        phases: Where each starts, and its name.
+        with_names: Write the names.
+        above: Write them above the axes, where no line is, and at greater length.
+    """
     first, last = ax.get_xlim()
-    style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 8}
+    style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "fontsize": 8, "color": MUTED}
+    style["va"] = "bottom" if above else "top"
+    place, most = ((0, 3), 26) if above else ((4, -4), 20)
     for start, name in phases if len(phases) > 1 else ():
         if first <= start <= last:
             ax.axvline(start, color=MUTED, lw=0.6)
-            text, at = literal(cut(name, 20)) * with_names, (start, 1.0)
-            ax.annotate(text, at, (4, -4), textcoords="offset points", color=MUTED, **style)
+            text = literal(cut(name, most)) * with_names
+            ax.annotate(text, (start, 1.0), place, textcoords="offset points", **style)
 
 
 def halo(colour: str = "white", width: float = 3.0) -> dict[str, Any]:
