@@ -476,8 +476,8 @@ def _(mo):
     ## What the model cannot say
 
     Whether any real model computes a stake, or foresees anything like $\pi^\varphi$. The parts
-    (stake, awareness, decision) are the post's reasons made countable; the numbers are chosen so
-    that its story can happen, not measured.
+    (stake, awareness, decision) are the post's reasons made countable; the numbers are argued for,
+    not measured.
 
     *Next: lesson 2, the three examples. Equations: `docs/model.md`, section 3; the stake is (3.5).*
     """)

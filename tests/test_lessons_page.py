@@ -103,12 +103,12 @@ def test_a_lesson(opened: tuple[Visit, str]) -> None:
 
     # Asked, and nothing told before an answer; formulas are drawn.
     assert page.get_by_role("heading", level=1).inner_text().startswith("Lesson 1")
-    assert page.get_by_text("appears here once you have answered").count() == 2
+    assert page.get_by_text("appears here once you have answered").count() == 3
     assert (figures.count(), answers.count(), page.get_by_role("slider").count()) == (0, 0, 0)
     assert page.locator(".katex-display .katex-html").count() == 2
     assert not re.search(r"\\(sigma|text|pi)|\$", page.locator("body").inner_text())
 
-    # One answer opens one figure, and nothing else; both open the rest.
+    # One answer opens one figure, and nothing else; two open what asks for both.
     choose(seen, 0, "hardly: 0.2")
     figures.nth(0).wait_for()
     assert page.get_by_text("Not what the model computes.").count() == 1
@@ -129,6 +129,12 @@ def test_a_lesson(opened: tuple[Visit, str]) -> None:
     assert "at a value of 0.9 " in alt(seen, 2)
     assert figures.nth(2).locator("img").get_attribute("src") != drawn
 
+    # The third answer opens two more.
+    assert figures.count() == 3
+    choose(seen, 2, "the first two")
+    figures.nth(4).wait_for()
+    assert page.get_by_text("As you predicted.").count() == 2
+
     # The answer to an exercise is folded away until it is asked for, by keyboard too.
     assert answers.count() == 3
     told = page.get_by_role("region", name="Answer to exercise 1")
@@ -146,7 +152,7 @@ def test_a_lesson(opened: tuple[Visit, str]) -> None:
         shown = figures.locator("img").evaluate_all(
             "(all) => all.map((one) => one.clientWidth / one.naturalWidth)"
         )
-        assert len(shown) == 3
+        assert len(shown) == 5
         assert all(10 < 11.5 * 4 / 3 * scale < 20 for scale in shown)
     assert page.evaluate(BEYOND) == []
 
