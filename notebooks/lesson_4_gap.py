@@ -136,9 +136,16 @@ def _(page):
 @app.cell
 def _(as_is, count, funnel, guess_all, page):
     page.wait_for(guess_all)
-    left_as_is, _alone, _ = count(as_is)
+    left_as_is, _alone, _case = count(as_is)
     _end, _gamers = list(left_as_is.values())[-1], left_as_is["games everywhere"]
     _share = _end / max(_gamers, 1)
+    _reach = as_is.reach.isel(step=-1).values
+    _bad = _case["met"].sel(term="misalignment").values
+    misaligned = {
+        "everywhere": float(_bad[_reach == 1].mean()),
+        "in some": float(_bad[(_reach > 0) & (_reach < 1)].mean()),
+        "nowhere": float(_bad[_reach == 0].mean()),
+    }
     page.reveal(
         guess_all,
         "most" if _share > 0.5 else "some" if _share >= 0.01 else "none",
@@ -147,8 +154,18 @@ def _(as_is, count, funnel, guess_all, page):
         "everywhere are left. With none of $n$, all one can say is that the share is less than "
         f"about $3/n$, here {page.percent(min(3 / max(_gamers, 1), 1))}: few agents prove "
         "little. The full study has 100,000 (`experiments/worst_case`).",
+        "Egregiously misaligned, in what they do once deployed, are "
+        f"{page.percent(misaligned['everywhere'])} of those that game everywhere, "
+        f"{page.percent(misaligned['in some'])} of those that game in some contexts and "
+        f"{page.percent(misaligned['nowhere'])} of those that game nowhere. "
+        + (
+            "The four contexts pull against different values: to game in all of them is to guard "
+            "power, and also copyright and care for people."
+            if misaligned["everywhere"] < misaligned["in some"]
+            else "So far gaming and misalignment go together."
+        ),
     )
-    return (left_as_is,)
+    return left_as_is, misaligned
 
 
 @app.cell
