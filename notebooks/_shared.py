@@ -1,4 +1,4 @@
-"""Parts of the five lessons: the gate, figures with words beside them, exercises, agents."""
+"""Parts of the five lessons: the gate, figures with words, exercises, agents, a phase plane."""
 
 import base64
 import html
@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import marimo as mo
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+import sim
 
 #: Okabe and Ito's colours, which survive grey and colour-blindness.
 BLUE, ORANGE, BLACK, GREEN, PINK, GREY = (
@@ -183,3 +186,67 @@ def anybody(*, along: float = 0.0, capability: float = 0.0) -> dict:
             }
         },
     }
+
+
+#: One context of the first example, for the phase plane of lesson 3.
+_SONG = {
+    "name": "one_song",
+    "values": ["copyright"],
+    "human_values": {"copyright": 1},
+    "contexts": {
+        "chat": {
+            "responses": {"respect": {"copyright": 1}, "disregard": {"copyright": -1}},
+            "reward": {"respect": -1, "disregard": 1},
+            "info": 1,
+            "cue": 2,
+        }
+    },
+}
+#: What is held there: all but the value and the habit.
+_FROZEN = [
+    {"key": f"state.{name}", "freeze": True}
+    for name in ("awareness", "log_horizon", "log_competence")
+]
+
+
+def flow(anchor: float) -> tuple[np.ndarray, ...]:
+    """Return values, habits, and how far a step of training moves each [15, 15]."""
+    values, habits = np.meshgrid(np.linspace(-1.2, 1.2, 15), np.linspace(-8, 6, 15))
+    # The anchor pulls to the start of each agent; an arrow needs the pull to the usual start.
+    step = sim.simulate(
+        _SONG,
+        agents=values.size,
+        initial=sim.AgentState(values=values.reshape(-1, 1), habit=habits.reshape(-1, 1)),
+        training={"steps": 1},
+        interventions=_FROZEN,
+        record_every=1,
+        seed=0,
+    )
+    before, after = (step.data.isel(step=at) for at in (0, 1))
+    right = (after["values"] - before["values"]).values.reshape(values.shape)
+    up = (after["habit"] - before["habit"]).values.reshape(values.shape)
+    return values, habits, right - anchor * (values - 1), up - anchor * (habits + 5)
+
+
+def fixed_points(anchor: float) -> list[tuple[str, float, float, float]]:
+    """Return the fixed points of value and habit, as (kind, value, habit, gaming rate)."""
+    equilibria = sim.equilibria(
+        _SONG,
+        free=["values.copyright", "habit.chat"],
+        training={"anchor": anchor},
+        starts=8,
+        steps=2000,
+    )
+    spots = [
+        (point, dict(zip(point.point.names, point.point.at, strict=True)))
+        for point in equilibria.points
+    ]
+    return [
+        (
+            point.kind,
+            spot["values.copyright"],
+            spot["habit.chat"],
+            point.gaming_rate["chat"],
+        )
+        for point, spot in spots
+    ]

@@ -365,7 +365,7 @@ def _(guess_trained, np, page, sim):
     # The same first agent, without credit: when it is last seen to game, and what it then values.
     _last = int((_uncredited[:, 0] >= 0.5).nonzero()[0].max(initial=0))
     without_credit = {"games until": float(_steps[_last]), "value": float(_worn[-1, 0])}
-    _kept = [name for name, value in trained_values.items() if value > 0]
+    _keepers = [name for name, value in trained_values.items() if value > 0]
     _colours = (page.BLUE, page.ORANGE, page.GREY)
 
     def _draw(lines, dotted, **axes):
@@ -394,7 +394,7 @@ def _(guess_trained, np, page, sim):
     ]
     page.reveal(
         guess_trained,
-        {0: "none", 1: "first", 2: "two", 3: "all"}[len(_kept)],
+        {0: "none", 1: "first", 2: "two", 3: "all"}[len(_keepers)],
         page.plate(
             _draw(_gaming, _uncredited, ylabel="gaming rate g", ylim=(-0.02, 1.02)),
             f"It games more often than not: {'; '.join(_set_in)}. Training came to mind with "

@@ -251,7 +251,7 @@ def _(guess_transient, np, page, sim):
         )
 
     _rate, _value = _course(0.0)
-    _credited, _kept = _course(1.0)
+    _credited, _shielded = _course(1.0)
     still_gaming = {
         "without credit": float((_rate[-1] >= 0.5).mean()),
         "with credit": float((_credited[-1] >= 0.5).mean()),
@@ -282,8 +282,8 @@ def _(guess_transient, np, page, sim):
             f"{page.percent(_share)} after 4,000 steps; the median agent games until step "
             f"{np.median(_last):.0f}. With credit it is {page.percent(still_gaming['with credit'])}"
             " at the end. The value for copyright ends at "
-            f"{page.signed(np.median(_value[-1]))} without and {page.signed(np.median(_kept[-1]))} "
-            "with credit (medians; 1 at the start).",
+            f"{page.signed(np.median(_value[-1]))} without and "
+            f"{page.signed(np.median(_shielded[-1]))} with credit (medians; 1 at the start).",
             title="Gaming without credit for motives",
         ),
         "So shielding alone only buys time. For long it looks as if gaming worked, and grew: the "
@@ -320,74 +320,10 @@ def _(page):
 
 
 @app.cell
-def _(np, sim):
-    _song = {
-        "name": "one_song",
-        "values": ["copyright"],
-        "human_values": {"copyright": 1},
-        "contexts": {
-            "chat": {
-                "responses": {"respect": {"copyright": 1}, "disregard": {"copyright": -1}},
-                "reward": {"respect": -1, "disregard": 1},
-                "info": 1,
-                "cue": 2,
-            }
-        },
-    }
-    _frozen = [
-        {"key": f"state.{name}", "freeze": True}
-        for name in ("awareness", "log_horizon", "log_competence")
-    ]
-
-    def arrows(anchor):
-        """Return values, habits, and how far a step of training moves each [15, 15]."""
-        values, habits = np.meshgrid(np.linspace(-1.2, 1.2, 15), np.linspace(-8, 6, 15))
-        # The anchor pulls to the start of each agent; an arrow needs the pull to the usual start.
-        step = sim.simulate(
-            _song,
-            agents=values.size,
-            initial=sim.AgentState(values=values.reshape(-1, 1), habit=habits.reshape(-1, 1)),
-            training={"steps": 1},
-            interventions=_frozen,
-            record_every=1,
-            seed=0,
-        )
-        before, after = (step.data.isel(step=at) for at in (0, 1))
-        right = (after["values"] - before["values"]).values.reshape(values.shape)
-        up = (after["habit"] - before["habit"]).values.reshape(values.shape)
-        return values, habits, right - anchor * (values - 1), up - anchor * (habits + 5)
-
-    def rests(anchor):
-        """Return the fixed points of value and habit, as (kind, value, habit, gaming rate)."""
-        equilibria = sim.equilibria(
-            _song,
-            free=["values.copyright", "habit.chat"],
-            training={"anchor": anchor},
-            starts=8,
-            steps=2000,
-        )
-        spots = [
-            (point, dict(zip(point.point.names, point.point.at, strict=True)))
-            for point in equilibria.points
-        ]
-        return [
-            (
-                point.kind,
-                spot["values.copyright"],
-                spot["habit.chat"],
-                point.gaming_rate["chat"],
-            )
-            for point, spot in spots
-        ]
-
-    return arrows, rests
-
-
-@app.cell
-def _(arrows, np, page, rests):
+def _(np, page):
     def plane(anchor):
         """Return how many fixed points are stable, and the picture of the plane."""
-        values, habits, right, up = arrows(anchor)
+        values, habits, right, up = page.flow(anchor)
         figure, ax = page.canvas(height=4.4)
         across, along = right / 2.4, up / 14
         length = np.hypot(across, along)
@@ -401,7 +337,7 @@ def _(arrows, np, page, rests):
             width=0.004,
             scale=24,
         )
-        points = rests(anchor)
+        points = page.fixed_points(anchor)
         for kind, value, habit, _ in points:
             ax.plot(
                 value,
@@ -475,7 +411,7 @@ def _(plane, plane_slider):
 
 
 @app.cell
-def _(decisions, guess_lasts, guess_plane, half_decided, page, rests, still):
+def _(decisions, guess_lasts, guess_plane, half_decided, page, still):
     page.wait_for(guess_lasts, guess_plane, quietly=True)
     _anchors = (0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3)
     _decisions = {anchor: decisions(anchor=anchor) for anchor in _anchors}
@@ -495,7 +431,8 @@ def _(decisions, guess_lasts, guess_plane, half_decided, page, rests, still):
     ]
     _weaker = float(still(decisions(motive_credit=0, anchor=0.03))[-1])
     _places = {
-        anchor: sum(kind == "stable" for kind, *_ in rests(anchor)) for anchor in (0.003, 0.03)
+        anchor: sum(kind == "stable" for kind, *_ in page.fixed_points(anchor))
+        for anchor in (0.003, 0.03)
     }
     page.column(
         "## Exercises",
