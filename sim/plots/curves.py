@@ -84,7 +84,7 @@ def choice_figure(sweep: Sweep, frame: pd.DataFrame, choice: CurveChoice) -> Fig
                     ax.set_xlabel("training step")
                 elif row < len(variables) - 1:
                     ax.tick_params(labelbottom=False)
-                style.mark_phases(ax, phases, with_names=row == 0)
+                style.mark_phases(ax, phases, names="" if row else "inside")
                 if is_last and lines is not None:
                     style.label_ends(
                         ax, ends, line_height=0.12, heading=cut(short_key(lines), _BESIDE)

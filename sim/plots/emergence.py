@@ -81,18 +81,15 @@ def _draw_rates(ax: Axes, result: Result, line_height: float) -> None:
             text += f", onset {at:.0f}"
         labels.append(EndLabel(text, median[-1], colours[name]))
     ax.axhline(GAMED, color=MUTED, lw=0.6, dashes=(1, 3))
-    ax.set(ylim=(-0.02, 1.02), xlim=(steps[0], steps[-1]), ylabel="gaming rate")
-    ax.set_xlabel("training step")
+    ax.set(xlabel="training step", ylabel="gaming rate", xlim=steps[[0, -1]], ylim=(-0.02, 1.02))
     run = result.provenance
     count = run["agents"]
     agents = "1 agent" if count == 1 else f"median and 10–90 % of {count} agents"
-    name = literal(cut(run["scenario"]["name"], 40))
-    title = f"{name}: where training-gaming emerges ({agents})"
+    title = f"{literal(cut(run['scenario']['name'], 40))}: where training-gaming emerges ({agents})"
     changes = textwrap.fill(literal(changes_text(run["interventions"])), 110)
-    phases = _phases(result)
-    pad = 18 if len(phases) > 1 else None  # room for the names of phases
+    pad = 18 if len(_phases(result)) > 1 else None  # room for the names of phases
     ax.set_title("\n".join(filter(None, [textwrap.fill(title, 88), changes])), pad=pad)
-    mark_phases(ax, phases, above=True)
+    mark_phases(ax, _phases(result), names="above")
     label_ends(ax, labels, line_height=line_height)
 
 

@@ -124,26 +124,16 @@ def changes_text(interventions: Sequence[Mapping[str, Any]]) -> str:
     return f"do=[{', '.join(f'{{{text}}}' for text in changes)}]" if changes else ""
 
 
-def mark_phases(
-    ax: Axes, phases: Sequence[tuple[int, str]], *, with_names: bool = True, above: bool = False
-) -> None:
-    """Mark where phases start (a step and a name each), if there are several.
-
-    Args:
-        ax: Its limits must be final.
-        phases: Where each starts, and its name.
-        with_names: Write the names.
-        above: Write them above the axes, where no line is, and at greater length.
-    """
+def mark_phases(ax: Axes, phases: Sequence[tuple[int, str]], *, names: str = "inside") -> None:
+    """Mark where phases start (a step and a name each), if several; names: inside, above or ""."""
     first, last = ax.get_xlim()
-    style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "fontsize": 8, "color": MUTED}
-    style["va"] = "bottom" if above else "top"
-    place, most = ((0, 3), 26) if above else ((4, -4), 20)
+    va, offset, most = ("bottom", (0, 3), 26) if names == "above" else ("top", (4, -4), 20)
+    style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "va": va, "fontsize": 8}
     for start, name in phases if len(phases) > 1 else ():
         if first <= start <= last:
             ax.axvline(start, color=MUTED, lw=0.6)
-            text = literal(cut(name, most)) * with_names
-            ax.annotate(text, (start, 1.0), place, textcoords="offset points", **style)
+            text, at = literal(cut(name, most)) * bool(names), (start, 1.0)
+            ax.annotate(text, at, offset, textcoords="offset points", color=MUTED, **style)
 
 
 def halo(colour: str = "white", width: float = 3.0) -> dict[str, Any]:
