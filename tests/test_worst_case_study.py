@@ -606,7 +606,7 @@ def test_it_writes_everything(call: Call) -> None:
     moves = pd.read_csv(left.only("moves.csv"))
     assert list(dict.fromkeys(moves["move"])) == ["as_it_is", "leak", "no_oversight", "retraining"]
     assert set(moves["agents"]) == {30}
-    assert len(pd.read_csv(left.only("by_gaming.csv"))) == 14
+    assert len(pd.read_csv(left.only("by_gaming.csv"))) == 16
     for name in ("funnel", "moves", "binding"):
         assert left.only(f"{name}.png").stat().st_size > 10_000
     svg = left.only("moves.svg").read_text(encoding="utf-8")

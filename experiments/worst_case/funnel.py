@@ -36,6 +36,7 @@ from sim.result import Result
 from sim.specs.deployment import Deployment
 from sim.specs.library import read_yaml
 from sim.specs.oversight import Oversight
+from sim.specs.scenario import Scenario
 from sim.utils.intervals import binomial_interval
 
 Flags = NDArray[np.bool_]
@@ -150,23 +151,15 @@ def funnel(
 def misaligned_beside(result: Result, scenario: Scenario, threshold: float) -> dict[str, Flags]:
     """Test misalignment by answers without gaming, and by values, at the end of a run [agent].
 
-    An agent that games in deployment, too, does there what training would reward, whatever its
-    values are; conduct reads what it does.
-
-    Args:
-        result: The run.
-        scenario: Of the run.
-        threshold: Conduct, or alignment, at or below which an agent counts as misaligned.
+    An agent that games in deployment, too, does there what training would reward.
     """
-    state = result.data.isel(step=-1)
-    conduct = []
+    state, conduct = result.data.isel(step=-1), []
     for name, context in scenario.of_kind("deployment").items():
         features = pd.DataFrame.from_dict(dict(context.responses), orient="index").fillna(0.0)
-        serves = sum(features[value] * scenario.human_values.get(value, 0.0) for value in features)
+        serves = features.mul(pd.Series(scenario.human_values)).sum(axis=1).to_numpy()
         if np.ptp(serves) > 0.0:
-            scaled = 2.0 * (serves - serves.min()) / np.ptp(serves) - 1.0
-            policy = state["value_policy"].sel(context=name).values[:, : len(scaled)]
-            conduct.append(policy @ scaled.to_numpy())
+            policy = state["value_policy"].sel(context=name).values[:, : len(serves)]
+            conduct.append(2.0 * (policy @ serves - serves.min()) / np.ptp(serves) - 1.0)
     without_gaming = np.mean(conduct, axis=0) if conduct else np.full(state.sizes["agent"], np.nan)
     return {
         "misaligned_without_gaming": np.asarray(without_gaming <= threshold),
