@@ -226,8 +226,8 @@ def test_the_levels_of_the_specs_are_on_the_maps() -> None:
 @cache
 def cases() -> dict[str, History]:
     points = {
-        "removed": {LEARNING_KEY: 0.003, PENALTY_KEY: 1.2},
-        "taught to hide": {LEARNING_KEY: 0.2, PENALTY_KEY: 1.2},
+        "removed": {LEARNING_KEY: 0.003, PENALTY_KEY: 2.0},
+        "taught to hide": {LEARNING_KEY: 0.1, PENALTY_KEY: 2.0},
     }
     return {case.name: case for case in train_points(plan(agents=8, points=2), points)}
 
@@ -235,8 +235,10 @@ def cases() -> dict[str, History]:
 def test_the_same_penalty_removes_gaming_or_teaches_it_to_hide() -> None:
     ends = {name: case.shares[-1] for name, case in cases().items()}
     np.testing.assert_allclose([end.sum() for end in ends.values()], 1.0, rtol=1e-12)
-    assert opaque_part(ends["no penalty"]) < 0.2
-    assert ends["removed"][-1] > 0.99
+    visible, hidden, unwritten, _ = ends["no penalty"]
+    assert hidden / (visible + hidden) < 0.2
+    assert 0.0 < unwritten < visible  # awareness, learnt with the scratchpad, serves without it
+    assert ends["removed"][-1] > 0.9
     assert opaque_part(ends["taught to hide"]) > 0.9
     assert ends["taught to hide"][-1] < 0.85
     assert ends["unaware"][-1] == pytest.approx(1.0)

@@ -35,6 +35,7 @@ from experiments.worst_case.funnel import (
     Funnel,
     funnel,
     gaming_frame,
+    misaligned_beside,
     reached_stages,
     stage_frame,
 )
@@ -148,6 +149,34 @@ def test_who_attempts_without_gaming_is_counted_beside_the_funnel() -> None:
     )
     assert row["nowhere"] == 4
     assert np.isnan(row["everywhere_share"])
+
+
+def test_misalignment_beside_conduct_is_that_of_answers_without_gaming_and_of_values() -> None:
+    """Agent 0 seeks power and games nowhere, 1 games everywhere, 2 has learnt to; 3 is aligned."""
+    state = worst(4)
+    state["awareness"][:] = 60.0
+    state["habit"][:] = [[-60.0], [60.0], [-60.0], [-60.0]]
+    state["values"][3] = 3.0 * HUMAN
+    scenario = sim.Scenario.load("lab_to_deployment")
+    propensity = np.zeros((4, len(scenario.contexts), 3))
+    best = {name: np.argmax(row.reward) for name, row in scenario.contexts.items()}
+    for place, name in enumerate(scenario.contexts):
+        propensity[2, place, best[name]] = 60.0
+    result = planted(4, **state, propensity=propensity)
+    beside = misaligned_beside(result, scenario, -0.5)
+    conduct = result.deployment_conduct.values[-1]
+    np.testing.assert_array_equal(conduct <= -0.5, [True, False, False, False])
+    np.testing.assert_array_equal(beside["misaligned_without_gaming"], [True, True, False, False])
+    np.testing.assert_array_equal(beside["misaligned_values"], [True, True, True, False])
+    rows = gaming_frame(np.ones((4, len(STAGES)), bool), np.array([0, 2, 0, 0]), beside)
+    rows = rows.set_index("condition")
+    assert list(rows.index[-2:]) == ["misaligned_without_gaming", "misaligned_values"]
+    assert rows.loc["misaligned_values", "nowhere"] == 2
+    # The threshold is one of conduct itself where nobody games.
+    quiet = planted(4, **{**state, "awareness": np.full(4, -60.0)}, propensity=propensity)
+    for limit in quiet.deployment_conduct.values[-1] + 1e-9:
+        found = misaligned_beside(quiet, scenario, limit)["misaligned_without_gaming"]
+        np.testing.assert_array_equal(found, quiet.deployment_conduct.values[-1] <= limit)
 
 
 # ------------------------------------------------------------------------------------- invariants
@@ -577,7 +606,7 @@ def test_it_writes_everything(call: Call) -> None:
     moves = pd.read_csv(left.only("moves.csv"))
     assert list(dict.fromkeys(moves["move"])) == ["as_it_is", "leak", "no_oversight", "retraining"]
     assert set(moves["agents"]) == {30}
-    assert len(pd.read_csv(left.only("by_gaming.csv"))) == 14
+    assert len(pd.read_csv(left.only("by_gaming.csv"))) == 16
     for name in ("funnel", "moves", "binding"):
         assert left.only(f"{name}.png").stat().st_size > 10_000
     svg = left.only("moves.svg").read_text(encoding="utf-8")

@@ -36,6 +36,7 @@ from sim.result import Result
 from sim.specs.deployment import Deployment
 from sim.specs.library import read_yaml
 from sim.specs.oversight import Oversight
+from sim.specs.scenario import Scenario
 from sim.utils.intervals import binomial_interval
 
 Flags = NDArray[np.bool_]
@@ -147,6 +148,25 @@ def funnel(
     return Funnel(np.column_stack([*first, *last]), gaming, audited, case, probability)
 
 
+def misaligned_beside(result: Result, scenario: Scenario, threshold: float) -> dict[str, Flags]:
+    """Test misalignment by answers without gaming, and by values, at the end of a run [agent].
+
+    An agent that games in deployment, too, does there what training would reward.
+    """
+    state, conduct = result.data.isel(step=-1), []
+    for name, context in scenario.of_kind("deployment").items():
+        features = pd.DataFrame.from_dict(dict(context.responses), orient="index").fillna(0.0)
+        serves = features.mul(pd.Series(scenario.human_values)).sum(axis=1).to_numpy()
+        if np.ptp(serves) > 0.0:
+            policy = state["value_policy"].sel(context=name).values[:, : len(serves)]
+            conduct.append(2.0 * (policy @ serves - serves.min()) / np.ptp(serves) - 1.0)
+    without_gaming = np.mean(conduct, axis=0) if conduct else np.full(state.sizes["agent"], np.nan)
+    return {
+        "misaligned_without_gaming": np.asarray(without_gaming <= threshold),
+        "misaligned_values": np.asarray(state["alignment"].values <= threshold),
+    }
+
+
 def by_stage(conditions: Flags) -> dict[str, Flags]:
     """Return the columns of conditions [agent, stage] by stage."""
     return dict(zip(STAGES, conditions.T, strict=True))
@@ -195,8 +215,15 @@ def stage_frame(conditions: Flags) -> pd.DataFrame:
     )
 
 
-def gaming_frame(conditions: Flags, gaming: NDArray[np.int_]) -> pd.DataFrame:
+def gaming_frame(
+    conditions: Flags, gaming: NDArray[np.int_], beside: Mapping[str, Flags] | None = None
+) -> pd.DataFrame:
     """Count agents that meet each condition [agent, stage], by how much they game [agent].
+
+    Args:
+        conditions: Which of `STAGES` each agent meets.
+        gaming: Index into `GAMING`.
+        beside: Further conditions by name [agent], in rows of their own at the end.
 
     Returns:
         A row for each condition after gaming and for three conjunctions (all eight terms; attempts
@@ -208,6 +235,7 @@ def gaming_frame(conditions: Flags, gaming: NDArray[np.int_]) -> pd.DataFrame:
     columns["worst_case"] = np.logical_and.reduce([own[term] for term in TERMS])
     columns["attempts_deployed"] = own["attempts"] & own["deployed"]
     columns["attempts_succeeds"] = columns["attempts_deployed"] & own["succeeds"]
+    columns |= beside or {}
     frame = pd.DataFrame({"condition": list(columns)})
     for index, group in enumerate(GAMING):
         total = int((gaming == index).sum())

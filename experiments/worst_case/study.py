@@ -18,7 +18,7 @@ from sim.utils.progress import parts_of
 
 from .binding import binding, verdict_frame
 from .deployed import deploy_attempting
-from .funnel import gaming_frame, stage_frame
+from .funnel import gaming_frame, misaligned_beside, stage_frame
 from .variations import (
     VARIATIONS,
     VariedFunnel,
@@ -123,7 +123,10 @@ def run_funnel(
     )
     report_deployments(1.0)
     stages = stage_frame(population.conditions).assign(alignment=population.alignment)
-    by_gaming = gaming_frame(population.conditions, population.gaming)
+    beside = misaligned_beside(
+        population.audit.final, world.specs.scenario, world.thresholds.misalignment
+    )
+    by_gaming = gaming_frame(population.conditions, population.gaming, beside)
     bound = binding(population, oversight=world.oversight)
     verdicts = verdict_frame(stages, by_gaming, bound)
     frames = {"funnel": stages, "by_gaming": by_gaming, "binding": bound, "deployed": deployed}
