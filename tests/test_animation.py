@@ -99,8 +99,8 @@ def test_it_says_what_it_shows() -> None:
 
 
 def test_a_population_of_one_mind_is_told_so() -> None:
-    # stopped before anybody games
-    early = sim.simulate("copyright", agents=2, training={"steps": 1})
+    # nobody thinks of training yet
+    early = sim.simulate("copyright", agent={"awareness": -9}, agents=2, training={"steps": 1})
     label = outcome_label(early, context="copyright_chat", value="copyright")
     assert label == "0 of 2 agents game the copyright chat at the end; 2 of 2 still value copyright"
 
