@@ -28,7 +28,7 @@ ALL_RULES: dict[str, Any] = {
     "generalisation": 0.3,
     "visible_gaming_penalty": 0.5,
     "anchor": 0.01,
-    "learning_rate": 0.02,
+    "learning_rate": 0.05,
 }
 RULES = {
     "defaults": {},

@@ -193,9 +193,17 @@ def test_awareness_where_salience_is_far_apart(sensitivity: float) -> None:
 
 
 @pytest.mark.parametrize("sureness", [100.0, 315.0, 400.0, 2000.0])
-def test_foresight_of_agents_that_are_very_sure(sureness: float) -> None:
+@pytest.mark.parametrize("ragged", [False, True])
+def test_foresight_of_agents_that_are_very_sure(sureness: float, ragged: bool) -> None:
     """Two agents are so sure that odds of theirs cannot be had from odds of π^u; others are not."""
     case = case_of_pairs(5, propensities=False)
+    if ragged:  # then contexts are not pairs of responses to the kernel
+        contexts = case.scenario["contexts"]
+        contexts["alone"] = {**contexts["c0"], "twin": None, "responses": {"only": {}}}
+        contexts["alone"]["reward"] = {}
+        case.scenario["similarity"] = [[1.0] * len(contexts)] * len(contexts)
+        case.state["habit"] = [*case.state["habit"], 0.0]
+        case.state["propensity"] = np.zeros((len(contexts), 2))
     program = program_of(5, case=case)
     world = program.segments[0].world.where_trained()
     utility = (world.features[..., 0] @ program.theta[: len(world.features[0, 0])])[:, 0]
@@ -230,7 +238,7 @@ def test_single_precision_stays_near() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1, 8, 32])
+@pytest.mark.parametrize("width", [1, 16, 32])
 def test_blocks_of_any_width_give_the_same_bits(width: int) -> None:
     for estimator in ESTIMATORS:
         programs = [crowd(agents=37, estimator=estimator)]

@@ -49,7 +49,7 @@ def think(world: World, traits: Traits, state: State) -> Activations:
 
     u = combine(world.features, state.values)
     own_policy = softmax(β * u, absent)
-    value_policy = softmax(β * u + m, absent)
+    value_policy = softmax(β * u + m, absent) if m.any() else own_policy
     gaming_policy = softmax(np.exp(state.log_competence) * R, absent)
     foreseen_policy = softmax(β * u + φ * R, absent)
 

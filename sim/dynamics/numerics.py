@@ -49,12 +49,10 @@ def logistic(x: Array) -> Array:
 
 def softmax(logits: Array, absent: NDArray[np.bool_]) -> Array:
     """Return exp(x_k) / Σ_j exp(x_j) for logits [K, C, n]; 0 where absent [K, C, 1]."""
-    weights = np.exp(np.where(absent, -np.inf, logits - _highest(logits, absent)))
+    if absent.any():
+        logits = np.where(absent, -np.inf, logits)
+    weights = np.exp(logits - logits.real.max(axis=0))
     return np.asarray(weights / weights.sum(axis=0))
-
-
-def _highest(logits: Array, absent: NDArray[np.bool_]) -> Array:
-    return np.asarray(np.where(absent, -np.inf, logits.real).max(axis=0))
 
 
 def mean(policy: Array, x: Array) -> Array:

@@ -29,7 +29,7 @@ TRAINING_EPISODES = "episode"
 #: Added to the standard deviation that divides normalised advantages.
 SOFTENING = 0.01
 #: Chances of demonstrated responses are taken to be this at least, so that y / π is a number.
-LEAST_CHANCE = 1e-300
+LEAST_CHANCE = 1e-290
 
 
 class Payoffs(NamedTuple):

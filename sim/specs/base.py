@@ -91,6 +91,8 @@ def _by_form(forms: str) -> Discriminator:
 Real = Annotated[float, within()]
 #: Where another key says how far.
 Finite = Annotated[float, within(ends=(-math.inf, math.inf))]
+#: Utilities are sums of features times values, and differences of them decide.
+Feature = Annotated[float, within(ends=(-1e4, 1e4))]
 #: Gradients are products of two rewards.
 Reward = Annotated[float, within(ends=(-1e2, 1e2))]
 #: exp of it multiplies rewards (precision, horizon), and what it multiplies is subtracted.

@@ -13,6 +13,7 @@ from sim.specs.base import (
     Amount,
     ByName,
     Column,
+    Feature,
     Name,
     NonNegative,
     PairsOrMatrix,
@@ -39,7 +40,7 @@ class Context(Spec):
     """A type of input that the simulated model meets (the table of MODEL.md section 1)."""
 
     description: str = ""
-    responses: Column[ByName[ByName[Real]]] = Field(
+    responses: Column[ByName[ByName[Feature]]] = Field(
         description="Φ: each possible response, and how far it serves (+) or offends (-) a value"
     )
     reward: Column[ByName[Reward]] = Field(

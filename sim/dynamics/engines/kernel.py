@@ -57,7 +57,7 @@ Table = NDArray[Any]
 _SINGLES = 3 + len(CAPABILITIES)
 #: Columns that a block has in mind: for each of the other responses, for each of all responses, for
 #: each context, and for each context of sampled episodes, normalised advantages or demonstrations.
-_BY_OTHER, _BY_RESPONSE, _BY_CONTEXT, _BY_ESTIMATE = 5, 2, 9, 14
+_BY_OTHER, _BY_RESPONSE, _BY_CONTEXT, _BY_ESTIMATE = 6, 2, 8, 15
 #: How far apart salience (a logit) may be for one exponential to serve all contexts.
 _NARROW = 25.0
 
@@ -157,7 +157,7 @@ class Shape(NamedTuple):
         by_context = _BY_CONTEXT + _BY_ESTIMATE + _BY_RESPONSE
         by_other = 2 * _BY_OTHER + _BY_RESPONSE
         rows = self.values + self.propensities + self.habits + _SINGLES
-        return self.contexts * (by_other * self.others + by_context) + rows + 3
+        return self.contexts * (by_other * self.others + by_context) + rows + 4
 
 
 class _Traits(NamedTuple):
@@ -239,9 +239,10 @@ class _Mind(NamedTuple):
             of pairs, the odds against the second.
         value_first, gaming_first: The chance of the first response; needed for some assumptions.
         visibility: ψ m s, where reinforcement trains.
-        pull: exp(−φ R), of pairs.
+        pull, pull_first: exp(φ R), up to a factor, by which training weighs responses; of pairs,
+            exp(−φ R) alone.
         dimness: exp(highest − salience), so that a = 1 / (1 + dimness · unawareness).
-        range: The highest salience, the lowest, and the largest |R|.
+        range: The highest salience, the lowest, the largest |R|, and the least sum that is exact.
     """
 
     utility: Column
@@ -255,6 +256,7 @@ class _Mind(NamedTuple):
     cost: Column
     visibility: Column
     pull: Column
+    pull_first: Column
     range: Column
     own_odds: Column
     gaming_odds: Column
@@ -386,6 +388,10 @@ def attend(
         lesson.weight[c], lesson.scale[c] = world.weight[c], 1.0
         if shape.pairs:
             mind.pull[c] = exp(-(traits.foresight * world.reward[c]))
+        else:
+            for i in range(c * shape.others, (c + 1) * shape.others):
+                mind.pull[i] = traits.foresight * world.reward[i]
+            _, mind.pull_first[c] = weigh(mind.pull, world, c, shape.others)
     highest, lowest = mind.salience[0], mind.salience[0]
     for c in range(shape.contexts):
         highest = maximum(highest, mind.salience[c])
@@ -396,6 +402,7 @@ def attend(
     for i in range(shape.contexts * shape.others):
         largest = maximum(largest, absolute(world.reward[i]))
     mind.range[0], mind.range[1], mind.range[2] = highest, lowest, largest
+    mind.range[3] = 1e10 * assumptions.least_chance
     if shape.demonstrates:
         for i in range(shape.contexts * (shape.others + 1)):
             lesson.shown[i] = world.demonstrations[i]
@@ -434,15 +441,7 @@ def perceive(
     if pairs:
         perceive_pairs(mind, world, traits, nature, shape)
     else:
-        for c in range(shape.contexts):
-            for i in range(c * others, (c + 1) * others):
-                inclination = traits.decisiveness * mind.utility[i]
-                mind.own_policy[i] = inclination
-                mind.gaming_policy[i] = nature.competence * world.reward[i]
-                mind.foreseen_policy[i] = fma(traits.foresight, world.reward[i], inclination)
-            mind.own_odds[c], mind.value_first[c] = weigh(mind.own_policy, world, c, others)
-            mind.gaming_odds[c], mind.gaming_first[c] = weigh(mind.gaming_policy, world, c, others)
-            mind.foreseen_odds[c], _ = weigh(mind.foreseen_policy, world, c, others)
+        perceive_any(mind, world, traits, nature, shape)
     if shape.normalises or shape.demonstrates:
         compare(mind, shape)
     if shape.propensities > 0:
@@ -478,6 +477,47 @@ def weigh(policy: Column, world: _World, c: int, others: int) -> tuple[Vector, V
         weight = world.present[i] * exp(policy[i] - highest)
         policy[i], total = weight, total + weight
     return total, first
+
+
+@compiled
+def perceive_any(
+    mind: _Mind, world: _World, traits: _Traits, nature: _Nature, shape: Shape
+) -> None:
+    """Of any number of responses: weights and their sums, those of π^φ from those of π^u."""
+    others, least = shape.others, fill(nature.horizon, 1.0)
+    for c in range(shape.contexts):
+        for i in range(c * others, (c + 1) * others):
+            mind.own_policy[i] = traits.decisiveness * mind.utility[i]
+            mind.gaming_policy[i] = nature.competence * world.reward[i]
+        mind.own_odds[c], mind.value_first[c] = weigh(mind.own_policy, world, c, others)
+        mind.gaming_odds[c], mind.gaming_first[c] = weigh(mind.gaming_policy, world, c, others)
+        total = mind.value_first[c] * mind.pull_first[c]
+        for i in range(c * others, (c + 1) * others):
+            weight = mind.own_policy[i] * mind.pull[i]
+            mind.foreseen_policy[i], total = weight, total + weight
+        mind.foreseen_odds[c], least = total, minimum(least, total)
+    beyond = mind.range[3] > least
+    if anywhere(beyond):
+        foresee(mind, world, traits, beyond, shape)
+
+
+@compiled
+def foresee(mind: _Mind, world: _World, traits: _Traits, beyond: Mask, shape: Shape) -> None:
+    """Weigh what agents foresee with exponentials of its own, where it is all but excluded now."""
+    for c in range(shape.contexts):
+        responses = range(c * shape.others, (c + 1) * shape.others)
+        highest = fill(traits.foresight, 0.0)
+        for i in responses:
+            inclination = traits.decisiveness * mind.utility[i]
+            highest = maximum(highest, fma(traits.foresight, world.reward[i], inclination))
+        total = exp(-highest)
+        for i in responses:
+            inclination = traits.decisiveness * mind.utility[i]
+            foreseen = fma(traits.foresight, world.reward[i], inclination)
+            weight = world.present[i] * exp(foreseen - highest)
+            mind.foreseen_policy[i] = where(beyond, weight, mind.foreseen_policy[i])
+            total = total + weight
+        mind.foreseen_odds[c] = where(beyond, total, mind.foreseen_odds[c])
 
 
 @compiled
@@ -1028,7 +1068,7 @@ def _furnish(room: Column, shape: Shape) -> tuple[_Mind, _Lesson]:
     by_context = by_other + _BY_OTHER * shape.contexts * shape.others
     gradient = by_context + _BY_CONTEXT * shape.contexts
     rest = gradient + (shape.values + shape.propensities + shape.habits + _SINGLES)
-    by_estimate = rest + 3
+    by_estimate = rest + 4
     by_response = by_estimate + _BY_ESTIMATE * shape.contexts
     by_propensity = by_response + _BY_RESPONSE * shape.contexts * (shape.others + 1)
     by_value = by_propensity if shape.propensities > 0 else by_other + 1  # else π^v is π^u
@@ -1043,22 +1083,23 @@ def _furnish(room: Column, shape: Shape) -> tuple[_Mind, _Lesson]:
         belief=every(by_context + 1, _BY_CONTEXT),
         cost=every(by_context + 2, _BY_CONTEXT),
         visibility=every(by_context + 3, _BY_CONTEXT),
-        pull=every(by_context + 4, _BY_CONTEXT),
+        pull=every(by_other + 5, _BY_OTHER),
+        pull_first=every(by_estimate + 14, _BY_ESTIMATE),
         range=rest,
-        own_odds=every(by_context + 6, _BY_CONTEXT),
-        gaming_odds=every(by_context + 7, _BY_CONTEXT),
-        foreseen_odds=every(by_context + 8, _BY_CONTEXT),
+        own_odds=every(by_context + 5, _BY_CONTEXT),
+        gaming_odds=every(by_context + 6, _BY_CONTEXT),
+        foreseen_odds=every(by_context + 7, _BY_CONTEXT),
         value_first=every(by_estimate, _BY_ESTIMATE),
         gaming_first=every(by_estimate + 1, _BY_ESTIMATE),
-        awareness=every(by_context + 6, _BY_CONTEXT),
-        incentive=every(by_context + 7, _BY_CONTEXT),
-        decision=every(by_context + 7, _BY_CONTEXT),
+        awareness=every(by_context + 5, _BY_CONTEXT),
+        incentive=every(by_context + 6, _BY_CONTEXT),
+        decision=every(by_context + 6, _BY_CONTEXT),
     )
     lesson = _Lesson(
         answers=every(by_other + 4, _BY_OTHER),
         coefficients=every(by_other + 3, _BY_OTHER),
-        weight=every(by_context + 5, _BY_CONTEXT),
-        learnt=every(by_context + 8, _BY_CONTEXT),
+        weight=every(by_context + 4, _BY_CONTEXT),
+        learnt=every(by_context + 7, _BY_CONTEXT),
         gradient=_name(gradient, shape),
         estimate=_Estimate(
             gate=every(by_estimate + 2, _BY_ESTIMATE),
