@@ -107,7 +107,10 @@ def test_a_population_of_one_mind_is_told_so() -> None:
 
 def test_the_context_and_the_value_are_those_of_most() -> None:
     assert most_gamed(run()) == "copyright_chat"
-    assert most_moved(run()) == "copyright"
+    scenario = sim.Scenario.load("copyright")
+    assert most_moved(run(), scenario, "copyright_chat") == "copyright"
+    # Helpfulness is learnt too, but bears on other contexts.
+    assert most_moved(run(), scenario, "coding") == "helpfulness"
 
 
 @pytest.fixture
