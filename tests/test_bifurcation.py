@@ -111,16 +111,36 @@ def test_two_outcomes_are_where_training_has_two(diagram: Bifurcations) -> None:
     assert len(bistable(diagram, "values.copyright")) == 1
 
 
+def ends_of(steps: int, **initial: float) -> tuple[float, float]:
+    """Return gaming rate and value of an agent at the end of training on copyright."""
+    alike = {"initial": dict.fromkeys(("values", "habit", "awareness"), 0.0)}
+    result = sim.simulate(
+        "copyright",
+        agent={"initial": initial, "spread": alike},
+        training={"steps": steps},
+        record_every=steps,
+    )
+    rate = result.gaming_rate.sel(context="copyright_chat", agent=0)
+    value = result.values.sel(value="copyright", agent=0)
+    return float(rate[-1]), float(value[-1])
+
+
 def test_a_firm_habit_of_gaming_loses_it_where_a_weak_one_keeps_it() -> None:
     """Credit for the motive goes as d (1 − d): a gate that habit has shut passes none on."""
-    alike = {"initial": dict.fromkeys(("values", "habit", "awareness"), 0.0)}
-    for habit, keeps in ((-5.0, True), (1.0, False)):
-        agent = {"initial": {"awareness": -7.5, "habit": habit}, "spread": alike}
-        result = sim.simulate("copyright", agent=agent, training={"steps": 8000}, record_every=8000)
-        rate = result.gaming_rate.sel(context="copyright_chat", agent=0).values[-1]
-        value = result.values.sel(value="copyright", agent=0).values[-1]
-        assert (rate > 0.9) == (value > 0.0) == keeps
-        assert keeps or rate < 0.1
+    rate, value = ends_of(8000, awareness=-7.5, habit=-5.0)
+    assert rate > 0.9
+    assert value > 0.1
+    rate, value = ends_of(8000, awareness=-7.5, habit=1.0)
+    assert rate < 0.1
+    assert value < -1.0
+
+
+def test_of_a_value_is_kept_what_is_needed_for_gaming() -> None:
+    """The more the future counts, the surer the decision, and the later its motive gets credit."""
+    ends = [ends_of(20_000, awareness=-5.0, log_horizon=horizon) for horizon in (0, 1, 2, 3)]
+    assert all(rate > 0.98 for rate, _ in ends)
+    values = [value for _, value in ends]
+    np.testing.assert_allclose(values, [0.94, 0.35, 0.17, 0.08], atol=0.01)
 
 
 def test_outcomes_are_counted_where_a_range_begins_as_well() -> None:
