@@ -28,6 +28,7 @@ from experiments.footnote4.partial_gaming import (
 )
 from sim.analysis.context_roles import context_roles
 from sim.dynamics.engines.numpy_engine import NumpyEngine
+from sim.dynamics.observe import Recorder
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.training import LearningRate
 from sim.stability.invasion import log_odds
@@ -211,6 +212,25 @@ def test_with_credit_for_motives_the_same_anchor_holds_only_whom_training_seldom
     assert (with_credit > 0.0).all()
     assert (by_habit > 0.0).all()
     assert ((with_credit - without) / by_habit > 300.0).all()
+
+
+def test_an_undecided_gate_is_pushed_through_its_motives_hundreds_of_times_as_hard() -> None:
+    """By 1 + τ² (|∂I/∂v|² + (∂I/∂ℓ)²), where the other context of the value adds as much again."""
+    specs = read_specs("copyright", training={"steps": 1}, agent={"awareness": 0.0})
+    contexts, program = context_roles(specs).paying, compile_agents(specs, agents=1, seed=0)
+    theta, layout = program.theta.copy(), program.layout
+    indices = [layout.contexts.index(name) for name in contexts]
+    for c in indices:
+        theta[layout.rows["habit"]][c] -= log_odds(program, theta)[:, c]  # so that d is 1/2
+    after = NumpyEngine().trajectory(replace(program, theta=theta), [1])[0]
+    at = Recorder()(program, 0, theta, ("stake", "belief", "horizon"))
+    push = (log_odds(program, after) - log_odds(program, theta))[0, indices[0]]
+    habit = (after - theta)[layout.rows["habit"]][indices, 0]
+    assert push == pytest.approx(0.86, abs=0.005)
+    assert habit[0] == pytest.approx(0.0012, abs=5e-5)
+    # Half of it through the horizon: Δℓ moves the log-odds by τ ∂I/∂ℓ = τ λ b stake.
+    slope = program.traits.rationality * (at["horizon"][:, None] * at["belief"] * at["stake"])[0]
+    assert slope[indices[0]] * (slope[indices] @ habit) == pytest.approx(0.42, abs=0.01)
 
 
 def test_fixed_points_are_searched_where_propensities_learn() -> None:
