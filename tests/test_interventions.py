@@ -20,7 +20,7 @@ TRAINING: dict[str, Any] = {
     "steps": 60,
     "anchor": 0.01,
     "learning_rate": {"capability": 0.05},
-    "spread": 0.2,
+    "generalisation": 0.2,
     "visible_gaming_penalty": 0.5,
 }
 SAMPLED = {"estimator": "sampled", "episodes": 4}
@@ -210,17 +210,17 @@ def test_what_ends_with_training_is_over_when_agents_are_observed() -> None:
 
 
 def test_a_curriculum_is_intervened_in_whatever_its_phase_says() -> None:
-    weight = "scenario.contexts.chat_feedback.weight"
+    weight = "scenario.contexts.agentic_tasks.weight"
     done = sim.simulate(
         "pipeline",
-        training={"steps": 900},
+        training={"steps": 1700},
         record_every=100,
-        interventions=[{"key": weight, "set": 0, "start": 500, "stop": 700}],
+        interventions=[{"key": weight, "set": 0, "start": 1300, "stop": 1500}],
     )
-    weights = done.data["weight"].sel(context="chat_feedback")
-    assert (weights.sel(step=[0, 100, 500, 600]) == 0).all()
-    assert (weights.sel(step=[400, 700, 900]) > 0).all()
-    assert done.data["phase"].values.tolist()[4:] == ["reinforcement"] * 6
+    weights = done.data["weight"].sel(context="agentic_tasks")
+    assert (weights.sel(step=[0, 1100, 1300, 1400]) == 0).all()
+    assert (weights.sel(step=[1200, 1500, 1700]) > 0).all()
+    assert done.data["phase"].values.tolist()[12:] == ["reinforcement elsewhere"] * 6
 
 
 def test_selection_copies_and_keeps_what_is_held() -> None:
@@ -256,6 +256,7 @@ def test_a_training_world_does_the_same() -> None:
         {"key": "agent.rationality", "set": 1},
     ]
     few: dict[str, Any] = {"training": {**TRAINING, "steps": 8}, "agents": 5, "seed": 1}
+    few["engine"] = "numpy"
     own = {"agent": AGENT, "interventions.0.stop": 6}
     world = sim.TrainingWorld(SCENARIO, interventions=done, **few, **own)
     done[0]["stop"] = 6

@@ -30,7 +30,7 @@ LAUGHS = "".join(
 SCENARIOS = {
     "callback": (GLOBAL + WORLD + HYDRA, "hydra: is Hydra's; a file of scenario is data"),
     "dotted": (GLOBAL + WORLD + "hydra.job_logging: none", "hydra.job_logging: is Hydra's"),
-    "training": (GLOBAL + WORLD + "training: {steps: 5}", "training: unknown key"),
+    "oversight": (GLOBAL + WORLD + "oversight: {steps: 5}", "oversight: unknown key"),
     "package": (f"# @package hydra.callbacks\nit: {TOUCH}", "@package: got 'hydra.callbacks'"),
     "defaults": (
         GLOBAL + "defaults: [override /hydra/job_logging: default]" + WORLD,

@@ -24,7 +24,7 @@ from sim.specs.base import FrozenDict, Spec
 from sim.specs.errors import SpecError
 from sim.specs.library import config_root, read_yaml
 from sim.specs.prior import KINDS
-from sim.specs.scenario import Scenario
+from sim.specs.scenario import STORY, Scenario
 from sim.specs.training import LearningRate, Training, Transfer
 
 GONE = object()
@@ -374,7 +374,7 @@ def test_what_is_no_scenario_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pat
     mappings: list[tuple[dict[Any, Any], str]] = [
         ({"scenario": WORLD, "agents": 3}, "agents: unknown key beside 'scenario'; did you mean"),
         ({"scenario": WORLD, 1: 3, "x": 2}, "unknown key"),
-        ({"scenario": {**WORLD, "agent": {}}, "agent": {}}, "scenario.agent: the agent is given"),
+        ({"scenario": {**WORLD, "agent": {}}, "agent": {}}, "scenario.agent: is given twice"),
         ({"scenario": None}, "scenario: must be a mapping"),
         ({"scenario": "copyright"}, "scenario: must be a mapping"),
         ({}, "scenario.values: is missing"),
@@ -388,7 +388,7 @@ def test_a_scenario_is_the_same_by_name_path_and_dict(tmp_path: Path) -> None:
         loaded = Scenario.load(name)
         path = config_root() / "scenario" / f"{name}.yaml"
         beside = read_yaml(path)
-        inside = {"name": name, **beside["scenario"], "agent": beside.get("agent", {})}
+        inside = {"name": name, **beside["scenario"], **{key: beside.get(key, {}) for key in STORY}}
         copied = tmp_path / f"{name}.yaml"
         copied.write_text(yaml.safe_dump(inside, sort_keys=False), encoding="utf-8")
         assert loaded.name == name
@@ -566,7 +566,7 @@ def test_reprs_are_short_and_show_what_was_set() -> None:
     assert all(len(repr(spec)) <= 160 and "\n" not in repr(spec) for spec in SPECS)
     assert repr(Training(leak=0.5)) == "Training(leak=0.5)"
     assert repr(Agent(initial={"awareness": 2})) == "Agent(initial=Initial(awareness=2.0))"
-    pipeline = "<sim.Scenario 'pipeline': 4 contexts, 2 values, 2 phases>"
+    pipeline = "<sim.Scenario 'pipeline': 4 contexts, 2 values, 3 phases>"
     assert repr(SPECS[1]) == pipeline
     assert repr(sim.Prior.load("capable")).startswith("<sim.Prior: ")
 

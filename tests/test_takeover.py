@@ -13,7 +13,7 @@ from scipy.stats import binom
 import reference
 import reference_after
 import sim
-from cases import random_case
+from cases import agent_state, random_case
 from gates import one_context
 from populations import NONE
 from sim.specs.oversight import STEP_CAPABILITIES
@@ -111,12 +111,10 @@ def test_everything_follows_the_reference() -> None:
             case.scenario,
             agent=sim.Agent(**case.traits, initial={"values": {}}),
             training=case.training,
-            initial=sim.AgentState(**case.state),
+            initial=agent_state([case.state]),
         )
         given = (case.scenario, case.traits)
-        pairs = zip(contexts.values(), case.state["propensity"], strict=True)
-        start = {**case.state, "propensity": [row[: len(c["responses"])] for c, row in pairs]}
-        state = reference.simulate(*given, start, case.training)[-1]
+        state = reference.simulate(*given, case.state, case.training)[-1]
         expected = reference_after.prospects(*given, state, case.training, 6, oversight, deployment)
         found = sim.prospects(result, oversight=oversight, deployment=deployment).isel(agent=0)
         for name, chance in expected.passed.items():
