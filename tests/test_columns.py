@@ -392,7 +392,9 @@ def test_an_axis_of_choices_gives_each_run_to_the_bit(key: str, values: list, en
 def test_scenario_agents_and_record_every_are_axes() -> None:
     axes = {"scenario": ["scratchpad", "copyright"], "agents": [1, 3], "record_every": [5, 8]}
     given: dict[str, Any] = {"training": {"steps": 16}, "engine": "numpy"}
-    table = sim.sweep("employee_assistant", axes={**axes, "agent.awareness": [0.0]}, record="full", **given)
+    table = sim.sweep(
+        "employee_assistant", axes={**axes, "agent.awareness": [0.0]}, record="full", **given
+    )
     assert table.axes == ("scenario", "agents", "record_every", "agent.awareness")
     assert len(table.frame) == 8
     specs = read_specs("employee_assistant", training={"steps": 16})
