@@ -99,15 +99,18 @@ def test_it_says_what_it_shows() -> None:
 
 
 def test_a_population_of_one_mind_is_told_so() -> None:
-    # stopped before anybody games
-    early = sim.simulate("copyright", agents=2, training={"steps": 1})
+    # nobody thinks of training yet
+    early = sim.simulate("copyright", agent={"awareness": -9}, agents=2, training={"steps": 1})
     label = outcome_label(early, context="copyright_chat", value="copyright")
     assert label == "0 of 2 agents game the copyright chat at the end; 2 of 2 still value copyright"
 
 
 def test_the_context_and_the_value_are_those_of_most() -> None:
     assert most_gamed(run()) == "copyright_chat"
-    assert most_moved(run()) == "copyright"
+    scenario = sim.Scenario.load("copyright")
+    assert most_moved(run(), scenario, "copyright_chat") == "copyright"
+    # Helpfulness is learnt too, but bears on other contexts.
+    assert most_moved(run(), scenario, "coding") == "helpfulness"
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from test_equilibria import PROPENSITIES, demonstrated
 from test_plots import texts
 
 KEY, RATE = "agent.initial.awareness", "gaming_rate.copyright_chat"
+#: Awareness around the fold, below which gaming is no outcome.
+LOW, HIGH = -8.4, -7.2
 #: The gates and the value of one contest, in which gaming locks in or the value is overwritten.
 FREE = ("values.copyright", "habit.copyright_chat", "habit.copyright_excerpt", "awareness")
 
@@ -39,7 +41,7 @@ def diagram(progress: list[float]) -> Bifurcations:
     return bifurcations(
         "copyright",
         KEY,
-        (-7, -6),
+        (LOW, HIGH),
         training={"anchor": 0.001},
         free=FREE,
         places=1,
@@ -66,14 +68,14 @@ def test_every_point_is_a_fixed_point_and_folds_have_an_eigenvalue_of_1(
 def test_frame_and_repr_have_every_point(diagram: Bifurcations) -> None:
     frame = diagram.frame
     assert len(frame) == sum(len(branch.points) for branch in diagram.branches)
-    np.testing.assert_allclose(frame[KEY], frame["position"] - 7.0)
+    np.testing.assert_allclose(frame[KEY], LOW + frame["position"] * (HIGH - LOW))
     assert frame[RATE].between(0.0, 1.0).all()
     assert set(frame["event"]) <= {"", "fold", "crossing", "change"}
     assert (frame.loc[frame["kind"] == "stable", "largest_eigenvalue"] < 1.0).all()
     rates = pd.DataFrame({"gaming_rate.a": [0.0, 0.2], "gaming_rate.b": [0.5, 0.9], "x": [0, 9]})
     assert most_moved(rates) == "gaming_rate.b"
     assert repr(diagram) == (
-        "<Bifurcations along agent.initial.awareness from -7 to -6: branches=2, folds=1, "
+        "<Bifurcations along agent.initial.awareness from -8.4 to -7.2: branches=2, folds=1, "
         "crossings=0>"
     )
 
@@ -95,18 +97,50 @@ def test_past_a_fold_training_jumps_and_does_not_come_back(diagram: Bifurcations
 
 def test_two_outcomes_are_where_training_has_two(diagram: Bifurcations) -> None:
     (interval,) = bistable(diagram, RATE)
-    assert (interval.outcomes, interval.high) == (2, -6)
+    assert (interval.outcomes, interval.high) == (2, HIGH)
     for awareness, differs in ((interval.low + 0.05, True), (interval.low - 0.05, False)):
-        f = diagram.family.at(awareness + 7)
+        f = diagram.family.at((awareness - LOW) / (HIGH - LOW))
         starts = np.repeat(f.start[:, None], 2, axis=1)
         starts[f.names.index("values.copyright")] = (1.0, -0.5)
-        starts[[name.startswith("habit.") for name in f.names]] = (-3.0, -5.0)
+        starts[f.names.index("awareness")] += 3.0  # near the fold, few starts lead to gaming
         rates = f.observe(f.iterate(starts, 30_000), ("gaming_rate",))["gaming_rate"]
         ends = rates[:, f.program.layout.contexts.index("copyright_chat")]
         assert np.ptp(ends) > 0.05 if differs else np.ptp(ends) < 0.01
     # Branches that coincide in a variable are one outcome in it.
     assert bistable(diagram, "values.helpfulness") == []
     assert len(bistable(diagram, "values.copyright")) == 1
+
+
+def ends_of(steps: int, **initial: float) -> tuple[float, float]:
+    """Return gaming rate and value of an agent at the end of training on copyright."""
+    alike = {"initial": dict.fromkeys(("values", "habit", "awareness"), 0.0)}
+    result = sim.simulate(
+        "copyright",
+        agent={"initial": initial, "spread": alike},
+        training={"steps": steps},
+        record_every=steps,
+    )
+    rate = result.gaming_rate.sel(context="copyright_chat", agent=0)
+    value = result.values.sel(value="copyright", agent=0)
+    return float(rate[-1]), float(value[-1])
+
+
+def test_a_firm_habit_of_gaming_loses_it_where_a_weak_one_keeps_it() -> None:
+    """Credit for the motive goes as d (1 − d): a gate that habit has shut passes none on."""
+    rate, value = ends_of(8000, awareness=-7.5, habit=-5.0)
+    assert rate > 0.9
+    assert value > 0.1
+    rate, value = ends_of(8000, awareness=-7.5, habit=1.0)
+    assert rate < 0.1
+    assert value < -1.0
+
+
+def test_of_a_value_is_kept_what_is_needed_for_gaming() -> None:
+    """The more the future counts, the surer the decision, and the later its motive gets credit."""
+    ends = [ends_of(20_000, awareness=-5.0, log_horizon=horizon) for horizon in (0, 1, 2, 3)]
+    assert all(rate > 0.98 for rate, _ in ends)
+    values = [value for _, value in ends]
+    np.testing.assert_allclose(values, [0.94, 0.35, 0.17, 0.08], atol=0.01)
 
 
 def test_outcomes_are_counted_where_a_range_begins_as_well() -> None:
@@ -159,7 +193,7 @@ def test_every_position_has_the_same_coordinates_where_propensities_begin_to_lea
     """At a rate of 0 they would have no rows of θ at all; along the branch answers are shown."""
     rates = {**PROPENSITIES["learning_rate"], "propensity": 0.0}
     training = {"learning_rate": rates, "anchor": 0.01}
-    agent = {"awareness": -40.0}
+    agent = {"awareness": -40.0, "decisiveness": 1.5}
     diagram = bifurcations(
         demonstrated(0.8, 0.2),
         "training.learning_rate.propensity",

@@ -63,7 +63,9 @@ def test_frame_repr_and_figure_have_every_equilibrium(anchored: Equilibria) -> N
 
 def test_where_only_gates_move_all_corners_are_examined_and_one_attracts() -> None:
     for rule in ("policy_gradient", "natural_gradient"):
-        training = {**GATE_ALONE, "update_rule": rule}
+        # Where the value agrees with the reward ΔF is small: its gates need a fast habit.
+        rates = {**GATE_ALONE["learning_rate"], "habit": 1.0}
+        training = {"learning_rate": rates, "update_rule": rule}
         result = equilibria(
             "copyright",
             agent={**HABIT_ALONE, "habit": -1.0},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ from experiments.footnote4.partial_gaming import (
     with_reward_shifts,
 )
 from sim.analysis.context_roles import context_roles
+from sim.dynamics.engines.numpy_engine import NumpyEngine
+from sim.dynamics.observe import Recorder
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.training import LearningRate
 from sim.stability.invasion import log_odds
@@ -180,6 +183,62 @@ def test_a_strong_anchor_against_gates_alone_holds_the_undecided(specs: Specs) -
     assert one.shares[0].tolist() == [0.0, 1.0, 0.0, 0.0]
     np.testing.assert_allclose(one.shares[:, 1], one.undecided)  # all began so
     assert one.perturbation_ratio < 0.01
+    assert set(one.fixed_points) == {"stable"}
+
+
+def test_with_credit_for_motives_the_same_anchor_holds_only_whom_training_seldom_crosses(
+    specs: Specs,
+) -> None:
+    """The push goes as a d (1 − d), and moves what motivates gaming as far as gaming itself."""
+    (one,) = study(specs, cases=cases("anchor 0.1"), agents=64)
+    assert one.verdict == "transient"
+    assert one.first_to_gaming == 1.0
+    assert one.value_kept == 1.0
+    assert set(one.fixed_points) == {"stable"}
+    program = undecided_program(
+        compile_agents(specs, agents=64, seed=0), context_roles(specs).paying, seed=0,
+        awareness=(-8.0, 2.0),
+    )  # fmt: skip
+    (segment,) = program.segments
+    pushes, odds = [], log_odds(program, program.theta)
+    habit = program.layout.rows["habit"].start
+    for credit in (1.0, 0.0):
+        assumptions = replace(segment.assumptions, motive_credit=np.full(64, credit))
+        changed = replace(program, segments=(replace(segment, assumptions=assumptions),))
+        after = NumpyEngine().trajectory(changed, [1])[0]
+        pushes.append((log_odds(program, after) - odds)[:, 0])
+        by_habit = (after - program.theta)[habit]
+    with_credit, without = pushes
+    assert (with_credit > 0.0).all()
+    assert (by_habit > 0.0).all()
+    assert ((with_credit - without) / by_habit > 300.0).all()
+
+
+def test_an_undecided_gate_is_pushed_through_its_motives_hundreds_of_times_as_hard() -> None:
+    """By 1 + τ² (|∂I/∂v|² + (∂I/∂ℓ)²), where the other context of the value adds as much again."""
+    specs = read_specs("copyright", training={"steps": 1}, agent={"awareness": 0.0})
+    contexts, program = context_roles(specs).paying, compile_agents(specs, agents=1, seed=0)
+    theta, layout = program.theta.copy(), program.layout
+    indices = [layout.contexts.index(name) for name in contexts]
+    for c in indices:
+        theta[layout.rows["habit"]][c] -= log_odds(program, theta)[:, c]  # so that d is 1/2
+    after = NumpyEngine().trajectory(replace(program, theta=theta), [1])[0]
+    at = Recorder()(program, 0, theta, ("stake", "belief", "horizon"))
+    push = (log_odds(program, after) - log_odds(program, theta))[0, indices[0]]
+    habit = (after - theta)[layout.rows["habit"]][indices, 0]
+    assert push == pytest.approx(0.86, abs=0.005)
+    assert habit[0] == pytest.approx(0.0012, abs=5e-5)
+    # Half of it through the horizon: Δℓ moves the log-odds by τ ∂I/∂ℓ = τ λ b stake.
+    slope = program.traits.rationality * (at["horizon"][:, None] * at["belief"] * at["stake"])[0]
+    assert slope[indices[0]] * (slope[indices] @ habit) == pytest.approx(0.42, abs=0.01)
+
+
+def test_fixed_points_are_searched_where_propensities_learn() -> None:
+    """Their shift is no direction: a state counts as the point that it is a shift of."""
+    specs = read_specs("alignment_faking", training={"steps": 300, "anchor": 0.3})
+    assert specs.training.learning_rate.propensity > 0.0
+    (one,) = study(specs, cases=[Case("c", "anchored", "", {})], agents=12)
+    assert one.undecided[-1] > 0.0
     assert set(one.fixed_points) == {"stable"}
 
 

@@ -78,7 +78,7 @@ def test_colours_go_from_light_to_dark_in_clear_steps() -> None:
 def test_axes_and_lines_say_what_they_are() -> None:
     for key, label in (
         ("agent.log_horizon", "log horizon\n(it cares about its future values by λ = exp ℓ)"),
-        ("training.leak", "leak\n(gamed responses also train the values)"),
+        ("training.leak", "leak\n(gamed responses also train values and propensities)"),
         ("training.learning_rate.values", "learning rate.values\n(η of v)"),
         ("agent.initial.values.copyright", "values.copyright\n"),
         ("scenario.contexts.coding.info", "coding.info"),

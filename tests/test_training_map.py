@@ -82,6 +82,11 @@ def test_the_shift_of_a_context_s_propensities_is_no_direction(changes: dict[str
     columns = [(f.step(points + h) - f.step(points - h)) / 2e-6 for h in half]
     slopes = f.jacobian(points)
     np.testing.assert_allclose(slopes, np.stack(columns, axis=2).swapaxes(0, 1), atol=1e-8)
+    # Whatever is added to all propensities of a context, the point is the same.
+    theta, layout = f.program_at(points).theta, f.program.layout
+    for name, by in (("propensity.chat.", 0.7), ("propensity.later.", -2.0)):
+        theta[[row for row, other in enumerate(layout.names) if other.startswith(name)]] += by
+    np.testing.assert_allclose(f.coordinates(theta), points, atol=1e-14)
     # The whole step has the same spectrum, and 1 − anchor once more for each context.
     program = f.program_at(points)
     whole = update_jacobian(program, program.theta)

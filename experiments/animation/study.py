@@ -16,6 +16,8 @@ from sim.result import Result
 from sim.simulation import Run, prepare
 from sim.specs.errors import SpecError, nearest
 from sim.specs.overrides import Specs
+from sim.specs.scenario import Scenario
+from sim.stability.phase_plane import value_weights
 from sim.utils.files import atomic_write
 
 from .svg import animation
@@ -73,11 +75,9 @@ def run(
         DivergenceError: Parameters grew out of all bounds.
     """
     result = check(specs, settings).execute(progress=progress)
-    return Animation(
-        result,
-        context=settings.context or most_gamed(result),
-        value=settings.value or most_moved(result),
-    )
+    context = settings.context or most_gamed(result)
+    value = settings.value or most_moved(result, specs.scenario, context)
+    return Animation(result, context, value)
 
 
 def tables(animated: Animation) -> dict[str, pd.DataFrame]:
@@ -117,7 +117,9 @@ def most_gamed(result: Result) -> str:
     return str(means["context"].values[int(np.argmax(means.values))])
 
 
-def most_moved(result: Result) -> str:
-    """Return the value that training moved most, over all agents."""
+def most_moved(result: Result, scenario: Scenario, context: str) -> str:
+    """Return the value, of those that bear on a context, that training moved most in all agents."""
     change = abs(result.values.isel(step=-1) - result.values.isel(step=0)).mean("agent")
-    return str(result.data["value"].values[int(np.argmax(change.values))])
+    weights = value_weights(scenario, context)
+    bearing = [name for name, weight in weights.items() if weight > 0.0] or [*weights]
+    return max(bearing, key=lambda name: float(change.sel(value=name)))

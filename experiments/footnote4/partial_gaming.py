@@ -354,7 +354,7 @@ def count_fixed_points(program: Program, theta: Array, agents: NDArray[np.intp])
     counts: dict[str, int] = {}
     for agent in agents[:_MAXIMUM_SEARCHES]:
         training_map = TrainingMap.from_program(program, int(agent))
-        solution = newton(training_map, theta[:, [agent]])
+        solution = newton(training_map, training_map.coordinates(theta[:, [agent]]))
         is_found = solution.converged[0]
         kind = classify(training_map, solution.points[:, 0]).kind if is_found else "none"
         counts[kind] = counts.get(kind, 0) + 1

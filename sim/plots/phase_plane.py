@@ -194,11 +194,13 @@ def _draw_own(ax: Axes, in_plane: Orbit, in_full: Orbit) -> list[tuple[float, fl
     ax.plot(in_plane.habits, in_plane.values, **_IN_PLANE, zorder=4)
     ax.plot(in_full.habits, in_full.values, **_IN_FULL, zorder=5)
     places = []
+    rises = in_full.values[0] <= in_full.values[-1]  # the labels may be close to each other
     for name, step, mark in _moments(in_full.steps):
         habit = float(np.interp(step, in_full.steps, in_full.habits))
         value = float(np.interp(step, in_full.steps, in_full.values))
         ax.plot([habit], [value], **mark, zorder=7)
-        _annotate(ax, name, (habit, value), (-7, 2), ha="right", fontsize=8)
+        is_upper = (name == "start") != rises
+        _annotate(ax, name, (habit, value), (-7, 2 if is_upper else -9), ha="right", fontsize=8)
         places.append((habit, value))
     return places
 

@@ -185,6 +185,13 @@ class TrainingMap:
         theta[self.free] = points
         return replace(program, theta=theta)
 
+    def coordinates(self, theta: Array) -> Array:
+        """Return the points [F, N] of parameters θ [P, N], whatever their shift of propensities."""
+        points = theta[self.free]
+        for i, row in self._relative_coordinates:
+            points[i] -= theta[row] - self.program.theta[row, 0]
+        return points
+
     def observe(self, points: Array, names: Iterable[str]) -> dict[str, Array]:
         """Return variables of `sim.dynamics.observe` at points [F, N]: [N, ...] each."""
         program = self.program_at(points)
@@ -206,11 +213,7 @@ class TrainingMap:
     def _advance(self, engine: Engine, points: Array, steps: int) -> Array:
         cohort = engine.start(self.program_at(points))
         cohort.advance(0, steps)
-        theta = cohort.theta()
-        after = theta[self.free]
-        for i, row in self._relative_coordinates:
-            after[i] -= theta[row] - self.program.theta[row, 0]
-        return after
+        return self.coordinates(cohort.theta())
 
 
 def _select(names: Sequence[str], free: Sequence[str]) -> set[str]:
