@@ -347,7 +347,14 @@ def test_other_readings_are_judged_on_the_same_runs() -> None:
 # ----------------------------------------------------------------------------------- runs
 
 
-@pytest.mark.parametrize("name", [n for n in CLAIMS if CLAIMS[n].measure.study is None])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow) if n == "picture" else n
+        for n in CLAIMS
+        if CLAIMS[n].measure.study is None
+    ],
+)
 def test_a_claim_is_run_and_drawn(name: str) -> None:
     result = run_claim(CLAIMS[name], LEAST)
     assert len(result.frame()) == len(result.measured.axes) == result.judgement.points

@@ -87,7 +87,13 @@ def test_a_study_is_its_config_and_its_help_says_what_every_key_is(name: str, ca
         assert re.search(rf"^{key}:.*#|^# .*\n{key}:", config, flags=re.MULTILINE), key
 
 
-@pytest.mark.parametrize("name", STUDIES)
+#: Studies that take long even at the least size; tests of their own run their commands.
+LONG = {"causation", "evidence", "sensitivity", "spread", "worst_case"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in STUDIES]
+)
 def test_a_study_writes_what_it_promises_and_the_same_again(name: str, call: Call) -> None:
     parts = {"figures": "figure.py", "report": "report.md.j2"}
     written = [what for what, file in parts.items() if (EXPERIMENTS / name / file).exists()]

@@ -71,6 +71,7 @@ def test_misalignment_is_what_an_agent_does_whatever_it_values() -> None:
     for value, inclination in ((1.0, 0.0), (-1.0, 0.0), (1.0, -8.0), (-1.0, 8.0), (-1.0, 2.0)):
         agent = {
             "awareness": -40,
+            "decisiveness": 1.5,
             "values": {"care": value},
             "propensity": {"deployed": {"help": inclination}},
         }
