@@ -45,6 +45,7 @@ def after(seen: Visit, before: str) -> str:
 
 # One test, so that one server and one browser do for all of it.
 @pytest.mark.usefixtures("population")  # as in the process of the page
+@pytest.mark.slow
 def test_the_page(opened: tuple[Visit, Visit, int], tmp_path: Path) -> None:
     seen, narrow, port = opened
     page = seen.page

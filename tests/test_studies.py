@@ -87,8 +87,11 @@ def test_a_study_is_its_config_and_its_help_says_what_every_key_is(name: str, ca
         assert re.search(rf"^{key}:.*#|^# .*\n{key}:", config, flags=re.MULTILINE), key
 
 
-#: Studies that take long even at the least size; tests of their own run their commands.
-LONG = {"causation", "evidence", "sensitivity", "spread", "worst_case"}
+#: Studies that take seconds even at the least size; tests of their own run their commands.
+LONG = {
+    *("bifurcation", "calibration", "causation", "evidence", "footnote3", "footnote4", "footnote6"),
+    *("phase_diagram", "sensitivity", "spread", "worst_case"),
+}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def sentences(value: object) -> Iterator[str]:
             yield from sentences(below)
 
 
-@pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [23, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_refuses_what_its_settings_do_not_allow(name: str, every: int, call: Call) -> None:
     study = study_of(name)
