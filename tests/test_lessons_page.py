@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Locator
 
 from browser import Browser, Visit, faint, visit, wordless
 from commands import port_of
@@ -85,6 +86,12 @@ def choose(seen: Visit, question: int, answer: str) -> None:
     seen.page.get_by_role("radiogroup").nth(question).get_by_label(answer).click()
 
 
+def comes(locator: Locator, count: int) -> bool:
+    """Wait for so many of something, which cells show one after the other; say if more came."""
+    locator.nth(count - 1).wait_for()
+    return bool(locator.count() == count)
+
+
 def alt(seen: Visit, figure: int) -> str:
     return str(seen.page.locator("figure.lesson img").nth(figure).get_attribute("alt"))
 
@@ -103,19 +110,19 @@ def test_a_lesson(opened: tuple[Visit, str]) -> None:
 
     # Asked, and nothing told before an answer; formulas are drawn.
     assert page.get_by_role("heading", level=1).inner_text().startswith("Lesson 1")
-    assert page.get_by_text("appears here once you have answered").count() == 3
+    assert comes(page.get_by_text("appears here once you have answered"), 3)
     assert (figures.count(), answers.count(), page.get_by_role("slider").count()) == (0, 0, 0)
-    assert page.locator(".katex-display .katex-html").count() == 2
+    assert comes(page.locator(".katex-display .katex-html"), 2)
     assert not re.search(r"\\(sigma|text|pi)|\$", page.locator("body").inner_text())
 
     # One answer opens one figure, and nothing else; two open what asks for both.
     choose(seen, 0, "hardly: 0.2")
     figures.nth(0).wait_for()
-    assert page.get_by_text("Not what the model computes.").count() == 1
+    assert comes(page.get_by_text("Not what the model computes."), 1)
     assert (figures.count(), answers.count()) == (1, 0)
     choose(seen, 1, "it cares more about the future (ℓ from −1 to 1)")
     figures.nth(2).wait_for()
-    assert page.get_by_text("As you predicted.").count() == 1
+    assert comes(page.get_by_text("As you predicted."), 1)
 
     # A slider moves, by keyboard; the figure and its words follow.
     slider = page.get_by_role("slider", name=SLIDER)
@@ -130,13 +137,13 @@ def test_a_lesson(opened: tuple[Visit, str]) -> None:
     assert figures.nth(2).locator("img").get_attribute("src") != drawn
 
     # The third answer opens two more.
-    assert figures.count() == 3
+    assert comes(figures, 3)
     choose(seen, 2, "the first two")
     figures.nth(4).wait_for()
-    assert page.get_by_text("As you predicted.").count() == 2
+    assert comes(page.get_by_text("As you predicted."), 2)
 
     # The answer to an exercise is folded away until it is asked for, by keyboard too.
-    assert answers.count() == 3
+    assert comes(answers, 3)
     told = page.get_by_role("region", name="Answer to exercise 1")
     assert told.count() == 0
     answers.nth(0).focus()
