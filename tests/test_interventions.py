@@ -167,6 +167,26 @@ def test_scaled_state_goes_on_from_there() -> None:
     assert (done.habit.sel(step=25, context="coding") != 0.5 * before).all()
 
 
+@on_both
+@pytest.mark.parametrize("key", ["training.learning_rate.propensity", "training.learning_rate"])
+def test_propensities_are_trained_once_an_intervention_has_them_trained(
+    engine: str, key: str
+) -> None:
+    """Though without it they would stay at 0, and need no place among the parameters."""
+    done = run({"key": key, "set": 0.5, "start": 20}, engine=engine).data["propensity"].fillna(0)
+    assert not done.sel(step=20).any()
+    assert (abs(done.sel(step=60)).max(["context", "response"]) > 1e-5).all()
+
+
+def test_a_key_of_all_state_has_propensities_too() -> None:
+    done = run({"key": "state.*", "freeze": True, "start": 20}).data
+    for name in ("propensity", "habit", "values"):
+        np.testing.assert_array_equal(done[name].sel(step=20), done[name].sel(step=60), name)
+    done = run({"key": "state.*.coding", "set": 2.0}).data.sel(context="coding", step=60)
+    assert (done["habit"] == 2).all()
+    assert (done["propensity"].fillna(2.0) == 2).all()
+
+
 def test_traits_are_their_own_again_afterwards() -> None:
     """What agents think with a trait follows at once; here, the decision with no rationality."""
     done = run({"key": "agent.rationality", "set": 0, "start": 20, "stop": 40})

@@ -164,6 +164,15 @@ def test_mutations_are_normal_draws_and_of_copies_only() -> None:
     assert np.abs(np.corrcoef(mutations[:, copies]) - np.eye(len(mutations))).max() < 0.07
 
 
+def test_propensities_mutate_whether_or_not_anything_else_moves_them() -> None:
+    """An intervention that leaves them as they are changes nothing."""
+    start = [{"key": "state.propensity", "scale": 1.0}]
+    same: Any = settings(training={"learning_rate": {"propensity": 0.0}})
+    plain, touched = (sim.simulate(**same, interventions=x) for x in ([], start))
+    assert_same(touched, plain)
+    assert plain.data["propensity"].isel(step=-1).fillna(0).any()
+
+
 def test_ancestors_are_right_through_many_selections() -> None:
     """Everyone is marked by a trait, which goes to the copies of copies; so does θ_0."""
     marks = [0.5 + n / 100 for n in range(20)]

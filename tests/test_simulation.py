@@ -25,6 +25,12 @@ def test_how_often_is_recorded_changes_nothing() -> None:
     )
 
 
+def test_a_start_of_another_shape_is_refused_in_one_line() -> None:
+    for ragged in ([[1, 2], [1]], "much"):
+        with pytest.raises(sim.SpecError, match=r"initial\.propensity: got an array of shape"):
+            sim.simulate("pipeline", initial=sim.AgentState(propensity=ragged), **FEW)
+
+
 def test_progress_is_reported_to_a_function_or_as_a_bar(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

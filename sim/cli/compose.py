@@ -88,7 +88,7 @@ def pop_specs(data: dict[str, Any], scenario_name: str | None) -> Specs:
     agent, training = (data.pop(key, None) for key in ("agent", "training"))
     agent = Agent.parse({} if agent is None else agent, path="agent")
     training = Training.parse({} if training is None else training, path="training")
-    scenario = Scenario.load({"scenario": described, "agent": agent})
+    scenario = Scenario.load({"scenario": described, "agent": agent, "training": training})
     interventions = data.pop("do", None)
     return read_specs(scenario, agent=agent, training=training, interventions=interventions)
 

@@ -46,7 +46,9 @@ def compile_program(
         scenario.values,
         tuple(scenario.contexts),
         tuple(tuple(context.responses) for context in scenario.contexts.values()),
-        with_propensity=_uses_propensity(agent, training, initial, columns, interventions),
+        with_propensity=_uses_propensity(
+            agent, training, initial, columns, interventions, scenario
+        ),
     )
     check_names(agent, scenario, layout)
     theta = draw_initial(agent, scenario=scenario, layout=layout, ids=ids, numbers=numbers)
@@ -87,15 +89,24 @@ def _uses_propensity(
     initial: AgentState | None,
     columns: Mapping[str, ArrayLike] | None,
     interventions: Sequence[Intervention],
+    scenario: Scenario,
 ) -> bool:
     """Return whether propensities may be anything but 0: else they need no rows of θ."""
+    selection = training.selection
     stated = (
         agent.initial.propensity,
         agent.spread.initial.propensity,
         training.learning_rate.propensity,
-        None if initial is None or initial.propensity is None else np.any(initial.propensity),
+        selection.every and selection.mutation,
+        None
+        if initial is None or initial.propensity is None
+        else np.any(np.asarray(initial.propensity, dtype=object)),
         any("propensity" in key for key in columns or {}),
-        any(each.key.startswith("state.propensity") for each in interventions),
+        any(
+            name.startswith(("propensity.", "training.learning_rate.propensity"))
+            for each in interventions
+            for name in each.names(scenario)
+        ),
     )
     return any(stated)
 

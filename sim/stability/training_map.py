@@ -222,7 +222,7 @@ def _select(names: Sequence[str], free: Sequence[str]) -> set[str]:
     for name in free:
         matches = {n for n in names if n == name or n.startswith(f"{name}.")}
         if not matches:
-            hint = nearest(name, [*{n.partition(".")[0]: None for n in names}, *names])
+            hint = nearest(name, dict.fromkeys([*(n.partition(".")[0] for n in names), *names]))
             raise SpecError(f"parameters: there is no free {name!r}; {hint}")
         selected |= matches
     return selected
