@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 import sim
+from cases import STATE
 
 #: So high a logit that the chance is 1 to the last bit.
 CERTAIN = 100.0
@@ -28,19 +29,10 @@ def only(kind: str, rate: float, **assumptions: Any) -> dict[str, Any]:
     """Training that changes one kind of parameter only."""
     return {
         "steps": STEPS,
-        "learning_rate": {**dict.fromkeys(RATES, 0.0), kind: rate},
+        "learning_rate": {**dict.fromkeys(STATE, 0.0), kind: rate},
     } | assumptions
 
 
-RATES = (
-    "values",
-    "propensity",
-    "habit",
-    "awareness",
-    "log_horizon",
-    "log_competence",
-    "capability",
-)
 AGENT = {"initial": {"values": {"care": 0.7}, "awareness": CERTAIN, "habit": -6.0}}
 
 

@@ -169,6 +169,23 @@ CONTESTED = {
 }
 
 
+def test_defaults_are_firm_answers_and_gaming_that_hits() -> None:
+    """By its values an agent seldom gives what is rewarded against them; when it games, it does."""
+    alike = {"initial": dict.fromkeys(("values", "habit", "awareness"), 0.0)}
+    for name, value in CONTESTED.items():
+        scenario = sim.Scenario.load(name)
+        start = sim.simulate(scenario, agent={"spread": alike}, agents=1, training={"steps": 1})
+        held = dict(scenario.agent.initial.values or scenario.human_values)[value]
+        for context, spec in scenario.of_kind("training").items():
+            serves = [held * effects.get(value, 0.0) for effects in spec.responses.values()]
+            best = list(spec.responses).index(max(spec.reward, key=spec.reward.__getitem__))
+            if serves[best] < max(serves):
+                at = {"context": context, "response": best}
+                own, gamed = start.value_policy.sel(at)[0], start.gaming_policy.sel(at)[0]
+                assert own < 0.04, (name, context)
+                assert gamed > 0.97, (name, context)
+
+
 @pytest.mark.parametrize("name", CONTESTED)
 def test_more_of_a_contested_value_does_not_mean_less_gaming(name: str) -> None:
     scenario, value = sim.Scenario.load(name), CONTESTED[name]
