@@ -27,7 +27,7 @@ from sim.specs.agent import Agent
 from sim.specs.errors import SpecError, check_keys, check_whole, nearest
 from sim.specs.keys import full_key, is_vectorisable
 from sim.specs.overrides import Specs, apply_overrides, as_population, read_specs
-from sim.specs.scenario import Scenario
+from sim.specs.scenario import STORY, Scenario
 from sim.specs.training import Training
 from sim.sweeps.design import Range, Zip
 from sim.sweeps.executors import Executor
@@ -235,7 +235,7 @@ class PhaseDiagramPlan:
         """Return all that the regimes depend on, as plain data."""
         scenario, agent, training, _ = self.specs
         return {
-            "scenario": scenario.model_dump(mode="json", exclude={"agent", "training"}),
+            "scenario": scenario.model_dump(mode="json", exclude=set(STORY)),
             "agent": agent.model_dump(mode="json"),
             "training": training.model_dump(mode="json"),
             "x": asdict(self.x),

@@ -168,7 +168,7 @@ class Inputs:
         if self.specs is not None:
             scenario, agent, training, interventions = self.specs
             sections = {
-                "scenario": scenario.model_dump(mode="json", exclude={"agent", "training"}),
+                "scenario": scenario.model_dump(mode="json", exclude=set(STORY)),
                 "agent": agent.model_dump(mode="json"),
                 "training": training.model_dump(mode="json"),
                 "interventions": [each.model_dump(mode="json") for each in interventions],
