@@ -35,6 +35,7 @@ from omegaconf import DictConfig
 
 from sim.cli.keys import AFTER_KEYS, SPEC_KEYS, check_keys, plain, scenario_choice
 from sim.specs.errors import SpecError, nearest
+from sim.specs.scenario import STORY
 from sim.utils.format import join_words
 
 if TYPE_CHECKING:
