@@ -22,16 +22,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import combinations, product
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from sim.specs.base import NonNegative, Real, Share, Spec, is_number, within
+from sim.specs.base import NonNegative, Spec, within
+from sim.specs.distributions import AnyDistribution, Distribution
 from sim.specs.errors import SpecError, nearest, refuse
 from sim.specs.keys import full_key, names_at
 from sim.specs.library import read_data, resolve
 from sim.specs.scenario import Scenario
+from sim.specs.worlds import Worlds
 
 #: The hidden number by which values lie along human values, in correlations.
 ALIGNMENT = "alignment"
@@ -41,92 +42,7 @@ _STARRED = (
     "agent.initial.propensity.*.*",
     "scenario.contexts.*",
 )
-Positive = Annotated[float, Field(ge=1e-9), within(low=1e-9)]
-Inside = Annotated[float, Field(ge=1e-9, le=1.0 - 1e-9), within(low=1e-9, high=1.0 - 1e-9)]
 Rho = Annotated[float, Field(ge=-1.0, le=1.0), within(low=-1.0, high=1.0)]
-
-
-class Point(Spec):
-    """One number for all agents."""
-
-    kind: Literal["point"] = "point"
-    value: Real
-
-
-class Normal(Spec):
-    """A normal number."""
-
-    kind: Literal["normal"] = "normal"
-    mean: Real
-    sd: NonNegative
-
-
-class LogNormal(Spec):
-    """A positive number whose logarithm is normal."""
-
-    kind: Literal["lognormal"] = "lognormal"
-    median: Positive
-    sd: NonNegative = Field(description="of the logarithm")
-
-
-class Uniform(Spec):
-    """A number anywhere in a range."""
-
-    kind: Literal["uniform"] = "uniform"
-    low: Real
-    high: Real
-
-    @model_validator(mode="after")
-    def _low_is_below_high(self) -> Self:
-        if self.low >= self.high:
-            raise refuse(f"must be above low ({self.low:g})", at="high")
-        return self
-
-
-class Beta(Spec):
-    """A share."""
-
-    kind: Literal["beta"] = "beta"
-    a: Positive
-    b: Positive
-
-
-class LogitNormal(Spec):
-    """A share whose logit is normal."""
-
-    kind: Literal["logit_normal"] = "logit_normal"
-    median: Inside
-    sd: NonNegative = Field(description="of the logit")
-
-
-class Mixture(Spec):
-    """One normal or another; under a positive correlation, low scores belong to `first`."""
-
-    kind: Literal["mixture"] = "mixture"
-    share: Share = Field(description="of the first")
-    first: Normal
-    second: Normal
-
-
-AnyDistribution = Point | Normal | LogNormal | Uniform | Beta | LogitNormal | Mixture
-KINDS = [str(spec.model_fields["kind"].default) for spec in get_args(AnyDistribution)]
-
-
-def _with_kind(value: object) -> object:
-    """Return a plain number as a point, and refuse an unknown kind."""
-    if is_number(value):
-        return {"kind": "point", "value": value}
-    if not isinstance(value, Mapping | AnyDistribution):
-        raise PydanticCustomError("distribution", "must be a number, or a mapping with a kind")
-    if isinstance(value, Mapping):
-        if "kind" not in value:
-            raise refuse(f"is missing; allowed: {', '.join(KINDS)}", at="kind")
-        if value["kind"] not in KINDS:
-            raise refuse(f"unknown kind; {nearest(value['kind'], KINDS)}", at="kind")
-    return value
-
-
-Distribution = Annotated[AnyDistribution, Field(discriminator="kind"), BeforeValidator(_with_kind)]
 
 
 class Goals(Spec):
@@ -150,11 +66,12 @@ class Prior(Spec):
     distributions: dict[str, Distribution] = Field({}, description="by key")
     goals: Goals | None = None
     correlations: tuple[Correlation, ...] = ()
+    worlds: Worlds | None = Field(None, description="scenarios drawn at random; null: none")
 
     @model_validator(mode="after")
     def _check_some(self) -> Self:
-        if not self.distributions and self.goals is None:
-            raise refuse("must have distributions, or goals")
+        if not self.distributions and self.goals is None and self.worlds is None:
+            raise refuse("must have distributions, goals or worlds")
         return self
 
     def __repr__(self) -> str:

@@ -9,9 +9,7 @@ from scipy.special import betaincinv, expit, logit, ndtr, ndtri
 
 from sim.dynamics.randomness import normal
 from sim.simulation import MOST_SEED
-from sim.specs.errors import SpecError, check_whole
-from sim.specs.prior import (
-    ALIGNMENT,
+from sim.specs.distributions import (
     AnyDistribution,
     Beta,
     LogitNormal,
@@ -19,9 +17,10 @@ from sim.specs.prior import (
     Mixture,
     Normal,
     Point,
-    Prior,
     Uniform,
 )
+from sim.specs.errors import SpecError, check_whole
+from sim.specs.prior import ALIGNMENT, Prior
 from sim.specs.scenario import Scenario
 from sim.sweeps.design import Design, Index, Numbers, extreme_rows
 
