@@ -1,202 +1,186 @@
-"""A claim of the post as data: what it says, what that means here, and what would make it true.
+"""A claim of the post as data: what it says, with which quantifier, and what would refute it.
 
-A claim is tried at many points: at each, some worlds are run that differ from the point in nothing
-but what the claim says, or a study is run. `applies_if` chooses the points to which the claim
-applies, `test` says when it is true at one. The verdict follows from all points
-(`experiments.claims.verdicts`).
+A claim is tried on all cases (`experiments.claims.cases`). `among` chooses those to which it applies,
+`event` says when it is true of one. How frequent that must be follows from the quantifier that the
+post's words express (`QUANTIFIERS`); `contrast` is the same of matched others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+import numpy as np
+import pandas as pd
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
-from sim.specs.base import ByName, FrozenDict, Name, Real, Share, Spec, refuse
+from sim.specs.base import Real, Spec, refuse
 from sim.specs.errors import SpecError, nearest
 from sim.specs.library import read_yaml
+from sim.sweeps.design import Numbers
+
+from .derived import DERIVED
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Reduction = Literal["only", "least", "most", "mean", "sum"]
-#: How a condition compares, with its sign.
-SIGNS = {"at_least": "≥", "above": ">", "at_most": "≤", "below": "<"}
-#: The post's own order, in which claims are reported.
-ORDER = (
-    "picture",
-    "example1",
-    "example2",
-    "variation",
-    "example3",
-    "evidential",
-    "causal",
-    "difference1",
-    "difference2",
-    "difference3",
-    "difference4",
-    "define_terms",
-    "conjunction",
-    "footnote1",
-    "footnote2",
-    "footnote3",
-    "footnote4",
-    "footnote5",
-    "footnote6",
-    "footnote7",
-)
+Quantifier = Literal["exists", "mostly", "always", "more"]
+#: Of the cases to which a claim applies, the share above which its event must be true.
+QUANTIFIERS: dict[Quantifier, float] = {"exists": 0.01, "mostly": 0.5, "always": 0.95, "more": 0.0}
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+_NAME = r"(?:[a-z_]\w*\.)?[a-z_]\w*"
+_QUANTITY = re.compile(rf"(\|?)\s*({_NAME})(?:\s*-\s*({_NAME}))?\s*(\|?)")
+_CONDITION = re.compile(rf"(?P<quantity>.*?)\s*(?P<sign>>=|<=|>|<)\s*(?P<number>{_NAME}|\S+)")
+_COMPARE = {">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
 
 
-class Condition(Spec):
-    """A quantity and a threshold; exactly one comparison."""
+@dataclass(frozen=True)
+class Quantity:
+    """An outcome, or the difference of two, of cases: `conduct`, `|conduct - never.conduct|`.
 
-    quantity: Name
-    at_least: Real | None = None
-    above: Real | None = None
-    at_most: Real | None = None
-    below: Real | None = None
+    An outcome of an arm is ARM.OUTCOME; without an arm, of the cases as drawn.
+    """
+
+    text: str
+    first: str
+    second: str | None
+    absolute: bool
+
+    @classmethod
+    def read(cls, text: str) -> Quantity:
+        """Read a quantity (SpecError)."""
+        match = _QUANTITY.fullmatch(text.strip())
+        if match is None or bool(match[1]) != bool(match[4]):
+            raise SpecError(f"got {text!r}: must be like `conduct`, or `|conduct - never.conduct|`")
+        return cls(text, match[2], match[3], bool(match[1]))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The outcomes that it needs."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+    def of(self, cases: Mapping[str, pd.DataFrame]) -> Numbers:
+        """Return its numbers [cases], from the outcomes of each arm."""
+        number = _outcome(self.first, cases)
+        if self.second is not None:
+            number = number - _outcome(self.second, cases)
+        return np.abs(number) if self.absolute else number
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A quantity and a threshold, a number or another outcome: `instrumental_first >= 0.5`."""
+
+    text: str
+    quantity: Quantity
+    sign: str
+    number: float | str
+
+    @classmethod
+    def read(cls, text: str) -> Condition:
+        """Read a condition (SpecError)."""
+        match = _CONDITION.fullmatch(text.strip())
+        if match is None:
+            raise SpecError(f"got {text!r}: must be like `conduct <= -0.5`")
+        threshold = match["number"]
+        number = threshold if re.fullmatch(_NAME, threshold) else float(threshold)
+        return cls(text, Quantity.read(match["quantity"]), match["sign"], number)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The outcomes that it needs."""
+        more = (self.number,) if isinstance(self.number, str) else ()
+        return (*self.quantity.names, *more)
+
+    def of(self, cases: Mapping[str, pd.DataFrame]) -> tuple[Flags, Flags]:
+        """Return where it is met [cases], and where it is defined [cases]."""
+        number = self.quantity.of(cases)
+        threshold = _outcome(self.number, cases) if isinstance(self.number, str) else self.number
+        with np.errstate(invalid="ignore"):
+            met = _COMPARE[self.sign](number, threshold)
+        return met, np.isfinite(number) & np.isfinite(threshold)
+
+
+def _outcome(name: str, cases: Mapping[str, pd.DataFrame]) -> Numbers:
+    arm, _, column = name.rpartition(".")
+    return np.asarray(cases[arm or "drawn"][column], np.float64)
+
+
+def _read(kind: type[Quantity] | type[Condition]) -> Any:
+    def read(text: object) -> object:
+        if isinstance(text, kind):
+            return text
+        if not isinstance(text, str):
+            raise PydanticCustomError("text", "must be text")
+        try:
+            return kind.read(text)
+        except (SpecError, ValueError) as error:
+            raise PydanticCustomError("text", "{line}", {"line": str(error)}) from None
+
+    return read
+
+
+AQuantity = Annotated[Any, BeforeValidator(_read(Quantity))]
+ACondition = Annotated[Any, BeforeValidator(_read(Condition))]
+
+
+class Group(Spec):
+    """Cases, and an event, or a number, of each.
+
+    Attributes:
+        among: Conditions of the cases; none: all of them.
+        event: Conditions, all of which must be met ...
+        at_least: ... or so many of them.
+        number: Instead of an event: a quantity, whose mean is taken.
+    """
+
+    among: tuple[ACondition, ...] = ()
+    event: tuple[ACondition, ...] = ()
+    at_least: Annotated[int, Field(ge=1, strict=True)] | None = None
+    number: AQuantity | None = None
 
     @model_validator(mode="after")
-    def _one_comparison(self) -> Self:
-        if sum(getattr(self, name) is not None for name in SIGNS) != 1:
-            raise refuse(f"needs exactly one of {', '.join(SIGNS)}")
+    def _either(self) -> Group:
+        if self.event and self.number is not None:
+            raise refuse("has an event as well; a claim is about one of them", at="number")
         return self
 
     @property
-    def comparison(self) -> str:
-        """The comparison, a key of `SIGNS`."""
-        return next(name for name in SIGNS if getattr(self, name) is not None)
-
-    @property
-    def threshold(self) -> float:
-        """The number that the quantity is compared with."""
-        return float(getattr(self, self.comparison))
+    def names(self) -> set[str]:
+        """The outcomes that are needed."""
+        parts = [*self.among, *self.event, *([self.number] if self.number else [])]
+        return {name for part in parts for name in part.names}
 
 
-class Quantity(Spec):
-    """A number that each point has.
+class Contrast(Group):
+    """Matched others: a field that is left out is as in the claim.
 
     Attributes:
-        label: What it is, in a few words.
-        columns: Of a sweep's summary or of what comes after training; `NAME.*` stands for all
-            training contexts. A study has columns of its own.
-        world: In which of the worlds; the first if left out.
-        reduce: How several columns become one number.
-        minus: The world whose number is subtracted.
-        absolute: Whether the absolute value is taken.
-        count: Instead of columns: how many of these conditions are met.
-    """
-
-    label: Text
-    columns: tuple[str, ...] = ()
-    world: Name | None = None
-    reduce: Reduction = "only"
-    minus: Name | None = None
-    absolute: bool = False
-    count: tuple[Condition, ...] = ()
-
-    @model_validator(mode="after")
-    def _either(self) -> Self:
-        if bool(self.columns) == bool(self.count):
-            raise refuse("needs either `columns` or `count` (conditions)")
-        return self
-
-
-class Circumstances(Spec):
-    """The differences of a world from the point.
-
-    Attributes:
-        settings: Dotted keys of scenario, agent and training, and what they are.
-        scenario: Another scenario than the measure's.
-        do: Interventions.
-        oversight, deployment: What comes after training, where it is not the default.
-    """
-
-    settings: dict[str, Any] = Field({})
-    scenario: Name | None = None
-    do: tuple[dict[str, Any], ...] = ()
-    oversight: dict[str, Any] = Field({})
-    deployment: dict[str, Any] = Field({})
-
-
-class Measure(Spec):
-    """The runs at every point, and the quantities measured of them.
-
-    Attributes:
-        scenario: In which the worlds are run.
-        settings: What all of them share.
-        worlds: By name, in order.
-        study: Instead of worlds: a study of `experiments.claims.studies` ...
-        options: ... and its options.
-        quantities: By name.
-    """
-
-    scenario: Name | None = None
-    settings: dict[str, Any] = Field({})
-    worlds: ByName[Circumstances] = FrozenDict({"as_told": Circumstances()})
-    study: Name | None = None
-    options: dict[str, Any] = Field({})
-    quantities: ByName[Quantity]
-
-    @model_validator(mode="after")
-    def _names(self) -> Self:
-        if (self.scenario is None) == (self.study is None):
-            raise refuse("needs either a scenario, whose worlds are run, or a study")
-        for name, quantity in self.quantities.items():
-            for world in (quantity.world, quantity.minus):
-                if world is not None and world not in self.worlds:
-                    hint = nearest(world, self.worlds)
-                    raise refuse(f"no world is named {world!r}; {hint}", at=f"quantities.{name}")
-            _check_conditions(quantity.count, self.quantities, at=f"quantities.{name}.count")
-        return self
-
-
-class Region(Spec):
-    """The assumptions over which a claim is tried.
-
-    Attributes:
-        ranges: By dotted key, [low, high] or [low, high, log], for a Sobol design ...
-        points: ... of so many points, a power of 2.
-        grid: By dotted key, numbers; every combination goes with every point of the ranges.
-        choices: What is no number (a scenario, a prior), for studies.
-    """
-
-    ranges: dict[str, tuple[Any, ...]] = Field({})
-    points: Annotated[int, Field(ge=8, le=8192, strict=True)] = 256
-    grid: dict[str, tuple[Real, ...]] = Field({})
-    choices: dict[str, tuple[str, ...]] = Field({})
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        if not (self.ranges or self.grid or self.choices):
-            raise refuse("needs ranges, a grid or choices: a claim is tried over assumptions")
-        if self.points & (self.points - 1):
-            raise refuse("must be a power of 2", at="points")
-        return self
-
-
-class Plot(Spec):
-    """The two assumptions of the map of points, where no rule names them."""
-
-    x: str
-    y: str | None = None
-
-
-class Reading(Spec):
-    """Another way to read a claim, judged on the same runs.
-
-    Attributes:
-        says: How, to stand after "Read otherwise,".
-        applies_if: Conditions of the points to which it applies; none: all of them.
-        test: When it is true; the claim's own test if there is none.
+        says: Who or what they are.
+        independent: Instead of others: what chance would give if the conditions of the event had
+            nothing to do with each other.
     """
 
     says: Text
-    applies_if: tuple[Condition, ...] = ()
-    test: tuple[Condition, ...] = ()
+    independent: bool = False
 
 
-class Claim(Spec):
+class Refutation(Spec):
+    """What would refute a claim, and numbers that every case is given under which it turns.
+
+    Attributes:
+        says: What would have to be so.
+        set: Numbers by key, of assumptions or of the prior (`worlds.upholds`).
+    """
+
+    says: Text
+    set: dict[str, Any] = Field(min_length=1)
+
+
+class Claim(Group):
     """A claim of the post.
 
     Attributes:
@@ -204,61 +188,74 @@ class Claim(Spec):
         title: In a few words.
         passage: Where the post says it.
         quote: What it says, in its own words; "[...]" for what is left out.
-        says: The same in ours, short.
+        quantifier: What must be so: the event in some cases (`exists`), in most, in nearly all
+            (`always`), or `more` than in the contrast.
+        words: The words of the passage that decide that.
+        says: The claim in our words, short.
         means: The operational definition, with MODEL.md's names.
-        limits: What the experiment cannot see, or what follows from how the model is built.
-        why: How the equations bring it about, for those who have never seen them.
-        measure: What is run and measured.
-        region: Over which assumptions.
-        applies_if: Conditions of the points to which the claim applies.
-        test: True at a point that meets all of these.
-        required_share: The claim holds if, with 95 % confidence, it is true at this share of points
-            or more; or at every point.
-        readings: Other ways to read it.
-        plot: What the map shows.
+        contrast: Matched others.
+        margin: `more`: by how much, in the unit of the effect.
+        ratio: `more`: whether the two are compared by their ratio, and not by their difference.
+        unit: Of the effect, to stand after a number.
+        along: Assumptions along which the effect is shown, beside those that decide.
+        refuted: What would refute it.
+        limits: What the experiment cannot see.
+        formerly: The verdict of the first version of this claim; "" for a new one.
     """
 
-    name: Name
+    name: str
     title: Text
     passage: Text
     quote: Text
+    quantifier: Quantifier
+    words: Text
     says: Text
     means: Text
+    contrast: Contrast
+    margin: Real = 0.0
+    ratio: bool = False
+    unit: str = ""
+    along: tuple[str, ...] = ()
+    refuted: Refutation
     limits: str = ""
-    why: str = ""
-    measure: Measure
-    region: Region
-    applies_if: tuple[Condition, ...] = ()
-    test: tuple[Condition, ...] = Field(min_length=1)
-    required_share: Share = 0.95
-    readings: tuple[Reading, ...] = ()
-    plot: Plot
+    formerly: str = ""
 
     @model_validator(mode="after")
-    def _known_names(self) -> Self:
-        for key in ("applies_if", "test"):
-            _check_conditions(getattr(self, key), self.measure.quantities, at=key)
-        for number, reading in enumerate(self.readings):
-            conditions = (*reading.applies_if, *reading.test)
-            _check_conditions(conditions, self.measure.quantities, at=f"readings.{number}")
-        axes = {*self.region.ranges, *self.region.grid, *self.region.choices}
-        for axis in filter(None, (self.plot.x, self.plot.y)):
-            if axis not in axes:
-                raise refuse(f"{axis!r} is no assumption of the region", at="plot")
+    def _is_complete(self) -> Claim:
+        if not self.event and self.number is None:
+            raise refuse("needs conditions, or a number", at="event")
+        if self.number is not None and self.quantifier != "more":
+            raise refuse(
+                "a number is compared (`more`); a share has other quantifiers", at="number"
+            )
         return self
 
     @property
-    def axes(self) -> tuple[str, ...]:
-        """The assumptions in which points differ, in order."""
-        return (*self.region.choices, *self.region.grid, *self.region.ranges)
+    def other(self) -> Group:
+        """The group of the contrast, with what it shares with the claim."""
+        given = self.contrast.model_fields_set
+        own = {k: getattr(self, k) for k in Group.model_fields if k not in given}
+        if "number" in given or "event" in given:
+            own = {k: v for k, v in own.items() if k == "among"}
+        stated = {k: getattr(self.contrast, k) for k in Group.model_fields if k in given}
+        return Group(**{**own, **stated})
+
+    @property
+    def arms(self) -> set[str]:
+        """The arms that it needs."""
+        names = {name.rpartition(".")[0] for name in self.names | self.other.names}
+        needed = [arm for name in self.derived for arm in DERIVED[name].arms]
+        return {"drawn", *names, *needed} - {"", "derived"}
+
+    @property
+    def derived(self) -> list[str]:
+        """The derived outcomes that it needs."""
+        parts = [name.partition(".") for name in sorted(self.names | self.other.names)]
+        return [column for arm, _, column in parts if arm == "derived"]
 
     @classmethod
     def load(cls, path: Path) -> Claim:
-        """Read a claim from its file.
-
-        Raises:
-            SpecError: One line: what was wrong, where, what is allowed.
-        """
+        """Read a claim from its file (SpecError: one line)."""
         return cls.parse({"name": path.stem, **read_yaml(path)}, path=f"claims/{path.stem}")
 
 
@@ -267,44 +264,35 @@ def claims_folder() -> Path:
     return Path(__file__).parent / "claims"
 
 
-def claim_names(folder: Path) -> list[str]:
-    """Return the names of the claims in a folder: in the post's order, then the others.
-
-    Raises:
-        SpecError: There is no such folder, or no claim in it.
-    """
-    if not folder.is_dir():
-        raise SpecError(f"folder: there is no folder {str(folder)!r}")
-    stems = sorted(path.stem for path in folder.glob("*.yaml"))
-    if not stems:
-        raise SpecError(f"folder: there is no claim in {str(folder)!r}")
-    place = {name: i for i, name in enumerate(ORDER)}
-    return sorted(stems, key=lambda name: (place.get(name, len(ORDER)), name))
-
-
 def load_claims(folder: Path, only: Iterable[str] = ()) -> list[Claim]:
-    """Return claims, in the post's order.
-
-    Args:
-        folder: Where they are.
-        only: Their names; none: all of them.
+    """Return the claims of a folder in the order of its `order.yaml`, or some of them.
 
     Raises:
         SpecError: There is no such claim, or one that cannot be used.
     """
-    available = claim_names(folder)
-    names = list(only) or available
-    for name in names:
+    if not folder.is_dir():
+        raise SpecError(f"folder: there is no folder {str(folder)!r}")
+    order = folder / "order.yaml"
+    listed = read_yaml(order)["order"] if order.is_file() else []
+    stems = sorted(path.stem for path in folder.glob("*.yaml") if path != order)
+    if not stems:
+        raise SpecError(f"folder: there is no claim in {str(folder)!r}")
+    place = {name: i for i, name in enumerate(listed)}
+    available = sorted(stems, key=lambda name: (place.get(name, len(place)), name))
+    for name in only:
         if name not in available:
             raise SpecError(f"only: no claim is named {name!r}; {nearest(str(name), available)}")
-    return [Claim.load(folder / f"{name}.yaml") for name in available if name in names]
+    return [Claim.load(folder / f"{name}.yaml") for name in available if not only or name in only]
 
 
-def _check_conditions(
-    conditions: Iterable[Condition], available: Iterable[str], *, at: str
-) -> None:
-    names = list(available)
-    for condition in conditions:
-        if condition.quantity not in names:
-            hint = nearest(condition.quantity, names)
-            raise refuse(f"no quantity is named {condition.quantity!r}; {hint}", at=at)
+def check_names(claim: Claim, outcomes: Iterable[str], arms: Iterable[str]) -> None:
+    """Refuse outcomes and arms that do not exist (SpecError)."""
+    known = [*arms, "derived"]
+    for name in sorted(claim.names | claim.other.names):
+        arm, _, column = name.rpartition(".")
+        columns = list(DERIVED if arm == "derived" else outcomes)
+        if arm and arm not in known:
+            raise SpecError(f"claims/{claim.name}: no arm is named {arm!r}; {nearest(arm, known)}")
+        if column not in columns:
+            hint = nearest(column, columns)
+            raise SpecError(f"claims/{claim.name}: no outcome is named {column!r}; {hint}")

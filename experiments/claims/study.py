@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,15 +14,21 @@ from pydantic import Field, model_validator
 
 from sim.cli.fields import Engine, Name, OneOrMore, Seed, Spec, Store
 from sim.cli.outputs import records, write_json
+from sim.specs.agent import Agent
 from sim.specs.base import refuse
+from sim.specs.keys import full_key, value_at
+from sim.specs.prior import Prior
+from sim.specs.training import Training
 from sim.utils.files import atomic_write
-from sim.utils.progress import parts_of
 
-from .claim_results import Results, check_claims, run_claims, verdict_table
-from .map import emergences, regime_map
-from .measures import RunOptions
-from .page import render_page
-from .spec import Claim, claims_folder, load_claims
+from .arms import Arm, load_arms
+from .assumptions import Assumptions
+from .cases import RunOptions, drawn_numbers, outcome_names, run_cases
+from .derived import derive
+from .judge import Judgement, judge
+from .spec import Claim, check_names, claims_folder, load_claims
+
+FOLDER = Path(__file__).parent
 
 
 class Settings(Spec):
@@ -28,7 +36,9 @@ class Settings(Spec):
 
     only: OneOrMore[Name]
     folder: Annotated[str, Field(min_length=1)] | None
-    size: Annotated[float, Field(ge=0.001, le=1.0, strict=True)]
+    prior: Annotated[str, Field(min_length=1)]
+    set: dict[str, Any]
+    size: Annotated[float, Field(ge=0.01, le=4.0, strict=True)]
     seed: Seed
     engine: Engine
     store: Store
@@ -47,71 +57,178 @@ class Settings(Spec):
         return self
 
     def run_options(self) -> RunOptions:
-        """Return where and at what size claims are run."""
+        """Return where and at what size cases are run."""
         store = None if self.store is None else Path(self.store)
-        return RunOptions(store=store, size=self.size, seed=self.seed, engine=self.engine)
+        return RunOptions(store, self.size, self.seed, self.engine, self.set)
 
     def selected_claims(self) -> list[Claim]:
-        """Return the claims that are named, in the post's order.
-
-        Raises:
-            SpecError: There is no such claim, or one that cannot be used.
-        """
+        """Return the claims that are named, in the post's order (SpecError)."""
         return load_claims(Path(self.folder) if self.folder else claims_folder(), self.only)
 
 
-def check(settings: Settings) -> None:
-    """Refuse claims that cannot be run.
+@dataclass(frozen=True)
+class ClaimResult:
+    """A claim and its verdict."""
 
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
+    claim: Claim
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class Results:
+    """What came out.
+
+    Attributes:
+        claims: In the post's order, with their verdicts.
+        cases: How many cases there are in each arm.
+        arms: Those that were run.
+        failed: Number of cases whose training diverged, as drawn.
     """
-    check_claims(settings.selected_claims(), settings.run_options())
+
+    claims: Sequence[ClaimResult]
+    cases: int
+    arms: Mapping[str, Arm]
+    failed: int
+
+
+@cache
+def _arms() -> dict[str, Arm]:
+    return load_arms(FOLDER / "arms.yaml")
+
+
+@cache
+def _assumptions() -> Assumptions:
+    return Assumptions.load(FOLDER / "assumptions.yaml")
+
+
+def check(settings: Settings) -> None:
+    """Refuse claims that cannot be run (SpecError)."""
+    assumptions, prior = _assumptions(), Prior.load(settings.prior)
+    settings.run_options().check(prior, assumptions)
+    names = outcome_names(prior, assumptions)
+    for claim in settings.selected_claims():
+        check_names(claim, names, _arms())
 
 
 def run(settings: Settings, *, progress: Callable[[float], None] | None = None) -> Results:
-    """Run and judge the claims and, for a page, the scenarios and the map of regimes.
-
-    Raises:
-        SpecError: As for `check`.
-    """
-    claims, run_options = settings.selected_claims(), settings.run_options()
-    if settings.page is None:
-        return Results(run_claims(claims, run_options, progress=progress))
-    of_claims, of_scenarios, of_map = parts_of(progress, [len(claims) + 4.0, 1.0, 1.0])
-    return Results(
-        run_claims(claims, run_options, progress=of_claims),
-        emergences(run_options, progress=of_scenarios),
-        regime_map(run_options, progress=of_map),
+    """Run all cases in the arms that the claims need, and judge the claims (SpecError)."""
+    return run_claims(
+        settings.selected_claims(),
+        prior=Prior.load(settings.prior),
+        options=settings.run_options(),
+        progress=progress,
     )
 
 
+def run_claims(
+    claims: Sequence[Claim],
+    *,
+    prior: Prior,
+    options: RunOptions,
+    progress: Callable[[float], None] | None = None,
+) -> Results:
+    """Run all cases in the arms that claims need, and judge the claims (SpecError)."""
+    needed = {"drawn"}.union(*(claim.arms for claim in claims))
+    arms = {name: arm for name, arm in _arms().items() if name in needed}
+    cases = run_cases(
+        arms, prior=prior, assumptions=_assumptions(), options=options, progress=progress
+    )
+    drawn = drawn_numbers(prior, _assumptions(), options)
+    failed = cases["drawn"].isna().all(axis=1)
+    defaults = default_numbers(_assumptions())
+    judged = []
+    for claim in claims:
+        outcomes = {**cases, "derived": derive(claim.derived, cases)}
+        judged.append(ClaimResult(claim, judge(claim, outcomes, drawn, defaults=defaults)))
+    return Results(judged, len(drawn), arms, int(failed.sum()))
+
+
+def default_numbers(assumptions: Assumptions) -> dict[str, float]:
+    """Return the defaults of the assumptions that have one, by key."""
+    specs = {"agent": Agent(), "training": Training()}
+    numbers = {}
+    for key in assumptions.axes:
+        root, _, path = full_key(key).partition(".")
+        if root in specs and key not in assumptions.choices:
+            numbers[key] = float(value_at(specs[root], path))
+    return numbers
+
+
 #: The columns that the terminal shows.
-SHOWN = {"claims": ("claim", "verdict", "share", "given", "title")}
+SHOWN = {"claims": ("claim", "quantifier", "verdict", "effect", "contrast", "decides", "title")}
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
-    """Return the table of verdicts, and for each claim a table with a row for each point."""
+    """Return the table of verdicts, and the parts that assumptions have in each claim."""
     return {
-        "claims": verdict_table(results.claims),
-        **{result.claim.name: result.frame() for result in results.claims},
+        "claims": pd.DataFrame([_row(result) for result in results.claims]),
+        "influences": pd.DataFrame(
+            [
+                {
+                    "claim": result.claim.name,
+                    "assumption": influence.key,
+                    "index": influence.index,
+                    "place": place,
+                    "effect": effect,
+                }
+                for result in results.claims
+                for influence in result.judgement.influences
+                for place, effect in zip(influence.places, influence.effects, strict=True)
+            ]
+        ),
+    }
+
+
+def _row(result: ClaimResult) -> dict[str, Any]:
+    claim, judged = result.claim, result.judgement
+    effects = {
+        "effect": judged.effect,
+        "contrast": judged.contrast,
+        "difference": judged.difference,
+    }
+    return {
+        "claim": claim.name,
+        "title": claim.title,
+        "quantifier": claim.quantifier,
+        "verdict": judged.verdict,
+        "share": judged.share,
+        "share_low": judged.low,
+        "share_high": judged.high,
+        "near_defaults": judged.near_defaults,
+        **{
+            f"{name}{end}": getattr(effect, part)
+            for name, effect in effects.items()
+            for end, part in (("", "estimate"), ("_low", "low"), ("_high", "high"))
+        },
+        "cases": judged.effect.cases,
+        "undefined": judged.undefined,
+        "decides": judged.axes[0],
+        "and": judged.axes[1],
     }
 
 
 def summary(results: Results) -> Mapping[str, Any]:
     """Return the table of verdicts, ready for JSON."""
-    return {"claims": records(verdict_table(results.claims))}
+    return {
+        "claims": records(tables(results)["claims"]),
+        "cases": results.cases,
+        "failed": results.failed,
+        "arms": {name: arm.says for name, arm in results.arms.items()},
+    }
 
 
 def write(results: Results, directory: Path, settings: Settings) -> None:
     """Write a JSON file for each claim and, if it is asked for, the page."""
-    run_options = settings.run_options()
     for result in results.claims:
-        write_json(directory / f"{result.claim.name}.json", result.to_dict(run_options))
-    if settings.page is None or results.regimes is None:
+        judgement = asdict(result.judgement)
+        judgement |= {name: judgement[name].tolist() for name in ("surface", "density")}
+        data = {**result.claim.model_dump(mode="json"), "judgement": judgement}
+        write_json(directory / f"{result.claim.name}.json", data)
+    if settings.page is None:
         return
-    text = render_page(results, run_options)
+    from .page import render_page
+
     page = Path(settings.page)
     page.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(page) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(render_page(results, settings.run_options()), encoding="utf-8")

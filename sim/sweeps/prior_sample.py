@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -53,13 +54,19 @@ class PriorSample(Design):
     def __len__(self) -> int:
         return self._points
 
-    def at(self, rows: Index) -> dict[str, Numbers]:
-        """Return the numbers of some points by key, each [rows]."""
+    def at(
+        self, rows: Index, *, human_values: Mapping[str, Numbers] | None = None
+    ) -> dict[str, Numbers]:
+        """Return the numbers of some points by key, each [rows].
+
+        Where points have worlds of their own, `human_values` are theirs by value, each [rows].
+        """
         scores = self.scores(rows)
         numbers = {key: quantile(d, scores[key]) for key, d in self._marginals.items()}
         if self._goals is not None:
             alignment = numbers.pop(ALIGNMENT)
-            for key, weight in self._human_values.items():
+            for key, stated in self._human_values.items():
+                weight = stated if human_values is None else human_values[key.split(".")[-1]]
                 numbers[key] = alignment * weight + self._goals.sd * self._normal(key, rows)
         return numbers
 

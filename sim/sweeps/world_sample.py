@@ -58,11 +58,15 @@ class WorldGroup(Design):
 
     def __init__(self, worlds: Worlds, structure: Structure, points: Index, seed: int, /) -> None:
         self.structure, self.points = structure, points
-        self._worlds, self._seed = worlds, seed
+        self.worlds, self._seed = worlds, seed
         self._contexts = _contexts(structure)
         self._values = [f"value_{d + 1}" for d in range(structure.values)]
         self._responses = [f"answer_{k + 1}" for k in range(structure.responses)]
-        self.keys = tuple(self.at(np.zeros(1, np.intp)))
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:  # type: ignore[override]  # worked out when asked for
+        """The keys of all numbers."""
+        return tuple(self.at(np.zeros(1, np.intp)))
 
     def __len__(self) -> int:
         return len(self.points)
@@ -81,11 +85,11 @@ class WorldGroup(Design):
 
     def upholds(self, rows: Index) -> Numbers:
         """Return the share of training that upholds human values, as drawn [rows]."""
-        return np.clip(self._draw(self._worlds.upholds, "upholds", rows), 0.0, 1.0)
+        return np.clip(self._draw(self.worlds.upholds, "upholds", rows), 0.0, 1.0)
 
     def at(self, rows: Index) -> dict[str, Numbers]:
         """Return the numbers of some worlds by key, each [rows]."""
-        worlds = self._worlds
+        worlds = self.worlds
         human = np.stack(
             [self._draw(worlds.human_values, f"human {v}", rows) for v in self._values], axis=-1
         )
@@ -118,7 +122,7 @@ class WorldGroup(Design):
 
     def _features(self, context: str, human: Numbers, rows: Index) -> Numbers:
         """Return Φ [rows, K, D], the responses in the order of how they serve human values."""
-        share = self._draw(self._worlds.touches, f"{context} touches", rows)
+        share = self._draw(self.worlds.touches, f"{context} touches", rows)
         chance = np.stack(
             [
                 _uniform(f"{context} touches {value}", self.points[rows], self._seed)
@@ -130,7 +134,7 @@ class WorldGroup(Design):
         features = np.stack(
             [
                 [
-                    self._draw(self._worlds.feature, f"{context} {response} {value}", rows)
+                    self._draw(self.worlds.feature, f"{context} {response} {value}", rows)
                     for value in self._values
                 ]
                 for response in self._responses
@@ -148,7 +152,7 @@ class WorldGroup(Design):
         serves = serves - serves.mean(axis=1, keepdims=True)
         size = serves.std(axis=1, keepdims=True)
         standard = np.divide(serves, size, out=np.zeros_like(serves), where=size > 0.0)
-        agreement = np.clip(self._draw(self._worlds.agreement, f"{context} agreement", rows), 0, 1)
+        agreement = np.clip(self._draw(self.worlds.agreement, f"{context} agreement", rows), 0, 1)
         noise = np.stack(
             [
                 normal(
@@ -162,7 +166,7 @@ class WorldGroup(Design):
         )
         along = (sign * agreement)[:, None] * standard
         reward: Numbers = along + np.sqrt(1.0 - agreement**2)[:, None] * noise
-        scale = self._draw(self._worlds.reward_size, f"{context} reward size", rows)
+        scale = self._draw(self.worlds.reward_size, f"{context} reward size", rows)
         return np.clip(scale[:, None] * reward, -100.0, 100.0)
 
     def _draw(self, distribution: Any, stream: str, rows: Index) -> Numbers:

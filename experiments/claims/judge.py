@@ -1,0 +1,451 @@
+"""The verdict on a claim: how far it is true, and where it turns.
+
+The frequency of the claim's event is a surface over the two assumptions that decide most: a logistic
+regression on a quadratic form of their ranks (of a number, a linear one). The claim is true where the
+surface is above what its quantifier asks for, or above the contrast's. The share of the cases for
+which that is so makes the verdict; its interval is that of the bootstrap over cases, which are drawn
+independently. An interval that reaches over the limit of two verdicts decides between none.
+
+    holds ≥ 95 %   mostly ≥ 2/3   depends   rarely ≤ 1/3   fails ≤ 5 %   undecided
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+from scipy.stats import poisson
+
+from sim.dynamics.randomness import uniform_pair
+from sim.sweeps.design import Numbers
+from sim.utils.intervals import binomial_interval
+
+from .spec import QUANTIFIERS, Claim, Condition, Flags, Group
+
+Verdict = Literal["holds", "mostly", "depends", "rarely", "fails", "undecided"]
+VERDICTS: tuple[Verdict, ...] = ("holds", "mostly", "depends", "rarely", "fails", "undecided")
+#: Above which share of the cases a claim holds, mostly holds, depends, holds rarely; else it fails.
+LIMITS = (0.95, 2.0 / 3.0, 1.0 / 3.0, 0.05)
+#: Cells of an axis, on which surfaces are fitted and shares are counted.
+CELLS = 12
+#: Bins of an axis by which its part is measured; of two axes together, so many each.
+BINS, PAIRED_BINS = 8, 4
+REPLICATES = 200
+#: Fewer cases than these decide nothing.
+FEWEST = 100
+#: Standard deviation of a surface's coefficients before the cases are seen, in logits.
+_PRIOR = 3.0
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A group of a claim, counted.
+
+    Attributes:
+        applies: To which cases it applies [cases].
+        value: 1 where the event is true, 0 where it is not; or the number; 0 where it does not
+            apply [cases].
+        undefined: Number of cases among which it would apply, whose event is not defined.
+    """
+
+    applies: Flags
+    value: Numbers
+    undefined: int
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A statistic over all cases, with its 95 % interval.
+
+    Attributes:
+        estimate, low, high: The statistic; nan where there are no cases.
+        cases: How many it is taken of.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    cases: int
+
+
+@dataclass(frozen=True)
+class Influence:
+    """The part that an assumption has in a claim.
+
+    Attributes:
+        key: The assumption.
+        index: Variance of the effect between bins of the assumption, less that of chance.
+        lowest, highest: The effect in the bins at the ends, low and high [2].
+        places: The middles of the bins ...
+        effects: ... and the effect in each.
+    """
+
+    key: str
+    index: float
+    places: tuple[float | str, ...]
+    effects: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict.
+
+    Attributes:
+        verdict: The word.
+        share, low, high: Of the cases to which the claim applies, the share for which it is true by
+            where they lie on the plane of the two assumptions; with its 95 % interval.
+        near_defaults: The same with cases near the defaults counting more.
+        effect: The statistic of the claim ...
+        contrast: ... that of the contrast ...
+        difference: ... and the first less the second, or their ratio.
+        undefined: Number of cases whose event is not defined.
+        influences: All assumptions, those that decide most first.
+        axes: The two that decide most.
+        surface: The statistic (less the contrast's, for `more`) over cells of the two [CELLS, CELLS].
+        density: The share of the cases in each cell.
+        threshold: What the surface must exceed.
+    """
+
+    verdict: Verdict
+    share: float
+    low: float
+    high: float
+    near_defaults: float
+    effect: Effect
+    contrast: Effect
+    difference: Effect
+    undefined: int
+    influences: tuple[Influence, ...]
+    axes: tuple[str, str]
+    surface: Numbers
+    density: Numbers
+    threshold: float
+
+
+def judge(
+    claim: Claim,
+    cases: Mapping[str, pd.DataFrame],
+    assumptions: pd.DataFrame,
+    *,
+    defaults: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Judgement:
+    """Return the verdict on a claim.
+
+    Args:
+        claim: The claim.
+        cases: The outcomes of cases, by arm.
+        assumptions: What may decide it, a row for each case.
+        defaults: The default of each numeric assumption that has one.
+        seed: Of the bootstrap.
+    """
+    main = sample_of(claim, cases)
+    other = _contrast(claim, cases, main)
+    ranks = pd.DataFrame({key: _ranks(column) for key, column in assumptions.items()})
+    influences = sorted(
+        (_influence(claim, main, other, key, assumptions[key], ranks[key]) for key in ranks),
+        key=lambda influence: -influence.index,
+    )
+    first = influences[0].key
+    second = max(
+        (key for key in ranks if key != first),
+        key=lambda key: _paired_index(claim, main, other, ranks[first], ranks[key]),
+    )
+    threshold = QUANTIFIERS[claim.quantifier] if claim.quantifier != "more" else claim.margin
+    plane = _Plane(claim, main, other, ranks[first].to_numpy(), ranks[second].to_numpy(), threshold)
+    surface, shares = plane.bootstrap(seed)
+    near = _near_defaults(assumptions, (first, second), defaults or {})
+    share = plane.share(surface, np.ones((CELLS, CELLS)))
+    low, high = _ends(shares, share)
+    return Judgement(
+        verdict=_verdict(low, high, int(main.applies.sum())),
+        share=share,
+        low=low,
+        high=high,
+        near_defaults=plane.share(surface, near),
+        effect=_effect(claim, main),
+        contrast=_contrast_effect(claim, cases, other),
+        difference=_difference(claim, main, other),
+        undefined=main.undefined,
+        influences=tuple(influences),
+        axes=(first, second),
+        surface=surface,
+        density=plane.density,
+        threshold=threshold,
+    )
+
+
+def sample_of(group: Group, cases: Mapping[str, pd.DataFrame]) -> Sample:
+    """Return a group of a claim, counted in cases."""
+    total = len(cases["drawn"])
+    applies, defined = np.ones(total, np.bool_), np.ones(total, np.bool_)
+    for condition in group.among:
+        met, known = condition.of(cases)
+        applies &= met & known
+    if group.number is not None:
+        value = group.number.of(cases)
+        defined = np.isfinite(value)
+    else:
+        flags = [condition.of(cases) for condition in group.event]
+        count = np.sum([met for met, _ in flags], axis=0)
+        value = (count >= (group.at_least or len(flags))).astype(np.float64)
+        defined = np.logical_and.reduce([known for _, known in flags])
+    undefined = int((applies & ~defined).sum())
+    applies = applies & defined
+    return Sample(applies, np.where(applies, value, 0.0), undefined)
+
+
+def _contrast(claim: Claim, cases: Mapping[str, pd.DataFrame], main: Sample) -> Sample:
+    """Return the contrast, counted; of independence, of each case what is expected of it.
+
+    That is the linear part of the product of the shares, so that its mean is the product and its
+    variance what that of the product is (the delta method).
+    """
+    if not claim.contrast.independent:
+        return sample_of(claim.other, cases)
+    flags = np.stack([condition.of(cases)[0] for condition in claim.event]).astype(np.float64)
+    shares = flags[:, main.applies].mean(axis=1)
+    product = float(shares.prod())
+    parts = [
+        product / share * (flag - share) for flag, share in zip(flags, shares, strict=True) if share
+    ]
+    value = product + np.sum(parts, axis=0) if parts else np.zeros(len(main.value))
+    return Sample(main.applies, np.where(main.applies, value, 0.0), 0)
+
+
+def _ranks(column: pd.Series) -> Numbers:
+    """Return ranks from 0 to 1 of numbers, or of choices in their order."""
+    if not pd.api.types.is_numeric_dtype(column):
+        codes = pd.Categorical(
+            column, categories=list(dict.fromkeys(sorted(column, key=str)))
+        ).codes
+        return (np.asarray(codes, np.float64) + 0.5) / (codes.max() + 1)
+    ranks = column.rank(method="average", pct=True).to_numpy(np.float64)
+    return np.asarray(ranks - 0.5 / len(column))
+
+
+def _influence(
+    claim: Claim, main: Sample, other: Sample, key: str, column: pd.Series, ranks: pd.Series
+) -> Influence:
+    bins = np.minimum((ranks.to_numpy() * BINS).astype(int), BINS - 1)
+    effects, errors, weights = _by_cell(claim, main, other, bins, BINS)
+    used = np.flatnonzero(weights)
+    mean = float((weights * effects).sum())
+    index = float((weights * ((effects - mean) ** 2 - errors**2)).sum())
+    if pd.api.types.is_numeric_dtype(column):
+        middles = column.groupby(bins).median()
+        places: tuple[float | str, ...] = tuple(float(middles.get(b, np.nan)) for b in used)
+    else:
+        middles = column.groupby(bins).first()
+        places = tuple(str(middles.get(b, "")) for b in used)
+    return Influence(key, index, places, tuple(float(effects[b]) for b in used))
+
+
+def _paired_index(
+    claim: Claim, main: Sample, other: Sample, first: pd.Series, second: pd.Series
+) -> float:
+    a, b = (
+        np.minimum((ranks.to_numpy() * PAIRED_BINS).astype(int), PAIRED_BINS - 1)
+        for ranks in (first, second)
+    )
+    effects, errors, weights = _by_cell(claim, main, other, a * PAIRED_BINS + b, PAIRED_BINS**2)
+    mean = float((weights * effects).sum())
+    return float((weights * ((effects - mean) ** 2 - errors**2)).sum())
+
+
+def _by_cell(
+    claim: Claim, main: Sample, other: Sample, cells: Numbers, count: int
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Return the effect in each cell, its standard error, and the cell's share of the cases."""
+    n, mean = _cell_means(main, cells, count)
+    centred = np.where(main.applies, main.value - mean[cells], 0.0) / np.maximum(n[cells], 1.0)
+    effects = mean
+    if claim.quantifier == "more":
+        m, contrast = _cell_means(other, cells, count)
+        against = np.where(other.applies, other.value - contrast[cells], 0.0)
+        centred = centred - against / np.maximum(m[cells], 1.0)
+        effects, n = mean - contrast, np.where(m > 0, n, 0.0)
+    errors = np.sqrt(np.bincount(cells, centred**2, count))
+    weights = np.where(n >= 10, n, 0.0)
+    return effects, errors, weights / max(weights.sum(), 1.0)
+
+
+def _cell_means(sample: Sample, cells: Numbers, count: int) -> tuple[Numbers, Numbers]:
+    n = np.bincount(cells, sample.applies, count)
+    total = np.bincount(cells, sample.value, count)
+    return n, np.divide(total, n, out=np.zeros(count), where=n > 0)
+
+
+class _Plane:
+    """Cases on the plane of two assumptions, and the surface of a claim's statistic over it."""
+
+    def __init__(
+        self, claim: Claim, main: Sample, other: Sample, x: Numbers, y: Numbers, threshold: float
+    ) -> None:
+        self._claim, self._main, self._other, self._threshold = claim, main, other, threshold
+        places = [np.minimum((ranks * CELLS).astype(int), CELLS - 1) for ranks in (x, y)]
+        self._cells = places[0] * CELLS + places[1]
+        self._is_share = claim.number is None
+        self.density = self._counts(main.applies.astype(np.float64)).reshape(CELLS, CELLS)
+        self.density = self.density / max(self.density.sum(), 1.0)
+        self._basis = _basis(*(len(np.unique(place)) for place in places))
+
+    def _counts(self, weights: Numbers) -> Numbers:
+        return np.bincount(self._cells, weights, CELLS**2)
+
+    def surface(self, weights: Numbers) -> Numbers:
+        """Return the statistic over the cells [CELLS, CELLS], each case counted by its weight."""
+        main = self._fit(self._main, weights)
+        if self._claim.quantifier != "more":
+            return main
+        other = self._fit(self._other, weights)
+        if self._claim.ratio:
+            return np.asarray(main / np.maximum(other, 1e-12))
+        return np.asarray(main - other)
+
+    def _fit(self, sample: Sample, weights: Numbers) -> Numbers:
+        n = self._counts(weights * sample.applies)
+        total = self._counts(weights * sample.value)
+        if self._is_share and not (self._claim.contrast.independent and sample is self._other):
+            fitted = _logistic(self._basis, total, n)
+        else:
+            fitted = _linear(self._basis, total, n)
+        return fitted.reshape(CELLS, CELLS)
+
+    def bootstrap(self, seed: int) -> tuple[Numbers, list[float]]:
+        """Return the surface of all cases, and the share above the threshold in each replicate."""
+        cases = len(self._main.applies)
+        surface, even = self.surface(np.ones(cases)), np.ones((CELLS, CELLS))
+        shares = []
+        for replicate in range(REPLICATES):
+            uniform, _ = uniform_pair(
+                seed=seed, stream="claims.bootstrap", rows=np.arange(cases), draw=replicate
+            )
+            counts = poisson.ppf(uniform, 1.0) if False else np.searchsorted(_POISSON, uniform)
+            shares.append(self.share(self.surface(counts.astype(np.float64)), even))
+        return surface, shares
+
+    def share(self, surface: Numbers, weights: Numbers) -> float:
+        """Return the share of the cases in cells above the threshold, by weights of cells."""
+        mass = self.density * weights
+        threshold = 1.0 + self._threshold if self._claim.ratio else self._threshold
+        total = mass.sum()
+        return float((mass * (surface > threshold)).sum() / total) if total else float("nan")
+
+
+#: P(X <= k) of a Poisson number of mean 1.
+_POISSON = poisson.cdf(np.arange(12), 1.0)
+
+
+def _basis(first: int, second: int) -> Numbers:
+    """Return a quadratic form of the places of all cells [CELLS², terms]."""
+    place = (np.arange(CELLS) + 0.5) / CELLS * 2.0 - 1.0
+    x, y = (grid.ravel() for grid in np.meshgrid(place, place, indexing="ij"))
+    terms = [np.ones_like(x), x, y, x * y]
+    terms += [x**2] if first > 2 else []  # two levels have no curvature
+    terms += [y**2] if second > 2 else []
+    return np.stack(terms, axis=1)
+
+
+def _logistic(basis: Numbers, successes: Numbers, trials: Numbers) -> Numbers:
+    """Return fitted shares of all cells, by logistic regression with a wide normal prior."""
+    start = (successes.sum() + 0.5) / (trials.sum() + 1.0)
+    coefficients = np.zeros(basis.shape[1])
+    coefficients[0] = logit(start)
+    precision = np.diag([1e-6, *[_PRIOR**-2] * (basis.shape[1] - 1)])
+    for _ in range(25):
+        share = expit(basis @ coefficients)
+        weight = trials * share * (1.0 - share)
+        gradient = basis.T @ (successes - trials * share) - precision @ coefficients
+        hessian = (basis * weight[:, None]).T @ basis + precision
+        step = np.linalg.solve(hessian, gradient)
+        size = float(np.abs(step).max())
+        coefficients = coefficients + step * min(1.0, 2.0 / size if size else 1.0)
+        if size < 1e-8:
+            break
+    return np.asarray(expit(basis @ coefficients))
+
+
+def _linear(basis: Numbers, total: Numbers, counts: Numbers) -> Numbers:
+    """Return fitted means of all cells, by least squares."""
+    matrix = (basis * counts[:, None]).T @ basis + 1e-9 * np.eye(basis.shape[1])
+    return np.asarray(basis @ np.linalg.solve(matrix, basis.T @ total))
+
+
+def _ends(shares: list[float], share: float) -> tuple[float, float]:
+    """Return the ends of the basic 95 % interval of a share; those of percentiles at its ends."""
+    tail = (1.0 - _LEVEL) / 2.0
+    low, high = np.quantile(shares, (tail, 1.0 - tail))
+    return float(min(low, share)), float(max(high, share))
+
+
+def _verdict(low: float, high: float, cases: int) -> Verdict:
+    words = [_word(low), _word(high)]
+    return words[0] if words[0] == words[1] and cases >= FEWEST else "undecided"
+
+
+def _word(share: float) -> Verdict:
+    return next((v for v, limit in zip(VERDICTS, LIMITS, strict=False) if share >= limit), "fails")
+
+
+def _near_defaults(
+    assumptions: pd.DataFrame, axes: tuple[str, str], defaults: Mapping[str, float]
+) -> Numbers:
+    """Return weights of cells that fall from the default of each axis to both its ends [., .]."""
+    weights = []
+    for key in axes:
+        column = assumptions[key]
+        if key not in defaults or not pd.api.types.is_numeric_dtype(column):
+            weights.append(np.ones(CELLS))
+            continue
+        place = float((column < defaults[key]).mean())
+        middles = (np.arange(CELLS) + 0.5) / CELLS
+        weights.append(np.maximum(1.0 - np.abs(middles - place) / max(place, 1.0 - place), 0.0))
+    return np.outer(*weights)
+
+
+def _effect(claim: Claim, sample: Sample) -> Effect:
+    value = sample.value[sample.applies]
+    if not len(value):
+        return Effect(np.nan, np.nan, np.nan, 0)
+    if claim.number is None:
+        low, high = binomial_interval(value.sum(), len(value))
+        return Effect(float(value.mean()), float(low), float(high), len(value))
+    half = 1.96 * float(value.std()) / np.sqrt(len(value))
+    return Effect(float(value.mean()), value.mean() - half, value.mean() + half, len(value))
+
+
+def _contrast_effect(claim: Claim, cases: Mapping[str, pd.DataFrame], other: Sample) -> Effect:
+    if claim.contrast.independent:
+        value = other.value[other.applies]
+        half = 1.96 * float(value.std()) / np.sqrt(max(len(value), 1))
+        return Effect(float(value.mean()), value.mean() - half, value.mean() + half, len(value))
+    return _effect(claim, other)
+
+
+def _difference(claim: Claim, main: Sample, other: Sample) -> Effect:
+    """Return the effect less the contrast's, or their ratio, paired where they share cases."""
+    n, m = main.applies.sum(), other.applies.sum()
+    if not n or not m:
+        return Effect(np.nan, np.nan, np.nan, 0)
+    a, b = main.value[main.applies].mean(), other.value[other.applies].mean()
+    parts = np.where(main.applies, main.value - a, 0.0) / n
+    against = np.where(other.applies, other.value - b, 0.0) / m
+    if claim.ratio:
+        if not a or not b:
+            return Effect(np.nan, np.nan, np.nan, int(n))
+        error = float(np.sqrt(((parts / a - against / b) ** 2).sum()))
+        ends = a / b * np.exp(-1.96 * error), a / b * np.exp(1.96 * error)
+        return Effect(float(a / b), float(ends[0]), float(ends[1]), int(n))
+    error = float(np.sqrt(((parts - against) ** 2).sum()))
+    return Effect(float(a - b), float(a - b - 1.96 * error), float(a - b + 1.96 * error), int(n))
+
+
+def condition_texts(conditions: tuple[Condition, ...]) -> list[str]:
+    """Return conditions as they are written."""
+    return [condition.text for condition in conditions]

@@ -1,0 +1,190 @@
+"""Outcomes of cases: what each agent thinks, does and could do when training ends.
+
+Numbers of one agent, a column each, with MODEL.md's words (section 5). `first` is the first training
+context; `start` is the moment before training. Nothing here is called by what it is feared to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sim.analysis.worst_case import TERMS, Thresholds, shortfall
+from sim.dynamics.measures import GAMED, conduct
+from sim.dynamics.program import Program
+from sim.dynamics.state import Array
+from sim.specs.agent import CAPABILITIES
+from sim.specs.deployment import Deployment
+from sim.specs.oversight import STEP_CAPABILITIES, Oversight
+from sim.takeover import (
+    attempts,
+    consistency_probability,
+    pass_probability,
+    quorum_probability,
+)
+
+if TYPE_CHECKING:
+    from .cases import Batch
+
+#: What is observed of agents.
+VARIABLES = (
+    *("gaming_rate", "instrumental_gaming", "decision", "stake", "incentive", "policy", "values"),
+    *("awareness_logit", "log_horizon", "log_competence", "capabilities", "capability_logits"),
+    *("consistency", "slip", "temptation", "behaviour_shift", "compliance_gap", "conduct"),
+    *("deployment_conduct", "opacity_share", "value_cosine", "alignment"),
+)
+#: How many answers of each context are inspected, and what a takeover needs, by default.
+INSPECTED = 3
+#: Capabilities that are asked about: low and high.
+LOW, HIGH = 0.1, 0.9
+
+
+def outcomes(
+    batch: Batch, program: Program, start: Mapping[str, Array], end: Mapping[str, Array]
+) -> pd.DataFrame:
+    """Return the outcomes of a batch, a row for each case.
+
+    Args:
+        batch: The cases.
+        program: Theirs.
+        start: `VARIABLES` before training, agents first.
+        end: The same when training ends.
+    """
+    world = program.segments[-1].world
+    training, unwatched = world.training, _unwatched(batch)
+    first = int(np.flatnonzero(training)[0])
+    twin = int(world.twin[first])
+    serves = np.einsum("kcdn,nd->kcn", world.features, start["values"])
+    own_conduct = conduct(end["policy"].transpose(2, 1, 0), serves, world.absent)
+    columns: dict[str, Array] = {"contexts": np.full(len(batch.rows), float(training.sum()))}
+    for name in ("gaming_rate", "instrumental_gaming"):
+        short = name.removesuffix("_rate").removesuffix("_gaming")
+        rates = end[name][:, training]
+        columns |= {
+            f"{short}_most": rates.max(axis=1),
+            f"{short}_least": rates.min(axis=1),
+            f"{short}_mean": rates.mean(axis=1),
+            f"{short}_reach": (rates >= GAMED).mean(axis=1),
+            f"{short}_first": end[name][:, first],
+            f"{short}_first_at_start": start[name][:, first],
+            f"{short}_most_at_start": start[name][:, training].max(axis=1),
+        }
+    own_twin = own_conduct[:, twin] if twin >= 0 else np.full(len(batch.rows), np.nan)
+    columns |= {
+        "decision_first": end["decision"][:, first],
+        "stake_first": start["stake"][:, first],
+        "stake_most": start["stake"][:, training].max(axis=1),
+        "incentive_first": start["incentive"][:, first],
+        "incentive_most": start["incentive"][:, training].max(axis=1),
+        "rewarded_first": 1.0 - end["slip"][:, first],
+        "gap_first": end["compliance_gap"][:, first],
+        "shift_first": end["behaviour_shift"][:, first],
+        "shift_mean": _mean(end["behaviour_shift"][:, training]),
+        "shift_most": end["behaviour_shift"][:, training].max(axis=1),
+        "own_conduct_first": own_conduct[:, first],
+        "own_conduct_twin": own_twin,
+        "own_conduct": _mean(own_conduct[:, world.deployment]),
+        "own_conduct_unwatched": _mean(own_conduct[:, unwatched]),
+        "conduct": end["deployment_conduct"],
+        "conduct_at_start": start["deployment_conduct"],
+        "conduct_unwatched": _mean(end["conduct"][:, unwatched]),
+        "alignment": end["alignment"],
+        "alignment_at_start": start["alignment"],
+        "value_cosine": end["value_cosine"],
+        "value_change": _size(end["values"] - start["values"]) / _size(start["values"]),
+        "consistency": end["consistency"],
+        "slip_mean": end["slip"][:, world.pre_deployment].mean(axis=1),
+        "log_stick": np.log(np.maximum(1.0 - end["slip"], 1e-300))[:, world.pre_deployment].sum(
+            axis=1
+        ),
+        "subverts": end["policy"][:, unwatched, -1].max(axis=1),
+        "subverts_everywhere": end["policy"][:, world.deployment, -1].min(axis=1),
+        "opacity_share": end["opacity_share"],
+        "awareness": end["awareness_logit"],
+        "log_horizon": end["log_horizon"],
+        "log_competence": end["log_competence"],
+        "capability": end["capability_logits"].mean(axis=1),
+    }
+    columns |= _worst_case(batch, world.pre_deployment, end, columns)
+    columns |= {f"value_{d + 1}": end["values"][:, d] for d in range(end["values"].shape[1])}
+    return pd.DataFrame({name: np.asarray(x, np.float64) for name, x in columns.items()})
+
+
+def _worst_case(
+    batch: Batch, inspected: Array, end: Mapping[str, Array], columns: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return the terms of the worst case, prospects of a takeover, and what each term is worth."""
+    numbers = np.column_stack(
+        [end["deployment_conduct"], end["consistency"], end["capabilities"], columns["shift_mean"]]
+    )
+    thresholds = Thresholds()
+    met = shortfall(numbers, np.array([getattr(thresholds, term) for term in TERMS])) == 0.0
+    oversight, deployment = Oversight(), Deployment()
+    capability = dict(zip(CAPABILITIES, end["capabilities"].T, strict=True))
+
+    def factor(name: str, level: Array) -> Array:
+        if name == "coordination":
+            return quorum_probability(level, copies=deployment.copies, needed=deployment.needed)
+        step = next(step for step, needs in STEP_CAPABILITIES.items() if needs == name)
+        return pass_probability(
+            level,
+            strength=batch.after[f"oversight.{step}.strength"],
+            encounters=oversight.step(step).encounters,
+        )
+
+    factors = {name: factor(name, capability[name]) for name in CAPABILITIES}
+    stick = consistency_probability(end["slip"][:, inspected], np.full(inspected.sum(), INSPECTED))
+    caution = batch.after["deployment.caution"]
+    gain = np.nanmean(np.clip(end["temptation"][:, _unwatched(batch)], 0.0, None), axis=1)
+    others = {name: stick * _product(factors, without=name) for name in CAPABILITIES}
+    success = stick * _product(factors)
+    result = {
+        **{f"met_{term}": met[:, i] for i, term in enumerate(TERMS)},
+        "terms_met": met.sum(axis=1),
+        "worst_case": met.all(axis=1),
+        "stick": stick,
+        "success": success,
+        "log_success": np.log10(np.maximum(success, 1e-30)),
+        "gain": gain,
+        "caution": caution,
+        "attempts": attempts(gain, success, caution=caution),
+        "worth": _worth(gain, success, caution),
+    }
+    for name, rest in others.items():
+        low, high = (rest * factor(name, np.full_like(stick, x)) for x in (LOW, HIGH))
+        result[f"use_{name}"] = _worth(gain, high, caution) - _worth(gain, low, caution)
+        result[f"factor_{name}"] = factors[name]
+    result["use_consistency"] = _worth(gain, _product(factors), caution) - _worth(
+        gain, 0.0 * stick, caution
+    )
+    return {name: np.asarray(x, np.float64) for name, x in result.items()}
+
+
+def _worth(gain: Array, success: Array, caution: Array) -> Array:
+    """Return what an agent expects of an attempt, in utility, if it is free not to make it."""
+    return np.maximum(gain, 0.0) * np.maximum(success - caution * (1.0 - success), 0.0)
+
+
+def _product(factors: Mapping[str, Array], without: str = "") -> Array:
+    return np.prod([factor for name, factor in factors.items() if name != without], axis=0)
+
+
+def _unwatched(batch: Batch) -> Array:
+    names = batch.group.scenario.contexts
+    return np.array([name.startswith("unwatched") for name in names])
+
+
+def _mean(x: Array) -> Array:
+    """Return the mean over contexts [n] of what is defined there; nan where nothing is."""
+    known = np.isfinite(x)
+    total = np.where(known, x, 0.0).sum(axis=1)
+    return np.divide(
+        total, known.sum(axis=1), out=np.full_like(total, np.nan), where=known.any(axis=1)
+    )
+
+
+def _size(values: Array) -> Array:
+    return np.asarray(np.linalg.norm(values, axis=1))
