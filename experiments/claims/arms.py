@@ -182,12 +182,12 @@ def same_answers_by_propensity(batch: Batch) -> Columns:
 
 
 def wants_the_answer(batch: Batch) -> Columns:
-    """Return numbers of an agent with one value, which only training and its twins have to do with."""
+    """Return numbers of an agent with one value, which comes up in training and its twins only."""
     return _one_value(batch, in_future=False)
 
 
 def wants_the_future(batch: Batch) -> Columns:
-    """Return numbers of an agent with one value, which what is unwatched later has to do with too."""
+    """Return numbers of an agent with one value, which subversive answers serve later, too."""
     return _one_value(batch, in_future=True)
 
 

@@ -41,12 +41,14 @@ class Assumptions(Spec):
         choices: By key, what is no number of an array program.
         ranges: By key, the range of a number.
         after: By key, the range of a number of oversight or deployment.
+        near: By key, where the second density has its middle, for what has no default.
         also: Further numbers that are drawn with worlds and agents, and may decide a claim.
     """
 
     choices: dict[str, tuple[Any, ...]] = Field({})
     ranges: dict[str, Range] = Field({})
     after: dict[str, Range] = Field({})
+    near: dict[str, Real] = Field({})
     also: tuple[str, ...] = ()
 
     @property

@@ -1,7 +1,7 @@
-"""Cases: worlds, agents and assumptions drawn together, trained once as drawn and once in each arm.
+"""Cases: worlds, agents and assumptions drawn together, trained as drawn and once in each arm.
 
-Case i has world i and agent i of the prior over worlds, and draw i of the assumptions. In an arm the
-same cases are trained with one thing changed; all else is the same to the bit, draws included.
+Case i has world i and agent i of the prior over worlds, and draw i of the assumptions. In an arm
+the same cases are trained with one thing changed; all else is the same to the bit.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class RunOptions:
         if prior.worlds is None:
             raise SpecError("prior: says nothing of worlds, in which claims are tried")
         for key, number in self.fixed.items():
-            part, _, name = key.partition(".")
+            part = key.partition(".")[0]
             if part in ("worlds", "goals"):
                 names = [f"{part}.{field}" for field in type(getattr(prior, part)).model_fields]
             else:
@@ -86,9 +86,9 @@ class RunOptions:
             if key in assumptions.choices and number not in assumptions.choices[key]:
                 hint = nearest(str(number), [str(choice) for choice in assumptions.choices[key]])
                 raise SpecError(f"set.{key}: got {number!r}; {hint}")
-            if key in names and key not in assumptions.choices and part not in ("worlds", "goals"):
-                if not is_number(number):
-                    raise SpecError(f"set.{key}: got {number!r}: must be a number")
+            is_numeric = key not in assumptions.choices and part not in ("worlds", "goals")
+            if is_numeric and not is_number(number):
+                raise SpecError(f"set.{key}: got {number!r}: must be a number")
         self.prior(prior)
 
     def prior(self, prior: Prior) -> Prior:
@@ -184,9 +184,8 @@ def run_group(job: Job) -> pd.DataFrame:
 def _digest(job: Job) -> str:
     """Return a hash of all that the outcomes of a job depend on."""
     here = Path(__file__).parent
-    source = {
-        name: (here / name).read_text("utf-8") for name in ("arms.py", "cases.py", "outcomes.py")
-    }
+    modules = ("arms.py", "cases.py", "outcomes.py")
+    source = {name: (here / name).read_text("utf-8") for name in modules}
     data = {
         "prior": job.prior.model_dump(mode="json"),
         "assumptions": job.assumptions.model_dump(mode="json"),

@@ -1,10 +1,11 @@
 """The verdict on a claim: how far it is true, and where it turns.
 
-The frequency of the claim's event is a surface over the two assumptions that decide most: a logistic
-regression on a quadratic form of their ranks (of a number, a linear one). The claim is true where the
-surface is above what its quantifier asks for, or above the contrast's. The share of the cases for
-which that is so makes the verdict; its interval is that of the bootstrap over cases, which are drawn
-independently. An interval that reaches over the limit of two verdicts decides between none.
+The frequency of the claim's event is a surface over the two assumptions that decide most: a
+logistic regression on a quadratic form of their ranks (of a number, a linear one). The claim is
+true where the surface is above what its quantifier asks for, or above the contrast's. The share of
+the cases for which that is so makes the verdict; its interval is that of the bootstrap over cases,
+which are drawn independently. An interval that reaches over the limit of two verdicts decides for
+neither.
 
     holds ≥ 95 %   mostly ≥ 2/3   depends   rarely ≤ 1/3   fails ≤ 5 %   undecided
 """
@@ -106,7 +107,7 @@ class Judgement:
         undefined: Number of cases whose event is not defined.
         influences: All assumptions, those that decide most first.
         axes: The two that decide most.
-        surface: The statistic (less the contrast's, for `more`) over cells of the two [CELLS, CELLS].
+        surface: The statistic (for `more`, less the contrast's) over cells of both [CELLS, CELLS].
         density: The share of the cases in each cell.
         threshold: What the surface must exceed.
     """
@@ -224,7 +225,7 @@ def _ranks(column: pd.Series) -> Numbers:
         codes = pd.Categorical(
             column, categories=list(dict.fromkeys(sorted(column, key=str)))
         ).codes
-        return (np.asarray(codes, np.float64) + 0.5) / (codes.max() + 1)
+        return np.asarray((codes + 0.5) / (codes.max() + 1), np.float64)
     ranks = column.rank(method="average", pct=True).to_numpy(np.float64)
     return np.asarray(ranks - 0.5 / len(column))
 
@@ -278,7 +279,9 @@ def _by_cell(
 def _cell_means(sample: Sample, cells: Numbers, count: int) -> tuple[Numbers, Numbers]:
     n = np.bincount(cells, sample.applies, count)
     total = np.bincount(cells, sample.value, count)
-    return n, np.divide(total, n, out=np.zeros(count), where=n > 0)
+    mean: Numbers = np.zeros(count)
+    np.divide(total, n, out=mean, where=n > 0)
+    return np.asarray(n, np.float64), mean
 
 
 class _Plane:
@@ -296,7 +299,7 @@ class _Plane:
         self._basis = _basis(*(len(np.unique(place)) for place in places))
 
     def _counts(self, weights: Numbers) -> Numbers:
-        return np.bincount(self._cells, weights, CELLS**2)
+        return np.asarray(np.bincount(self._cells, weights, CELLS**2), np.float64)
 
     def surface(self, weights: Numbers) -> Numbers:
         """Return the statistic over the cells [CELLS, CELLS], each case counted by its weight."""
@@ -326,7 +329,7 @@ class _Plane:
             uniform, _ = uniform_pair(
                 seed=seed, stream="claims.bootstrap", rows=np.arange(cases), draw=replicate
             )
-            counts = poisson.ppf(uniform, 1.0) if False else np.searchsorted(_POISSON, uniform)
+            counts = np.searchsorted(_POISSON, uniform)
             shares.append(self.share(self.surface(counts.astype(np.float64)), even))
         return surface, shares
 

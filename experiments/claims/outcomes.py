@@ -1,7 +1,7 @@
 """Outcomes of cases: what each agent thinks, does and could do when training ends.
 
-Numbers of one agent, a column each, with MODEL.md's words (section 5). `first` is the first training
-context; `start` is the moment before training. Nothing here is called by what it is feared to be.
+Numbers of one agent, a column each, with MODEL.md's words (section 5). `first` is the first
+training context; `start` is the moment before training.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from sim.analysis.worst_case import TERMS, Thresholds, shortfall
 from sim.dynamics.measures import GAMED, conduct
-from sim.dynamics.program import Program
+from sim.dynamics.program import Flags, Program
 from sim.dynamics.state import Array
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
@@ -73,6 +73,7 @@ def outcomes(
             f"{short}_most_at_start": start[name][:, training].max(axis=1),
         }
     own_twin = own_conduct[:, twin] if twin >= 0 else np.full(len(batch.rows), np.nan)
+    inspected = end["slip"][:, world.pre_deployment]
     columns |= {
         "decision_first": end["decision"][:, first],
         "stake_first": start["stake"][:, first],
@@ -96,10 +97,8 @@ def outcomes(
         "value_cosine": end["value_cosine"],
         "value_change": _size(end["values"] - start["values"]) / _size(start["values"]),
         "consistency": end["consistency"],
-        "slip_mean": end["slip"][:, world.pre_deployment].mean(axis=1),
-        "log_stick": np.log(np.maximum(1.0 - end["slip"], 1e-300))[:, world.pre_deployment].sum(
-            axis=1
-        ),
+        "slip_mean": inspected.mean(axis=1),
+        "log_stick": np.log(np.maximum(1.0 - inspected, 1e-300)).sum(axis=1),
         "subverts": end["policy"][:, unwatched, -1].max(axis=1),
         "subverts_everywhere": end["policy"][:, world.deployment, -1].min(axis=1),
         "opacity_share": end["opacity_share"],
@@ -114,7 +113,7 @@ def outcomes(
 
 
 def _worst_case(
-    batch: Batch, inspected: Array, end: Mapping[str, Array], columns: Mapping[str, Array]
+    batch: Batch, inspected: Flags, end: Mapping[str, Array], columns: Mapping[str, Array]
 ) -> dict[str, Array]:
     """Return the terms of the worst case, prospects of a takeover, and what each term is worth."""
     numbers = np.column_stack(
@@ -169,10 +168,11 @@ def _worth(gain: Array, success: Array, caution: Array) -> Array:
 
 
 def _product(factors: Mapping[str, Array], without: str = "") -> Array:
-    return np.prod([factor for name, factor in factors.items() if name != without], axis=0)
+    kept = [factor for name, factor in factors.items() if name != without]
+    return np.asarray(np.prod(kept, axis=0))
 
 
-def _unwatched(batch: Batch) -> Array:
+def _unwatched(batch: Batch) -> Flags:
     names = batch.group.scenario.contexts
     return np.array([name.startswith("unwatched") for name in names])
 
@@ -181,9 +181,9 @@ def _mean(x: Array) -> Array:
     """Return the mean over contexts [n] of what is defined there; nan where nothing is."""
     known = np.isfinite(x)
     total = np.where(known, x, 0.0).sum(axis=1)
-    return np.divide(
-        total, known.sum(axis=1), out=np.full_like(total, np.nan), where=known.any(axis=1)
-    )
+    mean: Array = np.full_like(total, np.nan)
+    np.divide(total, known.sum(axis=1), out=mean, where=known.any(axis=1))
+    return mean
 
 
 def _size(values: Array) -> Array:

@@ -1,8 +1,8 @@
 """A claim of the post as data: what it says, with which quantifier, and what would refute it.
 
-A claim is tried on all cases (`experiments.claims.cases`). `among` chooses those to which it applies,
-`event` says when it is true of one. How frequent that must be follows from the quantifier that the
-post's words express (`QUANTIFIERS`); `contrast` is the same of matched others.
+A claim is tried on all cases (`experiments.claims.cases`). `among` chooses those to which it
+applies, `event` says when it is true of one. How frequent that must be follows from the quantifier
+that the words of the post express (`QUANTIFIERS`); `contrast` is the same of matched others.
 """
 
 from __future__ import annotations
@@ -225,9 +225,7 @@ class Claim(Group):
         if not self.event and self.number is None:
             raise refuse("needs conditions, or a number", at="event")
         if self.number is not None and self.quantifier != "more":
-            raise refuse(
-                "a number is compared (`more`); a share has other quantifiers", at="number"
-            )
+            raise refuse("a number is compared (`more`)", at="number")
         return self
 
     @property

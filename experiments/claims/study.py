@@ -146,7 +146,7 @@ def run_claims(
 def default_numbers(assumptions: Assumptions) -> dict[str, float]:
     """Return the defaults of the assumptions that have one, by key."""
     specs = {"agent": Agent(), "training": Training()}
-    numbers = {}
+    numbers = dict(assumptions.near)
     for key in assumptions.axes:
         root, _, path = full_key(key).partition(".")
         if root in specs and key not in assumptions.choices:
