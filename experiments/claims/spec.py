@@ -33,7 +33,8 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 _NAME = r"(?:[a-z_]\w*\.)?[a-z_]\w*"
 _QUANTITY = re.compile(rf"(\|?)\s*({_NAME})(?:\s*-\s*({_NAME}))?\s*(\|?)")
-_CONDITION = re.compile(rf"(?P<quantity>.*?)\s*(?P<sign>>=|<=|>|<)\s*(?P<number>{_NAME}|\S+)")
+_NUMBER = r"[-+]?[\d.]\S*"
+_CONDITION = re.compile(rf"(?P<quantity>.*?)\s*(?P<sign>>=|<=|>|<)\s*(?P<number>{_NAME}|{_NUMBER})")
 _COMPARE = {">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
 
 
