@@ -43,6 +43,8 @@ from .outcomes import VARIABLES, outcomes
 
 #: Cases at full size.
 CASES = 32768
+#: So many cases, those of all arms counted, are run in this process.
+SMALL = 8192
 #: The arm that changes nothing.
 AS_DRAWN = "drawn"
 
@@ -155,7 +157,9 @@ def run_cases(
         for arm in arms.values()
         for group in range(len(sample.groups))
     ]
-    frames = parallel_map(run_group, jobs, progress=progress)
+    # Other processes take seconds to start.
+    workers = None if options.cases * len(arms) > SMALL else 1
+    frames = parallel_map(run_group, jobs, workers=workers, progress=progress)
     size = len(sample.groups)
     by_arm = (frames[start : start + size] for start in range(0, len(frames), size))
     return {
