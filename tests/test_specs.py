@@ -89,6 +89,7 @@ EXAMPLES: dict[type[Spec], dict[str, Any]] = {
     sim.Deployment: {},
     sim.Intervention: {"key": "training.leak", "set": 0.5},
     sim.Prior: {
+        "worlds": {},
         "distributions": {
             kind: {"kind": kind, **numbers} for kind, numbers in DISTRIBUTIONS.items()
         },
