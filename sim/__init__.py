@@ -11,6 +11,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import sim.specs
+
 
 def _read_names() -> dict[str, tuple[str, str]]:
     """Return the module of each public name and its name there, as the stub says."""
@@ -38,6 +40,13 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
+
+
+def _draw_world(prior: str, number: str) -> Any:
+    return importlib.import_module("sim.sweeps.world_sample").draw_world(prior, number)
+
+
+sim.specs.draw_world = _draw_world
 
 
 def __dir__() -> list[str]:

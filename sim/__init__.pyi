@@ -41,6 +41,7 @@ from sim.sweeps.executors import LocalExecutor as LocalExecutor
 from sim.sweeps.prior_sample import PriorSample as Draws
 from sim.sweeps.result import Sweep as Sweep
 from sim.sweeps.sweep import sweep as sweep
+from sim.sweeps.world_sample import draw_scenario as draw_scenario
 from sim.takeover import prospects as prospects
 
 __version__: str

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 
 import sim
@@ -92,9 +93,11 @@ def test_a_bad_command_is_refused_in_one_line(command, arguments: list[str], lin
 
 def test_scenarios_are_listed_and_printed(command) -> None:  # type: ignore[no-untyped-def]
     listed = command("scenarios").stdout.splitlines()
-    assert [line.split()[0] for line in listed] == sim.scenarios()
+    assert [line.split()[0] for line in listed] == [*sim.scenarios(), "PRIOR/NUMBER"]
     path = ROOT / "configs" / "scenario" / "copyright.yaml"
     assert command("scenarios", "copyright").stdout == path.read_text(encoding="utf-8")
+    text = command("scenarios", "worlds/7").stdout
+    assert sim.Scenario.load(yaml.safe_load(text)) == sim.draw_scenario("worlds", 7)
 
 
 def test_the_version(command) -> None:  # type: ignore[no-untyped-def]

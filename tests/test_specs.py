@@ -21,9 +21,9 @@ from sim.dynamics.columns import Numbers
 from sim.dynamics.compile import compile_program, compile_world
 from sim.specs.agent import CAPABILITIES, HABIT, Agent
 from sim.specs.base import FrozenDict, Spec
+from sim.specs.distributions import KINDS
 from sim.specs.errors import SpecError
 from sim.specs.library import config_root, read_yaml
-from sim.specs.prior import KINDS
 from sim.specs.scenario import STORY, Scenario
 from sim.specs.training import LearningRate, Training, Transfer
 
@@ -89,6 +89,7 @@ EXAMPLES: dict[type[Spec], dict[str, Any]] = {
     sim.Deployment: {},
     sim.Intervention: {"key": "training.leak", "set": 0.5},
     sim.Prior: {
+        "worlds": {},
         "distributions": {
             kind: {"kind": kind, **numbers} for kind, numbers in DISTRIBUTIONS.items()
         },

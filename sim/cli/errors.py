@@ -93,7 +93,7 @@ def reporting(keys: Sequence[str] = ALL_KEYS) -> Iterator[None]:
 def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
     """Say in one line what Hydra found, with the nearest right word where there is one."""
     text = str(error)
-    missing = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    missing = re.search(r"Could not find '([^']+)/([^'/]*)'", text)
     if isinstance(error, MissingConfigException) and missing:
         group, name = missing.groups()
         if name.endswith((".yaml", ".yml")):
@@ -102,7 +102,10 @@ def explain(error: Exception, keys: Sequence[str] = ALL_KEYS) -> str:
                 f"{group}: got {f'{folder}/{name}'.lstrip('/')!r}: must be a name; a file "
                 f"DIR/{group}/NAME.yaml is given as --config-dir DIR {group}=NAME"
             )
+        if group.startswith("scenario/"):  # PRIOR/NUMBER, and there is no such prior
+            group, name = "scenario", f"{group.partition('/')[2]}/{name}"
         options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+        options += ["PRIOR/NUMBER"] if group == "scenario" else []
         return f"{group}: no {group} is named {name!r}; {nearest(name, options)}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:

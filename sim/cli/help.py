@@ -20,6 +20,9 @@ _EXAMPLES = """\
 #: How a command of the console script is called, with its name behind it.
 CONSOLE = "training-gaming "
 
+#: A name that no file has.
+PRIOR_NUMBER = "a world drawn from a prior that has worlds, such as worlds/7"
+
 _FLAGS = "--cfg job prints the whole config; --hydra-help tells the flags of Hydra."
 
 _SWEEP = """\
@@ -121,7 +124,7 @@ def _scenarios(default: str | None = None) -> list[str]:
     for name in names("scenario"):
         scenario = read_yaml(resolve("scenario", name)).get("scenario", {})
         lines.append(f"  {name:21s} {scenario.get('passage', '')}")
-    return lines
+    return [*lines, f"  {'PRIOR/NUMBER':21s} {PRIOR_NUMBER}"]
 
 
 def _keys(path: str, spec: BaseModel, *, skip: tuple[str, ...] = ()) -> list[str]:

@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parent.parent
 COMMANDS = {
     "emergence": "From a scenario to emergence curves; with -m a sweep.",
     "curves": "Emergence curves of a sweep, by any of its axes, with bands.",
-    "scenarios": "The scenarios there are; scenarios NAME prints one.",
+    "scenarios": "The scenarios there are; scenarios NAME (or PRIOR/NUMBER) prints one.",
 }
 EPILOGUE = f"""\
 {PROGRAM} COMMAND --help lists what a command can be told.
@@ -125,17 +125,27 @@ def scenarios_text(arguments: Sequence[str]) -> str:
     Raises:
         SpecError: There is none of this name, or more than one is named.
     """
-    from sim.specs.library import names, read_data, resolve
+    import yaml
+
+    from sim.cli.help import PRIOR_NUMBER
+    from sim.specs.library import names, read_data, resolve, world_name
+    from sim.specs.scenario import Scenario
 
     if len(arguments) > 1:
         raise SpecError(f"scenarios: takes one name, got {' '.join(arguments)}")
     if arguments and arguments[0] not in ("--help", "-h"):
+        if world_name(arguments[0]):
+            data = Scenario.load(arguments[0]).to_data()
+            text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+            return f"# @package _global_\n{text}".rstrip()
         path = resolve("scenario", arguments[0])
         read_data("scenario", path)  # a file of something else is refused
         return printable(path.read_text(encoding="utf-8").rstrip())
     files = {name: read_data("scenario", resolve("scenario", name)) for name in names("scenario")}
     scenarios = {name: data.get("scenario", {}) for name, data in files.items()}
-    return "\n".join(f"{name:21s} {data.get('passage', '')}" for name, data in scenarios.items())
+    lines = {name: data.get("passage", "") for name, data in scenarios.items()}
+    lines["PRIOR/NUMBER"] = PRIOR_NUMBER
+    return "\n".join(f"{name:21s} {line}" for name, line in lines.items())
 
 
 def show(text: str) -> None:

@@ -1,8 +1,9 @@
 """Where configs come from: files, of which those of data are read as data.
 
 A file of a data group (scenario, agent, training, ...) may come from anybody, and is chosen by its
-name. It sets its own keys (`sim.specs.library.read_data`). A user's own experiment, and the primary
-config, may set anything of Hydra's: they are code.
+name. It sets its own keys (`sim.specs.library.read_data`). `scenario=PRIOR/NUMBER` is a world drawn
+from the file of a prior. A user's own experiment, and the primary config, may set anything of
+Hydra's: they are code.
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ class FileConfigSource(file_config_source.FileConfigSource):
             SpecError: It is a file of data, and sets what is not its own.
         """
         group = data_group(config_path)
+        if world := self._world(config_path):
+            from sim.sweeps.world_sample import draw_world  # SciPy, which other configs do without
+
+            config = OmegaConf.create(draw_world(*world).to_data())
+            header: dict[str, str | None] = {"package": "_global_"}
+            return ConfigResult(self.provider, self.full_path(), config, header)
         if group is None:
             return super().load_config(config_path)
         path = Path(self.path, self._normalize_file_name(config_path))
@@ -50,10 +57,19 @@ class FileConfigSource(file_config_source.FileConfigSource):
 
         Else a folder of scenarios could bring what a command loads unasked, such as its sweeper.
         """
+        if self._world(config_path):
+            return True
         if config_path in SHARED and Path(self.path) != config_root():
             return False
         stored = StructuredConfigSource(provider="schema", path="structured://")
         return super().is_config(config_path) and not stored.is_config(config_path)
+
+    def _world(self, config_path: str) -> tuple[Path, str] | None:
+        """Return the prior in this folder and the number of scenario=PRIOR/NUMBER; else None."""
+        group, _, name = config_path.strip("/").partition("/")
+        prior, _, number = name.partition("/")
+        path = Path(self.path, "prior", f"{prior}.yaml")
+        return (path, number) if group == "scenario" and number and path.is_file() else None
 
 
 def data_group(config_path: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, get_args
 
@@ -79,6 +80,21 @@ class Mixture(Spec):
 
 AnyDistribution = Point | Normal | LogNormal | Uniform | Beta | LogitNormal | Mixture
 KINDS = [str(spec.model_fields["kind"].default) for spec in get_args(AnyDistribution)]
+
+
+def support(distribution: AnyDistribution) -> tuple[float, float]:
+    """Return between which ends a distribution has its numbers."""
+    d = distribution
+    match d:
+        case Point():
+            return d.value, d.value
+        case Uniform():
+            return d.low, d.high
+        case Beta() | LogitNormal():
+            return 0.0, 1.0
+        case LogNormal():
+            return 0.0, math.inf
+    return -math.inf, math.inf
 
 
 def _with_kind(value: object) -> object:

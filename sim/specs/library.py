@@ -54,6 +54,13 @@ def resolve(group: str, source: str | Path) -> Path:
     return config_root() / group / f"{text}.yaml"
 
 
+def world_name(source: str | Path) -> tuple[str, str] | None:
+    """Return the prior and the number of a world's name (`worlds/7`); None of any other name."""
+    prior, _, number = str(source).partition("/")
+    is_file = number.endswith((".yaml", ".yml"))
+    return (prior, number) if number and not is_file and prior in names("prior") else None
+
+
 def read_data(group: str, path: Path) -> dict[str, Any]:
     """Read a file of a group in `DATA_GROUPS`.
 

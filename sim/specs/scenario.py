@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from sim import specs
 from sim.specs.agent import Agent
 from sim.specs.base import (
     Amount,
@@ -24,7 +25,7 @@ from sim.specs.base import (
     Steps,
 )
 from sim.specs.errors import SpecError, nearest, refuse
-from sim.specs.library import read_data, resolve
+from sim.specs.library import read_data, resolve, world_name
 from sim.specs.training import Training
 
 #: What a story says of things that users may say otherwise.
@@ -122,16 +123,27 @@ class Scenario(Spec):
     def load(cls, source: str | Mapping[str, object]) -> Scenario:
         """Load a scenario by name from the library, from a YAML file by path, or from a dict.
 
+        `PRIOR/NUMBER` is a world drawn from a prior of the library (`sim.draw_scenario`).
+
         A file holds the scenario's keys at its top, or, as those of the library do, the keys
         `scenario`, `agent` and `training` side by side (the form in which Hydra composes them).
         """
         name = None
         if isinstance(source, Mapping):
             data = dict(source)
+        elif world := world_name(source):
+            return cls.parse(specs.draw_world(*world), path="scenario")
         else:
             path = resolve("scenario", source)
             data, name = read_data("scenario", path), path.stem
         return cls.parse(_fold(data, name), path="scenario")
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what a file of the library would hold: the scenario with its story beside it."""
+        data = {"scenario": self.model_dump(mode="json", exclude_unset=True, exclude=set(STORY))}
+        for key in STORY:
+            data[key] = getattr(self, key).model_dump(mode="json", exclude_unset=True)
+        return {key: value for key, value in data.items() if value}
 
     @field_validator("contexts", mode="before")
     @classmethod

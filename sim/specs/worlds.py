@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from sim.specs.base import Share, Spec, refuse
-from sim.specs.distributions import Beta, Distribution, LogNormal, Normal, Uniform
+from sim.specs.distributions import Beta, Distribution, LogNormal, Normal, Uniform, support
 
 #: How many of something a world has, each as likely.
 Counts = Annotated[tuple[Annotated[int, Field(ge=0, le=50, strict=True)], ...], Field(min_length=1)]
+
+#: Distributions of shares, and of numbers that are not below 0.
+_SHARES = ("upholds", "agreement", "touches", "scratchpad", "monitor", "similarity")
+_AMOUNTS = ("reward_size", "weight", "info")
 
 
 class Structure(NamedTuple):
@@ -82,19 +85,17 @@ class Worlds(Spec):
         for name in ("training", "values", "responses"):
             if min(getattr(self, name)) < 1:
                 raise refuse("a world needs at least one", at=name)
-        for name in ("training", "demonstrations", "evaluations", "red_teams", "unwatched"):
+        for name in Structure._fields:
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise refuse("each number may stand only once", at=name)
+        for name in (*_SHARES, *_AMOUNTS):
+            low, high = support(getattr(self, name))
+            if low < 0.0 or (name in _SHARES and high > 1.0):
+                allowed = "shares (beta, logit_normal, uniform, ...)"
+                if name in _AMOUNTS:
+                    allowed = "numbers of 0 or more (lognormal, beta, uniform, ...)"
+                raise refuse(f"must be a distribution of {allowed}", at=name)
+        for name in ("weight", "human_values"):
+            if support(getattr(self, name)) == (0.0, 0.0):
+                raise refuse("all zero, where a world needs some", at=name)
         return self
-
-    def structures(self) -> list[Structure]:
-        """Return all structures that a world may have, in order."""
-        counts = product(
-            *(self.training, self.demonstrations, self.evaluations, self.red_teams),
-            *(self.unwatched, self.values, self.responses, self.twins),
-        )
-        structures = (
-            Structure(t, min(d, t - 1), e, r, u, v, k, round(share * t))
-            for t, d, e, r, u, v, k, share in counts
-        )
-        return list(dict.fromkeys(structures))

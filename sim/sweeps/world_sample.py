@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
-from sim.dynamics.randomness import normal
+from sim.dynamics.randomness import normal, stream_id, uniform_pair
 from sim.simulation import MOST_SEED
+from sim.specs.agent import Agent
 from sim.specs.base import ENDS
+from sim.specs.distributions import AnyDistribution
 from sim.specs.errors import SpecError, check_whole
+from sim.specs.keys import nest
 from sim.specs.overrides import Specs, apply_overrides, read_specs
 from sim.specs.prior import Prior
-from sim.specs.scenario import STORY, Scenario
+from sim.specs.scenario import Scenario
+from sim.specs.training import Training
 from sim.specs.worlds import Structure, Worlds
 from sim.sweeps.design import Design, Index, Numbers
 from sim.sweeps.prior_sample import PriorSample, quantile
 
 #: The share of a world's training that upholds human values: an axis of every world.
 UPHOLDS = "worlds.upholds"
+#: Worlds are numbered in 32 bits.
+MOST_NUMBER = 2**32 - 2
+#: Ends of features and of rewards, as of their keys.
+_FEATURES, _REWARDS = 1e4, 1e2
 
 
 class WorldSample:
@@ -30,20 +40,20 @@ class WorldSample:
     Every number of a world is drawn by the world's number and by what it is: world n stays the same
     however many there are, and two worlds of one number share what they both have. A prior without
     worlds is refused (SpecError).
+
+    Attributes:
+        worlds: What the prior says of worlds.
+        groups: The worlds of each structure that was drawn.
     """
 
     def __init__(self, prior: Prior, *, points: int, seed: int = 0) -> None:
-        check_whole("points", points, minimum=1, maximum=2**32 - 1)
-        check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
-        if prior.worlds is None:
-            raise SpecError("prior: says nothing of worlds, so no scenario can be drawn from it")
-        self.worlds, self.seed = prior.worlds, int(seed)
-        structures = prior.worlds.structures()
-        places = (_uniform("structure", np.arange(points), self.seed) * len(structures)).astype(int)
+        check_whole("points", points, minimum=1, maximum=MOST_NUMBER + 1)
+        self.worlds, self.seed = _read_worlds(prior, seed), int(seed)
+        table = _structures(self.worlds, np.arange(points), self.seed)
+        structures, places = np.unique(table, axis=0, return_inverse=True)
         self.groups = tuple(
-            WorldGroup(self.worlds, structure, np.flatnonzero(places == i), self.seed)
-            for i, structure in enumerate(structures)
-            if (places == i).any()
+            WorldGroup(self.worlds, Structure(*row), np.flatnonzero(places == i), self.seed)
+            for i, row in enumerate(structures.tolist())
         )
 
 
@@ -60,6 +70,8 @@ class WorldGroup(Design):
         self.structure, self.points = structure, points
         self.worlds, self._seed = worlds, seed
         self._contexts = _contexts(structure)
+        #: Contexts that have draws of their own: all but deployed twins, who share their twin's.
+        self._sources = list(dict.fromkeys(str(c["drawn_as"]) for c in self._contexts.values()))
         self._values = [f"value_{d + 1}" for d in range(structure.values)]
         self._responses = [f"answer_{k + 1}" for k in range(structure.responses)]
 
@@ -85,100 +97,95 @@ class WorldGroup(Design):
 
     def upholds(self, rows: Index) -> Numbers:
         """Return the share of training that upholds human values, as drawn [rows]."""
-        return np.clip(self._draw(self.worlds.upholds, "upholds", rows), 0.0, 1.0)
+        return self._draw(self.worlds.upholds, rows, ["upholds"])[:, 0]
 
     def at(self, rows: Index) -> dict[str, Numbers]:
         """Return the numbers of some worlds by key, each [rows]."""
-        worlds = self.worlds
-        human = np.stack(
-            [self._draw(worlds.human_values, f"human {v}", rows) for v in self._values], axis=-1
-        )
+        sources, worlds = self._sources, self.worlds
+        human = self._draw(worlds.human_values, rows, ["human"], self._values)[:, 0]
+        features = self._features(human, rows)
+        reward = self._reward(features, human, rows)
+        fields = {
+            name: self._draw(getattr(worlds, name), rows, sources, [name])[:, :, 0]
+            for name in ("weight", "info", "scratchpad", "monitor", "cue", "inspection_cue")
+        }
         columns = {f"scenario.human_values.{v}": human[:, d] for d, v in enumerate(self._values)}
-        upholds = self.upholds(rows)
-        for name, fields in self._contexts.items():
-            key, drawn = f"scenario.contexts.{name}", fields["drawn_as"]
-            features = self._features(drawn, human, rows)
-            sign = np.ones(len(rows))
-            if fields["signed"]:
-                sign[_uniform(f"{drawn} sign", self.points[rows], self._seed) >= upholds] = -1.0
-            reward = self._reward(drawn, features, human, sign, rows)
+        for name, context in self._contexts.items():
+            key, c = f"scenario.contexts.{name}", sources.index(context["drawn_as"])
             for k, response in enumerate(self._responses):
-                columns[f"{key}.reward.{response}"] = reward[:, k]
+                columns[f"{key}.reward.{response}"] = reward[:, c, k]
                 for d, value in enumerate(self._values):
-                    columns[f"{key}.responses.{response}.{value}"] = features[:, k, d]
+                    columns[f"{key}.responses.{response}.{value}"] = features[:, c, k, d]
             for field in ("weight", "info", "scratchpad", "monitor"):
-                distribution = getattr(worlds, field)
-                columns[f"{key}.{field}"] = self._draw(distribution, f"{drawn} {field}", rows)
-            if fields["kind"] in ("training", "deployment"):
-                away = self._draw(worlds.cue, f"{drawn} cue", rows)
-                columns[f"{key}.cue"] = away if fields["kind"] == "training" else -away
-            else:
-                columns[f"{key}.cue"] = self._draw(worlds.inspection_cue, f"{drawn} cue", rows)
-        for first, second in self._pairs:
-            a, b = sorted((self._contexts[first]["drawn_as"], self._contexts[second]["drawn_as"]))
-            similar = self._draw(worlds.similarity, f"similarity {a} {b}", rows)
-            columns[f"scenario.similarity.{first}.{second}"] = np.clip(similar, 0.0, 1.0)
+                columns[f"{key}.{field}"] = fields[field][:, c]
+            cues = {"training": fields["cue"][:, c], "deployment": -fields["cue"][:, c]}
+            columns[f"{key}.cue"] = cues.get(context["kind"], fields["inspection_cue"][:, c])
+        pairs = [" ".join(sorted(self._drawn_as(pair))) for pair in self._pairs]
+        similarity = self._draw(worlds.similarity, rows, ["similarity"], pairs)[:, 0]
+        for i, (first, second) in enumerate(self._pairs):
+            columns[f"scenario.similarity.{first}.{second}"] = similarity[:, i]
         return {key: np.clip(column, *ENDS) for key, column in columns.items()}
 
-    def _features(self, context: str, human: Numbers, rows: Index) -> Numbers:
-        """Return Φ [rows, K, D], the responses in the order of how they serve human values."""
-        share = self._draw(self.worlds.touches, f"{context} touches", rows)
-        chance = np.stack(
-            [
-                _uniform(f"{context} touches {value}", self.points[rows], self._seed)
-                for value in self._values
-            ],
-            axis=-1,
-        )
-        touched = (chance < share[:, None]) | (chance == chance.min(axis=1, keepdims=True))
-        features = np.stack(
-            [
-                [
-                    self._draw(self.worlds.feature, f"{context} {response} {value}", rows)
-                    for value in self._values
-                ]
-                for response in self._responses
-            ]
-        ).transpose(2, 0, 1)
-        features = np.where(touched[:, None, :], features, 0.0)
-        order = np.argsort(-(features * human[:, None, :]).sum(axis=2), axis=1, kind="stable")
-        return np.take_along_axis(features, order[:, :, None], axis=1)
+    def _features(self, human: Numbers, rows: Index) -> Numbers:
+        """Return Φ [rows, C, K, D], the responses in the order of how they serve human values."""
+        sources, values = self._sources, self._values
+        share = self._draw(self.worlds.touches, rows, sources, ["touches"])
+        chance = self._uniform(rows, sources, ["touches"], values)[:, :, 0]
+        touched = (chance < share) | (chance == chance.min(axis=-1, keepdims=True))
+        features = self._draw(self.worlds.feature, rows, sources, self._responses, values)
+        features = np.where(touched[:, :, None], features, 0.0).clip(-_FEATURES, _FEATURES)
+        order = np.argsort(-_served(features, human), axis=-1, kind="stable")
+        return np.take_along_axis(features, order[..., None], axis=-2)
 
-    def _reward(
-        self, context: str, features: Numbers, human: Numbers, sign: Numbers, rows: Index
-    ) -> Numbers:
-        """Return R [rows, K]."""
-        serves = (features * human[:, None, :]).sum(axis=2)
-        serves = serves - serves.mean(axis=1, keepdims=True)
-        size = serves.std(axis=1, keepdims=True)
-        standard = np.divide(serves, size, out=np.zeros_like(serves), where=size > 0.0)
-        agreement = np.clip(self._draw(self.worlds.agreement, f"{context} agreement", rows), 0, 1)
-        noise = np.stack(
-            [
-                normal(
-                    seed=self._seed,
-                    stream=f"worlds {context} reward {response}",
-                    rows=self.points[rows],
-                )
-                for response in self._responses
-            ],
-            axis=-1,
-        )
-        along = (sign * agreement)[:, None] * standard
-        reward: Numbers = along + np.sqrt(1.0 - agreement**2)[:, None] * noise
-        scale = self._draw(self.worlds.reward_size, f"{context} reward size", rows)
-        return np.clip(scale[:, None] * reward, -100.0, 100.0)
+    def _reward(self, features: Numbers, human: Numbers, rows: Index) -> Numbers:
+        """Return R [rows, C, K]."""
+        sources, worlds = self._sources, self.worlds
+        served, count = _served(features, human), len(self._responses)
+        served = served - _total(served)[..., None] / count
+        size = np.sqrt(_total(served**2) / count)[..., None]
+        standard = np.divide(served, size, out=np.zeros_like(served), where=size > 0.0)
+        agreement = self._draw(worlds.agreement, rows, sources, ["agreement"])
+        noise = self._scores(rows, sources, ["reward"], self._responses)[:, :, 0]
+        reward = self._sign(rows) * agreement * standard + np.sqrt(1.0 - agreement**2) * noise
+        scaled = self._draw(worlds.reward_size, rows, sources, ["reward size"]) * reward
+        return np.asarray(np.clip(scaled, -_REWARDS, _REWARDS))
 
-    def _draw(self, distribution: Any, stream: str, rows: Index) -> Numbers:
-        score = normal(seed=self._seed, stream=f"worlds {stream}", rows=self.points[rows])
-        return quantile(distribution, score)
+    def _sign(self, rows: Index) -> Numbers:
+        """Return whether training upholds human values, as 1 or -1 [rows, C, 1]."""
+        signed = [str(c["drawn_as"]) for c in self._contexts.values() if c["signed"]]
+        offends = self._uniform(rows, self._sources, ["sign"]) >= self.upholds(rows)[:, None, None]
+        return np.where(offends & np.isin(self._sources, signed)[:, None], -1.0, 1.0)
+
+    def _draw(self, distribution: AnyDistribution, rows: Index, *names: Sequence[str]) -> Numbers:
+        """Return what is drawn from a distribution for each combination of names [rows, ...]."""
+        return quantile(distribution, self._scores(rows, *names))
+
+    def _scores(self, rows: Index, *names: Sequence[str]) -> Numbers:
+        """Return normal scores for each combination of names [rows, ...]."""
+        points, numbers = self._counters(rows, names)
+        return normal(seed=self._seed, stream="worlds", rows=points, draw=numbers)
+
+    def _uniform(self, rows: Index, *names: Sequence[str]) -> Numbers:
+        """Return uniform numbers for each combination of names [rows, ...]."""
+        points, numbers = self._counters(rows, names)
+        return uniform_pair(seed=self._seed, stream="worlds uniform", rows=points, draw=numbers)[0]
+
+    def _counters(self, rows: Index, names: Iterable[Sequence[str]]) -> tuple[Index, Index]:
+        """Return the numbers of worlds [rows, 1, ...] and of combinations of names [...]."""
+        numbers = np.array([stream_id(" ".join(parts)) for parts in product(*names)], np.int64)
+        numbers = numbers.reshape([len(names_) for names_ in names])
+        return self.points[rows].reshape(-1, *[1] * numbers.ndim), numbers
+
+    def _drawn_as(self, names: Iterable[str]) -> list[str]:
+        """Return by whose draws contexts have their numbers."""
+        return [str(self._contexts[name]["drawn_as"]) for name in names]
 
     @cached_property
     def _pairs(self) -> list[tuple[str, str]]:
         """Return the pairs of contexts that are no twins of each other."""
         names = list(self._contexts)
         pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-        return [(a, b) for a, b in pairs if not {a, b} <= _family(self._contexts, a)]
+        return [pair for pair in pairs if len(set(self._drawn_as(pair))) == 2]
 
     @cached_property
     def _template(self) -> Scenario:
@@ -205,26 +212,74 @@ class WorldGroup(Design):
 
 
 def draw_scenario(
-    prior: Prior | str | Mapping[str, object], number: int, *, seed: int = 0
+    prior: Prior | str | Path | Mapping[str, object], number: int, *, seed: int = 0
 ) -> Scenario:
     """Return a world of a prior by its number, with the agent and the training of its story.
+
+    Args:
+        prior: A prior that says what worlds there are: its name, a path, a dict or itself.
+        number: Which world, from 0. It is the same however many there are.
+        seed: Of all draws. `PRIOR/NUMBER`, for which a scenario's name can stand, is of seed 0.
 
     Raises:
         SpecError: The prior says nothing of worlds, or there is no such number.
     """
     loaded = Prior.load(prior)
-    check_whole("number", number, minimum=0, maximum=2**32 - 2)
-    sample = WorldSample(loaded, points=number + 1, seed=seed)
-    group = next(group for group in sample.groups if number in group.points)
-    row = np.flatnonzero(group.points == number)
-    numbers: dict[str, Any] = {key: float(x[0]) for key, x in group.at(row).items()}
-    specs = apply_overrides(read_specs(group.scenario), numbers)
+    check_whole("number", number, minimum=0, maximum=MOST_NUMBER)
+    origin = Path(prior).stem if isinstance(prior, str | Path) else "drawn"
+    worlds, point = _read_worlds(loaded, seed, origin), np.array([int(number)])
+    structure = Structure(*_structures(worlds, point, int(seed))[0].tolist())
+    scenario = WorldGroup(worlds, structure, point, int(seed)).scenario
+    story: dict[str, Any] = {}
     if loaded.distributions or loaded.goals:
-        agents = PriorSample(loaded, points=number + 1, scenario=specs.scenario, seed=seed)
-        drawn = agents.at(np.array([number]))
-        specs = apply_overrides(specs, {key: float(x[0]) for key, x in drawn.items()})
-    story: dict[str, Any] = {key: getattr(specs, key) for key in STORY}
-    return specs.scenario.replace(name=f"drawn_{number}", **story)
+        agents = PriorSample(loaded, points=int(number) + 1, scenario=scenario, seed=seed)
+        numbers = {key: float(column[0]) for key, column in agents.at(point).items()}
+        scenario = apply_overrides(read_specs(scenario), numbers).scenario
+        tree = nest(numbers)
+        story["agent"] = Agent.parse(tree.get("agent", {}), path="agent")
+        story["training"] = Training.parse(tree.get("training", {}), path="training")
+    name = f"{origin}/{number}{f' (seed {seed})' if seed else ''}"
+    return scenario.replace(name=name, **story)
+
+
+def draw_world(prior: str | Path, number: str) -> Scenario:
+    """Return the world that is named as PRIOR/NUMBER (SpecError)."""
+    if not re.fullmatch("[0-9]{1,12}", number):
+        name = f"{Path(prior).stem}/{number}"
+        raise SpecError(f"scenario: got {name!r}: must be PRIOR/NUMBER, such as worlds/7")
+    return draw_scenario(prior, int(number))
+
+
+def _read_worlds(prior: Prior, seed: int, origin: str = "drawn") -> Worlds:
+    """Return what a prior says of worlds (SpecError)."""
+    check_whole("seed", seed, minimum=0, maximum=MOST_SEED)
+    if prior.worlds is None:
+        name = "prior" if origin == "drawn" else f"prior {origin}"
+        raise SpecError(f"{name}: says nothing of worlds, so no scenario can be drawn from it")
+    return prior.worlds
+
+
+def _structures(worlds: Worlds, points: Index, seed: int) -> Index:
+    """Return the structures of some worlds [points, fields of Structure]."""
+    columns: dict[str, Numbers] = {}
+    for name in Structure._fields:
+        counts = np.array(sorted(getattr(worlds, name)))
+        draw = stream_id(f"number of {name}")
+        place, _ = uniform_pair(seed=seed, stream="worlds uniform", rows=points, draw=draw)
+        columns[name] = counts[(place * len(counts)).astype(np.intp)]
+    columns["demonstrations"] = np.minimum(columns["demonstrations"], columns["training"] - 1)
+    columns["twins"] = np.rint(columns["twins"] * columns["training"])
+    return np.stack(list(columns.values()), axis=-1).astype(np.intp)
+
+
+def _served(features: Numbers, human: Numbers) -> Numbers:
+    """Return how responses serve human values [rows, C, K]."""
+    return _total(features * human[:, None, None, :])
+
+
+def _total(terms: Numbers) -> Numbers:
+    """Return sums over the last axis, term by term: the same bits in any company."""
+    return sum(np.moveaxis(terms, -1, 0), np.zeros(terms.shape[:-1]))
 
 
 def _contexts(structure: Structure) -> dict[str, dict[str, Any]]:
@@ -254,14 +309,3 @@ def _contexts(structure: Structure) -> dict[str, dict[str, Any]]:
         name = f"unwatched_{c + 1}"
         contexts[name] = {"kind": "deployment", "drawn_as": name, "signed": False}
     return contexts
-
-
-def _family(contexts: Mapping[str, Mapping[str, Any]], name: str) -> set[str]:
-    """Return the contexts that have the numbers of one: itself and its twin."""
-    drawn_as = contexts[name]["drawn_as"]
-    return {other for other, fields in contexts.items() if fields["drawn_as"] == drawn_as}
-
-
-def _uniform(stream: str, points: Index, seed: int) -> Numbers:
-    """Return uniform numbers [points]."""
-    return np.asarray(ndtr(normal(seed=seed, stream=f"worlds {stream}", rows=points)))
