@@ -99,7 +99,7 @@ def test_each_count_is_as_likely() -> None:
     for name in ("training", "values", "responses", "demonstrations"):
         usable = [s for s in drawn if name != "demonstrations" or s.training > 1]
         counts = np.unique([getattr(s, name) for s in usable], return_counts=True)[1]
-        assert len(counts) == len(getattr(ALL.worlds, name))
+        assert len(counts) == len(getattr(Worlds(), name))
         assert stats.chisquare(counts).pvalue > 0.001, name
 
 
