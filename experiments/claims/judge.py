@@ -221,9 +221,7 @@ def _contrast(claim: Claim, cases: Mapping[str, pd.DataFrame], main: Sample) -> 
 def _ranks(column: pd.Series) -> Numbers:
     """Return ranks from 0 to 1 of numbers, or of choices in their order."""
     if not pd.api.types.is_numeric_dtype(column):
-        codes = pd.Categorical(
-            column, categories=list(dict.fromkeys(sorted(column, key=str)))
-        ).codes
+        codes = pd.Categorical(column, categories=sorted(column.unique())).codes
         return (np.asarray(codes, np.float64) + 0.5) / (codes.max() + 1)
     ranks = column.rank(method="average", pct=True).to_numpy(np.float64)
     return np.asarray(ranks - 0.5 / len(column))

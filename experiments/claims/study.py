@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from sim.cli.fields import Engine, Name, OneOrMore, Seed, Spec, Store
 from sim.cli.outputs import records, write_json
 from sim.specs.agent import Agent
-from sim.specs.base import refuse
+from sim.specs.base import is_number, refuse
 from sim.specs.keys import full_key, value_at
 from sim.specs.prior import Prior
 from sim.specs.training import Training
@@ -83,12 +83,16 @@ class Results:
         cases: How many cases there are in each arm.
         arms: Those that were run.
         failed: Number of cases whose training diverged, as drawn.
+        drawn: What may decide a claim, a row for each case, a column for each assumption.
+        defaults: The default of each assumption that has one.
     """
 
     claims: Sequence[ClaimResult]
     cases: int
     arms: Mapping[str, Arm]
     failed: int
+    drawn: pd.DataFrame
+    defaults: Mapping[str, Any]
 
 
 @cache
@@ -135,23 +139,22 @@ def run_claims(
     )
     drawn = drawn_numbers(prior, _assumptions(), options)
     failed = cases["drawn"].isna().all(axis=1)
-    defaults = default_numbers(_assumptions())
+    defaults = default_values(_assumptions())
+    numbers = {key: default for key, default in defaults.items() if is_number(default)}
     judged = []
     for claim in claims:
         outcomes = {**cases, "derived": derive(claim.derived, cases)}
-        judged.append(ClaimResult(claim, judge(claim, outcomes, drawn, defaults=defaults)))
-    return Results(judged, len(drawn), arms, int(failed.sum()))
+        judged.append(ClaimResult(claim, judge(claim, outcomes, drawn, defaults=numbers)))
+    return Results(judged, len(drawn), arms, int(failed.sum()), drawn, defaults)
 
 
-def default_numbers(assumptions: Assumptions) -> dict[str, float]:
+def default_values(assumptions: Assumptions) -> dict[str, Any]:
     """Return the defaults of the assumptions that have one, by key."""
     specs = {"agent": Agent(), "training": Training()}
-    numbers = {}
-    for key in assumptions.axes:
-        root, _, path = full_key(key).partition(".")
-        if root in specs and key not in assumptions.choices:
-            numbers[key] = float(value_at(specs[root], path))
-    return numbers
+    parts = {key: full_key(key).partition(".") for key in assumptions.axes}
+    return {
+        key: value_at(specs[root], path) for key, (root, _, path) in parts.items() if root in specs
+    }
 
 
 #: The columns that the terminal shows.
