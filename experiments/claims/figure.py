@@ -76,8 +76,10 @@ def panel_figure(draw: Draw) -> Figure:
 
 
 def panels(result: ClaimResult, results: Results) -> dict[str, Draw]:
-    """Return what draws each panel: `plane`, `effect`, and `along KEY` of each assumption."""
+    """Return what draws each panel: `plane`, `effect`, and `along KEY` where there are cases."""
+    influences = {influence.key: influence for influence in result.judgement.influences}
     keys = dict.fromkeys((result.judgement.axes[0], *result.claim.along))
+    keys = {key: None for key in keys if len(influences[key].effects) > 1}
     scales = {key: Scale.of(key, results.drawn[key]) for key in (*keys, *result.judgement.axes)}
     return {
         "plane": partial(draw_plane, result, scales, results.defaults),
@@ -98,9 +100,9 @@ def axis_label(key: str) -> str:
 
 
 def effect_text(claim: Claim, number: float) -> str:
-    """Write an effect in its own unit: per cent of the cases, or a number."""
+    """Write an effect: per cent of the cases, or a number, whose unit stands elsewhere."""
     if claim.number is not None:
-        return f"{short_number(number)}\u00a0{claim.unit}".rstrip()
+        return short_number(number)
     return f"{short_number(100.0 * number)}\u00a0%"
 
 
@@ -124,7 +126,7 @@ class Scale:
     Attributes:
         key: The assumption.
         levels: Its levels, if they are few ...
-        edges: ... and where on the axis each begins and the last ends.
+        edges: ... and where on the axis each begins and the last ends; else the axis' ends.
         column: All its numbers in order, if they are not.
     """
 
@@ -140,7 +142,7 @@ class Scale:
         shares = column.value_counts(normalize=True).reindex(levels)
         if not pd.api.types.is_numeric_dtype(column):
             shares[:] = 1.0 / len(levels)  # as it is judged
-        edges = np.concatenate([[0.0], np.cumsum(shares)])
+        edges = np.array([0.0, *np.cumsum(shares)[:-1], 1.0])
         return cls(key, tuple(levels), edges, np.array([]) if levels else np.sort(column))
 
     def place(self, value: Any) -> float:
@@ -185,10 +187,21 @@ class Scale:
         return np.asarray((1.0 - part) * cells[left] + part * cells[left + 1])
 
     @property
+    def blocks(self) -> Iterator[tuple[Numbers, slice]]:
+        """Yield the points of the axis that are of one level, from edge to edge, and which."""
+        ends = np.ceil(self.edges * _FINE - 0.5).astype(int)
+        for begins, stops, first, last in zip(
+            self.edges[:-1], self.edges[1:], ends[:-1], ends[1:], strict=True
+        ):
+            yield np.linspace(begins, stops, last - first), slice(first, last)
+
+    @property
     def width(self) -> Numbers:
         """The share of the axis that each cell is [CELLS]."""
         width = np.full(CELLS, 1.0 / CELLS)
-        for begins, ends in zip(self.edges[:-1], self.edges[1:], strict=True):
+        for begins, ends in (
+            zip(self.edges[:-1], self.edges[1:], strict=True) if self.levels else ()
+        ):
             width[min(int((begins + ends) / 2.0 * CELLS), CELLS - 1)] = ends - begins
         return width
 
@@ -212,35 +225,40 @@ def draw_plane(
     level, surface = level_of(claim, judged.threshold), judged.surface
     if claim.ratio:
         level, surface = np.log(level), np.log(np.maximum(surface, 1e-6))
-    ends = surface.min(), surface.max()
-    surface = np.clip(across.weights @ surface @ up.weights.T, *ends)
+    surface = np.clip(across.weights @ surface @ up.weights.T, surface.min(), surface.max())
     density = across.weights @ (judged.density / np.outer(across.width, up.width)) @ up.weights.T
     density = gaussian_filter(density, [0 if scale.levels else _SMOOTH for scale in (across, up)])
-    points = (np.arange(_FINE) + 0.5) / _FINE
-    points[[0, -1]] = 0.0, 1.0
-    plane = (points, points)
-    _colour(axes, plane, surface - level)
-    for least, veil in _FAINT.items():
-        if (density < least).any():
-            axes.contourf(*plane, density.T, [-1.0, least], colors=[GROUND], alpha=veil)
+    above, levels = surface - level, _levels(claim, surface, level)
+    for x, columns in across.blocks:
+        for y, rows in up.blocks:
+            part = columns, rows
+            _colour(axes, (x, y), above[part].T, np.abs(above).max())
+            _veil(axes, (x, y), density[part].T)
+            _draw_levels(claim, axes, (x, y), surface[part].T, levels, level)
     if across.levels and up.levels:
         _write_blocks(claim, axes, (across, up), judged.surface)
     else:
-        _write_regions(axes, plane, surface > level, density)
-        _mark_levels(claim, axes, plane, surface, level)
-    _mark_default(axes, [scale.place(defaults.get(scale.key)) for scale in (across, up)])
+        _write_regions(axes, above > 0.0, density)
+    place = [scale.place(defaults.get(scale.key)) for scale in (across, up)]
+    _mark_default(axes, place[0], place[1] - 0.13 * bool(across.levels and up.levels))
     across.label(axes)
     up.label(axes, "y")
     axes.set_title("Where it is true")
 
 
-def _colour(axes: Axes, plane: tuple[Numbers, Numbers], above: Numbers) -> None:
+def _colour(axes: Axes, plane: tuple[Numbers, Numbers], above: Numbers, most: float) -> None:
     """Colour a surface by how far above, or below, its level it is, in bands of each side."""
     for side, colour in ((above, TRUE), (-above, FALSE)):
-        if (side > 0.0).any():
-            for band in np.linspace(0.0, side.max(), _BANDS + 1)[:-1]:
-                ends = [band, np.inf]
-                axes.contourf(*plane, side.T, ends, colors=[colour], alpha=0.17, extend="neither")
+        for band in np.linspace(0.0, most, _BANDS + 1)[:-1]:
+            if (side > band).any():
+                axes.contourf(*plane, side, [band, np.inf], colors=[colour], alpha=0.17)
+
+
+def _veil(axes: Axes, plane: tuple[Numbers, Numbers], density: Numbers) -> None:
+    """Make a surface faint where there are few cases."""
+    for least, veil in _FAINT.items():
+        if (density < least).any():
+            axes.contourf(*plane, density, [-1.0, least], colors=[GROUND], alpha=veil)
 
 
 def _middle(region: Any, otherwise: Any) -> tuple[int, int]:
@@ -251,12 +269,13 @@ def _middle(region: Any, otherwise: Any) -> tuple[int, int]:
     return int(i), int(j)
 
 
-def _write_regions(axes: Axes, plane: tuple[Numbers, Numbers], true: Any, density: Numbers) -> None:
+def _write_regions(axes: Axes, true: Any, density: Numbers) -> None:
     """Write in the middle of each region, where there are cases, what the claim is there."""
     for region, word in ((true, "true"), (~true, "not true")):
         if region.mean() > 0.03:
             i, j = _middle(region & (density >= min(_FAINT)), region)
-            axes.text(plane[0][i], plane[1][j], word, ha="center", va="center", **_LABEL)
+            place = (i + 0.5) / _FINE, (j + 0.5) / _FINE
+            axes.text(*place, word, ha="center", va="center", **_LABEL)
 
 
 def _write_blocks(claim: Claim, axes: Axes, scales: tuple[Scale, Scale], surface: Numbers) -> None:
@@ -273,31 +292,40 @@ def _ratio_text(ratio: float) -> str:
     return f"× {short_number(ratio)}"
 
 
-def _mark_levels(
-    claim: Claim, axes: Axes, plane: tuple[Numbers, Numbers], surface: Numbers, level: float
-) -> None:
-    """Draw a few levels of a surface as thin lines, and write on each line what it is."""
+def _levels(claim: Claim, surface: Numbers, level: float) -> list[float]:
+    """Return a few levels of a surface, not too near the boundary."""
     low, high = float(surface.min()), float(surface.max())
     levels = np.log(_RATIOS) if claim.ratio else MaxNLocator(4).tick_values(low, high)
-    levels = [x for x in levels if low < x < high and abs(x - level) > 0.08 * (high - low)]
+    return [x for x in levels if abs(x - level) > 0.08 * (high - low)]
 
-    def write(number: float) -> str:
+
+def _draw_levels(
+    claim: Claim,
+    axes: Axes,
+    plane: tuple[Numbers, Numbers],
+    surface: Numbers,
+    levels: list[float],
+    boundary: float,
+) -> None:
+    """Draw levels as thin lines and the boundary as a thick one, and write on each what it is."""
+
+    def write(number: float, _: object = None) -> str:
         return _ratio_text(float(np.exp(number))) if claim.ratio else effect_text(claim, number)
 
-    for numbers, width, weight in ((levels, 0.6, "normal"), ([level], 2.0, "bold")):
-        if numbers and low < numbers[0] and numbers[-1] < high:
+    for numbers, width, weight in ((levels, 0.6, "normal"), ([boundary], 2.2, "bold")):
+        inside = [x for x in numbers if surface.min() < x < surface.max()]
+        if inside:
             lines = axes.contour(
-                *plane, surface.T, numbers, colors=INK, linewidths=width, linestyles="solid"
+                *plane, surface, inside, colors=INK, linewidths=width, linestyles="solid"
             )
-            for text in axes.clabel(lines, fmt=FuncFormatter(lambda x, _: write(x)), fontsize=8):
+            for text in axes.clabel(lines, fmt=FuncFormatter(write), fontsize=8):
                 text.set(bbox=_LABEL["bbox"], color=INK, fontweight=weight, rotation=0)
 
 
-def _mark_default(axes: Axes, place: list[float]) -> None:
+def _mark_default(axes: Axes, x: float, y: float) -> None:
     """Mark the defaults of both assumptions by a point, that of one alone by a line."""
-    x, y = place
     style: dict[str, Any] = {"color": INK, "lw": 1.0, "ls": (0, (2, 2))}
-    if np.isfinite(place).all():
+    if np.isfinite((x, y)).all():
         axes.plot(x, y, "o", ms=6, mfc=GROUND, mec=INK, mew=1.6, clip_on=False)
         side: dict[str, Any] = (
             {"ha": "left", "xytext": (7, 0)} if x < 0.6 else {"ha": "right", "xytext": (-7, 0)}
@@ -348,6 +376,7 @@ def _limit(claim: Claim, axes: Axes, ends: list[float], threshold: float) -> Non
         axes.axvline(threshold, color=INK, lw=1.0, ls=(0, (4, 2)))
         text = f"> {effect_text(claim, threshold)}"
         axes.annotate(text, (threshold, 1.0), ha="center", va="top", **_LABEL)
+    axes.set_xlabel(claim.unit)
     low, high = min([0.0, *ends]), max([0.0, *ends])
     margin = 0.14 * (high - low) or 1.0
     axes.set_xlim(low - margin, high + margin)
@@ -371,8 +400,10 @@ def draw_along(result: ClaimResult, scale: Scale, axes: Axes) -> None:
         axes.plot(np.asarray(x)[true], y[true], marker, color=colour, ms=6)
     low, high = min([level, *y]), max([level, *y])
     margin = 0.12 * (high - low) or 0.1
-    axes.set_ylim(low - margin, high + margin)
+    most = 1.02 if claim.number is None and claim.quantifier != "more" else np.inf
+    axes.set_ylim(low - margin, min(high + margin, most))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: effect_text(claim, y)))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_ylabel(claim.unit)
     axes.set_title("Claim less contrast" if claim.quantifier == "more" else "Effect")
     scale.label(axes)

@@ -73,7 +73,9 @@ def render_page(results: Results, run_options: RunOptions) -> str:
         "axis": axis_label,
         "level": lambda level: level if isinstance(level, str) else short_number(level),
         "effect": lambda number, claim: effect_text(claim, number),
-        "words": lambda name: str(name).replace("_", " "),
+        "words": lambda name: re.sub(r"_|(?<=[a-z])(?=\d)", " ", name),
+        "place": lambda passage: passage.rpartition("? ")[2],
+        "plain": lambda text: text.removesuffix("\u00a0%"),
     }
     return environment.get_template(TEMPLATE).render(page_values(results, run_options))
 
