@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 
 from browser import faint, visit, wordless
 from experiments.claims import study
-from experiments.claims.assumptions import Assumptions
 from experiments.claims.cases import RunOptions, drawn_numbers
 from experiments.claims.figure import (
     Scale,
@@ -28,7 +27,6 @@ from experiments.claims.figure import (
     effect_text,
     figures,
     panels,
-    short_number,
 )
 from experiments.claims.judge import CELLS, LIMITS, Effect, Influence, judge
 from experiments.claims.page import (
@@ -39,9 +37,10 @@ from experiments.claims.page import (
     render_page,
     verdict_word,
 )
+from experiments.claims.results import ClaimResult, Results, assumptions_of_cases, default_values
 from experiments.claims.spec import Claim
-from experiments.claims.study import ClaimResult, Results
 from sim.specs.prior import Prior
+from sim.utils.format import short_number
 
 OPTIONS = RunOptions(size=0.02)
 VOID = {"br", "col", "hr", "meta"}
@@ -95,14 +94,14 @@ def claim(name: str, **changes: Any) -> Claim:
 @pytest.fixture(scope="module")
 def results() -> Results:
     """Cases whose conduct is made up: it rises with decisiveness and with the leak."""
-    prior, assumptions = Prior.load("worlds"), Assumptions.load(study.FOLDER / "assumptions.yaml")
+    prior, assumptions = Prior.load("worlds"), assumptions_of_cases()
     drawn = drawn_numbers(prior, assumptions, OPTIONS)
     first, noise = np.random.default_rng(0).uniform(-1.0, 1.0, (2, len(drawn)))
     rises = 2.0 * drawn["agent.decisiveness"].rank(pct=True) - 1.0 + 0.5 * drawn["training.leak"]
     conduct = np.clip(rises + 0.3 * first + 0.2 * noise, -1.0, 1.0)
     cases = {"drawn": pd.DataFrame({"conduct": conduct, "conduct_at_start": first})}
     judged = [ClaimResult(each, judge(each, cases, drawn)) for each in map(claim, CLAIMS)]
-    return Results(judged, len(drawn), {}, 7, drawn, study.default_values(assumptions))
+    return Results(judged, len(drawn), {}, 7, drawn, default_values(assumptions))
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +256,7 @@ def test_beyond_chance_is_an_interval_without_equality(
 
 def test_numbers_are_written_in_their_own_unit() -> None:
     texts = [short_number(number) for number in (np.nan, 0.0, 0.01234, -0.3, 12345.6, 1.0)]
-    assert texts == ["–", "0", "0.012", "−0.3", "12346", "1"]
+    assert texts == ["–", "0", "0.012", "−0.3", "12,346", "1"]
     assert effect_text(claim("sure"), 0.071) == "7.1\u00a0%"
     assert effect_text(claim("number2"), 0.071) == "0.071"
     difference = Effect(0.05, 0.01, 0.09, 9)
@@ -354,12 +353,12 @@ def test_the_default_is_marked_at_its_rank(results: Results) -> None:
     (point,) = [line for line in plane_of(result, results).lines if line.get_marker() == "o"]
     places = point.get_xdata()[0], point.get_ydata()[0]
     for place, key in zip(places, result.judgement.axes, strict=True):
-        below = (results.drawn[key] < results.defaults[key]).mean()
+        below = (results.draws[key] < results.defaults[key]).mean()
         assert place == pytest.approx(below, abs=0.01)
 
 
 def test_levels_stand_in_blocks() -> None:
-    scale = Scale.of("contexts", pd.Series([1.0] * 10 + [2.0] * 20 + [5.0] * 70))
+    scale = Scale.from_column("contexts", pd.Series([1.0] * 10 + [2.0] * 20 + [5.0] * 70))
     assert [scale.place(level) for level in (1.0, 2.0, 5.0)] == pytest.approx([0.05, 0.2, 0.65])
     assert [text for _, text in scale.ticks] == ["1", "2", "5"]
     blocks = list(scale.blocks)
@@ -368,7 +367,7 @@ def test_levels_stand_in_blocks() -> None:
     ]
     cells = scale.weights.argmax(axis=1)
     assert [set(cells[part]) for _, part in blocks] == [{0}, {2}, {7}]
-    word = Scale.of("training.update_rule", pd.Series(["natural_gradient"] * 3 + ["a_b"]))
+    word = Scale.from_column("training.update_rule", pd.Series(["natural_gradient"] * 3 + ["a_b"]))
     assert list(word.ticks) == [(0.25, "a b"), (0.75, "natural gradient")]
     assert np.isnan(word.place("other"))
     assert np.isnan(word.place(None))
@@ -376,9 +375,9 @@ def test_levels_stand_in_blocks() -> None:
 
 def test_an_axis_has_round_numbers_where_they_are() -> None:
     column = pd.Series(10.0 ** np.linspace(-3.0, -1.0, 2001))
-    ticks = {text: place for place, text in Scale.of("x", column).ticks}
+    ticks = {text: place for place, text in Scale.from_column("x", column).ticks}
     assert ticks["0.01"] == pytest.approx(0.5, abs=0.001)
-    scale = Scale.of("x", pd.Series(np.linspace(0.0, 1.0, 2001)))
+    scale = Scale.from_column("x", pd.Series(np.linspace(0.0, 1.0, 2001)))
     assert all(place == pytest.approx(float(text), abs=0.001) for place, text in scale.ticks)
     assert scale.weights.sum(axis=1) == pytest.approx(1.0)
 
@@ -397,7 +396,7 @@ def test_what_is_not_true_along_an_assumption_is_a_square(results: Results) -> N
     key = "training.update_rule"
     influence = Influence(key, 1.0, ("natural_gradient", "policy_gradient"), (0.0, 0.5))
     result = changed(results, "never", influences=(influence,))
-    draw_along(result, Scale.of(key, results.drawn[key]), axes)
+    draw_along(result, Scale.from_column(key, results.draws[key]), axes)
     marks = {line.get_marker(): list(line.get_xdata()) for line in axes.lines}
     assert (marks["o"], marks["s"]) == ([0.75], [0.25])
 
@@ -411,7 +410,7 @@ def test_every_claim_has_a_figure(results: Results) -> None:
 
 
 def test_every_assumption_has_words() -> None:
-    assumptions = Assumptions.load(study.FOLDER / "assumptions.yaml")
+    assumptions = assumptions_of_cases()
     words = [axis_label(key) for key in assumptions.axes]
     assert len(set(words)) == len(words)
     assert not any(re.search("[._]", text) for text in words)

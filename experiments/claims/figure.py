@@ -19,11 +19,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from sim.plots.style import COLOURS, MUTED, house_style, literal, short_key, title_of
 from sim.specs.library import read_yaml
 from sim.sweeps.design import Numbers
-from sim.utils.format import DASH, with_minus
+from sim.utils.format import short_number, with_minus
 
 from .judge import CELLS
+from .results import ClaimResult, Results
 from .spec import Claim
-from .study import ClaimResult, Results
 
 TRUE, FALSE, INK, GROUND = COLOURS[0], COLOURS[1], "#000000", "#FFFFFF"
 #: Inches of a panel: on the page it is as wide as a phone.
@@ -52,16 +52,16 @@ def figures(results: Results) -> dict[str, Figure]:
     """Draw a figure for each claim, by its name."""
     drawings = {}
     for result in results.claims:
-        drawn = list(panels(result, results).values())
-        rows, columns = -(-len(drawn) // 3), min(3, len(drawn))
+        draws = list(panels(result, results).values())
+        rows, columns = -(-len(draws) // 3), min(3, len(draws))
         with house_style():
             size = (WIDTH * columns, HEIGHT * rows + 0.4)
             figure = Figure(figsize=size, layout="constrained")
             title_of(figure, f"{result.claim.title}: {result.judgement.verdict}")
             places = list(figure.subplots(rows, columns, squeeze=False).flat)
-            for axes, draw in zip(places, drawn, strict=False):
+            for axes, draw in zip(places, draws, strict=False):
                 draw(axes)
-            for axes in places[len(drawn) :]:
+            for axes in places[len(draws) :]:
                 axes.set_axis_off()
         drawings[result.claim.name] = figure
     return drawings
@@ -80,7 +80,9 @@ def panels(result: ClaimResult, results: Results) -> dict[str, Draw]:
     influences = {influence.key: influence for influence in result.judgement.influences}
     keys = dict.fromkeys((result.judgement.axes[0], *result.claim.along))
     keys = {key: None for key in keys if len(influences[key].effects) > 1}
-    scales = {key: Scale.of(key, results.drawn[key]) for key in (*keys, *result.judgement.axes)}
+    scales = {
+        key: Scale.from_column(key, results.draws[key]) for key in (*keys, *result.judgement.axes)
+    }
     return {
         "plane": partial(draw_plane, result, scales, results.defaults),
         "effect": partial(draw_effect, result),
@@ -106,12 +108,9 @@ def effect_text(claim: Claim, number: float) -> str:
     return f"{short_number(100.0 * number)}\u00a0%"
 
 
-def short_number(number: float) -> str:
-    """Write a number with two digits, more only if it is whole; a dash for nan."""
-    if not np.isfinite(number):
-        return DASH
-    rounded = round(number) if abs(number) >= 100.0 else float(f"{number:.2g}")
-    return with_minus(np.format_float_positional(rounded + 0.0, trim="-"))
+def statistic_text(claim: Claim, number: float) -> str:
+    """Write the statistic of a surface: a ratio, or as effects are."""
+    return f"× {short_number(number)}" if claim.ratio else effect_text(claim, number)
 
 
 def level_of(claim: Claim, threshold: float) -> float:
@@ -136,7 +135,7 @@ class Scale:
     column: Numbers
 
     @classmethod
-    def of(cls, key: str, column: pd.Series) -> Scale:
+    def from_column(cls, key: str, column: pd.Series) -> Scale:
         """Return the scale of an assumption as it was drawn."""
         levels = sorted(column.unique()) if column.nunique() <= _FEW else []
         shares = column.value_counts(normalize=True).reindex(levels)
@@ -175,16 +174,16 @@ class Scale:
 
     @property
     def weights(self) -> Numbers:
-        """What each cell counts at the points of the axis [points, CELLS]: linear between cells."""
+        """The weight of each cell at the points of the axis [points, CELLS]: linear in between."""
         points = (np.arange(_FINE) + 0.5) / _FINE
         if self.levels:
             level = np.searchsorted(self.edges[1:-1], points, side="right")
             cells = (((self.edges[:-1] + self.edges[1:]) / 2.0) * CELLS).astype(int)
             return np.asarray(np.eye(CELLS)[np.minimum(cells[level], CELLS - 1)])
         at = points * CELLS - 0.5
-        left = np.clip(np.floor(at), 0, CELLS - 2).astype(int)
-        part, cells = (at - left)[:, None], np.eye(CELLS)
-        return np.asarray((1.0 - part) * cells[left] + part * cells[left + 1])
+        below = np.clip(np.floor(at), 0, CELLS - 2).astype(int)
+        part, cells = (at - below)[:, None], np.eye(CELLS)
+        return np.asarray((1.0 - part) * cells[below] + part * cells[below + 1])
 
     @property
     def blocks(self) -> Iterator[tuple[Numbers, slice]]:
@@ -205,28 +204,28 @@ class Scale:
             width[min(int((begins + ends) / 2.0 * CELLS), CELLS - 1)] = ends - begins
         return width
 
-    def label(self, axes: Axes, which: str = "x") -> None:
+    def label(self, axes: Axes, side: str = "x") -> None:
         """Write the assumption and its values beside an axis."""
         places, texts = zip(*self.ticks, strict=True)
         text = "\n".join(textwrap.wrap(axis_label(self.key), 34))
-        axes.set(**{f"{which}lim": (0.0, 1.0), f"{which}label": text})
-        options: dict[str, Any] = {"rotation": 90, "va": "center"} if which == "y" else {}
-        if which == "x" or not self.levels:
+        axes.set(**{f"{side}lim": (0.0, 1.0), f"{side}label": text})
+        options: dict[str, Any] = {"rotation": 90, "va": "center"} if side == "y" else {}
+        if side == "x" or not self.levels:
             options = {}
-        getattr(axes, f"set_{which}ticks")(places, texts, **options)
+        getattr(axes, f"set_{side}ticks")(places, texts, **options)
 
 
 def draw_plane(
     result: ClaimResult, scales: Mapping[str, Scale], defaults: Mapping[str, Any], axes: Axes
 ) -> None:
     """Draw the surface over the two assumptions that decide most, and its boundary."""
-    claim, judged = result.claim, result.judgement
-    across, up = (scales[key] for key in judged.axes)
-    level, surface = level_of(claim, judged.threshold), judged.surface
+    claim, judgement = result.claim, result.judgement
+    across, up = (scales[key] for key in judgement.axes)
+    level, surface = level_of(claim, judgement.threshold), judgement.surface
     if claim.ratio:
         level, surface = np.log(level), np.log(np.maximum(surface, 1e-6))
     surface = np.clip(across.weights @ surface @ up.weights.T, surface.min(), surface.max())
-    density = across.weights @ (judged.density / np.outer(across.width, up.width)) @ up.weights.T
+    density = across.weights @ (judgement.density / np.outer(across.width, up.width)) @ up.weights.T
     density = gaussian_filter(density, [0 if scale.levels else _SMOOTH for scale in (across, up)])
     above, levels = surface - level, _levels(claim, surface, level)
     for x, columns in across.blocks:
@@ -236,7 +235,7 @@ def draw_plane(
             _veil(axes, (x, y), density[part].T)
             _draw_levels(claim, axes, (x, y), surface[part].T, levels, level)
     if across.levels and up.levels:
-        _write_blocks(claim, axes, (across, up), judged.surface)
+        _write_blocks(claim, axes, (across, up), judgement.surface)
     else:
         _write_regions(axes, above > 0.0, density)
     place = [scale.place(defaults.get(scale.key)) for scale in (across, up)]
@@ -284,12 +283,8 @@ def _write_blocks(claim: Claim, axes: Axes, scales: tuple[Scale, Scale], surface
     for x in middles[0]:
         for y in middles[1]:
             number = float(surface[int(x * CELLS), int(y * CELLS)])
-            text = _ratio_text(number) if claim.ratio else effect_text(claim, number)
+            text = statistic_text(claim, number)
             axes.text(x, y, text, ha="center", va="center", **_LABEL)
-
-
-def _ratio_text(ratio: float) -> str:
-    return f"× {short_number(ratio)}"
 
 
 def _levels(claim: Claim, surface: Numbers, level: float) -> list[float]:
@@ -308,17 +303,14 @@ def _draw_levels(
     boundary: float,
 ) -> None:
     """Draw levels as thin lines and the boundary as a thick one, and write on each what it is."""
-
-    def write(number: float, _: object = None) -> str:
-        return _ratio_text(float(np.exp(number))) if claim.ratio else effect_text(claim, number)
-
+    write = FuncFormatter(lambda x, _: statistic_text(claim, np.exp(x) if claim.ratio else x))
     for numbers, width, weight in ((levels, 0.6, "normal"), ([boundary], 2.2, "bold")):
         inside = [x for x in numbers if surface.min() < x < surface.max()]
         if inside:
             lines = axes.contour(
                 *plane, surface, inside, colors=INK, linewidths=width, linestyles="solid"
             )
-            for text in axes.clabel(lines, fmt=FuncFormatter(write), fontsize=8):
+            for text in axes.clabel(lines, fmt=write, fontsize=8):
                 text.set(bbox=_LABEL["bbox"], color=INK, fontweight=weight, rotation=0)
 
 
@@ -341,8 +333,8 @@ def _mark_default(axes: Axes, x: float, y: float) -> None:
 
 def draw_effect(result: ClaimResult, axes: Axes) -> None:
     """Draw the effect and that of the contrast with their intervals, and what is asked for."""
-    claim, judged = result.claim, result.judgement
-    rows = (("claim", judged.effect, TRUE), (claim.contrast.says, judged.contrast, MUTED))
+    claim, judgement = result.claim, result.judgement
+    rows = (("claim", judgement.effect, TRUE), (claim.contrast.says, judgement.contrast, MUTED))
     for y, (label, effect, colour) in zip((0.62, 0.12), rows, strict=True):
         axes.plot([effect.low, effect.high], [y, y], color=colour, lw=2.5, solid_capstyle="butt")
         axes.plot(effect.estimate, y, "o", color=colour, ms=7)
@@ -364,7 +356,7 @@ def draw_effect(result: ClaimResult, axes: Axes) -> None:
         if np.isfinite(effect.estimate):
             axes.annotate(text, (effect.estimate, y), color=colour, fontweight="bold", **centre)
     ends = [end for _, each, _ in rows for end in (each.low, each.high) if np.isfinite(end)]
-    _limit(claim, axes, ends, judged.threshold)
+    _limit(claim, axes, ends, judgement.threshold)
     axes.set(ylim=(-0.1, 1.0), yticks=[], title="Beside its contrast")
     axes.spines["left"].set_visible(False)
 
@@ -388,12 +380,12 @@ def _limit(claim: Claim, axes: Axes, ends: list[float], threshold: float) -> Non
 
 def draw_along(result: ClaimResult, scale: Scale, axes: Axes) -> None:
     """Draw the effect, less the contrast's if it is compared, along an assumption."""
-    claim, judged = result.claim, result.judgement
-    influence = next(each for each in judged.influences if each.key == scale.key)
-    known = {str(level): level for level in scale.levels}
-    x = [scale.place(known.get(str(place), place)) for place in influence.places]
+    claim, judgement = result.claim, result.judgement
+    influence = next(each for each in judgement.influences if each.key == scale.key)
+    levels = {str(level): level for level in scale.levels}
+    x = [scale.place(levels.get(str(place), place)) for place in influence.places]
     y = np.asarray(influence.effects)
-    level = judged.threshold
+    level = judgement.threshold
     axes.axhline(level, color=INK, lw=1.0, ls=(0, (4, 2)))
     axes.plot(x, y, color=TRUE, lw=1.2)
     for true, colour, marker in ((y > level, TRUE, "o"), (y <= level, FALSE, "s")):

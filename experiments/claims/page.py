@@ -14,7 +14,7 @@ import yaml
 from matplotlib.figure import Figure
 
 from sim.plots.style import MUTED, house_style
-from sim.utils.format import percent
+from sim.utils.format import percent, short_number
 
 from .cases import RunOptions
 from .figure import (
@@ -27,11 +27,10 @@ from .figure import (
     level_of,
     panel_figure,
     panels,
-    short_number,
 )
 from .judge import FEWEST, LIMITS, VERDICTS, Effect, Judgement, condition_texts
+from .results import ClaimResult, Results
 from .spec import QUANTIFIERS, Claim, Group
-from .study import ClaimResult, Results
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "report.html.j2"
@@ -98,16 +97,16 @@ def page_values(results: Results, run_options: RunOptions) -> dict[str, Any]:
 
 def claim_values(result: ClaimResult, results: Results, options: RunOptions) -> dict[str, Any]:
     """Return what the template shows of a claim."""
-    claim, judged = result.claim, result.judgement
+    claim, judgement = result.claim, result.judgement
     return {
         "claim": claim,
-        "judged": judged,
-        "between": (verdict_word(judged.low), verdict_word(judged.high)),
-        "effect": effect_texts(claim, judged.effect),
-        "contrast": effect_texts(claim, judged.contrast),
-        "difference": difference_texts(claim, judged.difference),
-        "beyond_chance": beyond_chance(claim, judged.difference),
-        "turns": has_boundary(claim, judged),
+        "judgement": judgement,
+        "between": (verdict_word(judgement.low), verdict_word(judgement.high)),
+        "effect": effect_texts(claim, judgement.effect),
+        "contrast": effect_texts(claim, judgement.contrast),
+        "difference": difference_texts(claim, judgement.difference),
+        "beyond_chance": beyond_chance(claim, judgement.difference),
+        "turns": has_boundary(claim, judgement),
         "conditions": conditions_text(claim),
         "command": command_of(claim, options, {}),
         "refuting": command_of(claim, options, claim.refuted.set),
@@ -146,9 +145,9 @@ def beyond_chance(claim: Claim, difference: Effect) -> bool:
     return not difference.low <= float(claim.ratio) <= difference.high
 
 
-def has_boundary(claim: Claim, judged: Judgement) -> bool:
+def has_boundary(claim: Claim, judgement: Judgement) -> bool:
     """Return whether there are cases on both sides of a claim's boundary."""
-    above = judged.surface[judged.density > 0.0] > level_of(claim, judged.threshold)
+    above = judgement.surface[judgement.density > 0.0] > level_of(claim, judgement.threshold)
     return bool(above.any() and not above.all())
 
 
