@@ -67,6 +67,7 @@ CLAIMS: dict[str, dict[str, Any]] = {
         "quantifier": "exists",
         "event": ["conduct > 1.5"],
         "contrast": {"says": "conduct at its least", "event": ["conduct >= -1.5"]},
+        "refuted": {"says": "it were so", "set": {"worlds.training": [1], "training.leak": 1e-6}},
         "along": ["training.update_rule", "worlds.upholds", "contexts"],
     },
     "compared": {
@@ -211,8 +212,12 @@ def test_every_claim_has_its_verdict_and_its_numbers(page: str, results: Results
         assert f"Cases {judged.effect.cases:,}" in text
         command = f"python experiments/claims only={name} size=0.02"
         assert command in text
-        assert f"only={name} 'set={{agent.rationality: 0}}' size=0.02" in text
-        assert "it turns with rationality 0" in text
+        if name == "never":
+            assert "it turns with numbers of training contexts [1], leak 0.000001" in text
+            assert "'set={worlds.training: [1], training.leak: 1e-06}' size=0.02" in text
+        else:
+            assert f"only={name} 'set={{agent.rationality: 0}}' size=0.02" in text
+            assert "it turns with rationality 0" in text
         assert "Example 1" in text
         assert "What is it?" not in text
     assert "of conduct" in text_of(section(page, "number2"))

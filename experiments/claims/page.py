@@ -14,6 +14,7 @@ import yaml
 from matplotlib.figure import Figure
 
 from sim.plots.style import MUTED, house_style
+from sim.specs.base import is_number
 from sim.utils.format import percent, short_number
 
 from .cases import RunOptions
@@ -70,7 +71,7 @@ def render_page(results: Results, run_options: RunOptions) -> str:
     environment.filters |= {
         "share": lambda share: percent(share).replace(" %", "\u00a0%"),
         "axis": axis_label,
-        "level": lambda level: level if isinstance(level, str) else short_number(level),
+        "level": lambda level: short_number(level) if is_number(level) else str(level),
         "effect": lambda number, claim: effect_text(claim, number),
         "words": lambda name: re.sub(r"_|(?<=[a-z])(?=\d)", " ", name),
         "place": lambda passage: passage.rpartition("? ")[2],
