@@ -38,6 +38,8 @@ BINS, PAIRED_BINS = 8, 4
 REPLICATES = 200
 #: Fewer cases than these decide nothing.
 FEWEST = 100
+#: Bins and cells of fewer cases tell nothing of what decides.
+FEWEST_IN_CELL = 30
 #: Standard deviation of a surface's coefficients before the cases are seen, in logits.
 _PRIOR = 3.0
 _LEVEL = 0.95
@@ -81,15 +83,16 @@ class Influence:
     Attributes:
         key: The assumption.
         index: Variance of the effect between bins of the assumption, less that of chance.
-        lowest, highest: The effect in the bins at the ends, low and high [2].
         places: The middles of the bins ...
-        effects: ... and the effect in each.
+        effects: ... the effect in each, and ...
+        errors: ... its standard error.
     """
 
     key: str
     index: float
     places: tuple[float | str, ...]
     effects: tuple[float, ...]
+    errors: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -222,9 +225,7 @@ def _contrast(claim: Claim, cases: Mapping[str, pd.DataFrame], main: Sample) -> 
 def _ranks(column: pd.Series) -> Numbers:
     """Return ranks from 0 to 1 of numbers, or of choices in their order."""
     if not pd.api.types.is_numeric_dtype(column):
-        codes = pd.Categorical(
-            column, categories=list(dict.fromkeys(sorted(column, key=str)))
-        ).codes
+        codes = pd.Categorical(column, categories=sorted(column.unique())).codes
         return np.asarray((codes + 0.5) / (codes.max() + 1), np.float64)
     ranks = column.rank(method="average", pct=True).to_numpy(np.float64)
     return np.asarray(ranks - 0.5 / len(column))
@@ -244,7 +245,8 @@ def _influence(
     else:
         middles = column.groupby(bins).first()
         places = tuple(str(middles.get(b, "")) for b in used)
-    return Influence(key, index, places, tuple(float(effects[b]) for b in used))
+    of_bins = (tuple(float(numbers[b]) for b in used) for numbers in (effects, errors))
+    return Influence(key, index, places, *of_bins)
 
 
 def _paired_index(
@@ -262,17 +264,26 @@ def _paired_index(
 def _by_cell(
     claim: Claim, main: Sample, other: Sample, cells: Numbers, count: int
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Return the effect in each cell, its standard error, and the cell's share of the cases."""
+    """Return the effect in each cell, its standard error, and the cell's share of the cases.
+
+    Cells of few cases have no share.
+    """
     n, mean = _cell_means(main, cells, count)
+    effects, fewest = mean, n
     centred = np.where(main.applies, main.value - mean[cells], 0.0) / np.maximum(n[cells], 1.0)
-    effects = mean
     if claim.quantifier == "more":
         m, contrast = _cell_means(other, cells, count)
         against = np.where(other.applies, other.value - contrast[cells], 0.0)
-        centred = centred - against / np.maximum(m[cells], 1.0)
-        effects, n = mean - contrast, np.where(m > 0, n, 0.0)
+        against = against / np.maximum(m[cells], 1.0)
+        effects, fewest = mean - contrast, np.minimum(n, m)
+        if claim.ratio:
+            least = 1.0 / np.maximum(m, 1.0)  # a share that is not seen is below one case
+            scale = np.maximum(contrast, least)
+            effects = mean / scale
+            centred, against = centred / scale[cells], against * (effects / scale)[cells]
+        centred = centred - against
     errors = np.sqrt(np.bincount(cells, centred**2, count))
-    weights = np.where(n >= 10, n, 0.0)
+    weights = np.where(fewest >= FEWEST_IN_CELL, n, 0.0)
     return effects, errors, weights / max(weights.sum(), 1.0)
 
 
@@ -388,11 +399,12 @@ def _ends(shares: list[float], share: float) -> tuple[float, float]:
 
 
 def _verdict(low: float, high: float, cases: int) -> Verdict:
-    words = [_word(low), _word(high)]
+    words = [word_of(low), word_of(high)]
     return words[0] if words[0] == words[1] and cases >= FEWEST else "undecided"
 
 
-def _word(share: float) -> Verdict:
+def word_of(share: float) -> Verdict:
+    """Return the verdict on a claim that is true for a share of the cases."""
     return next((v for v, limit in zip(VERDICTS, LIMITS, strict=False) if share >= limit), "fails")
 
 
