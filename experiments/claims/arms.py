@@ -160,6 +160,22 @@ def other_deployment(batch: Batch) -> Columns:
     return _from_other_worlds(batch, "unwatched_")
 
 
+def alike(batch: Batch) -> Columns:
+    """Return numbers in which all training contexts, and their twins, are like the first."""
+    columns = dict(batch.columns)
+    sources = {
+        name: source
+        for training in batch.group.scenario.of_kind("training")
+        for name, source in ((training, FIRST), (_twin(batch, training), _twin(batch, FIRST)))
+    }
+    for name, source in sources.items():
+        prefix = f"scenario.contexts.{source}."
+        for key, column in batch.columns.items():
+            if key.startswith(prefix):
+                columns[f"scenario.contexts.{name}.{key.removeprefix(prefix)}"] = column
+    return columns
+
+
 def same_answers_by_propensity(batch: Batch) -> Columns:
     """Return numbers with propensities by which an agent that does not game answers as it would.
 
@@ -239,6 +255,7 @@ CHANGES: dict[str, Callable[[Batch], Columns]] = {
     "other_training": other_training,
     "other_inspection": other_inspection,
     "other_deployment": other_deployment,
+    "alike": alike,
     "same_answers_by_propensity": same_answers_by_propensity,
     "wants_the_answer": wants_the_answer,
     "wants_the_future": wants_the_future,

@@ -9,6 +9,8 @@ import pandas as pd
 
 from sim.sweeps.design import Numbers
 
+from .appearances import APPEARANCES
+
 Cases = Mapping[str, pd.DataFrame]
 
 
@@ -20,7 +22,7 @@ class Derived(NamedTuple):
 
 
 #: By name.
-DERIVED: dict[str, Derived] = {}
+DERIVED: dict[str, Derived] = {name: Derived(*parts) for name, parts in APPEARANCES.items()}
 
 
 def derive(names: Iterable[str], cases: Cases) -> pd.DataFrame:

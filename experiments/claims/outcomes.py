@@ -1,7 +1,8 @@
 """Outcomes of cases: what each agent thinks, does and could do when training ends.
 
 Numbers of one agent, a column each, with MODEL.md's words (section 5). `first` is the first
-training context; `start` is the moment before training.
+training context; `start` is the moment before training. `changed` is the total variation to π^v,
+the answers without gaming; `likes` is how values order answers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sim.analysis.worst_case import TERMS, Thresholds, shortfall
-from sim.dynamics.measures import GAMED, conduct
+from sim.dynamics.measures import GAMED, conduct, cosine
 from sim.dynamics.program import Flags, Program
 from sim.dynamics.state import Array
 from sim.specs.agent import CAPABILITIES
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 #: What is observed of agents.
 VARIABLES = (
     *("gaming_rate", "instrumental_gaming", "decision", "stake", "incentive", "policy", "values"),
+    "value_policy",
     *("awareness_logit", "log_horizon", "log_competence", "capabilities", "capability_logits"),
     *("consistency", "slip", "temptation", "behaviour_shift", "compliance_gap", "conduct"),
     *("deployment_conduct", "opacity_share", "value_cosine", "alignment"),
@@ -58,6 +60,10 @@ def outcomes(
     first = int(np.flatnonzero(training)[0])
     twin = int(world.twin[first])
     serves = np.einsum("kcdn,nd->kcn", world.features, start["values"])
+    likes = [
+        _centred(np.einsum("kdn,nd->nk", world.features[:, first], x["values"]))
+        for x in (start, end)
+    ]
     own_conduct = conduct(end["policy"].transpose(2, 1, 0), serves, world.absent)
     columns: dict[str, Array] = {"contexts": np.full(len(batch.rows), float(training.sum()))}
     for name in ("gaming_rate", "instrumental_gaming"):
@@ -81,6 +87,8 @@ def outcomes(
         "incentive_first": start["incentive"][:, first],
         "incentive_most": start["incentive"][:, training].max(axis=1),
         "rewarded_first": 1.0 - end["slip"][:, first],
+        "changed_first": 0.5 * np.abs(end["policy"] - end["value_policy"])[:, first].sum(axis=1),
+        "likes_first_as_before": cosine(*likes),
         "gap_first": end["compliance_gap"][:, first],
         "shift_first": end["behaviour_shift"][:, first],
         "shift_mean": _mean(end["behaviour_shift"][:, training]),
@@ -109,6 +117,8 @@ def outcomes(
     }
     columns |= _worst_case(batch, world.pre_deployment, end, columns)
     columns |= {f"value_{d + 1}": end["values"][:, d] for d in range(end["values"].shape[1])}
+    answers = end["policy"][:, first].T
+    columns |= {f"answer_first_{k + 1}": answer for k, answer in enumerate(answers)}
     return pd.DataFrame({name: np.asarray(x, np.float64) for name, x in columns.items()})
 
 
@@ -184,6 +194,10 @@ def _mean(x: Array) -> Array:
     mean: Array = np.full_like(total, np.nan)
     np.divide(total, known.sum(axis=1), out=mean, where=known.any(axis=1))
     return mean
+
+
+def _centred(utility: Array) -> Array:
+    return np.asarray(utility - utility.mean(axis=1, keepdims=True))
 
 
 def _size(values: Array) -> Array:
