@@ -119,8 +119,15 @@ def _by_chance(cases: Cases) -> Numbers:
     return np.any(flags, axis=(0, 1)).astype(float)
 
 
-def _sense(cases: Cases) -> Numbers:
-    return power_motivated_gamer(cases["drawn"], 0.0).astype(float)
+def _senses(cases: Cases, place: int) -> tuple[Flags, Flags]:
+    """Tell to whom each of two senses applies; the second as it does to another, if at a place."""
+    frame = cases["drawn"]
+    second = elsewhere(near_worst_case(frame, 0.0), place) > 0.0
+    return power_motivated_gamer(frame, 0.0), second
+
+
+def _of_senses(combine: Callable[[Flags, Flags], Flags], place: int) -> Derived:
+    return Derived((), lambda cases: combine(*_senses(cases, place)).astype(float))
 
 
 def _terms_elsewhere(cases: Cases) -> Numbers:
@@ -134,7 +141,9 @@ DEFINED: dict[str, Derived] = {
     "helps": Derived(INTERVENTIONS, _helps),
     "helps_and_harms": Derived(INTERVENTIONS, _helps_and_harms),
     "helps_and_harms_by_chance": Derived(INTERVENTIONS, _by_chance),
-    "power_motivated_gamer": Derived((), _sense),
-    "terms_met_of_another": Derived((), lambda cases: elsewhere(cases["drawn"]["terms_met"])),
+    "either_sense": _of_senses(np.logical_or, 0),
+    "both_senses": _of_senses(np.logical_and, 0),
+    "either_sense_by_chance": _of_senses(np.logical_or, 1),
+    "both_senses_by_chance": _of_senses(np.logical_and, 1),
     "irrelevant_terms_met": Derived((), _terms_elsewhere),
 }
