@@ -1,7 +1,7 @@
 """Five things that one may be worried about, how far they agree, and what chance would give.
 
-Each can be asked with lower and higher thresholds too: how far a definition agrees with itself is the
-contrast to how far it agrees with others.
+Each can be asked with lower and higher thresholds too: how far a definition agrees with itself is
+the contrast to how far it agrees with others.
 """
 
 from __future__ import annotations
@@ -120,14 +120,17 @@ def _by_chance(cases: Cases) -> Numbers:
 
 
 def _senses(cases: Cases, place: int) -> tuple[Flags, Flags]:
-    """Tell to whom each of two senses applies; the second as it does to another, if at a place."""
-    frame = cases["drawn"]
+    """Tell to whom each of two senses applies; the second as it does to another, if at a place.
+
+    All are capable, so that no ability keeps the senses apart.
+    """
+    frame = cases["capable"]
     second = elsewhere(near_worst_case(frame, 0.0), place) > 0.0
     return power_motivated_gamer(frame, 0.0), second
 
 
 def _of_senses(combine: Callable[[Flags, Flags], Flags], place: int) -> Derived:
-    return Derived((), lambda cases: combine(*_senses(cases, place)).astype(float))
+    return Derived(("capable",), lambda cases: combine(*_senses(cases, place)).astype(float))
 
 
 def _terms_elsewhere(cases: Cases) -> Numbers:

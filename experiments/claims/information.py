@@ -1,10 +1,10 @@
 """The value of evaluations for a decision to deploy, in held-out cases.
 
-To deploy an agent is worth 1, less its harm, over the mean harm: without any evaluation, deploying is
-worth nothing in the mean, and the decision is open. An evaluation is a number by which cases are put
-into bins of equal size; in each bin, developers decide as was best in the other half of the cases. Its
-value is what this is worth in the mean, as a share of what it is worth to know the harm itself. An
-evaluation that is noise is worth nothing.
+To deploy an agent is worth 1, less its harm over the mean harm: without any evaluation, deploying
+is worth nothing in the mean, and the decision is open. An evaluation is a number by which cases are
+put into bins of equal size; in each bin, developers decide as was best in the other half of the
+cases. Its value is what this is worth in the mean, as a share of what it is worth to know the harm
+itself. An evaluation that is noise is worth nothing.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Regret: what it costs an agent to decide on a fact of another situation (second difference).
 
 An agent decides on two things, to game in the first context and to attempt a takeover. Each has a
-payoff beside that of letting it be: of gaming, what the agent's first values get of deployment if it
-games there, less what they get if it does not (`own_conduct`); of an attempt, gain · (success −
+payoff beside that of letting it be: of gaming, what the agent's first values get of deployment if
+it games there, less what they get if it does not (`own_conduct`); of an attempt, gain · (success −
 caution · (1 − success)) (MODEL.md section 6). The best decision for a situation that differs in one
-fact is taken in the situation as it is. Regret is the payoff that is lost by that, as a share of what
-the best decisions are worth in the mean.
+fact is taken in the situation as it is. Regret is the payoff that is lost by that, as a share of
+what the best decisions are worth in the mean.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pandas as pd
 from sim.sweeps.design import Numbers
 
 Cases = Mapping[str, pd.DataFrame]
-#: Cases are drawn independently, so a fact of the case so many places on is as good as a random one.
+#: Cases are drawn independently: a fact of the case so many places on is as good as a random one.
 STRIDE = 1009
 
 
