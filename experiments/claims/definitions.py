@@ -17,7 +17,7 @@ from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.agent import CAPABILITIES
 from sim.sweeps.design import Numbers
 
-from .several import Cases, Derived, elsewhere
+from .several import STRIDE, Cases, Derived, elsewhere
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 #: So many of the eight terms of the worst case are near it.
@@ -73,7 +73,9 @@ def disagreement(pairs: Iterable[tuple[Flags, Flags]]) -> Numbers:
     nan where none says yes.
     """
     either, both = np.sum([(a | b, a & b) for a, b in pairs], axis=0)
-    return np.divide(either - both, either, out=np.full(len(either), np.nan), where=either > 0)
+    share = np.full(len(either), np.nan)
+    np.divide(either - both, either, out=share, where=either > 0)
+    return share
 
 
 def _between(cases: Cases) -> Numbers:
@@ -98,25 +100,26 @@ def harmed(cases: Cases) -> Flags:
 
 def _change(cases: Cases, definition: Callable[[pd.DataFrame, float], Flags], arm: str) -> Numbers:
     before, after = (definition(cases[name], 0.0).astype(float) for name in ("drawn", arm))
-    return before - after
+    return np.asarray(before - after)
 
 
 def _helps(cases: Cases) -> Numbers:
-    return helped(cases).any(axis=(0, 1)).astype(float)
+    return np.asarray(helped(cases).any(axis=(0, 1)), np.float64)
 
 
 def _helps_and_harms(cases: Cases) -> Numbers:
     """Tell where an intervention that helps by a definition harms by another [cases]."""
-    return (helped(cases).any(axis=0) & harmed(cases).any(axis=0)).any(axis=0).astype(float)
+    both = helped(cases).any(axis=0) & harmed(cases).any(axis=0)
+    return np.asarray(both.any(axis=0), np.float64)
 
 
 def _by_chance(cases: Cases) -> Numbers:
     """Tell the same if harm by each definition is taken from a case of its own [cases]."""
     good, bad = helped(cases), harmed(cases)
     count = len(DEFINITIONS)
-    bad = np.stack([np.roll(bad[d], (d + 1) * 1009, axis=-1) for d in range(count)])
+    bad = np.stack([np.roll(bad[d], (d + 1) * STRIDE, axis=-1) for d in range(count)])
     flags = [good[a] & bad[b] for a, b in permutations(range(count), 2)]
-    return np.any(flags, axis=(0, 1)).astype(float)
+    return np.asarray(np.any(flags, axis=(0, 1)), np.float64)
 
 
 def _senses(cases: Cases, place: int) -> tuple[Flags, Flags]:
@@ -135,7 +138,8 @@ def _of_senses(combine: Callable[[Flags, Flags], Flags], place: int) -> Derived:
 
 def _terms_elsewhere(cases: Cases) -> Numbers:
     frame = cases["drawn"]
-    return np.sum([elsewhere(frame[f"met_{t}"], i + 1) for i, t in enumerate(TERMS)], axis=0)
+    met = [elsewhere(frame[f"met_{term}"], i + 1) for i, term in enumerate(TERMS)]
+    return np.asarray(np.sum(met, axis=0))
 
 
 DEFINED: dict[str, Derived] = {

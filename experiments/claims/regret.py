@@ -73,7 +73,8 @@ def _of_gaming(*facts: str) -> Derived:
 
     def mean(cases: Cases) -> Numbers:
         payoff = payoff_of_gaming(cases)
-        return np.mean([regret(payoff, payoff_of_gaming(cases, fact)) for fact in facts], axis=0)
+        lost = [regret(payoff, payoff_of_gaming(cases, fact)) for fact in facts]
+        return np.asarray(np.mean(lost, axis=0))
 
     return Derived(arms, mean)
 
@@ -87,7 +88,8 @@ def _of_attempt(*facts: str) -> Derived:
 
     def mean(cases: Cases) -> Numbers:
         payoff = payoff_of_attempt(cases)
-        return np.mean([regret(payoff, payoff_of_attempt(cases, fact)) for fact in facts], axis=0)
+        lost = [regret(payoff, payoff_of_attempt(cases, fact)) for fact in facts]
+        return np.asarray(np.mean(lost, axis=0))
 
     return Derived(arms, mean)
 
