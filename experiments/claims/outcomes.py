@@ -28,6 +28,7 @@ from sim.takeover import (
 
 if TYPE_CHECKING:
     from .cases import Batch
+    from .definitions import Flags
 
 #: What is observed of agents.
 VARIABLES = (
@@ -116,7 +117,7 @@ def outcomes(
 
 
 def _before_deployment(
-    batch: Batch, inspected: Array, end: Mapping[str, Array]
+    batch: Batch, inspected: Flags, end: Mapping[str, Array]
 ) -> dict[str, Array]:
     """Return what is done in training, evaluations and red-teaming taken together, and in each."""
     columns = {
@@ -134,7 +135,7 @@ def _before_deployment(
 
 
 def _worst_case(
-    batch: Batch, inspected: Array, end: Mapping[str, Array], columns: Mapping[str, Array]
+    batch: Batch, inspected: Flags, end: Mapping[str, Array], columns: Mapping[str, Array]
 ) -> dict[str, Array]:
     """Return the terms of the worst case, prospects of a takeover, and what each term is worth."""
     numbers = np.column_stack(
