@@ -43,6 +43,8 @@ FEWEST_IN_CELL = 30
 #: Standard deviation of a surface's coefficients before the cases are seen, in logits.
 _PRIOR = 3.0
 _LEVEL = 0.95
+#: Standard deviations beyond which an index is no noise; there are some thirty assumptions.
+_BEYOND_NOISE = 4.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class Influence:
 
     Attributes:
         key: The assumption.
-        index: Variance of the effect between bins of the assumption, less that of chance.
+        index: Variance of the effect between bins of the assumption, less that of chance ...
+        noise: ... and the standard deviation that it has if the assumption moves nothing.
         places: The middles of the bins ...
         effects: ... the effect in each, and ...
         errors: ... its standard error.
@@ -90,9 +93,15 @@ class Influence:
 
     key: str
     index: float
+    noise: float
     places: tuple[float | str, ...]
     effects: tuple[float, ...]
     errors: tuple[float, ...]
+
+    @property
+    def decides(self) -> bool:
+        """Whether the assumption moves the effect by more than chance would."""
+        return self.index > _BEYOND_NOISE * self.noise
 
 
 @dataclass(frozen=True)
@@ -164,14 +173,14 @@ def judge(
     plane = _Plane(claim, main, other, ranks[first].to_numpy(), ranks[second].to_numpy(), threshold)
     surface, shares = plane.bootstrap(seed)
     near = _near_defaults(assumptions, (first, second), defaults or {})
-    share = plane.share(surface, np.ones((CELLS, CELLS)))
+    share = plane.share(surface, plane.density)
     low, high = _ends(shares, share)
     return Judgement(
         verdict=_verdict(low, high, int(main.applies.sum())),
         share=share,
         low=low,
         high=high,
-        near_defaults=plane.share(surface, near),
+        near_defaults=plane.share(surface, plane.density * near),
         effect=_effect(claim, main),
         contrast=_contrast_effect(claim, cases, other),
         difference=_difference(claim, main, other),
@@ -246,7 +255,8 @@ def _influence(
         middles = column.groupby(bins).first()
         places = tuple(str(middles.get(b, "")) for b in used)
     of_bins = (tuple(float(numbers[b]) for b in used) for numbers in (effects, errors))
-    return Influence(key, index, places, *of_bins)
+    noise = float(np.sqrt(2.0 * ((weights * errors**2) ** 2).sum()))
+    return Influence(key, index, noise, places, *of_bins)
 
 
 def _paired_index(
@@ -334,19 +344,20 @@ class _Plane:
     def bootstrap(self, seed: int) -> tuple[Numbers, list[float]]:
         """Return the surface of all cases, and the share above the threshold in each replicate."""
         cases = len(self._main.applies)
-        surface, even = self.surface(np.ones(cases)), np.ones((CELLS, CELLS))
+        surface = self.surface(np.ones(cases))
         shares = []
         for replicate in range(REPLICATES):
             uniform, _ = uniform_pair(
                 seed=seed, stream="claims.bootstrap", rows=np.arange(cases), draw=replicate
             )
             counts = np.searchsorted(_POISSON, uniform)
-            shares.append(self.share(self.surface(counts.astype(np.float64)), even))
+            weights = counts.astype(np.float64)
+            density = self._counts(weights * self._main.applies).reshape(CELLS, CELLS)
+            shares.append(self.share(self.surface(weights), density))
         return surface, shares
 
-    def share(self, surface: Numbers, weights: Numbers) -> float:
-        """Return the share of the cases in cells above the threshold, by weights of cells."""
-        mass = self.density * weights
+    def share(self, surface: Numbers, mass: Numbers) -> float:
+        """Return the share of the cases in cells above the threshold, by the mass of cells."""
         threshold = 1.0 + self._threshold if self._claim.ratio else self._threshold
         total = mass.sum()
         return float((mass * (surface > threshold)).sum() / total) if total else float("nan")

@@ -29,6 +29,7 @@ from sim.takeover import (
 
 if TYPE_CHECKING:
     from .cases import Batch
+    from .definitions import Flags
 
 #: What is observed of agents.
 VARIABLES = (
@@ -108,6 +109,7 @@ def outcomes(
         "slip_mean": inspected.mean(axis=1),
         "log_stick": np.log(np.maximum(1.0 - inspected, 1e-300)).sum(axis=1),
         "subverts": end["policy"][:, unwatched, -1].max(axis=1),
+        "subverts_least": end["policy"][:, unwatched, -1].min(axis=1),
         "subverts_everywhere": end["policy"][:, world.deployment, -1].min(axis=1),
         "opacity_share": end["opacity_share"],
         "awareness": end["awareness_logit"],
@@ -115,11 +117,30 @@ def outcomes(
         "log_competence": end["log_competence"],
         "capability": end["capability_logits"].mean(axis=1),
     }
+    columns |= _before_deployment(batch, world.pre_deployment, end)
     columns |= _worst_case(batch, world.pre_deployment, end, columns)
     columns |= {f"value_{d + 1}": end["values"][:, d] for d in range(end["values"].shape[1])}
     answers = end["policy"][:, first].T
     columns |= {f"answer_first_{k + 1}": answer for k, answer in enumerate(answers)}
     return pd.DataFrame({name: np.asarray(x, np.float64) for name, x in columns.items()})
+
+
+def _before_deployment(
+    batch: Batch, inspected: Flags, end: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return what is done in training, evaluations and red-teaming taken together, and in each."""
+    columns = {
+        "gaming_before": end["gaming_rate"][:, inspected].max(axis=1),
+        "conduct_before": _mean(end["conduct"][:, inspected]),
+        "visible_gaming": end["gaming_rate"][:, inspected].mean(axis=1)
+        * (1.0 - np.nan_to_num(end["opacity_share"], nan=1.0)),
+    }
+    for kind in ("evaluation", "red_team"):
+        chosen = np.array([name.startswith(kind) for name in batch.group.scenario.contexts])
+        columns[f"rewarded_{kind}"] = 1.0 - end["slip"][:, chosen].mean(axis=1)
+    columns |= {f"capability_{k}": end["capabilities"][:, i] for i, k in enumerate(CAPABILITIES)}
+    steps = STEP_CAPABILITIES
+    return columns | {f"strength_{k}": batch.after[f"oversight.{k}.strength"] for k in steps}
 
 
 def _worst_case(
@@ -147,7 +168,8 @@ def _worst_case(
     factors = {name: factor(name, capability[name]) for name in CAPABILITIES}
     stick = consistency_probability(end["slip"][:, inspected], np.full(inspected.sum(), INSPECTED))
     caution = batch.after["deployment.caution"]
-    gain = np.nanmean(np.clip(end["temptation"][:, _unwatched(batch)], 0.0, None), axis=1)
+    temptation = end["temptation"][:, _unwatched(batch)]
+    gain = np.nanmean(np.clip(temptation, 0.0, None), axis=1)
     others = {name: stick * _product(factors, without=name) for name in CAPABILITIES}
     success = stick * _product(factors)
     result = {
@@ -158,6 +180,7 @@ def _worst_case(
         "success": success,
         "log_success": np.log10(np.maximum(success, 1e-30)),
         "gain": gain,
+        "temptation_least": temptation.min(axis=1),
         "caution": caution,
         "attempts": attempts(gain, success, caution=caution),
         "worth": _worth(gain, success, caution),
