@@ -5,14 +5,14 @@ By name: the arms, and a function of their outcomes that returns a number for ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from sim.sweeps.design import Numbers
 
-Cases = Mapping[str, pd.DataFrame]
+from .several import Cases, Derived
 
 Factors = dict[str, Callable[[pd.DataFrame], pd.Series]]
 
@@ -90,39 +90,39 @@ def value_distance(first: pd.DataFrame, second: pd.DataFrame) -> Numbers:
     return np.asarray(((first[names] - second[names]) ** 2).sum(axis=1, min_count=1) ** 0.5)
 
 
-APPEARANCES: dict[str, tuple[tuple[str, ...], Callable[[Cases], Numbers]]] = {
-    "marks": (("drawn",), lambda cases: marks(cases["drawn"])),
-    "other_marks": (
+APPEARANCES: dict[str, Derived] = {
+    "marks": Derived(("drawn",), lambda cases: marks(cases["drawn"])),
+    "other_marks": Derived(
         ("drawn",),
         lambda cases: marks(cases["drawn"]) - MARKS["conduct"](cases["drawn"]),
     ),
-    "marks_by_lot": (("drawn",), lambda cases: shuffled_marks(cases["drawn"])),
-    "marks_competent": (("competent",), lambda cases: marks(cases["competent"])),
-    "marks_clumsy": (("clumsy",), lambda cases: marks(cases["clumsy"])),
-    "first_moment": (MOMENTS, first_moment),
-    "marks_at_first": (MOMENTS, marks_at_first),
-    "marks_at_top": (("moment_5",), lambda cases: marks(cases["moment_5"])),
-    "answers_by_info": (
+    "marks_by_lot": Derived(("drawn",), lambda cases: shuffled_marks(cases["drawn"])),
+    "marks_competent": Derived(("competent",), lambda cases: marks(cases["competent"])),
+    "marks_clumsy": Derived(("clumsy",), lambda cases: marks(cases["clumsy"])),
+    "first_moment": Derived(MOMENTS, first_moment),
+    "marks_at_first": Derived(MOMENTS, marks_at_first),
+    "marks_at_top": Derived(("moment_5",), lambda cases: marks(cases["moment_5"])),
+    "answers_by_info": Derived(
         ("info", "no_info"),
         lambda cases: variation(cases["info"], cases["no_info"]),
     ),
-    "lacks_in_the_open": (
+    "lacks_in_the_open": Derived(
         ("visible_read", "opaque_read"),
         lambda cases: lacking(cases["visible_read"], cases["opaque_read"]),
     ),
-    "lacks_in_hiding": (
+    "lacks_in_hiding": Derived(
         ("visible_read", "opaque_read"),
         lambda cases: lacking(cases["opaque_read"], cases["visible_read"]),
     ),
-    "answers_by_gaming": (
+    "answers_by_gaming": Derived(
         ("drawn", "never"),
         lambda cases: variation(cases["drawn"], cases["never"]),
     ),
-    "answers_by_propensity": (
+    "answers_by_propensity": Derived(
         ("drawn", "by_propensity"),
         lambda cases: variation(cases["drawn"], cases["by_propensity"]),
     ),
-    "values_by_propensity": (
+    "values_by_propensity": Derived(
         ("drawn", "by_propensity"),
         lambda cases: value_distance(cases["drawn"], cases["by_propensity"]),
     ),
