@@ -116,6 +116,7 @@ class Judgement:
         effect: The statistic of the claim ...
         contrast: ... that of the contrast ...
         difference: ... and the first less the second, or their ratio.
+        by_alignment: These three with alignment in the place of conduct; None if it has none.
         undefined: Number of cases whose event is not defined.
         influences: All assumptions, those that decide most first.
         axes: The two that decide most.
@@ -132,6 +133,7 @@ class Judgement:
     effect: Effect
     contrast: Effect
     difference: Effect
+    by_alignment: tuple[Effect, Effect, Effect] | None
     undefined: int
     influences: tuple[Influence, ...]
     axes: tuple[str, str]
@@ -159,6 +161,8 @@ def judge(
     """
     main = sample_of(claim, cases)
     other = _contrast(claim, cases, main)
+    effect, contrast, difference = _effects(claim, cases)
+    by_alignment = claim.by_alignment()
     ranks = pd.DataFrame({key: _ranks(column) for key, column in assumptions.items()})
     influences = sorted(
         (_influence(claim, main, other, key, assumptions[key], ranks[key]) for key in ranks),
@@ -181,9 +185,10 @@ def judge(
         low=low,
         high=high,
         near_defaults=plane.share(surface, plane.density * near),
-        effect=_effect(claim, main),
-        contrast=_contrast_effect(claim, cases, other),
-        difference=_difference(claim, main, other),
+        effect=effect,
+        contrast=contrast,
+        difference=difference,
+        by_alignment=None if by_alignment is None else _effects(by_alignment, cases),
         undefined=main.undefined,
         influences=tuple(influences),
         axes=(first, second),
@@ -446,12 +451,16 @@ def _effect(claim: Claim, sample: Sample) -> Effect:
     return Effect(float(value.mean()), value.mean() - half, value.mean() + half, len(value))
 
 
-def _contrast_effect(claim: Claim, cases: Mapping[str, pd.DataFrame], other: Sample) -> Effect:
+def _effects(claim: Claim, cases: Mapping[str, pd.DataFrame]) -> tuple[Effect, Effect, Effect]:
+    """Return the effect, the contrast's, and what lies between them."""
+    main = sample_of(claim, cases)
+    other = _contrast(claim, cases, main)
+    contrast = _effect(claim, other)
     if claim.contrast.independent:
         value = other.value[other.applies]
         half = 1.96 * float(value.std()) / np.sqrt(max(len(value), 1))
-        return Effect(float(value.mean()), value.mean() - half, value.mean() + half, len(value))
-    return _effect(claim, other)
+        contrast = Effect(contrast.estimate, value.mean() - half, value.mean() + half, len(value))
+    return _effect(claim, main), contrast, _difference(claim, main, other)
 
 
 def _difference(claim: Claim, main: Sample, other: Sample) -> Effect:
