@@ -10,14 +10,13 @@ import pandas as pd
 import pytest
 
 from experiments.claims import cases as claim_cases
-from experiments.claims.arms import FIRST, Arm, load_arms, own_utility
+from experiments.claims.arms import CHANGES, FIRST, Arm, load_arms, own_utility
 from experiments.claims.assumptions import Assumptions
+from experiments.claims.batch import Batch
 from experiments.claims.cases import (
-    Batch,
     Job,
     RunOptions,
     batches,
-    compile_batch,
     drawn_numbers,
     run_cases,
 )
@@ -51,7 +50,7 @@ BATCHES = some_batches()
 
 def results(batch: Batch, arm: str = "drawn") -> pd.DataFrame:
     """Return the outcomes of a batch in an arm."""
-    program = compile_batch(batch, ARMS[arm])
+    program = ARMS[arm].compile(batch)
     with np.errstate(all="ignore"):
         start, end = records(
             get_engine("auto"), program, [0, program.steps], names=VARIABLES, bounded=False
@@ -61,7 +60,7 @@ def results(batch: Batch, arm: str = "drawn") -> pd.DataFrame:
 
 def minds(batch: Batch, arm: str) -> Any:
     """Return what agents think before training, in an arm."""
-    program = compile_batch(batch, ARMS[arm])
+    program = ARMS[arm].compile(batch)
     state = program.layout.view(program.theta)
     return think(program.segments[0].world, program.traits, state)
 
@@ -196,7 +195,7 @@ def test_the_same_rewards_go_to_what_the_agent_prefers_or_to_the_reverse(
 ) -> None:
     for batch in BATCHES:
         (change,) = ARMS[arm].change
-        columns = claim_cases.CHANGES[change](batch)
+        columns = CHANGES[change](batch)
         before, after = (rewards(batch, each, FIRST) for each in (batch.columns, columns))
         np.testing.assert_array_equal(np.sort(before, axis=1), np.sort(after, axis=1))
         order = np.argsort(sign * own_utility(batch, FIRST), axis=1, kind="stable")
@@ -222,14 +221,12 @@ def test_the_twin_by_propensity_answers_as_the_gamer_would() -> None:
 
 def test_facts_of_other_worlds_are_those_of_other_worlds_and_no_others() -> None:
     places = {
-        "other_rewards": ("training_1.", "deployed_1."),
-        "other_inspection": ("evaluation_", "red_team_"),
         "other_deployment": ("unwatched_",),
     }
     for name, prefixes in places.items():
         starts = tuple(f"scenario.contexts.{prefix}" for prefix in prefixes)
         for batch in BATCHES[::7]:
-            columns = claim_cases.CHANGES[name](batch)
+            columns = CHANGES[name](batch)
             changed = {k for k in columns if not np.array_equal(columns[k], batch.columns[k])}
             assert changed, name
             assert all(key.startswith(starts) for key in changed), name

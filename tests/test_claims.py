@@ -117,12 +117,12 @@ def test_a_condition_is_met_where_it_says() -> None:
         "drawn": pd.DataFrame({"x": [0.0, 1.0, np.nan], "y": [1.0, 0.5, 0.0]}),
         "twin": pd.DataFrame({"x": [1.0, 1.0, 1.0]}),
     }
-    met, known = Condition.read("|x - twin.x| >= 1").of(cases)
+    met, known = Condition.read("|x - twin.x| >= 1").evaluate(cases)
     assert met.tolist() == [True, False, False]
     assert known.tolist() == [True, True, False]
-    met, _ = Condition.read("x > y").of(cases)
+    met, _ = Condition.read("x > y").evaluate(cases)
     assert met.tolist() == [False, True, False]
-    np.testing.assert_array_equal(Quantity.read("twin.x - y").of(cases), [0.0, 0.5, 1.0])
+    np.testing.assert_array_equal(Quantity.read("twin.x - y").evaluate(cases), [0.0, 0.5, 1.0])
 
 
 # ------------------------------------------------------------------------- planted truths, verdicts
@@ -240,7 +240,7 @@ def test_the_interval_of_a_paired_difference_covers_it() -> None:
             "twin": pd.DataFrame({"x": x}),
         }
         claim = planted(quantifier="more", number="x", contrast={"number": "twin.x"})
-        main, other = (judging.sample_of(group, cases) for group in (claim, claim.other))
+        main, other = (judging.sample_of(group, cases) for group in (claim, claim.reference))
         difference = judging._difference(claim, main, other)
         assert difference.high - difference.low < 0.03  # paired: not that of x itself, 0.28
         hits += difference.low <= 0.5 <= difference.high

@@ -12,12 +12,12 @@ import pandas as pd
 
 from sim.sweeps.design import Numbers
 
-from .several import Cases, Derived
+from .outcomes import Cases, Derived
 
 Factors = dict[str, Callable[[pd.DataFrame], pd.Series]]
 
 #: Marks of the common picture: a fixed goal, egregious misalignment, gaming in all training
-#: contexts, and other behaviour than in the twins.
+#: contexts, and reference behaviour than in the twins.
 MARKS: Factors = {
     "value_cosine": lambda outcomes: outcomes["value_cosine"] >= 0.9,
     "conduct": lambda outcomes: outcomes["conduct"] <= -0.5,
@@ -25,8 +25,8 @@ MARKS: Factors = {
     "shift_mean": lambda outcomes: outcomes["shift_mean"] >= 0.5,
 }
 GAMED = 0.5
-#: What is feared of a gamer, opacity and other capabilities apart. Gaming that began for a reason
-#: and has become a habit is feared as well.
+#: What is feared of a gamer, capabilities apart. Gaming that began for a reason and has become a
+#: habit is feared as well.
 FEARED: Factors = {
     "gaming_most": lambda outcomes: outcomes["gaming_most"] >= GAMED,
     "gaming_least": lambda outcomes: outcomes["gaming_least"] >= GAMED,
@@ -70,11 +70,11 @@ def marks_at_first(cases: Cases) -> Numbers:
     return np.where(np.isfinite(first), counts[place, np.arange(counts.shape[1])], np.nan)
 
 
-def lacking(outcomes: pd.DataFrame, other: pd.DataFrame) -> Numbers:
+def lacking(outcomes: pd.DataFrame, reference: pd.DataFrame) -> Numbers:
     """Return how many of the factors that are feared an agent lacks and its twin has."""
-    count = np.sum([factor(other) & ~factor(outcomes) for factor in FEARED.values()], axis=0)
-    known = outcomes["conduct"].notna() & other["conduct"].notna()
-    return np.where(known, count, np.nan)
+    count = np.sum([factor(reference) & ~factor(outcomes) for factor in FEARED.values()], axis=0)
+    is_defined = outcomes["conduct"].notna() & reference["conduct"].notna()
+    return np.where(is_defined, count, np.nan)
 
 
 def variation(first: pd.DataFrame, second: pd.DataFrame) -> Numbers:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from sim.dynamics.cognition import think
+from sim.dynamics.program import Program
 from sim.specs.base import Spec
 from sim.specs.errors import SpecError, nearest
 from sim.specs.library import read_yaml
 from sim.sweeps.design import Numbers
 from sim.sweeps.world_sample import WorldGroup
 
-if TYPE_CHECKING:
-    from .cases import Batch
+from .batch import Batch
 
 Columns = dict[str, Numbers]
 FIRST = "training_1"
@@ -49,6 +49,13 @@ class Arm(Spec):
     do: tuple[dict[str, Any], ...] = ()
     change: tuple[str, ...] = ()
     longer: float = 1.0
+
+    def compile(self, batch: Batch) -> Program:
+        """Return the program of a batch in this arm."""
+        batch = batch.with_numbers(self.set)
+        for name in self.change:
+            batch = batch._replace(columns=CHANGES[name](batch))
+        return batch.program(longer=self.longer, interventions=self.do)
 
 
 def load_arms(path: Path) -> dict[str, Arm]:
@@ -84,12 +91,12 @@ def _reordered(batch: Batch, *, preferred: bool) -> Columns:
     utility = own_utility(batch, FIRST)
     rank = np.argsort(np.argsort(utility if preferred else -utility, axis=1), axis=1)
     rewards = np.sort(_rewards(batch, FIRST), axis=1)
-    given = np.take_along_axis(rewards, rank, axis=1)
-    changed = {}
+    permuted = np.take_along_axis(rewards, rank, axis=1)
+    numbers = {}
     for context in (FIRST, _twin(batch, FIRST)):
         for k, response in enumerate(batch.group.scenario.contexts[FIRST].responses):
-            changed[f"scenario.contexts.{context}.reward.{response}"] = given[:, k]
-    return {**batch.columns, **changed}
+            numbers[f"scenario.contexts.{context}.reward.{response}"] = permuted[:, k]
+    return {**batch.columns, **numbers}
 
 
 def drops_human_values(batch: Batch) -> Columns:
@@ -98,13 +105,13 @@ def drops_human_values(batch: Batch) -> Columns:
     The rewards are the same; they go to other responses. Those of a world are in the order in which
     they serve human values, the best first.
     """
-    scenario, changed = batch.group.scenario, {}
+    scenario, numbers = batch.group.scenario, {}
     for name, context in scenario.of_kind("training").items():
         rewards = np.sort(_rewards(batch, name), axis=1)
         for place in (name, _twin(batch, name)):
             for k, response in enumerate(context.responses):
-                changed[f"scenario.contexts.{place}.reward.{response}"] = rewards[:, k]
-    return {**batch.columns, **changed}
+                numbers[f"scenario.contexts.{place}.reward.{response}"] = rewards[:, k]
+    return {**batch.columns, **numbers}
 
 
 def own_utility(batch: Batch, context: str) -> Numbers:
@@ -139,19 +146,14 @@ def _twin(batch: Batch, context: str) -> str:
 def _from_other_worlds(batch: Batch, *prefixes: str) -> Columns:
     """Return numbers of which those of some contexts are of other worlds of the structure."""
     group = batch.group
-    other = WorldGroup(
+    drawn_again = WorldGroup(
         group.worlds, group.structure, group.points[batch.rows] + OTHER_WORLDS, batch.seed
     ).at(np.arange(len(batch.rows)))
     starts = tuple(f"scenario.contexts.{prefix}" for prefix in prefixes)
     return {
-        key: other[key] if key.startswith(starts) else column
+        key: drawn_again[key] if key.startswith(starts) else column
         for key, column in batch.columns.items()
     }
-
-
-def other_rewards(batch: Batch) -> Columns:
-    """Return numbers in which the first context is that of another world."""
-    return _from_other_worlds(batch, f"{FIRST}.", f"{_twin(batch, FIRST)}.")
 
 
 def other_training(batch: Batch) -> Columns:
@@ -163,11 +165,6 @@ def other_training(batch: Batch) -> Columns:
         for name in (training, _twin(batch, training))
     ]
     return _from_other_worlds(batch, *(f"{name}." for name in names)) if names else batch.columns
-
-
-def other_inspection(batch: Batch) -> Columns:
-    """Return numbers in which evaluations and red-teaming are those of another world."""
-    return _from_other_worlds(batch, "evaluation_", "red_team_")
 
 
 def other_deployment(batch: Batch) -> Columns:
@@ -196,9 +193,7 @@ def same_answers_by_propensity(batch: Batch) -> Columns:
 
     m = log π − log π^v at the first step (MODEL.md 3.2, 3.8). To be used where gaming is held at 0.
     """
-    from .cases import compile_batch  # which needs this module's arms
-
-    program = compile_batch(batch, Arm(name="drawn", says=""))
+    program = batch.program()
     world = program.segments[0].world
     mind = think(world, program.traits, program.layout.view(program.theta))
     tiny = 1e-300
@@ -267,9 +262,7 @@ CHANGES: dict[str, Callable[[Batch], Columns]] = {
     "unopposed": unopposed,
     "opposed": opposed,
     "drops_human_values": drops_human_values,
-    "other_rewards": other_rewards,
     "other_training": other_training,
-    "other_inspection": other_inspection,
     "other_deployment": other_deployment,
     "alike": alike,
     "same_answers_by_propensity": same_answers_by_propensity,

@@ -18,27 +18,25 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import out_of_bounds, records
 from sim.dynamics.observe import Recorder
-from sim.dynamics.program import Program
 from sim.dynamics.randomness import normal
 from sim.result import versions
 from sim.specs.base import is_number
 from sim.specs.errors import SpecError, nearest
 from sim.specs.keys import check_number, full_key, is_vectorisable
-from sim.specs.overrides import read_specs
 from sim.specs.prior import Prior
 from sim.sweeps.design import Index, Numbers
 from sim.sweeps.plan import code_digest
 from sim.sweeps.prior_sample import PriorSample
-from sim.sweeps.world_sample import UPHOLDS, WorldGroup, WorldSample
+from sim.sweeps.world_sample import UPHOLDS, WorldSample
 from sim.utils.files import atomic_write
 from sim.utils.parallel import parallel_map
 
-from .arms import CHANGES, Arm
+from .arms import Arm
 from .assumptions import Assumptions
+from .batch import Batch, matching
 from .outcomes import VARIABLES, outcomes
 
 #: Cases at full size.
@@ -51,7 +49,7 @@ AS_DRAWN = "drawn"
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where and at what size cases are run.
+    """Choose where and at what size cases are run.
 
     Attributes:
         store: Where the outcomes of arms are kept; None: nowhere.
@@ -83,8 +81,8 @@ class RunOptions:
             else:
                 names = [*assumptions.choices, *assumptions.ranges, *assumptions.after]
                 names += list(prior.distributions)
-            drawn = full_key(key) in map(full_key, names)
-            if not drawn and not (part in ("agent", "training") and is_vectorisable(key)):
+            is_drawn = full_key(key) in map(full_key, names)
+            if not is_drawn and not (part in ("agent", "training") and is_vectorisable(key)):
                 raise SpecError(f"set.{key}: no such assumption; {nearest(key, names)}")
             if key in assumptions.choices:
                 if number not in assumptions.choices[key]:
@@ -119,26 +117,6 @@ class Job(NamedTuple):
     arm: Arm
     group: int
     options: RunOptions
-
-
-class Batch(NamedTuple):
-    """Cases that are one array program: their world's structure and their choices are the same.
-
-    Attributes:
-        group: The worlds of the structure.
-        rows: Which of these worlds.
-        choices: By key, what they share.
-        columns: By full key, the numbers in which they differ, each [rows].
-        after: Likewise of oversight and deployment, which come after training.
-        seed: Of all draws.
-    """
-
-    group: WorldGroup
-    rows: Index
-    choices: Mapping[str, Any]
-    columns: dict[str, Numbers]
-    after: dict[str, Numbers]
-    seed: int
 
 
 def run_cases(
@@ -191,9 +169,9 @@ def run_group(job: Job) -> pd.DataFrame:
 
 def _digest(job: Job) -> str:
     """Return a hash of all that the outcomes of a job depend on."""
-    here = Path(__file__).parent
-    modules = ("arms.py", "cases.py", "outcomes.py")
-    source = {name: (here / name).read_text("utf-8") for name in modules}
+    folder = Path(__file__).parent
+    modules = ("arms.py", "batch.py", "cases.py", "outcomes.py")
+    source = {name: (folder / name).read_text("utf-8") for name in modules}
     data = {
         "prior": job.prior.model_dump(mode="json"),
         "assumptions": job.assumptions.model_dump(mode="json"),
@@ -210,7 +188,7 @@ def _compute(job: Job) -> pd.DataFrame:
     engine = get_engine(job.options.engine, threads=1)
     parts = []
     for batch in batches(job):
-        program = compile_batch(batch, job.arm)
+        program = job.arm.compile(batch)
         last = program.steps
         with np.errstate(all="ignore"):
             start, end = records(engine, program, [0, last], names=VARIABLES, bounded=False)
@@ -248,7 +226,7 @@ def batches(job: Job) -> Iterable[Batch]:
             place[full_key(key)] = assumption.stretch(_uniform(key, points, options.seed))
     for key, number in fixed.items():
         place = after if key in after else numbers
-        for name in () if key in levels else _matching(key, place):
+        for name in () if key in levels else matching(key, place):
             place[name] = np.full(len(group), float(number))
     for index, combination in enumerate(itertools.product(*levels.values())):
         rows = everyone[places == index]
@@ -256,39 +234,6 @@ def batches(job: Job) -> Iterable[Batch]:
             choices = dict(zip(levels, combination, strict=True))
             columns, later = ({k: x[rows] for k, x in each.items()} for each in (numbers, after))
             yield Batch(group, rows, choices, columns, later, options.seed)
-
-
-def compile_batch(batch: Batch, arm: Arm) -> Program:
-    """Return the program of a batch in an arm."""
-    columns, scenario = dict(batch.columns), batch.group.scenario
-    for key, number in arm.set.items():
-        for name in _matching(key, columns):
-            columns[name] = np.full(len(batch.rows), float(number))
-    for name in arm.change:
-        columns = CHANGES[name](batch._replace(columns=columns))
-    training: dict[str, Any] = {}
-    for key, choice in batch.choices.items():
-        training[key.removeprefix("training.")] = choice
-    training["steps"] = int(training["steps"] * arm.longer)
-    agent = {"values": dict.fromkeys(scenario.values, 0.0)}  # or they are human values
-    specs = read_specs(scenario, agent=agent, training=training, interventions=list(arm.do) or None)
-    return compile_program(
-        scenario,
-        agent=specs.agent,
-        training=specs.training,
-        agents=1,
-        seed=np.full(len(batch.rows), batch.seed, np.uint64),
-        columns=columns,
-        interventions=specs.interventions,
-    )
-
-
-def _matching(key: str, columns: Mapping[str, Numbers]) -> list[str]:
-    """Return the columns that a key with * stands for; a key without one, itself."""
-    if "*" not in key:
-        return [full_key(key)]
-    before, after = full_key(key).split("*")
-    return [name for name in columns if name.startswith(before) and name.endswith(after)]
 
 
 def drawn_numbers(prior: Prior, assumptions: Assumptions, options: RunOptions) -> pd.DataFrame:
@@ -333,7 +278,7 @@ def outcome_names(prior: Prior, assumptions: Assumptions) -> list[str]:
     for group in range(len(sample.groups)):
         job = Job(prior, assumptions, arm, group, options)
         batch = next(iter(batches(job)))
-        program = compile_batch(batch, arm)
+        program = arm.compile(batch)
         with np.errstate(all="ignore"):
             observed = Recorder()(program, 0, program.theta, VARIABLES)
             names |= dict.fromkeys(outcomes(batch, program, observed, observed))

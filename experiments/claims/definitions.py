@@ -17,48 +17,48 @@ from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.agent import CAPABILITIES
 from sim.sweeps.design import Numbers
 
-from .several import STRIDE, Cases, Derived, elsewhere
+from .outcomes import STRIDE, Cases, Derived, elsewhere
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 #: So many of the eight terms of the worst case are near it.
 NEAR = 6
 #: By how much thresholds are moved, down and up.
-MOVED = 0.1
+SHIFT = 0.1
 #: What developers can do.
 INTERVENTIONS = ("hide_training", "penalise", "anchor")
 
 
 def consistent_gamer(frame: pd.DataFrame, more: float) -> Flags:
-    """Tell who games instrumentally in every training context [cases]."""
+    """Find who games instrumentally in every training context [cases]."""
     return np.asarray(frame["instrumental_least"] >= 0.5 + more)
 
 
 def power_motivated_gamer(frame: pd.DataFrame, more: float) -> Flags:
-    """Tell who games somewhere and would like to subvert wherever it is unwatched later [cases]."""
+    """Find who games somewhere and would like to subvert wherever it is unwatched later [cases]."""
     return np.asarray(
         (frame["instrumental_most"] >= 0.5 + more) & (frame["temptation_least"] > 0.0)
     )
 
 
 def misaligned(frame: pd.DataFrame, more: float) -> Flags:
-    """Tell whose conduct in deployment is egregious [cases]."""
+    """Find whose conduct in deployment is egregious [cases]."""
     return np.asarray(frame["conduct"] <= -0.5 - more)
 
 
 def near_worst_case(frame: pd.DataFrame, more: float) -> Flags:
-    """Tell who meets six of the eight terms of the worst case [cases]."""
+    """Find who meets six of the eight terms of the worst case [cases]."""
     least = Thresholds()
-    met = [
+    terms = [
         frame["conduct"] <= least.misalignment - more,
         frame["consistency"] >= least.consistency + more / 2.0,
         frame["shift_mean"] >= least.behaviour_shift + more,
         *(frame[f"capability_{k}"] >= getattr(least, k) + more for k in CAPABILITIES),
     ]
-    return np.asarray(np.sum(met, axis=0) >= NEAR)
+    return np.asarray(np.sum(terms, axis=0) >= NEAR)
 
 
 def behaves_otherwise(frame: pd.DataFrame, more: float) -> Flags:
-    """Tell who answers otherwise in deployment than in training somewhere [cases]."""
+    """Find who answers otherwise in deployment than in training somewhere [cases]."""
     return np.asarray(frame["shift_most"] >= 0.5 + more)
 
 
@@ -85,16 +85,16 @@ def _between(cases: Cases) -> Numbers:
 
 def _within(cases: Cases) -> Numbers:
     frame = cases["drawn"]
-    return disagreement((each(frame, -MOVED), each(frame, MOVED)) for each in DEFINITIONS)
+    return disagreement((each(frame, -SHIFT), each(frame, SHIFT)) for each in DEFINITIONS)
 
 
 def helped(cases: Cases) -> Flags:
-    """Tell by which definitions an intervention helps [definitions, interventions, cases]."""
+    """Find by which definitions an intervention helps [definitions, interventions, cases]."""
     return np.stack([[_change(cases, f, arm) > 0 for arm in INTERVENTIONS] for f in DEFINITIONS])
 
 
 def harmed(cases: Cases) -> Flags:
-    """Tell by which definitions an intervention harms [definitions, interventions, cases]."""
+    """Find by which definitions an intervention harms [definitions, interventions, cases]."""
     return np.stack([[_change(cases, f, arm) < 0 for arm in INTERVENTIONS] for f in DEFINITIONS])
 
 
@@ -108,13 +108,13 @@ def _helps(cases: Cases) -> Numbers:
 
 
 def _helps_and_harms(cases: Cases) -> Numbers:
-    """Tell where an intervention that helps by a definition harms by another [cases]."""
+    """Find where an intervention that helps by a definition harms by another [cases]."""
     both = helped(cases).any(axis=0) & harmed(cases).any(axis=0)
     return np.asarray(both.any(axis=0), np.float64)
 
 
 def _by_chance(cases: Cases) -> Numbers:
-    """Tell the same if harm by each definition is taken from a case of its own [cases]."""
+    """Find the same if harm by each definition is taken from a case of its own [cases]."""
     good, bad = helped(cases), harmed(cases)
     count = len(DEFINITIONS)
     bad = np.stack([np.roll(bad[d], (d + 1) * STRIDE, axis=-1) for d in range(count)])
@@ -123,7 +123,7 @@ def _by_chance(cases: Cases) -> Numbers:
 
 
 def _senses(cases: Cases, place: int) -> tuple[Flags, Flags]:
-    """Tell to whom each of two senses applies; the second as it does to another, if at a place.
+    """Find to whom each of two senses applies; the second as it does to another, if at a place.
 
     All are capable, so that no ability keeps the senses apart.
     """
@@ -138,8 +138,8 @@ def _of_senses(combine: Callable[[Flags, Flags], Flags], place: int) -> Derived:
 
 def _terms_elsewhere(cases: Cases) -> Numbers:
     frame = cases["drawn"]
-    met = [elsewhere(frame[f"met_{term}"], i + 1) for i, term in enumerate(TERMS)]
-    return np.asarray(np.sum(met, axis=0))
+    terms = [elsewhere(frame[f"met_{term}"], i + 1) for i, term in enumerate(TERMS)]
+    return np.asarray(np.sum(terms, axis=0))
 
 
 DEFINED: dict[str, Derived] = {

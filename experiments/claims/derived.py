@@ -7,16 +7,15 @@ from collections.abc import Iterable
 import pandas as pd
 
 from .appearances import APPEARANCES
+from .decisions import DECISIONS
 from .definitions import DEFINED
-from .information import INFORMATION
-from .regret import REGRET
-from .several import Cases, Derived
+from .outcomes import Cases, Derived
 
 #: By name.
-DERIVED: dict[str, Derived] = {**APPEARANCES, **DEFINED, **REGRET, **INFORMATION}
+DERIVED: dict[str, Derived] = {**APPEARANCES, **DEFINED, **DECISIONS}
 
 
 def derive(names: Iterable[str], cases: Cases) -> pd.DataFrame:
     """Return derived outcomes, a column each, a row for each case."""
     index = cases["drawn"].index
-    return pd.DataFrame({name: DERIVED[name].of(cases) for name in names}, index=index)
+    return pd.DataFrame({name: DERIVED[name].compute(cases) for name in names}, index=index)

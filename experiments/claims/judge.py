@@ -160,21 +160,23 @@ def judge(
         seed: Of the bootstrap.
     """
     main = sample_of(claim, cases)
-    other = _contrast(claim, cases, main)
+    reference = _contrast(claim, cases, main)
     effect, contrast, difference = _effects(claim, cases)
     by_alignment = claim.by_alignment()
     ranks = pd.DataFrame({key: _ranks(column) for key, column in assumptions.items()})
     influences = sorted(
-        (_influence(claim, main, other, key, assumptions[key], ranks[key]) for key in ranks),
+        (_influence(claim, main, reference, key, assumptions[key], ranks[key]) for key in ranks),
         key=lambda influence: -influence.index,
     )
     first = influences[0].key
     second = max(
         (key for key in ranks if key != first),
-        key=lambda key: _paired_index(claim, main, other, ranks[first], ranks[key]),
+        key=lambda key: _paired_index(claim, main, reference, ranks[first], ranks[key]),
     )
     threshold = QUANTIFIERS[claim.quantifier] if claim.quantifier != "more" else claim.margin
-    plane = _Plane(claim, main, other, ranks[first].to_numpy(), ranks[second].to_numpy(), threshold)
+    plane = _Plane(
+        claim, main, reference, ranks[first].to_numpy(), ranks[second].to_numpy(), threshold
+    )
     surface, shares = plane.bootstrap(seed)
     near = _near_defaults(assumptions, (first, second), defaults or {})
     share = plane.share(surface, plane.density)
@@ -203,16 +205,16 @@ def sample_of(group: Group, cases: Mapping[str, pd.DataFrame]) -> Sample:
     total = len(cases["drawn"])
     applies, defined = np.ones(total, np.bool_), np.ones(total, np.bool_)
     for condition in group.among:
-        met, known = condition.of(cases)
-        applies &= met & known
+        is_met, is_defined = condition.evaluate(cases)
+        applies &= is_met & is_defined
     if group.number is not None:
-        value = group.number.of(cases)
+        value = group.number.evaluate(cases)
         defined = np.isfinite(value)
     else:
-        flags = [condition.of(cases) for condition in group.event]
-        count = np.sum([met for met, _ in flags], axis=0)
+        flags = [condition.evaluate(cases) for condition in group.event]
+        count = np.sum([is_met for is_met, _ in flags], axis=0)
         value = (count >= (group.at_least or len(flags))).astype(np.float64)
-        defined = np.logical_and.reduce([known for _, known in flags])
+        defined = np.logical_and.reduce([is_defined for _, is_defined in flags])
     undefined = int((applies & ~defined).sum())
     applies = applies & defined
     return Sample(applies, np.where(applies, value, 0.0), undefined)
@@ -225,8 +227,8 @@ def _contrast(claim: Claim, cases: Mapping[str, pd.DataFrame], main: Sample) -> 
     variance what that of the product is (the delta method).
     """
     if not claim.contrast.independent:
-        return sample_of(claim.other, cases)
-    flags = np.stack([condition.of(cases)[0] for condition in claim.event]).astype(np.float64)
+        return sample_of(claim.reference, cases)
+    flags = np.stack([condition.evaluate(cases)[0] for condition in claim.event]).astype(np.float64)
     shares = flags[:, main.applies].mean(axis=1)
     product = float(shares.prod())
     parts = [
@@ -246,38 +248,38 @@ def _ranks(column: pd.Series) -> Numbers:
 
 
 def _influence(
-    claim: Claim, main: Sample, other: Sample, key: str, column: pd.Series, ranks: pd.Series
+    claim: Claim, main: Sample, reference: Sample, key: str, column: pd.Series, ranks: pd.Series
 ) -> Influence:
     bins = np.minimum((ranks.to_numpy() * BINS).astype(int), BINS - 1)
-    effects, errors, weights = _by_cell(claim, main, other, bins, BINS)
-    used = np.flatnonzero(weights)
+    effects, errors, weights = _by_cell(claim, main, reference, bins, BINS)
+    filled = np.flatnonzero(weights)
     mean = float((weights * effects).sum())
     index = float((weights * ((effects - mean) ** 2 - errors**2)).sum())
     if pd.api.types.is_numeric_dtype(column):
         middles = column.groupby(bins).median()
-        places: tuple[float | str, ...] = tuple(float(middles.get(b, np.nan)) for b in used)
+        places: tuple[float | str, ...] = tuple(float(middles.get(b, np.nan)) for b in filled)
     else:
         middles = column.groupby(bins).first()
-        places = tuple(str(middles.get(b, "")) for b in used)
-    of_bins = (tuple(float(numbers[b]) for b in used) for numbers in (effects, errors))
+        places = tuple(str(middles.get(b, "")) for b in filled)
+    of_bins = (tuple(float(numbers[b]) for b in filled) for numbers in (effects, errors))
     noise = float(np.sqrt(2.0 * ((weights * errors**2) ** 2).sum()))
     return Influence(key, index, noise, places, *of_bins)
 
 
 def _paired_index(
-    claim: Claim, main: Sample, other: Sample, first: pd.Series, second: pd.Series
+    claim: Claim, main: Sample, reference: Sample, first: pd.Series, second: pd.Series
 ) -> float:
     a, b = (
         np.minimum((ranks.to_numpy() * PAIRED_BINS).astype(int), PAIRED_BINS - 1)
         for ranks in (first, second)
     )
-    effects, errors, weights = _by_cell(claim, main, other, a * PAIRED_BINS + b, PAIRED_BINS**2)
+    effects, errors, weights = _by_cell(claim, main, reference, a * PAIRED_BINS + b, PAIRED_BINS**2)
     mean = float((weights * effects).sum())
     return float((weights * ((effects - mean) ** 2 - errors**2)).sum())
 
 
 def _by_cell(
-    claim: Claim, main: Sample, other: Sample, cells: Numbers, count: int
+    claim: Claim, main: Sample, reference: Sample, cells: Numbers, count: int
 ) -> tuple[Numbers, Numbers, Numbers]:
     """Return the effect in each cell, its standard error, and the cell's share of the cases.
 
@@ -287,8 +289,8 @@ def _by_cell(
     effects, fewest = mean, n
     centred = np.where(main.applies, main.value - mean[cells], 0.0) / np.maximum(n[cells], 1.0)
     if claim.quantifier == "more":
-        m, contrast = _cell_means(other, cells, count)
-        against = np.where(other.applies, other.value - contrast[cells], 0.0)
+        m, contrast = _cell_means(reference, cells, count)
+        against = np.where(reference.applies, reference.value - contrast[cells], 0.0)
         against = against / np.maximum(m[cells], 1.0)
         effects, fewest = mean - contrast, np.minimum(n, m)
         if claim.ratio:
@@ -314,9 +316,20 @@ class _Plane:
     """Cases on the plane of two assumptions, and the surface of a claim's statistic over it."""
 
     def __init__(
-        self, claim: Claim, main: Sample, other: Sample, x: Numbers, y: Numbers, threshold: float
+        self,
+        claim: Claim,
+        main: Sample,
+        reference: Sample,
+        x: Numbers,
+        y: Numbers,
+        threshold: float,
     ) -> None:
-        self._claim, self._main, self._other, self._threshold = claim, main, other, threshold
+        self._claim, self._main, self._reference, self._threshold = (
+            claim,
+            main,
+            reference,
+            threshold,
+        )
         places = [np.minimum((ranks * CELLS).astype(int), CELLS - 1) for ranks in (x, y)]
         self._cells = places[0] * CELLS + places[1]
         self._is_share = claim.number is None
@@ -332,18 +345,18 @@ class _Plane:
         main = self._fit(self._main, weights)
         if self._claim.quantifier != "more":
             return main
-        other = self._fit(self._other, weights)
+        reference = self._fit(self._reference, weights)
         if self._claim.ratio:
-            return np.asarray(main / np.maximum(other, 1e-12))
-        return np.asarray(main - other)
+            return np.asarray(main / np.maximum(reference, 1e-12))
+        return np.asarray(main - reference)
 
     def _fit(self, sample: Sample, weights: Numbers) -> Numbers:
         n = self._counts(weights * sample.applies)
         total = self._counts(weights * sample.value)
-        if self._is_share and not (self._claim.contrast.independent and sample is self._other):
-            fitted = _logistic(self._basis, total, n)
+        if self._is_share and not (self._claim.contrast.independent and sample is self._reference):
+            fitted = _fit_shares(self._basis, total, n)
         else:
-            fitted = _linear(self._basis, total, n)
+            fitted = _fit_means(self._basis, total, n)
         return fitted.reshape(CELLS, CELLS)
 
     def bootstrap(self, seed: int) -> tuple[Numbers, list[float]]:
@@ -382,7 +395,7 @@ def _basis(first: int, second: int) -> Numbers:
     return np.stack(terms, axis=1)
 
 
-def _logistic(basis: Numbers, successes: Numbers, trials: Numbers) -> Numbers:
+def _fit_shares(basis: Numbers, successes: Numbers, trials: Numbers) -> Numbers:
     """Return fitted shares of all cells, by logistic regression with a wide normal prior."""
     start = (successes.sum() + 0.5) / (trials.sum() + 1.0)
     coefficients = np.zeros(basis.shape[1])
@@ -401,7 +414,7 @@ def _logistic(basis: Numbers, successes: Numbers, trials: Numbers) -> Numbers:
     return np.asarray(expit(basis @ coefficients))
 
 
-def _linear(basis: Numbers, total: Numbers, counts: Numbers) -> Numbers:
+def _fit_means(basis: Numbers, total: Numbers, counts: Numbers) -> Numbers:
     """Return fitted means of all cells, by least squares."""
     matrix = (basis * counts[:, None]).T @ basis + 1e-9 * np.eye(basis.shape[1])
     return np.asarray(basis @ np.linalg.solve(matrix, basis.T @ total))
@@ -454,23 +467,23 @@ def _effect(claim: Claim, sample: Sample) -> Effect:
 def _effects(claim: Claim, cases: Mapping[str, pd.DataFrame]) -> tuple[Effect, Effect, Effect]:
     """Return the effect, the contrast's, and what lies between them."""
     main = sample_of(claim, cases)
-    other = _contrast(claim, cases, main)
-    contrast = _effect(claim, other)
+    reference = _contrast(claim, cases, main)
+    contrast = _effect(claim, reference)
     if claim.contrast.independent:
-        value = other.value[other.applies]
+        value = reference.value[reference.applies]
         half = 1.96 * float(value.std()) / np.sqrt(max(len(value), 1))
         contrast = Effect(contrast.estimate, value.mean() - half, value.mean() + half, len(value))
-    return _effect(claim, main), contrast, _difference(claim, main, other)
+    return _effect(claim, main), contrast, _difference(claim, main, reference)
 
 
-def _difference(claim: Claim, main: Sample, other: Sample) -> Effect:
+def _difference(claim: Claim, main: Sample, reference: Sample) -> Effect:
     """Return the effect less the contrast's, or their ratio, paired where they share cases."""
-    n, m = main.applies.sum(), other.applies.sum()
+    n, m = main.applies.sum(), reference.applies.sum()
     if not n or not m:
         return Effect(np.nan, np.nan, np.nan, 0)
-    a, b = main.value[main.applies].mean(), other.value[other.applies].mean()
+    a, b = main.value[main.applies].mean(), reference.value[reference.applies].mean()
     parts = np.where(main.applies, main.value - a, 0.0) / n
-    against = np.where(other.applies, other.value - b, 0.0) / m
+    against = np.where(reference.applies, reference.value - b, 0.0) / m
     if claim.ratio:
         if not a or not b:
             return Effect(np.nan, np.nan, np.nan, int(n))

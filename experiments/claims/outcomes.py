@@ -7,8 +7,8 @@ the answers without gaming; `likes` is how values order answers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from sim.dynamics.state import Array
 from sim.specs.agent import CAPABILITIES
 from sim.specs.deployment import Deployment
 from sim.specs.oversight import STEP_CAPABILITIES, Oversight
+from sim.sweeps.design import Numbers
 from sim.takeover import (
     attempts,
     consistency_probability,
@@ -27,9 +28,7 @@ from sim.takeover import (
     quorum_probability,
 )
 
-if TYPE_CHECKING:
-    from .cases import Batch
-    from .definitions import Flags
+from .batch import Batch
 
 #: What is observed of agents.
 VARIABLES = (
@@ -136,8 +135,8 @@ def _before_deployment(
         * (1.0 - np.nan_to_num(end["opacity_share"], nan=1.0)),
     }
     for kind in ("evaluation", "red_team"):
-        chosen = np.array([name.startswith(kind) for name in batch.group.scenario.contexts])
-        columns[f"rewarded_{kind}"] = 1.0 - end["slip"][:, chosen].mean(axis=1)
+        selected = np.array([name.startswith(kind) for name in batch.group.scenario.contexts])
+        columns[f"rewarded_{kind}"] = 1.0 - end["slip"][:, selected].mean(axis=1)
     columns |= {f"capability_{k}": end["capabilities"][:, i] for i, k in enumerate(CAPABILITIES)}
     steps = STEP_CAPABILITIES
     return columns | {f"strength_{k}": batch.after[f"oversight.{k}.strength"] for k in steps}
@@ -151,7 +150,7 @@ def _worst_case(
         [end["deployment_conduct"], end["consistency"], end["capabilities"], columns["shift_mean"]]
     )
     thresholds = Thresholds()
-    met = shortfall(numbers, np.array([getattr(thresholds, term) for term in TERMS])) == 0.0
+    is_met = shortfall(numbers, np.array([getattr(thresholds, term) for term in TERMS])) == 0.0
     oversight, deployment = Oversight(), Deployment()
     capability = dict(zip(CAPABILITIES, end["capabilities"].T, strict=True))
 
@@ -170,12 +169,12 @@ def _worst_case(
     caution = batch.after["deployment.caution"]
     temptation = end["temptation"][:, _unwatched(batch)]
     gain = np.nanmean(np.clip(temptation, 0.0, None), axis=1)
-    others = {name: stick * _product(factors, without=name) for name in CAPABILITIES}
+    other_factors = {name: stick * _product(factors, without=name) for name in CAPABILITIES}
     success = stick * _product(factors)
     result = {
-        **{f"met_{term}": met[:, i] for i, term in enumerate(TERMS)},
-        "terms_met": met.sum(axis=1),
-        "worst_case": met.all(axis=1),
+        **{f"met_{term}": is_met[:, i] for i, term in enumerate(TERMS)},
+        "terms_met": is_met.sum(axis=1),
+        "worst_case": is_met.all(axis=1),
         "stick": stick,
         "success": success,
         "log_success": np.log10(np.maximum(success, 1e-30)),
@@ -185,8 +184,8 @@ def _worst_case(
         "attempts": attempts(gain, success, caution=caution),
         "worth": _worth(gain, success, caution),
     }
-    for name, rest in others.items():
-        low, high = (rest * factor(name, np.full_like(stick, x)) for x in (LOW, HIGH))
+    for name, remaining in other_factors.items():
+        low, high = (remaining * factor(name, np.full_like(stick, x)) for x in (LOW, HIGH))
         result[f"use_{name}"] = _worth(gain, high, caution) - _worth(gain, low, caution)
         result[f"factor_{name}"] = factors[name]
     result["use_consistency"] = _worth(gain, _product(factors), caution) - _worth(
@@ -201,8 +200,8 @@ def _worth(gain: Array, success: Array, caution: Array) -> Array:
 
 
 def _product(factors: Mapping[str, Array], without: str = "") -> Array:
-    kept = [factor for name, factor in factors.items() if name != without]
-    return np.asarray(np.prod(kept, axis=0))
+    factors_left = [factor for name, factor in factors.items() if name != without]
+    return np.asarray(np.prod(factors_left, axis=0))
 
 
 def _unwatched(batch: Batch) -> Flags:
@@ -212,10 +211,10 @@ def _unwatched(batch: Batch) -> Flags:
 
 def _mean(x: Array) -> Array:
     """Return the mean over contexts [n] of what is defined there; nan where nothing is."""
-    known = np.isfinite(x)
-    total = np.where(known, x, 0.0).sum(axis=1)
+    is_defined = np.isfinite(x)
+    total = np.where(is_defined, x, 0.0).sum(axis=1)
     mean: Array = np.full_like(total, np.nan)
-    np.divide(total, known.sum(axis=1), out=mean, where=known.any(axis=1))
+    np.divide(total, is_defined.sum(axis=1), out=mean, where=is_defined.any(axis=1))
     return mean
 
 
@@ -225,3 +224,25 @@ def _centred(utility: Array) -> Array:
 
 def _size(values: Array) -> Array:
     return np.asarray(np.linalg.norm(values, axis=1))
+
+
+# -------------------------------------------------------------------------- of several arms
+
+Cases = Mapping[str, pd.DataFrame]
+#: Cases are drawn independently: a fact of the case so many places on is as good as a random one.
+STRIDE = 1009
+
+
+class Derived(NamedTuple):
+    """An outcome of several arms: which arms, and how it comes of them [cases]."""
+
+    arms: tuple[str, ...]
+    compute: Callable[[Cases], Numbers]
+
+
+def elsewhere(column: pd.Series | Numbers, place: int = 1) -> Numbers:
+    """Return a number as it is in other cases, each case taking it from one [cases].
+
+    Numbers of one `place` are of the same other case.
+    """
+    return np.roll(np.asarray(column, np.float64), place * STRIDE)

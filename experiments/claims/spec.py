@@ -63,7 +63,7 @@ class Quantity:
         """The outcomes that it needs."""
         return (self.first,) if self.second is None else (self.first, self.second)
 
-    def of(self, cases: Mapping[str, pd.DataFrame]) -> Numbers:
+    def evaluate(self, cases: Mapping[str, pd.DataFrame]) -> Numbers:
         """Return its numbers [cases], from the outcomes of each arm."""
         number = _outcome(self.first, cases)
         if self.second is not None:
@@ -96,13 +96,13 @@ class Condition:
         more = (self.number,) if isinstance(self.number, str) else ()
         return (*self.quantity.names, *more)
 
-    def of(self, cases: Mapping[str, pd.DataFrame]) -> tuple[Flags, Flags]:
+    def evaluate(self, cases: Mapping[str, pd.DataFrame]) -> tuple[Flags, Flags]:
         """Return where it is met [cases], and where it is defined [cases]."""
-        number = self.quantity.of(cases)
+        number = self.quantity.evaluate(cases)
         threshold = _outcome(self.number, cases) if isinstance(self.number, str) else self.number
         with np.errstate(invalid="ignore"):
-            met = _COMPARE[self.sign](number, threshold)
-        return met, np.isfinite(number) & np.isfinite(threshold)
+            is_met = _COMPARE[self.sign](number, threshold)
+        return is_met, np.isfinite(number) & np.isfinite(threshold)
 
 
 def _outcome(name: str, cases: Mapping[str, pd.DataFrame]) -> Numbers:
@@ -230,26 +230,26 @@ class Claim(Group):
         return self
 
     @property
-    def other(self) -> Group:
+    def reference(self) -> Group:
         """The group of the contrast, with what it shares with the claim."""
-        given = self.contrast.model_fields_set
-        own = {k: getattr(self, k) for k in Group.model_fields if k not in given}
-        if "number" in given or "event" in given:
+        stated_fields = self.contrast.model_fields_set
+        own = {k: getattr(self, k) for k in Group.model_fields if k not in stated_fields}
+        if "number" in stated_fields or "event" in stated_fields:
             own = {k: v for k, v in own.items() if k == "among"}
-        stated = {k: getattr(self.contrast, k) for k in Group.model_fields if k in given}
+        stated = {k: getattr(self.contrast, k) for k in Group.model_fields if k in stated_fields}
         return Group(**{**own, **stated})
 
     @property
     def arms(self) -> set[str]:
         """The arms that it needs."""
-        names = {name.rpartition(".")[0] for name in self.names | self.other.names}
+        names = {name.rpartition(".")[0] for name in self.names | self.reference.names}
         needed = [arm for name in self.derived for arm in DERIVED[name].arms]
         return {"drawn", *names, *needed} - {"", "derived"}
 
     @property
     def derived(self) -> list[str]:
         """The derived outcomes that it needs."""
-        parts = [name.partition(".") for name in sorted(self.names | self.other.names)]
+        parts = [name.partition(".") for name in sorted(self.names | self.reference.names)]
         return [column for arm, _, column in parts if arm == "derived"]
 
     def by_alignment(self) -> Claim | None:
@@ -259,7 +259,11 @@ class Claim(Group):
             "contrast": self.contrast.replace(**_by_alignment(self.contrast)),
         }
         claim = self.replace(**parts)
-        return None if (claim.names, claim.other.names) == (self.names, self.other.names) else claim
+        return (
+            None
+            if (claim.names, claim.reference.names) == (self.names, self.reference.names)
+            else claim
+        )
 
     @classmethod
     def load(cls, path: Path) -> Claim:
@@ -307,12 +311,14 @@ def load_claims(folder: Path, only: Iterable[str] = ()) -> list[Claim]:
 
 def check_names(claim: Claim, outcomes: Iterable[str], arms: Iterable[str]) -> None:
     """Refuse outcomes and arms that do not exist (SpecError)."""
-    known = [*arms, "derived"]
-    for name in sorted(claim.names | claim.other.names):
+    available = [*arms, "derived"]
+    for name in sorted(claim.names | claim.reference.names):
         arm, _, column = name.rpartition(".")
         columns = list(DERIVED if arm == "derived" else outcomes)
-        if arm and arm not in known:
-            raise SpecError(f"claims/{claim.name}: no arm is named {arm!r}; {nearest(arm, known)}")
+        if arm and arm not in available:
+            raise SpecError(
+                f"claims/{claim.name}: no arm is named {arm!r}; {nearest(arm, available)}"
+            )
         if column not in columns:
             hint = nearest(column, columns)
             raise SpecError(f"claims/{claim.name}: no outcome is named {column!r}; {hint}")
