@@ -37,7 +37,7 @@ format: environment  ## what ruff can mend by itself
 bench: environment  ## how fast it is; writes docs/benchmarks.md and the README's table
 	@PYTHONPATH=tests $(BIN)/python benchmarks/bench.py $(ARGS)
 
-report: environment  ## the post claim by claim, run and judged: outputs/report.html, two minutes
+report: environment  ## the post claim by claim, run and judged: outputs/report.html, ten minutes
 	@$(BIN)/python experiments/claims page=outputs/report.html $(ARGS)
 
 docs: environment  ## the documentation as a site, site/index.html; a broken link is an error

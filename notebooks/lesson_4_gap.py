@@ -317,9 +317,15 @@ def _(mo):
     mo.md(r"""
     ## What the model cannot say
 
-    How likely any of this is. The shares are those of a population that nobody estimated, and
-    thresholds are round numbers. Capabilities are drawn independently of everything else here. What
-    can be taken away is which condition an answer hangs on.
+    How likely any of this is. The shares are those of a population that nobody estimated, in one
+    scenario, and thresholds are round numbers. Capabilities are drawn independently of everything
+    else here. What can be taken away is which condition an answer hangs on.
+
+    Which of this is so beyond the scenario? Over worlds drawn at random, agents that game
+    everywhere are mostly far from the worst case as well, and most that game stick to no plan.
+    But twins that cannot game stick to it no better, and a plan is of use to more goals than gaming
+    is. Half of the agents that look good and sabotage later game, as half of those that look good
+    and do not (`python experiments/claims only=footnote6_gaming`).
 
     *Next: lesson 5, causes and evidence. More: `docs/worst_case.md`.*
     """)

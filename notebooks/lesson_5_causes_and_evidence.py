@@ -426,6 +426,12 @@ def _(mo):
     mo.md(r"""
     ## What the model cannot say
 
+    Whether it would be so in other worlds: four contexts were written by hand, and what they
+    contest decides the ratios. Over worlds drawn at random, gaming in *all* contexts speaks against
+    misalignment, unless training upholds human values in nearly all of them; and gaming makes
+    conduct better in the mean, as much of what it guards training would have spoilt
+    (`python experiments/claims "only=[evidential,causal]"`).
+
     How likely misalignment is: the population is nobody's estimate. A ratio says how odds move, not
     where they stand. What generalises here are values, habits, propensities and a few
     numbers about thinking; there are no representations, so gaming cannot give rise to a goal that

@@ -1,1 +1,1 @@
-"""The claims of the post, run over assumptions and judged."""
+"""The claims of the post, tried on drawn cases and judged."""

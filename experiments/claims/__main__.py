@@ -1,4 +1,4 @@
-"""The claims of the post, each run over its assumptions and judged: holds, depends or fails."""
+"""The claims of the post, each tried on drawn cases and judged by its quantifier."""
 
 from sim.cli.study import main
 

@@ -30,7 +30,7 @@ class Settings(Spec):
     only: OneOrMore[Name]
     folder: Annotated[str, Field(min_length=1)] | None
     prior: Annotated[str, Field(min_length=1)]
-    set: dict[str, Any]
+    set: dict[str, Any] | None  # Hydra lets no command add keys to a dictionary
     size: Annotated[float, Field(ge=0.01, le=4.0, strict=True)]
     seed: Seed
     engine: Engine
@@ -52,7 +52,7 @@ class Settings(Spec):
     def run_options(self) -> RunOptions:
         """Return where and at what size cases are run."""
         store = None if self.store is None else Path(self.store)
-        return RunOptions(store, self.size, self.seed, self.engine, self.set)
+        return RunOptions(store, self.size, self.seed, self.engine, self.set or {})
 
     def selected_claims(self) -> list[Claim]:
         """Return the claims that are named, in the post's order (SpecError)."""
