@@ -422,7 +422,9 @@ def test_effects_stand_in_their_own_unit_with_their_intervals(results: Results) 
 def test_what_is_not_true_along_an_assumption_is_a_square(results: Results) -> None:
     axes = Figure().subplots()
     key = "training.update_rule"
-    influence = Influence(key, 1.0, 0.0, ("natural_gradient", "policy_gradient"), (0.0, 0.5), (0.1, 0.1))
+    influence = Influence(
+        key, 1.0, 0.0, ("natural_gradient", "policy_gradient"), (0.0, 0.5), (0.1, 0.1)
+    )
     result = changed(results, "never", influences=(influence,))
     draw_along(result, Scale.from_column(key, results.draws[key]), axes)
     marks = {line.get_marker(): list(line.get_xdata()) for line in axes.lines}

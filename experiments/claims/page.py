@@ -116,7 +116,9 @@ def claim_values(result: ClaimResult, results: Results, options: RunOptions) -> 
     }
 
 
-def comparison(claim: Claim, effect: Effect, contrast: Effect, difference: Effect) -> dict[str, Any]:
+def comparison(
+    claim: Claim, effect: Effect, contrast: Effect, difference: Effect
+) -> dict[str, Any]:
     """Return an effect, the contrast's and their difference as texts, and which is larger."""
     return {
         "effect": effect_texts(claim, effect),
