@@ -30,11 +30,12 @@ from experiments.claims.figure import (
 )
 from experiments.claims.judge import CELLS, LIMITS, Effect, Influence, judge, word_of
 from experiments.claims.page import (
-    beyond_chance,
     conditions_text,
+    deciding,
     difference_texts,
     has_boundary,
     render_page,
+    side,
 )
 from experiments.claims.results import ClaimResult, Results, assumptions_of_cases, default_values
 from experiments.claims.spec import Claim
@@ -45,7 +46,7 @@ OPTIONS = RunOptions(size=0.02)
 VOID = {"br", "col", "hr", "meta"}
 TEXTS = ("title", "passage", "quote", "words", "says", "means", "limits", "formerly")
 BASE: dict[str, Any] = {
-    "passage": "What is it? Example 1",
+    "passage": "Example 1",
     "quote": "It is so [...] often",
     "words": "“often”",
     "says": "Something is so.",
@@ -99,7 +100,8 @@ def results() -> Results:
     first, noise = np.random.default_rng(0).uniform(-1.0, 1.0, (2, len(drawn)))
     rises = 2.0 * drawn["agent.decisiveness"].rank(pct=True) - 1.0 + 0.5 * drawn["training.leak"]
     conduct = np.clip(rises + 0.3 * first + 0.2 * noise, -1.0, 1.0)
-    cases = {"drawn": pd.DataFrame({"conduct": conduct, "conduct_at_start": first})}
+    outcomes = {"conduct": conduct, "conduct_at_start": first, "alignment": first}
+    cases = {"drawn": pd.DataFrame(outcomes)}
     judged = [ClaimResult(each, judge(each, cases, drawn)) for each in map(claim, CLAIMS)]
     return Results(judged, len(drawn), {}, 7, drawn, default_values(assumptions))
 
@@ -201,7 +203,8 @@ def test_every_claim_has_its_verdict_and_its_numbers(page: str, results: Results
         assert f'class="badge {judged.verdict}">{judged.verdict}<' in row
         row = overview[overview.index(f'<a href="#{name}">') :].split("</tr>")[0]
         assert f'class="badge {judged.verdict}">{judged.verdict}<' in row
-        assert [axis_label(key) in row for key in judged.axes] == [True, True]
+        decides = [key in deciding(judged) for key in judged.axes]
+        assert [axis_label(key) in row for key in judged.axes] == decides
         text, effect = (
             text_of(section(page, name)),
             effect_text(result.claim, judged.effect.estimate),
@@ -212,13 +215,10 @@ def test_every_claim_has_its_verdict_and_its_numbers(page: str, results: Results
         command = f"python experiments/claims only={name} size=0.02"
         assert command in text
         if name == "never":
-            assert "it turns with numbers of training contexts [1], leak 0.000001" in text
             assert "'set={worlds.training: [1], training.leak: 1e-06}' size=0.02" in text
         else:
             assert f"only={name} 'set={{agent.rationality: 0}}' size=0.02" in text
-            assert "it turns with rationality 0" in text
         assert "Example 1" in text
-        assert "What is it?" not in text
     assert "of conduct" in text_of(section(page, "number2"))
     counts = text_of(
         page[page.index('<ul class="strip"') : page.index("</ul>", page.index("strip"))]
@@ -236,26 +236,50 @@ def test_an_open_verdict_says_between_which(results: Results) -> None:
     assert "Undecided" not in text_of(page_of(results, changed(results, "sure")))
 
 
+def test_what_no_assumption_decides_is_said(results: Results) -> None:
+    result = changed(results, "sure")
+    still = tuple(replace(each, index=0.0) for each in result.judgement.influences)
+    view = changed(results, "sure", influences=still)
+    assert deciding(view.judgement) == []
+    page = page_of(results, view)
+    assert "No assumption decides." in text_of(page)
+    assert page[page.index('id="verdicts"') : page.index('id="claims"')].count("<td>none</td>") == 1
+    axis = result.judgement.axes[0]
+    moved = tuple(replace(each, noise=0.0, index=float(each.key == axis)) for each in still)
+    view = changed(results, "sure", influences=moved)
+    assert deciding(view.judgement) == [axis]
+    assert "No assumption decides." not in text_of(page_of(results, view))
+
+
+def test_alignment_stands_beside_conduct_where_a_claim_has_it(results: Results) -> None:
+    effects = Effect(0.5, 0.4, 0.6, 9), Effect(0.25, 0.2, 0.3, 9), Effect(0.25, 0.1, 0.4, 9)
+    text = text_of(page_of(results, changed(results, "sure", by_alignment=effects)))
+    assert "By alignment: 50 % against 25 %, above." in text
+    text = text_of(page_of(results, changed(results, "sure", by_alignment=None)))
+    assert "By alignment" not in text
+
+
 def test_a_verdict_has_the_word_of_its_share() -> None:
     words = [word_of(share) for share in (1.0, *LIMITS, 0.0)]
     assert words == ["holds", "holds", "mostly", "depends", "rarely", "fails"]
 
 
 @pytest.mark.parametrize(
-    ("ratio", "ends", "beyond"),
+    ("ratio", "ends", "expected"),
     [
-        (False, (0.01, 0.03), True),
-        (False, (-0.3, -0.1), True),
-        (False, (-0.1, 0.1), False),
-        (True, (1.1, 1.4), True),
-        (True, (0.5, 0.9), True),
-        (True, (0.9, 1.1), False),
+        (False, (0.01, 0.03), 1),
+        (False, (-0.3, -0.1), -1),
+        (False, (-0.1, 0.1), 0),
+        (False, (np.nan, np.nan), 0),
+        (True, (1.1, 1.4), 1),
+        (True, (0.5, 0.9), -1),
+        (True, (0.9, 1.1), 0),
     ],
 )
-def test_beyond_chance_is_an_interval_without_equality(
-    ratio: bool, ends: tuple[float, float], beyond: bool
+def test_an_effect_is_above_the_contrast_only_if_its_interval_is(
+    ratio: bool, ends: tuple[float, float], expected: int
 ) -> None:
-    assert beyond_chance(claim("compared", ratio=ratio), Effect(0.0, *ends, 9)) is beyond
+    assert side(claim("compared", ratio=ratio), Effect(0.0, *ends, 9)) == expected
 
 
 def test_numbers_are_written_in_their_own_unit() -> None:
@@ -454,7 +478,8 @@ def test_the_page_in_a_browser(browser: Any, page: str, tmp_path: Path) -> None:
     tab.locator('nav a[href="#number2"]').click()
     tab.locator('nav a[href="#number2"][aria-current]').wait_for()
     assert tab.locator("nav a[aria-current]").count() == 1
-    assert tab.locator("nav").bounding_box()["y"] == 0  # it stays beside the text
+    top = tab.locator("nav").bounding_box()["y"]
+    assert top == pytest.approx(0.0, abs=1.0)  # it stays beside the text
 
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.reload()

@@ -368,7 +368,7 @@ def _limit(claim: Claim, axes: Axes, ends: list[float], threshold: float) -> Non
         axes.axvline(threshold, color=INK, lw=1.0, ls=(0, (4, 2)))
         text = f"> {effect_text(claim, threshold)}"
         axes.annotate(text, (threshold, 1.0), ha="center", va="top", **_LABEL)
-    axes.set_xlabel(claim.unit)
+    axes.set_xlabel("" if claim.ratio else claim.unit)  # the unit is that of the ratio
     low, high = min([0.0, *ends]), max([0.0, *ends])
     margin = 0.14 * (high - low) or 1.0
     axes.set_xlim(low - margin, high + margin)
@@ -396,7 +396,7 @@ def draw_along(result: ClaimResult, scale: Scale, axes: Axes) -> None:
     margin = 0.12 * (high - low) or 0.1
     most = 1.02 if claim.number is None and claim.quantifier != "more" else np.inf
     axes.set_ylim(low - margin, min(high + margin, most))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: effect_text(claim, y)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: statistic_text(claim, y)))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.set_ylabel(claim.unit)
     compared = "Claim over contrast" if claim.ratio else "Claim less contrast"

@@ -74,7 +74,6 @@ def render_page(results: Results, run_options: RunOptions) -> str:
         "level": lambda level: short_number(level) if is_number(level) else str(level),
         "effect": lambda number, claim: effect_text(claim, number),
         "words": lambda name: re.sub(r"_|(?<=[a-z])(?=\d)", " ", name),
-        "place": lambda passage: passage.rpartition("? ")[2],
         "plain": lambda text: text.removesuffix("\u00a0%"),
     }
     return environment.get_template(TEMPLATE).render(page_values(results, run_options))
@@ -103,10 +102,9 @@ def claim_values(result: ClaimResult, results: Results, options: RunOptions) -> 
         "claim": claim,
         "judgement": judgement,
         "between": (word_of(judgement.low), word_of(judgement.high)),
-        "effect": effect_texts(claim, judgement.effect),
-        "contrast": effect_texts(claim, judgement.contrast),
-        "difference": difference_texts(claim, judgement.difference),
-        "beyond_chance": beyond_chance(claim, judgement.difference),
+        **comparison(claim, judgement.effect, judgement.contrast, judgement.difference),
+        "alignment": judgement.by_alignment and comparison(claim, *judgement.by_alignment),
+        "deciding": deciding(judgement),
         "turns": has_boundary(claim, judgement),
         "conditions": conditions_text(claim),
         "command": command_of(claim, options, {}),
@@ -116,6 +114,24 @@ def claim_values(result: ClaimResult, results: Results, options: RunOptions) -> 
             for number, (name, draw) in enumerate(panels(result, results).items())
         },
     }
+
+
+def comparison(
+    claim: Claim, effect: Effect, contrast: Effect, difference: Effect
+) -> dict[str, Any]:
+    """Return an effect, the contrast's and their difference as texts, and which is larger."""
+    return {
+        "effect": effect_texts(claim, effect),
+        "contrast": effect_texts(claim, contrast),
+        "difference": difference_texts(claim, difference),
+        "side": side(claim, difference),
+    }
+
+
+def deciding(judgement: Judgement) -> list[str]:
+    """Return those of the two axes that move a claim's effect by more than chance would."""
+    keys = {influence.key for influence in judgement.influences if influence.decides}
+    return [key for key in judgement.axes if key in keys]
 
 
 def effect_texts(claim: Claim, effect: Effect) -> tuple[str, str, str]:
@@ -136,9 +152,10 @@ def difference_texts(claim: Claim, difference: Effect) -> tuple[str, str, str]:
     return sign + first, low, high
 
 
-def beyond_chance(claim: Claim, difference: Effect) -> bool:
-    """Return whether the interval of a difference leaves out that there is none."""
-    return not difference.low <= float(claim.ratio) <= difference.high
+def side(claim: Claim, difference: Effect) -> int:
+    """Return whether an effect is above the contrast's (1), below (-1), or within chance (0)."""
+    equality = float(claim.ratio)
+    return int(difference.low > equality) - int(difference.high < equality)
 
 
 def has_boundary(claim: Claim, judgement: Judgement) -> bool:
