@@ -1,0 +1,200 @@
+// The sandbox: everything that can be moved, what comes of it, and how to take it along.
+
+import {escape, readable} from "./chart.js";
+import {percent, plane, rates, regimeBars, termBars, values} from "./figures.js";
+import {rateBands, regimes, valueBands, worstCase} from "./measures.js";
+import {address, check, commandLine, emptyState, numberOf, readAddress, readCommand, Refusal, resolve, withSettings} from "./settings.js";
+
+const RUN_KEYS = ["agents", "seed", "record_every"];
+
+export class Sandbox {
+  constructor(place, page) {
+    Object.assign(this, {place, page, state: emptyState(), run: null, context: null});
+    place.querySelector("#scenario").innerHTML = Object.keys(page.data.scenarios)
+      .map((name) => `<option value="${name}">${readable(name)}</option>`).join("");
+    place.addEventListener("input", (event) => this.moved(event.target, false));
+    place.addEventListener("change", (event) => this.moved(event.target, true));
+    place.addEventListener("click", (event) => this.clicked(event.target.closest("[data-do]")?.dataset.do));
+    place.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.id === "command-in") this.clicked("load");
+    });
+  }
+
+  part(name) { return this.place.querySelector(`#${name}`); }
+
+  /** Takes a change if it can be used; else says why, and leaves everything as it was. */
+  attempt(change) {
+    try {
+      const state = change();
+      resolve(state);
+      this.refuse("");
+      this.state = state;
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.refuse(error.message);
+      return false;
+    }
+  }
+
+  refuse(message) {
+    const place = this.part("refusal");
+    place.textContent = message;
+    place.hidden = !message;
+  }
+
+  /** Shows the state of an address; an empty one is the state that the page begins with. */
+  open(hash) {
+    if (this.attempt(() => (hash ? readAddress(hash) : emptyState())) || !this.run) this.renew(hash !== "");
+  }
+
+  /** Writes the controls anew for the state, and runs it. */
+  renew(remember = true) {
+    this.buildControls();
+    this.update(remember);
+  }
+
+  buildControls() {
+    const {data} = this.page, specs = resolve(this.state), {sliders, values: valuesLabel, value_slider: ends} = data.sandbox;
+    const own = specs.scenario.values.map((name) => ({key: `agent.initial.values.${name}`, label: readable(name), ...ends}));
+    this.part("scenario").value = this.state.scenario;
+    const {contexts} = specs.scenario, trained = Object.keys(contexts).filter((c) => contexts[c].kind === "training");
+    if (!trained.includes(this.context)) this.context = null;
+    this.part("counts").innerHTML = data.sandbox.counts.map(({key, label}) =>
+      `<label><span>${label}</span><input type="text" inputmode="numeric" data-key="${key}" value="${this.valueOf(specs, key)}"></label>`).join("")
+      + data.sandbox.choices.map(({key, label}) => `<label><span>${label}</span><select data-key="${key}">${data.choices[key].map((word) =>
+        `<option${this.valueOf(specs, key) === word ? " selected" : ""} value="${word}">${readable(word)}</option>`).join("")}</select></label>`).join("")
+      + `<label><span>phase plane of</span><select id="context"><option value="">the context with most at stake</option>${trained.map((c) =>
+        `<option${this.context === c ? " selected" : ""} value="${c}">${readable(c)}</option>`).join("")}</select></label>`;
+    this.part("sliders").innerHTML = Object.entries({[valuesLabel]: own, ...sliders}).map(([group, each], g) =>
+      `<details${g ? "" : " open"}><summary>${escape(group)}</summary>${each.map((slider) => this.slider(specs, slider)).join("")}</details>`).join("");
+    this.place.querySelectorAll("#sliders input").forEach((input) => this.say(input));
+    const {passage} = data.scenarios[this.state.scenario].scenario;
+    this.part("passage").textContent = passage;
+    this.part("contexts").innerHTML = Object.entries(contexts).map(([name, context]) =>
+      `<li><b>${readable(name)}</b>${context.kind === "training" ? "" : ` (${readable(context.kind)})`}: ${escape(context.description ?? "")}</li>`).join("");
+  }
+
+  slider(specs, {key, label, low, high, step, scale = 1}) {
+    const at = numberOf(specs, key);
+    if (at === undefined) return "";
+    return `<label class="slider"><span>${escape(label)}</span><output></output><input type="range" data-key="${key}" data-scale="${scale}" min="${Math.min(low, at)}" max="${Math.max(high, at)}" step="${step}" value="${at}"></label>`;
+  }
+
+  say(input) {
+    const {scale, key} = input.dataset, shown = Number((Number(input.value) * Number(scale)).toFixed(6));
+    input.closest("label").querySelector("output").textContent = String(shown).replace("-", "−");
+    input.setAttribute("aria-valuetext", `${shown}, ${key}`);
+  }
+
+  valueOf(specs, key) {
+    return RUN_KEYS.includes(key) ? this.state[key] : key.split(".").reduce((node, part) => node[part], specs);
+  }
+
+  moved(input, whole) {
+    const {key} = input.dataset;
+    if (input.type === "range") {
+      if (whole) return;
+      this.say(input);
+      if (this.attempt(() => this.changed(key, Number(Number(input.value).toFixed(9))))) this.later();
+    } else if (input.id === "scenario" && whole) {
+      const {agents, seed, record_every} = this.state;
+      this.attempt(() => ({...emptyState(input.value), agents, seed, record_every}));
+      this.context = null;
+      this.renew();
+    } else if (input.id === "context" && whole) {
+      this.context = input.value || null;
+      this.update();
+    } else if (key && whole) {
+      const typed = input.value.trim(), number = typed === "" ? NaN : Number(typed);
+      const value = input.tagName === "SELECT" ? typed : Number.isNaN(number) ? typed : number;
+      if (this.attempt(() => this.changed(key, value))) this.update();
+    }
+  }
+
+  /** Returns the state with a key set; what is as the scenario has it is not said. */
+  changed(key, value) {
+    check(key, value);
+    if (RUN_KEYS.includes(key)) return {...this.state, [key]: value};
+    const settings = {...this.state.settings, [key]: value};
+    const own = resolve({...this.state, settings: {}});
+    if (key.split(".").reduce((node, part) => node?.[part], own) === value) delete settings[key];
+    return {...this.state, settings};
+  }
+
+  clicked(what) {
+    const {data} = this.page, name = `${this.state.scenario}-${this.state.seed}`;
+    if (what === "load") {
+      if (this.attempt(() => readCommand(this.part("command-in").value))) this.renew();
+    } else if (what === "set") {
+      const typed = this.part("more").value.trim();
+      if (typed && this.attempt(() => withSettings(this.state, typed.split(/\s+/)))) this.renew();
+    } else if (what === "reset") {
+      this.attempt(() => emptyState(this.state.scenario));
+      this.renew();
+    } else if (what === "svg") {
+      this.page.save(`${name}.svg`, "image/svg+xml", this.svg());
+    } else if (what === "csv") {
+      this.page.save(`${name}.csv`, "text/csv", csv(this.run, data.band));
+    } else if (what === "copy") {
+      navigator.clipboard?.writeText(this.part("command").textContent);
+    }
+  }
+
+  later() { this.page.inNextFrame("sandbox", () => this.update()); }
+
+  update(remember = true) {
+    this.part("command").textContent = commandLine(this.state);
+    if (remember) this.page.showAddress(`#${address(this.state)}`);
+    return this.page.runner.request("sandbox", this.state, (run) => this.show(run));
+  }
+
+  show(run) {
+    const {data} = this.page;
+    if (run.diverged) {
+      this.refuse(`${run.diverged} grew out of all bounds; lower training.learning_rate.${run.diverged.split(".")[0]}`);
+      return;
+    }
+    this.run = run;
+    const draw = (name, figure) => {
+      const place = this.part(name), width = Math.floor(place.getBoundingClientRect().width);
+      if (width > 0) place.innerHTML = figure(width);
+    };
+    const ended = regimes(run, data.regimes, data.rules), cases = worstCase(run, data.terms);
+    draw("figure-rates", (width) => rates(run, {width, data}));
+    draw("figure-values", (width) => values(run, {width, data}));
+    draw("figure-plane", (width) => plane(run, {width}, this.context));
+    draw("figure-regimes", (width) => regimeBars(run, {width}, ended));
+    draw("figure-terms", (width) => termBars(run, {width, data}, cases));
+    const [regime, share] = Object.entries(ended.shares).sort((a, b) => b[1] - a[1])[0];
+    const whole = cases.filter((x) => x.worst).length;
+    this.part("headline").textContent = `${run.done < run.agents ? `${run.done} of ${run.agents} models so far` : `${run.agents} models after ${run.steps} steps`}: regime ${regime} in ${percent(share)} of them (settled: ${percent(ended.settled)}); all worst-case terms are met by ${whole}.`;
+    this.part("figures").setAttribute("aria-busy", String(run.done < run.agents));
+  }
+
+  /** Returns all figures below each other as one SVG, in the colours that are seen. */
+  svg() {
+    const charts = [...this.place.querySelectorAll("svg.chart")], style = getComputedStyle(document.documentElement);
+    let y = 0;
+    const parts = charts.map((chart) => {
+      const part = `<g transform="translate(0 ${y + 24})"><text x="0" y="-8" font-size="14" font-weight="700" fill="var(--ink)">${escape(chart.closest("figure").querySelector("figcaption").textContent)}</text>${chart.innerHTML}</g>`;
+      y += Number(chart.getAttribute("height")) + 40;
+      return part;
+    });
+    const width = Math.max(...charts.map((chart) => Number(chart.getAttribute("width"))));
+    const note = `<text x="0" y="${y + 14}" font-size="11" fill="var(--ink)">${escape(commandLine(this.state))}</text>`;
+    const whole = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -8 ${width + 16} ${y + 32}" font-family="system-ui, sans-serif"><rect x="-8" y="-8" width="100%" height="100%" fill="var(--paper)"/>${parts.join("")}${note}</svg>`;
+    return whole.replace(/var\((--[\w]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
+  }
+}
+
+/** Returns the curves as a table: a row for each record, its columns what is drawn. */
+export function csv(run, band) {
+  const columns = [["step", run.records]];
+  const add = (kind, names, found) => names.forEach((name, i) =>
+    band.forEach((level, l) => columns.push([`${kind}.${name}.${level}`, found[i][l]])));
+  add("gaming_rate", run.world.names, rateBands(run, band));
+  add("values", run.world.values, valueBands(run, band));
+  const rows = run.records.map((_, s) => columns.map(([, numbers]) => numbers[s]).join(","));
+  return [columns.map(([name]) => name).join(","), ...rows, ""].join("\n");
+}
