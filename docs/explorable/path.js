@@ -141,7 +141,7 @@ class Round {
     let html = `<p class="try">${escape(invite)}</p>`;
     if (slider) {
       const {low = 0, high = (slider.positions?.length ?? 1) - 1, step = 1} = slider;
-      html += `<label class="slider"><span>${escape(slider.label)}</span><output></output><input type="range" min="${low}" max="${high}" step="${step}" value="${slider.at ?? this.startOf(slider)}"></label>`;
+      html += `<label class="slider"><span>${escape(slider.label)}</span><output></output><input type="range" aria-label="${escape(slider.label)}" min="${low}" max="${high}" step="${step}" value="${slider.at ?? this.startOf(slider)}"></label>`;
     }
     if (switches) {
       html += `<div class="switches">${switches.map((each, i) => `<label class="switch"><input type="checkbox" data-switch="${i}"><span><b>${escape(each.text)}</b><br><small>${escape(each.ask)}</small></span></label>`).join("")}</div>`;

@@ -78,7 +78,7 @@ export class Sandbox {
   slider(specs, {key, label, low, high, step, scale = 1}) {
     const at = numberOf(specs, key);
     if (at === undefined) return "";
-    return `<label class="slider"><span>${escape(label)}</span><output></output><input type="range" data-key="${key}" data-scale="${scale}" min="${Math.min(low, at)}" max="${Math.max(high, at)}" step="${step}" value="${at}"></label>`;
+    return `<label class="slider"><span>${escape(label)}</span><output></output><input type="range" aria-label="${escape(label)}" data-key="${key}" data-scale="${scale}" min="${Math.min(low, at)}" max="${Math.max(high, at)}" step="${step}" value="${at}"></label>`;
   }
 
   say(input) {
