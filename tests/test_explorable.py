@@ -152,13 +152,13 @@ def test_regimes_onsets_and_terms_are_those_of_the_analyses(opened: Visit, scena
     settings = {"training.steps": 400, "training.learning_rate.habit": 0.05}
     state = state_of({"scenario": scenario, "agents": 12, "record_every": 10}, settings)
     found = opened.page.evaluate(
-        """(state) => { const {runWhole, regime, onset, worstCase, data} = explorable;
+        """(state) => { const {runWhole, regime, onset, worstCaseTerms, data} = explorable;
           const run = runWhole(state);
           const agents = [...Array(run.done).keys()];
           return {regimes: agents.map((n) => regime(run, n, data.rules).name),
             onsets: agents.map((n) =>
               run.world.names.map((_, c) => onset(run, n, c, data.rules))),
-            terms: worstCase(run, data.terms).map((x) => [x.numbers, x.met])}; }""",
+            terms: worstCaseTerms(run, data.terms).map((x) => [x.numbers, x.met])}; }""",
         state,
     )
     result = run_of(state)

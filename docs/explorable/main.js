@@ -1,7 +1,7 @@
 // The page: what its parts share, and how they start.
 
 import {planeOf} from "./figures.js";
-import {mindAt, onset, regime, worstCase} from "./measures.js";
+import {mindAt, onset, regime, worstCaseTerms} from "./measures.js";
 import {prepare, trainNext} from "./model.js";
 import {buildPath} from "./path.js";
 import {Runner, runWhole} from "./runner.js";
@@ -77,6 +77,6 @@ function train(specs, options) {
 
 /** For tests, and for who wants to try things in the console. */
 window.explorable = {
-  data, page, rounds, sandbox, train, mindAt, onset, regime, worstCase, planeOf, commandLine, readCommand,
+  data, page, rounds, sandbox, train, mindAt, onset, regime, worstCaseTerms, planeOf, commandLine, readCommand,
   runWhole: (state) => runWhole(state, data),
 };

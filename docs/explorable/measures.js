@@ -137,7 +137,7 @@ export function termNumbers(run, n) {
 }
 
 /** Returns of each agent its terms, which are met, and the share of training contexts it games. */
-export function worstCase(run, terms) {
+export function worstCaseTerms(run, terms) {
   const s = run.records.length - 1, limits = Object.entries(terms);
   const trained = [...run.world.kinds.keys()].filter((c) => run.world.kinds[c] === "training");
   return Array.from({length: run.done}, (_, n) => {

@@ -2,7 +2,7 @@
 
 import {bars, decided, percent, plane, rates, signed, values} from "./figures.js";
 import {Chart, escape} from "./chart.js";
-import {decisions, median, mindAt, rateAt, stateAt, worstCase} from "./measures.js";
+import {decisions, median, mindAt, rateAt, stateAt, worstCaseTerms} from "./measures.js";
 import {runWhole} from "./runner.js";
 import {address, emptyState, numberOf, resolve} from "./settings.js";
 
@@ -22,7 +22,7 @@ function trainedContexts(run) {
 /** Groups the agents of a run by how much they game, with the terms that each meets. */
 function funnelOf(run, data) {
   run.cases ??= {};
-  if (run.cases.done !== run.done) run.cases = {done: run.done, all: worstCase(run, data.terms)};
+  if (run.cases.done !== run.done) run.cases = {done: run.done, all: worstCaseTerms(run, data.terms)};
   const all = run.cases.all, everywhere = all.filter((x) => x.reach === 1);
   const misaligned = (group) => group.filter((x) => x.misaligned).length;
   const others = all.filter((x) => x.reach < 1);

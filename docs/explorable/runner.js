@@ -4,7 +4,7 @@ import {prepare, trainNext} from "./model.js";
 import {address, resolve} from "./settings.js";
 
 /** Milliseconds of a slice: the first is drawn in the frame that follows the move. */
-const FIRST_SLICE = 18, SLICE = 12, BETWEEN_DRAWINGS = 90, MOST_FINISHED = 16;
+const FIRST_SLICE = 9, SLICE = 12, BETWEEN_DRAWINGS = 90, MOST_FINISHED = 16;
 
 /** Returns a run of a state, ready to train. */
 export function runOf(state, data) {

@@ -2,9 +2,11 @@
 
 import {escape, readable} from "./chart.js";
 import {percent, plane, rates, regimeBars, termBars, values} from "./figures.js";
-import {rateBands, regimes, valueBands, worstCase} from "./measures.js";
+import {rateBands, regimes, valueBands, worstCaseTerms} from "./measures.js";
 import {address, check, commandLine, emptyState, numberOf, readAddress, readCommand, Refusal, resolve, withSettings} from "./settings.js";
 
+/** The figures, those first that are drawn while models are still being trained. */
+const FIGURES = ["rates", "values", "plane", "terms", "regimes"];
 const RUN_KEYS = ["agents", "seed", "record_every"];
 
 export class Sandbox {
@@ -156,20 +158,20 @@ export class Sandbox {
       return;
     }
     this.run = run;
-    const draw = (name, figure) => {
-      const place = this.part(name), width = Math.floor(place.getBoundingClientRect().width);
-      if (width > 0) place.innerHTML = figure(width);
+    const isWhole = run.done === run.agents, names = isWhole ? FIGURES : FIGURES.slice(0, 2);
+    const places = names.map((name) => this.part(`figure-${name}`));
+    const widths = places.map((place) => Math.floor(place.getBoundingClientRect().width));
+    const ended = regimes(run, data.regimes, data.rules), cases = worstCaseTerms(run, data.terms);
+    const draw = {
+      rates: (width) => rates(run, {width, data}), values: (width) => values(run, {width, data}),
+      plane: (width) => plane(run, {width}, this.context), terms: (width) => termBars(run, {width, data}, cases),
+      regimes: (width) => regimeBars(run, {width}, ended),
     };
-    const ended = regimes(run, data.regimes, data.rules), cases = worstCase(run, data.terms);
-    draw("figure-rates", (width) => rates(run, {width, data}));
-    draw("figure-values", (width) => values(run, {width, data}));
-    draw("figure-plane", (width) => plane(run, {width}, this.context));
-    draw("figure-regimes", (width) => regimeBars(run, {width}, ended));
-    draw("figure-terms", (width) => termBars(run, {width, data}, cases));
+    names.forEach((name, i) => { if (widths[i] > 0) places[i].innerHTML = draw[name](widths[i]); });
     const [regime, share] = Object.entries(ended.shares).sort((a, b) => b[1] - a[1])[0];
     const whole = cases.filter((x) => x.worst).length;
-    this.part("headline").textContent = `${run.done < run.agents ? `${run.done} of ${run.agents} models so far` : `${run.agents} models after ${run.steps} steps`}: regime ${regime} in ${percent(share)} of them (settled: ${percent(ended.settled)}); all worst-case terms are met by ${whole}.`;
-    this.part("figures").setAttribute("aria-busy", String(run.done < run.agents));
+    this.part("headline").textContent = `${isWhole ? `${run.agents} models after ${run.steps} steps` : `${run.done} of ${run.agents} models so far`}: regime ${regime} in ${percent(share)} of them (settled: ${percent(ended.settled)}); all worst-case terms are met by ${whole}.`;
+    this.part("figures").setAttribute("aria-busy", String(!isWhole));
   }
 
   /** Returns all figures below each other as one SVG, in the colours that are seen. */
