@@ -21,14 +21,13 @@ _MOVE = """() => new Promise((resolve) => {
   const start = performance.now();
   input.stepUp();
   input.dispatchEvent(new Event('input', {bubbles: true}));
-  const look = () => {
+  const painted = new MessageChannel(), since = () => performance.now() - start;
+  const look = () => requestAnimationFrame(() => painted.port2.postMessage(0));
+  painted.port1.onmessage = () => {  // the task that follows the painting of a frame
     const {run} = sandbox;
-    const since = () => performance.now() - start;
-    requestAnimationFrame(() => setTimeout(() => {
-      if (run !== before && !times.length) times.push(since());
-      if (run !== before && run.done === run.agents) resolve([times[0], since()]);
-      else look();
-    }, 0));
+    if (run !== before && !times.length) times.push(since());
+    if (run !== before && run.done === run.agents) resolve([times[0], since()]);
+    else look();
   };
   look();
   setTimeout(() => resolve([NaN, NaN]), 10000);

@@ -168,6 +168,9 @@ def test_the_path_is_walked_by_keyboard(
     assert wordless(page) == []
     assert all(names_of(page, "slider") + names_of(page, "button") + names_of(page, "combobox"))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#evidence-1 .caption a").click()
+    settle(opened)
+    assert "scenario=lab_to_deployment agents=600" in command(opened)
     assert opened.strangers() == []
     assert opened.complaints == []
 
@@ -192,11 +195,12 @@ def command(opened: Visit) -> str:
 
 
 def settle(opened: Visit) -> None:
-    """Wait until the sandbox has drawn all models of its state."""
+    """Wait until the sandbox has drawn all models of its state, and written its address."""
     opened.page.wait_for_function(
         "explorable.sandbox.run?.done === explorable.sandbox.state.agents"
         " && document.querySelector('#figures').ariaBusy === 'false'"
     )
+    opened.page.wait_for_timeout(300)
 
 
 STATES = {
@@ -255,6 +259,7 @@ def test_what_cannot_be_used_says_what_is_allowed_and_changes_nothing(
         ("agent.foresight=-1", "agent.foresight: got -1: must be a number of 0 or more"),
         ("agent.habit.codign=1", "nothing has this name; allowed: copyright_chat,"),
         ("training.estimator=sampled", "training.estimator: the page has no such key"),
+        ("agents=2000 record_every=1", "more records than a page holds; "),
         ("training.update_rule=x", "must be one of policy_gradient, natural_gradient"),
     ):
         page.locator("#more").fill(typed)

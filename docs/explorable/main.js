@@ -31,8 +31,10 @@ const page = {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   },
 
+  /** Writes an address once moves have paused: browsers refuse too many in a row. */
   showAddress(hash) {
-    if (hash !== location.hash) history.replaceState(null, "", hash);
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => { if (hash !== location.hash) history.replaceState(null, "", hash); }, 200);
   },
 
   /** Counts the predictions, beside the steps and at the end. */

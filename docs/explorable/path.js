@@ -194,7 +194,7 @@ class Round {
       figure.innerHTML = DRAWINGS[this.round.figure](this, run, {width, data: this.data});
       figure.setAttribute("aria-busy", String(run.done < run.agents));
       const soFar = run.done < run.agents ? `${run.done} of ${run.agents} models so far. ` : "";
-      caption.innerHTML = `${soFar}<a href="#${address(state)}">Open this in the sandbox</a>`;
+      caption.innerHTML = `${soFar}<a href="#${address({...state, record_every: 20})}">Open this in the sandbox</a>`;
     });
   }
 }

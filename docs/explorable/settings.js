@@ -12,6 +12,8 @@ const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d{1,3})?$/i;
 const BY_NAME = ["agent.initial.values", "agent.initial.habit", "agent.spread.initial.values",
   "agent.spread.initial.habit", "agent.spread.initial.capability"];
 const MOST_TEXT = 4000;
+/** A page holds so many numbers of all records. */
+const MOST_NUMBERS = 2e7;
 
 let known;
 /** Takes what the page was built with. */
@@ -80,7 +82,18 @@ export function resolve(state) {
   if (!Object.values(specs.scenario.contexts).some((c) => c.kind === "training" && c.weight > 0)) {
     throw new Refusal("scenario.contexts: nothing is trained on: a training context needs a weight above 0");
   }
+  checkSize(state, specs);
   return specs;
+}
+
+/** Refuses runs whose records a page does not hold. */
+function checkSize({agents, record_every}, {scenario, training}) {
+  const contexts = Object.values(scenario.contexts);
+  const each = contexts.reduce((sum, c) => sum + 2 + Object.keys(c.responses).length, 8 + scenario.values.length);
+  const fits = Math.floor(MOST_NUMBERS / (agents * each));
+  if (Math.ceil(training.steps / record_every) + 1 > fits) {
+    throw new Refusal(`record_every: got ${record_every}: these are more records than a page holds; ${Math.ceil(training.steps / (fits - 1))} fits`);
+  }
 }
 
 /** Puts a value where a dotted key says; one number that stands for many is written out first. */
@@ -89,10 +102,9 @@ function put(specs, key, value) {
   let node = specs, parent = null, name = "";
   for (const part of parts) { parent = node; name = part; node = node?.[part]; }
   const place = parts.join(".");
+  const otherwise = place === "agent.initial.habit" ? known.habit : 0;
   if (typeof node === "number") node = parent[name] = spelled(specs, place, node);
-  if (BY_NAME.includes(place)) {
-    node = parent[name] = {...spelled(specs, place, place.endsWith("initial.habit") && !place.includes("spread") ? known.habit : 0), ...node};
-  }
+  if (BY_NAME.includes(place)) node = parent[name] = {...spelled(specs, place, otherwise), ...node};
   const names = namesAt(specs, parts);
   if (!node || (names ? !names.includes(last) : !(last in node))) {
     const allowed = names ?? Object.keys(node ?? {});
