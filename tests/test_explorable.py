@@ -227,13 +227,16 @@ def test_indecision_ends_to_gaming_with_credit_and_the_other_way_without() -> No
     assert share(without, -0.1, 0.1, -1) > 0.95
 
 
-def test_gaming_everywhere_speaks_for_misalignment_only_where_training_upholds_nearly_all() -> None:
+def test_gaming_everywhere_speaks_for_misalignment_where_training_upholds_human_values() -> None:
+    """What the step on evidence says of each place of its slider; at one of four nobody games all."""
     described = step_named("evidence")
     positions = described["slider"]["positions"]
     found = [misaligned(run_of(state_of(described["state"], p["settings"]))) for p in positions]
-    below = [here < others for here, others in found if np.isfinite(here)]
-    assert below == [True] * (len(below) - 2) + [False, False]
-    assert found[described["slider"]["at"]][0] == 0.0
+    ratios = [here / others for here, others in found]
+    assert np.isnan(ratios[1])
+    assert ratios[0] == ratios[2] == 0.0
+    assert ratios[3] < 1.5
+    assert ratios[4] > 10.0
 
 
 def test_one_change_brings_nobody_to_the_worst_case_and_some_pair_does() -> None:
