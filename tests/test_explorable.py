@@ -228,7 +228,7 @@ def test_indecision_ends_to_gaming_with_credit_and_the_other_way_without() -> No
 
 
 def test_gaming_everywhere_speaks_for_misalignment_where_training_upholds_human_values() -> None:
-    """What the step on evidence says of each place of its slider; at one of four nobody games all."""
+    """What the step on evidence says of each place of its slider."""
     described = step_named("evidence")
     positions = described["slider"]["positions"]
     found = [misaligned(run_of(state_of(described["state"], p["settings"]))) for p in positions]

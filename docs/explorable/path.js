@@ -164,7 +164,7 @@ class Round {
   }
 
   say(input) {
-    const {slider} = this.round, text = slider.positions ? slider.positions[input.value].text : signed(Number(input.value), slider.step < 0.1 ? 2 : 1);
+    const {slider} = this.round, text = slider.positions ? slider.positions[input.value].text : signed(Number(input.value), Number.isInteger(slider.step * 10) ? 1 : 2);
     this.part("controls").querySelector("output").textContent = text;
     input.setAttribute("aria-valuetext", text);
   }
