@@ -2,6 +2,13 @@
 
 const ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"};
 export const escape = (text) => String(text).replace(/[&<>"]/g, (c) => ESCAPES[c]);
+/** Returns an element as text; values of attributes are escaped, its content is not. */
+export function tag(name, attributes, content = "") {
+  const stated = Object.entries(attributes).filter(([, value]) => value !== false);
+  const head = stated.map(([key, value]) => ` ${key}="${escape(value)}"`).join("");
+  return name === "input" ? `<input${head}>` : `<${name}${head}>${content}</${name}>`;
+}
+
 export const colour = (index) => `var(--c${index % 7})`;
 export const readable = (name) => name.replaceAll("_", " ");
 const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
@@ -59,7 +66,10 @@ export class Chart {
   }
 
   line(xs, ys, stroke, {width = 2, dashes = "", opacity = 1} = {}) {
-    return this.add(`<path d="${this.path(xs, ys)}" fill="none" stroke="${stroke}" stroke-width="${width}" stroke-dasharray="${dashes}" opacity="${opacity}" stroke-linejoin="round"/>`);
+    return this.add(tag("path", {
+      d: this.path(xs, ys), fill: "none", stroke, "stroke-width": width, "stroke-dasharray": dashes, opacity,
+      "stroke-linejoin": "round",
+    }));
   }
 
   band(xs, low, high, fill) {
@@ -68,22 +78,26 @@ export class Chart {
   }
 
   dot(x, y, fill, radius = 4, stroke = "var(--paper)") {
-    return this.add(`<circle cx="${this.across(x).toFixed(1)}" cy="${this.up(y).toFixed(1)}" r="${radius}" fill="${fill}" stroke="${stroke}" stroke-width="1.5"/>`);
+    const [cx, cy] = [this.across(x).toFixed(1), this.up(y).toFixed(1)];
+    return this.add(tag("circle", {cx, cy, r: radius, fill, stroke, "stroke-width": 1.5}));
   }
 
   box(x0, x1, y0, y1, fill, opacity = 1) {
     const [a, b, c, d] = [this.across(x0), this.across(x1), this.up(y1), this.up(y0)];
-    return this.add(`<rect x="${Math.min(a, b).toFixed(1)}" y="${c.toFixed(1)}" width="${Math.abs(b - a).toFixed(1)}" height="${(d - c).toFixed(1)}" fill="${fill}" opacity="${opacity}"/>`);
+    const [x, width, height] = [Math.min(a, b), Math.abs(b - a), d - c].map((z) => z.toFixed(1));
+    return this.add(tag("rect", {x, y: c.toFixed(1), width, height, fill, opacity}));
   }
 
   text(x, y, text, {anchor = "start", fill = "var(--ink)", size = SIZE, weight = 400} = {}) {
-    return this.add(`<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}" fill="${fill}" font-size="${size}" font-weight="${weight}">${escape(text)}</text>`);
+    const place = {x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor};
+    return this.add(tag("text", {...place, fill, "font-size": size, "font-weight": weight}, escape(text)));
   }
 
   /** Draws the axes with their labels; ticks of x may have names. */
   axes(xLabel, yLabel, {xTicks, yTicks} = {}) {
     const low = this.height - this.bottom, end = this.width - this.right;
-    for (const [at, name] of (xTicks ?? ticks(...this.x, this.width < 460 ? 3 : 5).map((t) => [t, t.toLocaleString("en")]))) {
+    const plain = ticks(...this.x, this.width < 460 ? 3 : 5).map((t) => [t, t.toLocaleString("en")]);
+    for (const [at, name] of xTicks ?? plain) {
       const x = this.across(at);
       this.add(`<path d="M${x.toFixed(1)} ${low}v4" stroke="var(--muted)"/>`);
       this.text(x, low + 17, name, {anchor: "middle", fill: "var(--muted)", size: 12});
@@ -95,7 +109,8 @@ export class Chart {
     }
     this.add(`<path d="M${this.left} ${low}H${end}" stroke="var(--muted)"/>`);
     this.text((this.left + end) / 2, this.height - 6, xLabel, {anchor: "middle", fill: "var(--muted)", size: 12});
-    this.add(`<text transform="translate(12 ${(this.top + low) / 2}) rotate(-90)" text-anchor="middle" fill="var(--muted)" font-size="12">${escape(yLabel)}</text>`);
+    const transform = `translate(12 ${(this.top + low) / 2}) rotate(-90)`;
+    this.add(tag("text", {transform, "text-anchor": "middle", fill: "var(--muted)", "font-size": 12}, escape(yLabel)));
     return this;
   }
 
@@ -124,7 +139,11 @@ export class Chart {
 
   /** Returns the SVG, with words for who does not see it. */
   svg(name, words) {
-    return `<svg xmlns="http://www.w3.org/2000/svg" class="chart" data-figure="${name}" role="img" aria-label="${escape(words)}" viewBox="0 0 ${this.width} ${this.height}" width="${this.width}" height="${this.height}" font-family="system-ui, sans-serif">${this.parts.join("")}</svg>`;
+    const {width, height} = this;
+    return tag("svg", {
+      xmlns: "http://www.w3.org/2000/svg", class: "chart", "data-figure": name, role: "img", "aria-label": words,
+      viewBox: `0 0 ${width} ${height}`, width, height, "font-family": "system-ui, sans-serif",
+    }, this.parts.join(""));
   }
 }
 

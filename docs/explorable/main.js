@@ -18,7 +18,13 @@ const page = {
 
   /** Does something before the next frame is drawn; of several moves in one frame, the last. */
   inNextFrame(place, action) {
-    if (!waiting.has(place)) requestAnimationFrame(() => { const last = waiting.get(place); waiting.delete(place); last(); });
+    if (!waiting.has(place)) {
+      requestAnimationFrame(() => {
+        const last = waiting.get(place);
+        waiting.delete(place);
+        last();
+      });
+    }
     waiting.set(place, action);
   },
 
@@ -39,12 +45,14 @@ const page = {
 
   /** Counts the predictions, beside the steps and at the end. */
   predicted() {
-    const made = rounds.filter((round) => round.right !== undefined), hits = made.filter((round) => round.right === round.guess);
-    document.getElementById("tally").textContent = made.length
-      ? `${hits.length} of your ${made.length} prediction${made.length > 1 ? "s" : ""} came out as the model has it${made.length < rounds.length ? `; ${rounds.length - made.length} to go.` : ". What surprised you most?"}` : "";
+    const made = rounds.filter((round) => round.right !== undefined), left = rounds.length - made.length;
+    const hits = made.filter((round) => round.right === round.guess).length, s = made.length > 1 ? "s" : "";
+    document.getElementById("tally").textContent = `${hits} of your ${made.length} prediction${s} came out as the `
+      + `model has it${left ? `; ${left} to go.` : ". What surprised you most?"}`;
     for (const step of data.path.steps) {
       const own = rounds.filter((round) => round.name.startsWith(`${step.name}-`));
-      document.querySelector(`nav a[href="#${step.name}"]`).classList.toggle("done", own.every((round) => round.right !== undefined));
+      const link = document.querySelector(`nav a[href="#${step.name}"]`);
+      link.classList.toggle("done", own.every((round) => round.right !== undefined));
     }
   },
 };

@@ -1,7 +1,7 @@
 // The guided path: predict, then see, then move.
 
 import {bars, decided, percent, plane, rates, signed, values} from "./figures.js";
-import {Chart, escape} from "./chart.js";
+import {Chart, escape, tag} from "./chart.js";
 import {decisions, median, mindAt, rateAt, stateAt, worstCaseTerms} from "./measures.js";
 import {runWhole} from "./runner.js";
 import {address, emptyState, numberOf, resolve} from "./settings.js";
@@ -52,7 +52,8 @@ const MEASURES = {
   share: (run, name, {data, round}) => {
     const when = name.replace("start.", "");
     if (["undecided", "decided", "against"].includes(when)) {
-      const last = decisions(run, run.world.names.indexOf(round.context), [name.startsWith("start.") ? 0 : end(run)])[0];
+      const s = name === when ? end(run) : 0;
+      const [last] = decisions(run, run.world.names.indexOf(round.context), [s]);
       const test = {undecided: (d) => d > 0.1 && d < 0.9, decided: (d) => d >= 0.9, against: (d) => d <= 0.1}[when];
       return [last.filter(test).length / run.done, percent];
     }
@@ -93,9 +94,12 @@ class Round {
     this.switched = new Set();
     this.off = new Set();
     place.innerHTML = `<p class="question">${escape(round.question)}</p>
-      <div class="options" role="group" aria-label="Your prediction">${round.options.map((option, i) =>
-        `<button type="button" data-option="${i}" aria-pressed="false">${escape(option.text)}</button>`).join("")}</div>
-      <div class="after" hidden tabindex="-1"><div class="verdict" role="status"></div><div class="controls"></div><div class="figure" aria-busy="true"></div><p class="caption"></p></div>`;
+      <div class="options" role="group" aria-label="Your prediction">${round.options.map(({text}, i) =>
+        tag("button", {type: "button", "data-option": i, "aria-pressed": "false"}, escape(text))).join("")}</div>
+      <div class="after" hidden tabindex="-1">
+        <div class="verdict" role="status"></div><div class="controls"></div>
+        <div class="figure" aria-busy="true"></div><p class="caption"></p>
+      </div>`;
     place.querySelector(".options").addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (button && this.guess === null) this.predict(Number(button.dataset.option));
@@ -115,7 +119,8 @@ class Round {
       button.disabled = i !== option;
     });
     this.part("verdict").textContent = "Computing …";
-    const {round, page} = this, request = (part, state) => page.runner.request(`${this.name} ${part}`, state, () => {});
+    const {round, page} = this;
+    const request = (part, state) => page.runner.request(`${this.name} ${part}`, state, () => {});
     const run = await request("base", stateOf(round));
     const beside = this.beside = round.beside && (await request("beside", stateOf(round, round.beside)));
     const variants = [];
@@ -128,23 +133,29 @@ class Round {
       : round.options.findIndex(({from}) => of(asked === round.measure ? run : beside) >= from));
     this.right = right;
     const said = filled(round.reveal, {run, beside, variants, data: this.data, round});
-    this.part("verdict").innerHTML = `<p><strong class="${right === option ? "right" : "other"}">${right === option ? "As you said" : "Otherwise"}: ${escape(round.options[right].text)}.</strong> ${said}</p>`;
+    const [kind, head] = right === option ? ["right", "As you said"] : ["other", "Otherwise"];
+    const answer = tag("strong", {class: kind}, `${head}: ${escape(round.options[right].text)}.`);
+    this.part("verdict").innerHTML = `<p>${answer} ${said}</p>`;
     this.place.querySelectorAll(".options button")[right].classList.add("right");
     this.addControls();
     await this.draw();
     page.predicted();
-    if (document.activeElement === document.body || this.place.contains(document.activeElement)) after.focus({preventScroll: true});
+    const focused = document.activeElement;
+    if (focused === document.body || this.place.contains(focused)) after.focus({preventScroll: true});
   }
 
   addControls() {
     const {slider, switches, figure, try: invite} = this.round, controls = this.part("controls");
     let html = `<p class="try">${escape(invite)}</p>`;
     if (slider) {
-      const {low = 0, high = (slider.positions?.length ?? 1) - 1, step = 1} = slider;
-      html += `<label class="slider"><span>${escape(slider.label)}</span><output></output><input type="range" aria-label="${escape(slider.label)}" min="${low}" max="${high}" step="${step}" value="${slider.at ?? this.startOf(slider)}"></label>`;
+      const {low = 0, high = (slider.positions?.length ?? 1) - 1, step = 1, label} = slider;
+      const value = slider.at ?? this.startOf(slider);
+      const input = tag("input", {type: "range", "aria-label": label, min: low, max: high, step, value});
+      html += tag("label", {class: "slider"}, `<span>${escape(label)}</span><output></output>${input}`);
     }
     if (switches) {
-      html += `<div class="switches">${switches.map((each, i) => `<label class="switch"><input type="checkbox" data-switch="${i}"><span><b>${escape(each.text)}</b><br><small>${escape(each.ask)}</small></span></label>`).join("")}</div>`;
+      html += tag("div", {class: "switches"}, switches.map(({text, ask}, i) => tag("label", {class: "switch"},
+        `${tag("input", {type: "checkbox", "data-switch": i})}<span><b>${escape(text)}</b><br><small>${escape(ask)}</small></span>`)).join(""));
     }
     controls.innerHTML = html;
     controls.addEventListener("input", (event) => this.move(event.target));
@@ -164,7 +175,8 @@ class Round {
   }
 
   say(input) {
-    const {slider} = this.round, text = slider.positions ? slider.positions[input.value].text : signed(Number(input.value), Number.isInteger(slider.step * 10) ? 1 : 2);
+    const {slider} = this.round, digits = Number.isInteger(slider.step * 10) ? 1 : 2;
+    const text = slider.positions?.[input.value].text ?? signed(Number(input.value), digits);
     this.part("controls").querySelector("output").textContent = text;
     input.setAttribute("aria-valuetext", text);
   }
@@ -211,6 +223,7 @@ function overSlider(self, width, at, rate) {
   return chart.axes(label, "gaming rate").svg("over", `Gaming rate over ${label}: ${percent(rate)} at ${signed(at, 1)}.`);
 }
 
+const inWords = (rows) => rows.map(({label, note}) => `${label} ${note}`).join("; ");
 const row = (label, share, note, more = {}) => ({label, share, note, ...more});
 
 /** What each figure of the path draws. */
@@ -227,14 +240,15 @@ const DRAWINGS = {
       row("so it games", mind.rate[c], percent(mind.rate[c]), {tone: 1}),
       row("and answers: respect", mind.policy[r], percent(mind.policy[r])),
     ];
-    const words = `With a value of ${signed(v, 1)}: ${rows.map(({label, note}) => `${label} ${note}`).join("; ")}.`;
+    const words = `With a value of ${signed(v, 1)}: ${inWords(rows)}.`;
     return bars(rows, words) + overSlider(self, width, v, mind.rate[c]);
   },
   rates: (self, run, of) => rates(run, of),
   value: (self, run, of) => values(run, of, self.beside, self.round.value),
   lasts: (self, run, {width}) => {
     const half = width < 620 ? width : Math.floor(width / 2) - 8;
-    return `<div class="pair">${decided(run, {width: half}, self.round.context)}${plane(run, {width: half}, self.round.context, self.round.plane)}</div>`;
+    const {context, plane: view} = self.round, of = {width: half};
+    return tag("div", {class: "pair"}, decided(run, of, context) + plane(run, of, context, view));
   },
   funnel(self, run, {data}) {
     const {all} = funnelOf(run, data), names = Object.entries(data.sandbox.conditions);
@@ -244,16 +258,27 @@ const DRAWINGS = {
     const rows = names.map(([name, label]) => {
       const on = !self.off.has(name), alone = all.filter(tests[name]).length;
       if (on) left = left.filter(tests[name]);
-      return `<button type="button" class="bar condition" role="switch" aria-checked="${on}" data-condition="${name}"><span class="name">${escape(label)}</span><span class="track"><span class="alone" style="width:${(100 * alone) / all.length}%"></span><span class="fill" style="width:${on ? (100 * left.length) / all.length : 0}%"></span></span><span class="number">${on ? left.length : "off"}</span></button>`;
+      const part = (kind, count) => tag("span", {class: kind, style: `width:${(100 * count) / all.length}%`});
+      const head = {type: "button", class: "bar condition", role: "switch", "aria-checked": String(on)};
+      return tag("button", {...head, "data-condition": name}, tag("span", {class: "name"}, escape(label))
+        + tag("span", {class: "track"}, part("alone", alone) + part("fill", on ? left.length : 0))
+        + tag("span", {class: "number"}, on ? left.length : "off"));
     });
-    return `<div class="bars" role="group" aria-label="Conditions, each can be switched; ${left.length} of ${all.length} models are left at the end">${rows.join("")}</div><p class="legend"><span class="swatch fill"></span> left so far <span class="swatch alone"></span> meet it, whatever else</p>`;
+    const words = `Conditions, each can be switched; ${left.length} of ${all.length} models are left at the end`;
+    return tag("div", {class: "bars", role: "group", "aria-label": words}, rows.join(""))
+      + '<p class="legend"><span class="swatch"></span> left so far <span class="swatch alone"></span> meet it, whatever else</p>';
   },
   evidence(self, run, {data}) {
-    const {all, everywhere, others, misaligned} = funnelOf(run, data), share = (group) => misaligned(group) / group.length;
+    const {all, everywhere, others, misaligned} = funnelOf(run, data);
+    const share = (group) => misaligned(group) / group.length;
     const note = (group) => (group.length ? `${misaligned(group)} of ${group.length}` : "nobody");
-    const rows = [row("games everywhere", share(everywhere), note(everywhere), {tone: 1}), row("the others", share(others), note(others)), row("all", share(all), note(all), {muted: true})];
-    const points = Math.round(100 * share(everywhere));
-    return `<p class="heading">Egregiously misaligned, of models that …</p>${bars(rows, `Egregiously misaligned: ${rows.map(({label, note: n}) => `${label} ${n}`).join("; ")}.`)}${everywhere.length ? `<p class="big">Seeing it game everywhere moves you from <b>${percent(share(all))}</b> to <b>${points} %</b>.</p>` : `<p class="big">Nobody games everywhere: there is nothing to see.</p>`}`;
+    const of = (label, group, more) => row(label, share(group), note(group), more);
+    const rows = [of("game everywhere", everywhere, {tone: 1}), of("do not", others), of("all", all, {muted: true})];
+    const moves = everywhere.length
+      ? `Seeing it game everywhere moves you from <b>${percent(share(all))}</b> to <b>${percent(share(everywhere))}</b>.`
+      : "Nobody games everywhere: there is nothing to see.";
+    return tag("p", {class: "heading"}, "Egregiously misaligned, of models that …")
+      + bars(rows, `Egregiously misaligned: ${inWords(rows)}.`) + tag("p", {class: "big"}, moves);
   },
   switches(self, run, {data}) {
     const {all, everywhere} = funnelOf(run, data), worst = all.filter((x) => x.worst).length;
@@ -261,9 +286,11 @@ const DRAWINGS = {
       const met = all.filter((x) => x.met[i]).length;
       return row(data.sandbox.conditions[term], met / all.length, String(met));
     });
-    rows.unshift(row(data.sandbox.conditions.everywhere, everywhere.length / all.length, String(everywhere.length), {muted: true}));
+    const gamers = everywhere.length;
+    rows.unshift(row(data.sandbox.conditions.everywhere, gamers / all.length, String(gamers), {muted: true}));
     rows.push(row("all eight: the worst case", worst / all.length, String(worst), {tone: 1}));
-    return `<p class="big"><b>${worst}</b> of ${all.length} are worst-case models.</p>` + bars(rows, `Of ${all.length} models: ${rows.map(({label, note}) => `${label} ${note}`).join("; ")}.`);
+    return tag("p", {class: "big"}, `<b>${worst}</b> of ${all.length} are worst-case models.`)
+      + bars(rows, `Of ${all.length} models: ${inWords(rows)}.`);
   },
 };
 

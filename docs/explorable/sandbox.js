@@ -1,9 +1,11 @@
 // The sandbox: everything that can be moved, what comes of it, and how to take it along.
 
-import {escape, readable} from "./chart.js";
+import {escape, readable, tag} from "./chart.js";
 import {percent, plane, rates, regimeBars, termBars, values} from "./figures.js";
 import {rateBands, regimes, valueBands, worstCaseTerms} from "./measures.js";
-import {address, check, commandLine, emptyState, numberOf, readAddress, readCommand, Refusal, resolve, withSettings} from "./settings.js";
+import {
+  address, check, commandLine, emptyState, numberOf, readAddress, readCommand, Refusal, resolve, withSettings,
+} from "./settings.js";
 
 /** The figures, those first that are drawn while models are still being trained. */
 const FIGURES = ["rates", "values", "plane", "terms", "regimes"];
@@ -57,30 +59,40 @@ export class Sandbox {
   }
 
   buildControls() {
-    const {data} = this.page, specs = resolve(this.state), {sliders, values: valuesLabel, value_slider: ends} = data.sandbox;
-    const own = specs.scenario.values.map((name) => ({key: `agent.initial.values.${name}`, label: readable(name), ...ends}));
+    const {data} = this.page, specs = resolve(this.state), {sliders, counts, choices} = data.sandbox;
+    const own = specs.scenario.values.map((name) =>
+      ({key: `agent.initial.values.${name}`, label: readable(name), ...data.sandbox.value_slider}));
     this.part("scenario").value = this.state.scenario;
     const {contexts} = specs.scenario, trained = Object.keys(contexts).filter((c) => contexts[c].kind === "training");
     if (!trained.includes(this.context)) this.context = null;
-    this.part("counts").innerHTML = data.sandbox.counts.map(({key, label}) =>
-      `<label><span>${label}</span><input type="text" inputmode="numeric" data-key="${key}" value="${this.valueOf(specs, key)}"></label>`).join("")
-      + data.sandbox.choices.map(({key, label}) => `<label><span>${label}</span><select data-key="${key}">${data.choices[key].map((word) =>
-        `<option${this.valueOf(specs, key) === word ? " selected" : ""} value="${word}">${readable(word)}</option>`).join("")}</select></label>`).join("")
-      + `<label><span>phase plane of</span><select id="context"><option value="">the context with most at stake</option>${trained.map((c) =>
-        `<option${this.context === c ? " selected" : ""} value="${c}">${readable(c)}</option>`).join("")}</select></label>`;
-    this.part("sliders").innerHTML = Object.entries({[valuesLabel]: own, ...sliders}).map(([group, each], g) =>
-      `<details${g ? "" : " open"}><summary>${escape(group)}</summary>${each.map((slider) => this.slider(specs, slider)).join("")}</details>`).join("");
+    const labelled = (label, control) => tag("label", {}, `<span>${escape(label)}</span>${control}`);
+    const select = (head, at, options) => tag("select", head, options.map(([value, text]) =>
+      tag("option", {value, ...(value === at ? {selected: ""} : {})}, escape(text))).join(""));
+    const places = [["", "the context with most at stake"], ...trained.map((c) => [c, readable(c)])];
+    this.part("counts").innerHTML = [
+      ...counts.map(({key, label}) => labelled(label, tag("input",
+        {type: "text", inputmode: "numeric", "data-key": key, value: this.valueOf(specs, key)}))),
+      ...choices.map(({key, label}) => labelled(label, select({"data-key": key}, this.valueOf(specs, key),
+        data.choices[key].map((word) => [word, readable(word)])))),
+      labelled("phase plane of", select({id: "context"}, this.context ?? "", places)),
+    ].join("");
+    this.part("sliders").innerHTML = Object.entries({[data.sandbox.values]: own, ...sliders}).map(([group, each], g) =>
+      tag("details", g ? {} : {open: ""}, `<summary>${escape(group)}</summary>`
+        + each.map((slider) => this.slider(specs, slider)).join(""))).join("");
     this.place.querySelectorAll("#sliders input").forEach((input) => this.say(input));
     const {passage} = data.scenarios[this.state.scenario].scenario;
     this.part("passage").textContent = passage;
-    this.part("contexts").innerHTML = Object.entries(contexts).map(([name, context]) =>
-      `<li><b>${readable(name)}</b>${context.kind === "training" ? "" : ` (${readable(context.kind)})`}: ${escape(context.description ?? "")}</li>`).join("");
+    this.part("contexts").innerHTML = Object.entries(contexts).map(([name, {kind, description}]) =>
+      `<li><b>${readable(name)}</b> (${readable(kind)}): ${escape(description ?? "")}</li>`).join("");
   }
 
   slider(specs, {key, label, low, high, step, scale = 1}) {
     const at = numberOf(specs, key);
     if (at === undefined) return "";
-    return `<label class="slider"><span>${escape(label)}</span><output></output><input type="range" aria-label="${escape(label)}" data-key="${key}" data-scale="${scale}" min="${Math.min(low, at)}" max="${Math.max(high, at)}" step="${step}" value="${at}"></label>`;
+    const ends = {min: Math.min(low, at), max: Math.max(high, at), step, value: at};
+    const head = {type: "range", "aria-label": label, "data-key": key, "data-scale": scale};
+    return tag("label", {class: "slider"},
+      `<span>${escape(label)}</span><output></output>${tag("input", {...head, ...ends})}`);
   }
 
   say(input) {
@@ -154,7 +166,8 @@ export class Sandbox {
   show(run) {
     const {data} = this.page;
     if (run.diverged) {
-      this.refuse(`${run.diverged} grew out of all bounds; lower training.learning_rate.${run.diverged.split(".")[0]}`);
+      const [kind] = run.diverged.split(".");
+      this.refuse(`${run.diverged} grew out of all bounds; lower training.learning_rate.${kind}`);
       return;
     }
     this.run = run;
@@ -170,7 +183,9 @@ export class Sandbox {
     names.forEach((name, i) => { if (widths[i] > 0) places[i].innerHTML = draw[name](widths[i]); });
     const [regime, share] = Object.entries(ended.shares).sort((a, b) => b[1] - a[1])[0];
     const whole = cases.filter((x) => x.worst).length;
-    this.part("headline").textContent = `${isWhole ? `${run.agents} models after ${run.steps} steps` : `${run.done} of ${run.agents} models so far`}: regime ${regime} in ${percent(share)} of them (settled: ${percent(ended.settled)}); all worst-case terms are met by ${whole}.`;
+    const models = isWhole ? `${run.agents} models after ${run.steps} steps` : `${run.done} of ${run.agents} models so far`;
+    this.part("headline").textContent = `${models}: regime ${regime} in ${percent(share)} of them (settled: `
+      + `${percent(ended.settled)}); all worst-case terms are met by ${whole}.`;
     this.part("figures").setAttribute("aria-busy", String(!isWhole));
   }
 
@@ -179,13 +194,18 @@ export class Sandbox {
     const charts = [...this.place.querySelectorAll("svg.chart")], style = getComputedStyle(document.documentElement);
     let y = 0;
     const parts = charts.map((chart) => {
-      const part = `<g transform="translate(0 ${y + 24})"><text x="0" y="-8" font-size="14" font-weight="700" fill="var(--ink)">${escape(chart.closest("figure").querySelector("figcaption").textContent)}</text>${chart.innerHTML}</g>`;
+      const {textContent: title} = chart.closest("figure").querySelector("figcaption");
+      const head = tag("text", {x: 0, y: -8, "font-size": 14, "font-weight": 700, fill: "var(--ink)"}, escape(title));
+      const part = tag("g", {transform: `translate(0 ${y + 24})`}, head + chart.innerHTML);
       y += Number(chart.getAttribute("height")) + 40;
       return part;
     });
     const width = Math.max(...charts.map((chart) => Number(chart.getAttribute("width"))));
-    const note = `<text x="0" y="${y + 14}" font-size="11" fill="var(--ink)">${escape(commandLine(this.state))}</text>`;
-    const whole = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -8 ${width + 16} ${y + 32}" font-family="system-ui, sans-serif"><rect x="-8" y="-8" width="100%" height="100%" fill="var(--paper)"/>${parts.join("")}${note}</svg>`;
+    const note = tag("text", {x: 0, y: y + 14, "font-size": 11, fill: "var(--ink)"}, escape(commandLine(this.state)));
+    const paper = tag("rect", {x: -8, y: -8, width: "100%", height: "100%", fill: "var(--paper)"});
+    const whole = tag("svg", {
+      xmlns: "http://www.w3.org/2000/svg", viewBox: `-8 -8 ${width + 16} ${y + 32}`, "font-family": "system-ui, sans-serif",
+    }, paper + parts.join("") + note);
     return whole.replace(/var\((--[\w]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
   }
 }

@@ -92,7 +92,8 @@ function checkSize({agents, record_every}, {scenario, training}) {
   const each = contexts.reduce((sum, c) => sum + 2 + Object.keys(c.responses).length, 8 + scenario.values.length);
   const fits = Math.floor(MOST_NUMBERS / (agents * each));
   if (Math.ceil(training.steps / record_every) + 1 > fits) {
-    throw new Refusal(`record_every: got ${record_every}: these are more records than a page holds; ${Math.ceil(training.steps / (fits - 1))} fits`);
+    const next = Math.ceil(training.steps / (fits - 1));
+    throw new Refusal(`record_every: got ${record_every}: these are more records than a page holds; ${next} fits`);
   }
 }
 
@@ -144,8 +145,9 @@ export function overrides(state) {
     for (const [each, number] of Object.entries(numbers)) stated[`${place}.${each}`] = number;
     delete stated[place];
   }
+  const isSpelled = (key) => BY_NAME.includes(key) && Object.keys(stated).some((x) => x.startsWith(`${key}.`));
   return Object.entries(stated)
-    .filter(([key]) => !BY_NAME.some((place) => key === place && Object.keys(stated).some((x) => x.startsWith(`${place}.`))))
+    .filter(([key]) => !isSpelled(key))
     .map(([key, value]) => `${key}=${text(value)}`);
 }
 
