@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -318,6 +319,7 @@ def test_a_figure_and_its_data_are_taken_along(browser: Browser, text: str, tmp_
     assert command(opened) in saved["svg"]
     assert "copyright excerpt" in saved["svg"]
     assert "var(" not in saved["svg"]
+    ElementTree.fromstring(saved["svg"])
     heads, *rows = (line.split(",") for line in saved["csv"].splitlines())
     assert len(rows) == 101
     result = run_of({"scenario": "copyright"}, {"agent.initial.awareness": -10.0})

@@ -197,7 +197,7 @@ export function termBars(run, {width, data}, cases) {
     const y = terms.length - 0.5 - i;
     const numbers = Float64Array.from(cases.map((x) => x.numbers[i]).filter(isFinite)).sort();
     const side = term === "misalignment" ? [-1, limit] : [limit, 1];
-    chart.box(...side, y - 0.36, y + 0.36, "var(--c1)", 0.28);
+    if (numbers.length) chart.box(...side, y - 0.36, y + 0.36, "var(--c1)", 0.28);
     chart.text(left - 8, chart.up(y) + 4, labels[term], {anchor: "end", size: width < 460 ? 11.5 : 13});
     const met = cases.filter((x) => x.met[i]).length / cases.length;
     if (!numbers.length) {

@@ -196,7 +196,7 @@ export class Sandbox {
     const parts = charts.map((chart) => {
       const {textContent: title} = chart.closest("figure").querySelector("figcaption");
       const head = tag("text", {x: 0, y: -8, "font-size": 14, "font-weight": 700, fill: "var(--ink)"}, escape(title));
-      const part = tag("g", {transform: `translate(0 ${y + 24})`}, head + chart.innerHTML);
+      const part = tag("g", {transform: `translate(0 ${y + 24})`}, head + chart.innerHTML.replaceAll("&nbsp;", "\u00a0"));
       y += Number(chart.getAttribute("height")) + 40;
       return part;
     });
