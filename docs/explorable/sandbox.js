@@ -200,8 +200,9 @@ export class Sandbox {
       y += Number(chart.getAttribute("height")) + 40;
       return part;
     });
-    const width = Math.max(...charts.map((chart) => Number(chart.getAttribute("width"))));
-    const note = tag("text", {x: 0, y: y + 14, "font-size": 11, fill: "var(--ink)"}, escape(commandLine(this.state)));
+    const command = commandLine(this.state);
+    const width = Math.max(6.8 * command.length, ...charts.map((chart) => Number(chart.getAttribute("width"))));
+    const note = tag("text", {x: 0, y: y + 14, "font-size": 11, fill: "var(--ink)"}, escape(command));
     const paper = tag("rect", {x: -8, y: -8, width: "100%", height: "100%", fill: "var(--paper)"});
     const whole = tag("svg", {
       xmlns: "http://www.w3.org/2000/svg", viewBox: `-8 -8 ${width + 16} ${y + 32}`, "font-family": "system-ui, sans-serif",
