@@ -8,8 +8,8 @@ BIN := .venv/bin
 STUDIES := $(filter-out %/calibration %/claims %/phase_diagram,$(patsubst %/config.yaml,%,$(wildcard \
   experiments/*/config.yaml)))
 
-.PHONY: help run test verify lint format bench report docs figures validation lessons explore lock \
-  clean environment
+.PHONY: help run test verify lint format bench report docs figures validation lessons explorable \
+  explore lock clean environment
 
 help:  ## this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -63,8 +63,11 @@ validation: environment  ## docs/validation.md with its figures, and the calibra
 lessons: environment  ## the five lessons of notebooks/ in a browser, on this machine only
 	@$(BIN)/marimo run notebooks/lesson_*.py --host 127.0.0.1 $(ARGS)
 
-explore: environment  ## assumptions to move in a browser, on this machine only
-	@$(BIN)/python -m notebooks.explorer $(ARGS)
+explorable: environment  ## a page to share, outputs/explorable.html: one file, no network
+	@$(BIN)/python docs/explorable/build.py outputs/explorable.html
+
+explore: explorable  ## opens that page in a browser
+	@$(BIN)/python -m webbrowser -t "file://$(CURDIR)/outputs/explorable.html"
 
 lock:  ## requirements.lock anew, within the bounds of pyproject.toml; needs uv
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \

@@ -25,7 +25,7 @@ import analysis
 import deployments
 import engines
 import evidence
-import explorer
+import explorable
 import funnel
 import sensitivity
 import sweeps
@@ -34,7 +34,7 @@ from sim.utils.parallel import usable_processors
 
 ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
-PARTS = ("engines", "sweeps", "analysis", "worst_case", "evidence", "sensitivity", "explorer")
+PARTS = ("engines", "sweeps", "analysis", "worst_case", "evidence", "sensitivity", "explorable")
 
 
 def main() -> None:
@@ -71,9 +71,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             tables.append(sensitivity.sensitivity_costs(sensitivity.measure(Path(folder))))
         console.print(tables[-1])
-    if only in (None, "explorer"):
+    if only in (None, "explorable"):
         with tempfile.TemporaryDirectory() as folder:
-            tables.append(explorer.explorer_table(explorer.measure(Path(folder))))
+            tables.append(explorable.explorable_table(explorable.measure(Path(folder))))
         console.print(tables[-1])
     if only in (None, "engines"):
         with Progress(console=Console(stderr=True)) as progress:
