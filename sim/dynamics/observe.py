@@ -6,7 +6,7 @@ whole world instead of its trained part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -119,6 +119,7 @@ class Recorder:
     def __init__(self) -> None:
         self._observers: list[_Observer] = []
         self._source: tuple[Program | None, Segment | None] = (None, None)
+        self._repeated: tuple[Program | None, Program | None] = (None, None)
 
     def __call__(
         self, program: Program, step: int, theta: Array, names: Iterable[str] = tuple(VARIABLES)
@@ -137,6 +138,33 @@ class Recorder:
             self._source = (program, segment)
         parts = [observer.observe(theta, names) for observer in self._observers]
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    def together(
+        self, program: Program, step: int, thetas: Sequence[Array], names: Iterable[str]
+    ) -> list[dict[str, Array]]:
+        """Return variables as `Recorder` at several θ of one segment, observed side by side.
+
+        There may be as many as `side_by_side`; few agents are measured no faster than many.
+        """
+        count, agents = side_by_side(program), program.agents
+        if count == 1 or len(thetas) == 1:
+            return [self(program, step, theta, names) for theta in thetas]
+        if self._repeated[0] is not program:
+            rows = np.tile(np.arange(agents), count)
+            self._repeated = (program, program.take(rows))
+        filled = [*thetas, *[thetas[-1]] * (count - len(thetas))]
+        repeated = self._repeated[1]
+        assert repeated is not None
+        observed = self(repeated, step, np.concatenate(filled, axis=1), names)
+        return [
+            {name: x[i * agents : (i + 1) * agents] for name, x in observed.items()}
+            for i in range(len(thetas))
+        ]
+
+
+def side_by_side(program: Program) -> int:
+    """Return how many records of a program's agents are observed at once."""
+    return max(1, BLOCK // program.agents)
 
 
 class _Observer:
