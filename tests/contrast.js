@@ -35,8 +35,8 @@
       for (let at = element; at; at = at.parentElement || (at.getRootNode().host ?? null)) {
         const its = getComputedStyle(at);
         shown *= parseFloat(its.opacity);
-        if (drawn && at.tagName.toLowerCase() === 'svg') behind = over(behind, [255, 255, 255, 1]);
         behind = over(behind, parse(its.backgroundColor));
+        if (drawn && at.tagName.toLowerCase() === 'svg') behind = over(behind, [255, 255, 255, 1]);
       }
       if (shown === 0) continue;
       behind = over(behind, [255, 255, 255, 1]);

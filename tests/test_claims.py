@@ -14,8 +14,9 @@ import pytest
 from experiments.claims import judge as judging
 from experiments.claims.assumptions import Assumptions
 from experiments.claims.judge import VERDICTS, Judgement, judge
+from experiments.claims.results import default_values, run_claims
 from experiments.claims.spec import Claim, Condition, Quantity, claims_folder, load_claims
-from experiments.claims.study import check, default_numbers, run_claims
+from experiments.claims.study import check
 from sim.specs.errors import SpecError
 from test_configs import POST, unquoted
 
@@ -89,7 +90,7 @@ def test_what_nobody_knows_is_in_the_region_of_every_claim() -> None:
         *("agent.initial.log_competence", "training.learning_rate.propensity"),
         *("training.learning_rate.values", "training.learning_rate.habit", "worlds.upholds"),
     } <= set(assumptions.axes)
-    for key, default in default_numbers(assumptions).items():
+    for key, default in default_values(assumptions).items():
         if key in assumptions.ranges and default > 0.0:
             assert assumptions.ranges[key].low <= default <= assumptions.ranges[key].high, key
 
@@ -372,5 +373,5 @@ def test_every_claim_turns_where_it_says_that_it_would(name: str) -> None:
         results = run_claims([claim], prior=Prior.load("worlds"), options=options)
         ways.append(results.claims[0].judgement)
     drawn, refuted = ways
-    places = [VERDICTS.index(judging._word(each.share)) for each in ways]
+    places = [VERDICTS.index(judging.word_of(each.share)) for each in ways]
     assert drawn.verdict != refuted.verdict or places[0] != places[1], (drawn.share, refuted.share)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
@@ -11,69 +11,112 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from browser import Visit, faint, visit
-from experiments.claims import map as claims_map
-from experiments.claims import page as claims_page
-from experiments.claims import studies as claims_studies
-from experiments.claims.claim_results import ClaimResult, Results, run_claim
-from experiments.claims.figure import claim_figure
-from experiments.claims.labels import format_share, short_passage
-from experiments.claims.map import RegimeMap, emergences, regime_map
-from experiments.claims.measures import RunOptions
-from experiments.claims.page import BOX, format_quantity, frequency, polyline, render_page
-from experiments.claims.spec import Claim, claims_folder, load_claims
-from experiments.footnote4.cases import CASES
+from browser import faint, visit, wordless
+from experiments.claims import study
+from experiments.claims.cases import RunOptions, drawn_numbers
+from experiments.claims.figure import (
+    Scale,
+    axis_label,
+    draw_along,
+    draw_effect,
+    effect_text,
+    figures,
+    panels,
+)
+from experiments.claims.judge import CELLS, LIMITS, Effect, Influence, judge, word_of
+from experiments.claims.page import (
+    beyond_chance,
+    conditions_text,
+    difference_texts,
+    has_boundary,
+    render_page,
+)
+from experiments.claims.results import ClaimResult, Results, assumptions_of_cases, default_values
+from experiments.claims.spec import Claim
+from sim.specs.prior import Prior
+from sim.utils.format import short_number
 
-OPTIONS = RunOptions(size=0.002)
-#: Enough of the claims, scenarios and cases to see every part of the page.
-CLAIMS = ("example1", "evidential", "conjunction", "footnote3", "footnote4", "footnote6")
-SCENARIOS = ["copyright", "latent_misalignment", "monolithic"]
+OPTIONS = RunOptions(size=0.02)
 VOID = {"br", "col", "hr", "meta"}
+TEXTS = ("title", "passage", "quote", "words", "says", "means", "limits", "formerly")
+BASE: dict[str, Any] = {
+    "passage": "What is it? Example 1",
+    "quote": "It is so [...] often",
+    "words": "“often”",
+    "says": "Something is so.",
+    "means": "Conduct is what it is.",
+    "limits": "Small worlds.",
+    "formerly": "depends",
+    "refuted": {"says": "it were otherwise", "set": {"agent.rationality": 0}},
+}
+CLAIMS: dict[str, dict[str, Any]] = {
+    "sure": {
+        "title": "Conduct is at least its least",
+        "quantifier": "always",
+        "event": ["conduct >= -1.5"],
+        "contrast": {"says": "conduct above its most", "event": ["conduct > 1.5"]},
+    },
+    "never": {
+        "title": "Conduct is above its most",
+        "quantifier": "exists",
+        "event": ["conduct > 1.5"],
+        "contrast": {"says": "conduct at its least", "event": ["conduct >= -1.5"]},
+        "refuted": {"says": "it were so", "set": {"worlds.training": [1], "training.leak": 1e-6}},
+        "along": ["training.update_rule", "worlds.upholds", "contexts"],
+    },
+    "compared": {
+        "title": "The good are better than others",
+        "quantifier": "more",
+        "ratio": True,
+        "among": ["conduct_at_start >= 0"],
+        "event": ["conduct >= 0"],
+        "contrast": {"says": "those that are not", "among": ["conduct_at_start < 0"]},
+    },
+    "number2": {
+        "title": "Conduct rises",
+        "quantifier": "more",
+        "number": "conduct - conduct_at_start",
+        "unit": "of conduct",
+        "contrast": {"says": "that it falls", "number": "conduct_at_start - conduct"},
+    },
+}
 
 
-def small(claim: Claim) -> Claim:
-    """Return a claim whose study is small enough for a test."""
-    if claim.measure.study == "partial_gaming":
-        choices = {"scenario": ["copyright"]}
-        grid = {"training.anchor": [0, 0.9], "training.motive_credit": [1]}
-        options = {"agents": 32, "steps": 300, "shown": "copyright"}
-    elif claim.measure.study == "populations":
-        choices = {"prior": ["capable", "uninformed"]}
-        grid = {"training.anchor": [0], "training.motive_credit": [1]}
-        options = {"agents": 1024}
-    else:
-        return claim
-    measure = {**claim.measure.model_dump(), "options": options}
-    return claim.replace(measure=measure, region={"choices": choices, "grid": grid})
+def claim(name: str, **changes: Any) -> Claim:
+    return Claim.parse({"name": name, **BASE, **CLAIMS[name], **changes}, path=f"claims/{name}")
 
 
 @pytest.fixture(scope="module")
-def results() -> Iterator[Results]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(claims_studies, "CASES", [CASES[0], CASES[1], CASES[7]])
-        patch.setattr(claims_map, "names", lambda kind: SCENARIOS)
-        patch.setattr(claims_page, "claim_figure", draw_some)
-        claims = [run_claim(small(c), OPTIONS) for c in load_claims(claims_folder(), CLAIMS)]
-        yield Results(claims, emergences(OPTIONS), regime_map(RunOptions(size=0.1)))
-
-
-def draw_some(result: ClaimResult) -> Figure:
-    """Draw one claim's figure (tests/test_claims.py draws all): drawing takes longest."""
-    return claim_figure(result) if result.claim.name == "example1" else Figure(figsize=(2.0, 1.0))
-
-
-@pytest.fixture(scope="module")
-def regimes(results: Results) -> RegimeMap:
-    assert results.regimes is not None
-    return results.regimes
+def results() -> Results:
+    """Cases whose conduct is made up: it rises with decisiveness and with the leak."""
+    prior, assumptions = Prior.load("worlds"), assumptions_of_cases()
+    drawn = drawn_numbers(prior, assumptions, OPTIONS)
+    first, noise = np.random.default_rng(0).uniform(-1.0, 1.0, (2, len(drawn)))
+    rises = 2.0 * drawn["agent.decisiveness"].rank(pct=True) - 1.0 + 0.5 * drawn["training.leak"]
+    conduct = np.clip(rises + 0.3 * first + 0.2 * noise, -1.0, 1.0)
+    cases = {"drawn": pd.DataFrame({"conduct": conduct, "conduct_at_start": first})}
+    judged = [ClaimResult(each, judge(each, cases, drawn)) for each in map(claim, CLAIMS)]
+    return Results(judged, len(drawn), {}, 7, drawn, default_values(assumptions))
 
 
 @pytest.fixture(scope="module")
 def page(results: Results) -> str:
     return render_page(results, OPTIONS)
+
+
+def changed(results: Results, name: str, **changes: Any) -> ClaimResult:
+    """Return a claim's result with another judgement."""
+    result = next(result for result in results.claims if result.claim.name == name)
+    return ClaimResult(result.claim, replace(result.judgement, **changes))
+
+
+def page_of(results: Results, *claims: ClaimResult) -> str:
+    return render_page(replace(results, claims=claims), OPTIONS)
 
 
 class Reader(HTMLParser):
@@ -94,7 +137,6 @@ class Reader(HTMLParser):
         self.references += [v for k, v in attrs if k in ("href", "src", "data", "action") and v]
         for key in ("aria-labelledby", "aria-describedby"):
             self.labels += (attributes.get(key) or "").split()
-        assert tag not in ("img", "svg") or attributes.get("aria-labelledby")
         if tag not in VOID:
             self.open.append(tag)
 
@@ -108,11 +150,17 @@ class Reader(HTMLParser):
         self.open.pop()
 
 
+def text_of(html: str) -> str:
+    """Return what a reader of words reads, without figures and scripts."""
+    html = re.sub(r"<(style|script|svg|head)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    text = unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)))
+    return re.sub(r" (?=[,.:;)])|(?<=\() ", "", re.sub(r"\s+", " ", text.replace("\u00a0", " ")))
+
+
 def section(page: str, name: str) -> str:
-    """Return the text of a claim's section."""
+    """Return the HTML of a claim's section."""
     start = page.index(f'<section id="{name}"')
-    html = page[start : page.index("</section>", start)]
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))).replace("\u00a0", " ")
+    return page[start : page.index("</section>", start)]
 
 
 def test_the_page_is_whole(page: str) -> None:
@@ -122,166 +170,302 @@ def test_the_page_is_whole(page: str) -> None:
     assert {reference[0] for reference in reader.references} == {"#"}
     assert {reference[1:] for reference in reader.references} <= {*reader.ids}
     assert {*reader.labels} <= {*reader.ids}
-    titles = re.findall(r"<svg [^>]*>\s*<title[^>]*>([^<]*)</title>", page)
-    assert len(titles) == page.count("<svg ")
-    visible = re.sub(r"<(style|script)\b.*?</\1>", "", page, flags=re.DOTALL)
-    assert not re.search(r"\bnan\b|>None<|\{\{|\{%", visible)
+    assert not re.search(r"\bnan\b|\binf\b|None\b|\{\{|\{%", text_of(page))
 
 
 def test_nothing_in_the_page_could_be_fetched(page: str) -> None:
     places = set(re.findall(r"https?://[^\s\"'<>)]+", page))
     assert places <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
-    assert not re.search(r"@import|<link|<img|<iframe|url\((?!#)", page)
+    assert not re.search(r"@import|<link|<img|<iframe|<image|url\((?!#)", page)
     assert "default-src 'none'" in unescape(page)
 
 
 def test_text_is_escaped(results: Results) -> None:
-    first = results.claims[0]
-    claim = first.claim.replace(title='<b>&"', says="</script><i>", why="")
-    changed = Results(
-        [ClaimResult(claim, first.measured, first.judgement)], results.scenarios, results.regimes
-    )
-    page = render_page(changed, OPTIONS)
-    assert "<b>" not in page
-    assert "<i>" not in page
+    hostile = claim("sure", title='<b>&"', says="</script><i>", words="<u>")
+    hostile = hostile.replace(contrast={"says": "</svg>$x"})
+    page = page_of(results, ClaimResult(hostile, results.claims[0].judgement))
+    assert not re.search("<[biu]>", page)
     assert "&lt;b&gt;&amp;" in page
-    assert Reader(page).open == []  # and no link leads to the parts that are not there
-    assert {reference[1:] for reference in Reader(page).references} <= {*Reader(page).ids}
+    assert Reader(page).open == []
 
 
-def test_every_claim_has_its_verdict(page: str, results: Results) -> None:
+def test_every_claim_has_its_verdict_and_its_numbers(page: str, results: Results) -> None:
     navigation = page[page.index("<nav") : page.index("</nav>")]
+    overview = page[page.index('id="verdicts"') : page.index('id="claims"')]
+    verdicts = [result.judgement.verdict for result in results.claims]
+    assert verdicts[:2] == ["holds", "fails"]
+    assert "7 diverged" in text_of(page)
     for result in results.claims:
-        judgement, name = result.judgement, result.claim.name
-        text = section(page, name)
-        assert f'<div class="verdict {judgement.kind}">' in page
-        assert f"python experiments/claims only={name} size=0.002" in text
-        start = navigation.index(f'<a href="#{name}">')
-        row = navigation[start : navigation.index("</tr>", start)]
-        assert f'class="badge {judgement.kind}"' in row
-        assert short_passage(result.claim.passage) in row
-        for condition in result.conditions():
-            assert f"{condition['says']} {condition['met']:,} of {condition['points']:,}" in text
-        if judgement.kind != "untried":
-            share = format_share(judgement.share)
-            assert f"{share} of {judgement.applies_count:,}" in row.replace("\u00a0", " ")
-            assert f'style="width:{100 * judgement.share:.1f}%"' in row
-            counts = f"{judgement.true_count:,} {judgement.applies_count:,}"
-            assert f"{judgement.kind} {counts} {judgement.points:,} {share}" in text
+        name, judged = result.claim.name, result.judgement
+        row = navigation[navigation.index(f'<a href="#{name}">') :].split("</li>")[0]
+        assert f'class="badge {judged.verdict}">{judged.verdict}<' in row
+        row = overview[overview.index(f'<a href="#{name}">') :].split("</tr>")[0]
+        assert f'class="badge {judged.verdict}">{judged.verdict}<' in row
+        assert [axis_label(key) in row for key in judged.axes] == [True, True]
+        text, effect = (
+            text_of(section(page, name)),
+            effect_text(result.claim, judged.effect.estimate),
+        )
+        assert effect.replace("\u00a0", " ") in text_of(row)
+        assert f"{effect} (".replace("\u00a0", " ") in text
+        assert f"Cases {judged.effect.cases:,}" in text
+        command = f"python experiments/claims only={name} size=0.02"
+        assert command in text
+        if name == "never":
+            assert "it turns with numbers of training contexts [1], leak 0.000001" in text
+            assert "'set={worlds.training: [1], training.leak: 1e-06}' size=0.02" in text
+        else:
+            assert f"only={name} 'set={{agent.rationality: 0}}' size=0.02" in text
+            assert "it turns with rationality 0" in text
+        assert "Example 1" in text
+        assert "What is it?" not in text
+    assert "of conduct" in text_of(section(page, "number2"))
+    counts = text_of(
+        page[page.index('<ul class="strip"') : page.index("</ul>", page.index("strip"))]
+    )
+    assert counts.count("1 fails") == 1
 
 
-def test_levels_and_populations_are_counted(page: str, results: Results) -> None:
-    by_name = {result.claim.name: result for result in results.claims}
-    frame = by_name["footnote4"].frame()
-    true = frame.groupby("training.anchor")["true"]
-    assert true.sum().nunique() == 2  # equal counts would show nothing
-    for anchor, points in true:
-        assert f"{anchor:g}: {points.sum()} of {len(points)}" in section(page, "footnote4")
-    for prior, population in by_name["conjunction"].measured.beside["funnels"].items():
-        games, bad = population.everywhere
-        counts = f"{prior} egregiously misaligned {bad:,} of {games:,}"
-        assert counts in section(page, "conjunction")
-        assert counts in section(page, "evidential")
-        assert f"Prior: {prior}" in section(page, "conjunction")
+def test_an_open_verdict_says_between_which(results: Results) -> None:
+    view = changed(results, "sure", verdict="undecided", low=0.2, high=0.7)
+    assert "Undecided between mostly and rarely." in text_of(page_of(results, view))
+    few = changed(results, "sure", verdict="undecided", low=0.99, high=1.0, undefined=1234)
+    text = text_of(page_of(results, few))
+    assert "Undecided: under 100 cases." in text
+    assert "1,234 undefined" in text
+    assert "Undecided" not in text_of(page_of(results, changed(results, "sure")))
 
 
-def test_how_often_a_claim_is_true_is_a_word(results: Results) -> None:
-    judgement = results.claims[0].judgement
-    words = [frequency(replace(judgement, kind="depends", share=s)) for s in (0.08, 0.5, 0.94)]
-    assert words == ["seldom", "about half", "mostly"]
+def test_a_verdict_has_the_word_of_its_share() -> None:
+    words = [word_of(share) for share in (1.0, *LIMITS, 0.0)]
+    assert words == ["holds", "holds", "mostly", "depends", "rarely", "fails"]
 
 
 @pytest.mark.parametrize(
-    ("passage", "short"),
+    ("ratio", "ends", "beyond"),
     [
-        ("Footnote 4", "Footnote 4"),
-        ("Introduction; footnote 1", "Footnote 1"),
-        ("What do they look like? Example 2, variation", "Example 2, variation"),
-        ("How does it relate? Fourth difference (“Finally”)", "Fourth difference"),
+        (False, (0.01, 0.03), True),
+        (False, (-0.3, -0.1), True),
+        (False, (-0.1, 0.1), False),
+        (True, (1.1, 1.4), True),
+        (True, (0.5, 0.9), True),
+        (True, (0.9, 1.1), False),
     ],
 )
-def test_a_passage_in_short(passage: str, short: str) -> None:
-    assert short_passage(passage).replace("\u00a0", " ") == short
+def test_beyond_chance_is_an_interval_without_equality(
+    ratio: bool, ends: tuple[float, float], beyond: bool
+) -> None:
+    assert beyond_chance(claim("compared", ratio=ratio), Effect(0.0, *ends, 9)) is beyond
 
 
-def test_no_two_claims_have_the_same_passage_in_short() -> None:
-    shorts = [short_passage(claim.passage) for claim in load_claims(claims_folder())]
-    assert len(set(shorts)) == len(shorts) == 20
-    assert all(len(short) < 30 for short in shorts)
+def test_numbers_are_written_in_their_own_unit() -> None:
+    texts = [short_number(number) for number in (np.nan, 0.0, 0.01234, -0.3, 12345.6, 1.0)]
+    assert texts == ["–", "0", "0.012", "−0.3", "12,346", "1"]
+    assert effect_text(claim("sure"), 0.071) == "7.1\u00a0%"
+    assert effect_text(claim("number2"), 0.071) == "0.071"
+    difference = Effect(0.05, 0.01, 0.09, 9)
+    assert difference_texts(claim("sure"), difference) == ("+5", "1", "9")
+    assert difference_texts(claim("compared"), difference)[0] == "× 0.05"
+    assert difference_texts(claim("number2"), replace(difference, estimate=-0.05))[0] == "−0.05"
+
+
+def test_conditions_are_written_as_in_the_file() -> None:
+    text = conditions_text(claim("compared"))
+    assert text.splitlines() == [
+        "among:",
+        "- conduct_at_start >= 0",
+        "event:",
+        "- conduct >= 0",
+        "contrast:",
+        "  among:",
+        "  - conduct_at_start < 0",
+    ]
+
+
+def test_the_frame_is_lean(page: str) -> None:
+    """All of 32 claims have 6,000 words, of which those of the claims are some 4,300."""
+    html = re.sub(r"<pre>.*?</pre>", " ", page, flags=re.DOTALL)
+    words = [word for word in text_of(html).split() if re.search("[A-Za-z]", word)]
+    own = [" ".join(str({**BASE, **each}[key]) for key in TEXTS) for each in CLAIMS.values()]
+    own += [f"{each['contrast']['says']} {each['title']}" for each in CLAIMS.values()]
+    assert len(words) < 300 + 45 * len(CLAIMS) + len(" ".join(own).split())
 
 
 def test_nothing_is_called_by_the_word_with_two_senses_but_by_the_post(page: str) -> None:
-    ours = re.sub(r"<blockquote>.*?</blockquote>", "", page, flags=re.DOTALL)
-    assert not re.search("schem(?!e=)", ours, flags=re.IGNORECASE)
+    assert not re.search("schem(?!e)", text_of(page), flags=re.IGNORECASE)
 
 
-def test_numbers_and_curves_are_written_for_the_page() -> None:
-    texts = [format_quantity(number) for number in (np.nan, 0.0, 0.0004, 0.12345, -2.0)]
-    assert texts == ["–", "0", "≈ 0", "0.123", "−2"]
-    points = polyline(np.array([0.0, 0.5, 2.0]), 0.0, 1.0)
-    middle = (BOX["left"] + BOX["right"]) / 2.0, (BOX["bottom"] + BOX["top"]) / 2.0
-    ends = (BOX["left"], BOX["bottom"]), middle, (BOX["right"], BOX["top"])
-    assert points == " ".join(f"{x:.1f},{y:.1f}" for x, y in ends)
+# ------------------------------------------------------------------------------------- figures
 
 
-def test_the_map_has_a_button_for_each_run_and_one_in_the_tab_order(
-    page: str, regimes: RegimeMap
-) -> None:
-    part = page[page.index('id="map"') : page.index('id="map-data"')]
-    assert part.count("<button") == regimes.regime.size
-    assert part.count('aria-pressed="true"') == 1
-    for name in set(regimes.regime.ravel()):
-        assert part.count(f'class="r-{name}"') == (regimes.regime == name).sum()
-    last = regimes.gaming[:, :, -1]
-    assert (last[regimes.regime == "none"] < 0.1).all()
-    assert (last[regimes.regime == "local"] >= 0.5).any()
+def planted(results: Results, **changes: Any) -> ClaimResult:
+    """Return a claim that is true beyond the middle of one assumption, where half have no cases."""
+    ramp = np.repeat(((np.arange(CELLS) + 0.5) / CELLS)[:, None], CELLS, axis=1)
+    density = np.repeat((np.arange(CELLS) >= CELLS // 2)[None, :], CELLS, axis=0) / (CELLS**2 / 2)
+    data = {
+        "axes": ("agent.decisiveness", "training.leak"),
+        "surface": ramp,
+        "density": density,
+        "threshold": 0.5,
+        **changes,
+    }
+    return changed(results, "sure", **data)
+
+
+def plane_of(result: ClaimResult, results: Results) -> Axes:
+    axes = Figure().subplots()
+    panels(result, results)["plane"](axes)
+    return axes
+
+
+def boundary(axes: Axes) -> Any:
+    """Return the points of the thick line [n, 2]."""
+    thick = [each for each in axes.collections if np.max(each.get_linewidth(), initial=0) > 2.0]
+    paths = [path.vertices for each in thick for path in each.get_paths() if len(path.vertices)]
+    return np.concatenate(paths) if paths else np.empty((0, 2))
+
+
+def test_the_boundary_lies_where_the_surface_crosses_its_level(results: Results) -> None:
+    result = planted(results)
+    axes = plane_of(result, results)
+    assert boundary(axes)[:, 0] == pytest.approx(0.5, abs=0.01)
+    assert {text.get_text() for text in axes.texts} >= {"true", "not true", "default"}
+    words = {text.get_text(): text.get_position() for text in axes.texts}
+    assert words["true"][0] > 0.6 > 0.4 > words["not true"][0]
+    assert words["true"][1] > 0.5  # where there are cases
+    assert has_boundary(result.claim, result.judgement)
+    high = planted(results, threshold=-1.0)
+    assert len(boundary(plane_of(high, results))) == 0
+    assert not has_boundary(high.claim, high.judgement)
+
+
+def test_where_there_are_few_cases_is_faint(results: Results) -> None:
+    def veiled(result: ClaimResult) -> list[float]:
+        veils = [
+            each
+            for each in plane_of(result, results).collections
+            if len(each.get_facecolor()) and (each.get_facecolor()[0][:3] == 1.0).all()
+        ]
+        return [each.get_datalim(each.axes.transData).y1 for each in veils]
+
+    assert veiled(planted(results)) == pytest.approx([0.45, 0.4], abs=0.06)
+    assert veiled(planted(results, density=np.full((CELLS, CELLS), CELLS**-2.0))) == []
+
+
+def test_the_default_is_marked_at_its_rank(results: Results) -> None:
+    result = planted(results)
+    (point,) = [line for line in plane_of(result, results).lines if line.get_marker() == "o"]
+    places = point.get_xdata()[0], point.get_ydata()[0]
+    for place, key in zip(places, result.judgement.axes, strict=True):
+        below = (results.draws[key] < results.defaults[key]).mean()
+        assert place == pytest.approx(below, abs=0.01)
+
+
+def test_levels_stand_in_blocks() -> None:
+    scale = Scale.from_column("contexts", pd.Series([1.0] * 10 + [2.0] * 20 + [5.0] * 70))
+    assert [scale.place(level) for level in (1.0, 2.0, 5.0)] == pytest.approx([0.05, 0.2, 0.65])
+    assert [text for _, text in scale.ticks] == ["1", "2", "5"]
+    blocks = list(scale.blocks)
+    assert [(points[0], points[-1]) for points, _ in blocks] == [
+        pytest.approx(ends) for ends in ((0.0, 0.1), (0.1, 0.3), (0.3, 1.0))
+    ]
+    cells = scale.weights.argmax(axis=1)
+    assert [set(cells[part]) for _, part in blocks] == [{0}, {2}, {7}]
+    word = Scale.from_column("training.update_rule", pd.Series(["natural_gradient"] * 3 + ["a_b"]))
+    assert list(word.ticks) == [(0.25, "a b"), (0.75, "natural gradient")]
+    assert np.isnan(word.place("other"))
+    assert np.isnan(word.place(None))
+
+
+def test_an_axis_has_round_numbers_where_they_are() -> None:
+    column = pd.Series(10.0 ** np.linspace(-3.0, -1.0, 2001))
+    ticks = {text: place for place, text in Scale.from_column("x", column).ticks}
+    assert ticks["0.01"] == pytest.approx(0.5, abs=0.001)
+    scale = Scale.from_column("x", pd.Series(np.linspace(0.0, 1.0, 2001)))
+    assert all(place == pytest.approx(float(text), abs=0.001) for place, text in scale.ticks)
+    assert scale.weights.sum(axis=1) == pytest.approx(1.0)
+
+
+def test_effects_stand_in_their_own_unit_with_their_intervals(results: Results) -> None:
+    axes = Figure().subplots()
+    result = changed(results, "never", effect=Effect(0.2, 0.1, 0.3, 9))
+    draw_effect(result, axes)
+    assert [0.1, 0.3] in [list(line.get_xdata()) for line in axes.lines]
+    texts = {text.get_text() for text in axes.texts}
+    assert {"20\u00a0%", "> 1\u00a0%", result.claim.contrast.says} <= texts
+
+
+def test_what_is_not_true_along_an_assumption_is_a_square(results: Results) -> None:
+    axes = Figure().subplots()
+    key = "training.update_rule"
+    influence = Influence(key, 1.0, 0.0, ("natural_gradient", "policy_gradient"), (0.0, 0.5), (0.1, 0.1))
+    result = changed(results, "never", influences=(influence,))
+    draw_along(result, Scale.from_column(key, results.draws[key]), axes)
+    marks = {line.get_marker(): list(line.get_xdata()) for line in axes.lines}
+    assert (marks["o"], marks["s"]) == ([0.75], [0.25])
+
+
+def test_every_claim_has_a_figure(results: Results) -> None:
+    drawn = figures(results)
+    assert list(drawn) == list(CLAIMS)
+    shown = [axes for axes in drawn["never"].axes if axes.axison]
+    keys = {results.claims[1].judgement.axes[0], *results.claims[1].claim.along}
+    assert len(shown) == len(panels(results.claims[1], results)) == 2 + len(keys)
+
+
+def test_every_assumption_has_words() -> None:
+    assumptions = assumptions_of_cases()
+    words = [axis_label(key) for key in assumptions.axes]
+    assert len(set(words)) == len(words)
+    assert not any(re.search("[._]", text) for text in words)
 
 
 # ----------------------------------------------------------------------------------- in a browser
 
 
-def curves(visited: Visit) -> tuple[str | None, str | None]:
-    tab = visited.page
-    text = tab.locator("#cell-text").text_content()
-    return tab.locator("#cell-gaming").get_attribute("points"), text
-
-
 def test_the_page_in_a_browser(browser: Any, page: str, tmp_path: Path) -> None:
-    """From disk: the map by mouse and keys, folds by key and link, contrast, a phone, on paper."""
+    """From disk: by day and night, on a phone and a desk, by key and link, on paper."""
     file = tmp_path / "report.html"
     file.write_text(page, encoding="utf-8")
-    visited = visit(browser, width=1100)
+    visited = visit(browser, width=1440)
     tab = visited.page
-    tab.goto(f"{file.as_uri()}#example1-experiment")
-    assert tab.locator("#example1-experiment pre").is_visible()
-    folds = tab.locator("details[open]")
+    for scheme in ("light", "dark"):
+        tab.emulate_media(color_scheme=scheme)
+        for width in (390, 700, 1024, 1440):
+            tab.set_viewport_size({"width": width, "height": 900})
+            tab.goto(file.as_uri())
+            tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+            assert faint(tab) == [], (scheme, width)
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            assert wordless(tab) == []
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    assert tab.evaluate(ground) == "rgb(22, 24, 26)"
+
+    tab.goto("about:blank")
+    tab.goto(f"{file.as_uri()}#sure-repeat")
+    folds = tab.locator("main details[open]")
     assert folds.count() == 1
-    tab.locator("#example1-experiment summary").click()
-    tab.locator('a[href="#evidential-numbers"]').first.click()
-    tab.locator("#evidential-numbers table").first.wait_for(state="visible")
-    tab.locator("#evidential-numbers summary").first.click()
+    assert tab.locator("#sure-repeat pre").first.is_visible()
+    tab.locator("#sure-repeat summary").focus()
+    tab.keyboard.press("Enter")
     assert folds.count() == 0
-    tab.locator('a[href="#evidential-numbers"]').first.click()  # the address does not change
-    assert folds.count() == 1
+    tab.locator('nav a[href="#number2"]').click()
+    tab.locator('nav a[href="#number2"][aria-current]').wait_for()
+    assert tab.locator("nav a[aria-current]").count() == 1
+    assert tab.locator("nav").bounding_box()["y"] == 0  # it stays beside the text
 
-    buttons = tab.locator("#map button")
-    states = {curves(visited)}
-    for index in (0, buttons.count() - 1):
-        buttons.nth(index).hover()
-        states.add(curves(visited))
-    assert len({gaming for gaming, _ in states}) == 3
-    buttons.last.focus()
-    tab.keyboard.press("ArrowUp")
-    assert curves(visited) not in states
-    assert tab.locator('#map button[tabindex="0"]').count() == 1
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.reload()
+    links = tab.locator("nav a").first
+    assert not links.is_visible()
+    tab.locator("nav summary").focus()
+    tab.keyboard.press("Enter")
+    assert links.is_visible()
+    links.click()
+    assert not links.is_visible()
+    panel = tab.locator("#sure svg").first.bounding_box()
+    assert panel["width"] > 330  # a figure is as wide as the phone
 
-    tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    assert faint(tab) == []
-    assert not tab.locator("#conjunction-beside-figure .hint").is_visible()
-    tab.set_viewport_size({"width": 380, "height": 800})
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 380
-    assert tab.locator("#conjunction-beside-figure .hint").is_visible()
-    tab.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = false; })")
     tab.evaluate(
         "() => window.addEventListener('beforeprint', () => {"
         " window.shut = document.querySelectorAll('details:not([open])').length; })"
@@ -290,3 +474,25 @@ def test_the_page_in_a_browser(browser: Any, page: str, tmp_path: Path) -> None:
     assert (tab.evaluate("window.shut"), folds.count()) == (0, 0)
     assert visited.strangers() == []
     assert visited.complaints == []
+
+
+def test_the_page_and_the_figures_are_written(results: Results, tmp_path: Path) -> None:
+    """The report names every verdict, as JSON does."""
+    settings = study.Settings.parse(
+        {
+            "only": [],
+            "folder": None,
+            "prior": "worlds",
+            "set": {},
+            "size": 0.02,
+            "seed": 0,
+            "engine": "numpy",
+            "store": None,
+            "page": str(tmp_path / "report.html"),
+        },
+        path="",
+    )
+    study.write(results, tmp_path, settings)
+    assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    written = json.loads((tmp_path / "sure.json").read_text(encoding="utf-8"))
+    assert written["judgement"]["verdict"] == "holds"

@@ -92,6 +92,21 @@ def _reordered(batch: Batch, *, preferred: bool) -> Columns:
     return {**batch.columns, **changed}
 
 
+def drops_human_values(batch: Batch) -> Columns:
+    """Return numbers in which all training rewards the reverse of what serves human values.
+
+    The rewards are the same; they go to other responses. Those of a world are in the order in which
+    they serve human values, the best first.
+    """
+    scenario, changed = batch.group.scenario, {}
+    for name, context in scenario.of_kind("training").items():
+        rewards = np.sort(_rewards(batch, name), axis=1)
+        for place in (name, _twin(batch, name)):
+            for k, response in enumerate(context.responses):
+                changed[f"scenario.contexts.{place}.reward.{response}"] = rewards[:, k]
+    return {**batch.columns, **changed}
+
+
 def own_utility(batch: Batch, context: str) -> Numbers:
     """Return how responses of a context serve the agent's first values, Φ v [rows, K]."""
     scenario, columns = batch.group.scenario, batch.columns
@@ -158,6 +173,22 @@ def other_inspection(batch: Batch) -> Columns:
 def other_deployment(batch: Batch) -> Columns:
     """Return numbers in which the unwatched contexts are those of another world."""
     return _from_other_worlds(batch, "unwatched_")
+
+
+def alike(batch: Batch) -> Columns:
+    """Return numbers in which all training contexts, and their twins, are like the first."""
+    columns = dict(batch.columns)
+    sources = {
+        name: source
+        for training in batch.group.scenario.of_kind("training")
+        for name, source in ((training, FIRST), (_twin(batch, training), _twin(batch, FIRST)))
+    }
+    for name, source in sources.items():
+        prefix = f"scenario.contexts.{source}."
+        for key, column in batch.columns.items():
+            if key.startswith(prefix):
+                columns[f"scenario.contexts.{name}.{key.removeprefix(prefix)}"] = column
+    return columns
 
 
 def same_answers_by_propensity(batch: Batch) -> Columns:
@@ -235,10 +266,12 @@ WAY = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 CHANGES: dict[str, Callable[[Batch], Columns]] = {
     "unopposed": unopposed,
     "opposed": opposed,
+    "drops_human_values": drops_human_values,
     "other_rewards": other_rewards,
     "other_training": other_training,
     "other_inspection": other_inspection,
     "other_deployment": other_deployment,
+    "alike": alike,
     "same_answers_by_propensity": same_answers_by_propensity,
     "wants_the_answer": wants_the_answer,
     "wants_the_future": wants_the_future,

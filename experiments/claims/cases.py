@@ -27,7 +27,7 @@ from sim.dynamics.randomness import normal
 from sim.result import versions
 from sim.specs.base import is_number
 from sim.specs.errors import SpecError, nearest
-from sim.specs.keys import full_key
+from sim.specs.keys import check_number, full_key, is_vectorisable
 from sim.specs.overrides import read_specs
 from sim.specs.prior import Prior
 from sim.sweeps.design import Index, Numbers
@@ -82,15 +82,19 @@ class RunOptions:
                 names = [f"{part}.{field}" for field in type(getattr(prior, part)).model_fields]
             else:
                 names = [*assumptions.choices, *assumptions.ranges, *assumptions.after]
-                names += [key for key in prior.distributions if "*" not in key]
-            if key not in names:
+                names += list(prior.distributions)
+            drawn = full_key(key) in map(full_key, names)
+            if not drawn and not (part in ("agent", "training") and is_vectorisable(key)):
                 raise SpecError(f"set.{key}: no such assumption; {nearest(key, names)}")
-            if key in assumptions.choices and number not in assumptions.choices[key]:
-                hint = nearest(str(number), [str(choice) for choice in assumptions.choices[key]])
-                raise SpecError(f"set.{key}: got {number!r}; {hint}")
-            is_numeric = key not in assumptions.choices and part not in ("worlds", "goals")
-            if is_numeric and not is_number(number):
-                raise SpecError(f"set.{key}: got {number!r}: must be a number")
+            if key in assumptions.choices:
+                if number not in assumptions.choices[key]:
+                    hint = nearest(str(number), [str(each) for each in assumptions.choices[key]])
+                    raise SpecError(f"set.{key}: got {number!r}; {hint}")
+            elif part not in ("worlds", "goals"):
+                if not is_number(number):
+                    raise SpecError(f"set.{key}: got {number!r}: must be a number")
+                if "*" not in key:
+                    check_number(key, number)
         self.prior(prior)
 
     def prior(self, prior: Prior) -> Prior:
@@ -243,8 +247,9 @@ def batches(job: Job) -> Iterable[Batch]:
         for key, assumption in ranges.items():
             place[full_key(key)] = assumption.stretch(_uniform(key, points, options.seed))
     for key, number in fixed.items():
-        if key not in levels:
-            (after if key in after else numbers)[full_key(key)] = np.full(len(group), float(number))
+        place = after if key in after else numbers
+        for name in () if key in levels else _matching(key, place):
+            place[name] = np.full(len(group), float(number))
     for index, combination in enumerate(itertools.product(*levels.values())):
         rows = everyone[places == index]
         if len(rows):
@@ -312,9 +317,10 @@ def drawn_numbers(prior: Prior, assumptions: Assumptions, options: RunOptions) -
         frame = pd.DataFrame(numbers, index=pd.Index(points))
         parts.append(frame[list(assumptions.axes)])
     frame = pd.concat(parts).sort_index(kind="stable")
+    keys = {full_key(key): key for key in frame}
     for key, number in fixed.items():
-        if key in frame:
-            frame[key] = number
+        if full_key(key) in keys:
+            frame[keys[full_key(key)]] = number
     return frame
 
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import pandas as pd
 
-from sim.sweeps.design import Numbers
-
-Cases = Mapping[str, pd.DataFrame]
-
-
-class Derived(NamedTuple):
-    """An outcome of several arms: which arms, and how it comes of them [cases]."""
-
-    arms: tuple[str, ...]
-    of: Callable[[Cases], Numbers]
-
+from .appearances import APPEARANCES
+from .definitions import DEFINED
+from .information import INFORMATION
+from .regret import REGRET
+from .several import Cases, Derived
 
 #: By name.
-DERIVED: dict[str, Derived] = {}
+DERIVED: dict[str, Derived] = {**APPEARANCES, **DEFINED, **REGRET, **INFORMATION}
 
 
 def derive(names: Iterable[str], cases: Cases) -> pd.DataFrame:

@@ -38,9 +38,13 @@ BINS, PAIRED_BINS = 8, 4
 REPLICATES = 200
 #: Fewer cases than these decide nothing.
 FEWEST = 100
+#: Bins and cells of fewer cases tell nothing of what decides.
+FEWEST_IN_CELL = 30
 #: Standard deviation of a surface's coefficients before the cases are seen, in logits.
 _PRIOR = 3.0
 _LEVEL = 0.95
+#: Standard deviations beyond which an index is no noise; there are some thirty assumptions.
+_BEYOND_NOISE = 4.0
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,24 @@ class Influence:
 
     Attributes:
         key: The assumption.
-        index: Variance of the effect between bins of the assumption, less that of chance.
-        lowest, highest: The effect in the bins at the ends, low and high [2].
+        index: Variance of the effect between bins of the assumption, less that of chance ...
+        noise: ... and the standard deviation that it has if the assumption moves nothing.
         places: The middles of the bins ...
-        effects: ... and the effect in each.
+        effects: ... the effect in each, and ...
+        errors: ... its standard error.
     """
 
     key: str
     index: float
+    noise: float
     places: tuple[float | str, ...]
     effects: tuple[float, ...]
+    errors: tuple[float, ...]
+
+    @property
+    def decides(self) -> bool:
+        """Whether the assumption moves the effect by more than chance would."""
+        return self.index > _BEYOND_NOISE * self.noise
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,7 @@ class Judgement:
         effect: The statistic of the claim ...
         contrast: ... that of the contrast ...
         difference: ... and the first less the second, or their ratio.
+        by_alignment: These three with alignment in the place of conduct; None if it has none.
         undefined: Number of cases whose event is not defined.
         influences: All assumptions, those that decide most first.
         axes: The two that decide most.
@@ -120,6 +133,7 @@ class Judgement:
     effect: Effect
     contrast: Effect
     difference: Effect
+    by_alignment: tuple[Effect, Effect, Effect] | None
     undefined: int
     influences: tuple[Influence, ...]
     axes: tuple[str, str]
@@ -147,6 +161,8 @@ def judge(
     """
     main = sample_of(claim, cases)
     other = _contrast(claim, cases, main)
+    effect, contrast, difference = _effects(claim, cases)
+    by_alignment = claim.by_alignment()
     ranks = pd.DataFrame({key: _ranks(column) for key, column in assumptions.items()})
     influences = sorted(
         (_influence(claim, main, other, key, assumptions[key], ranks[key]) for key in ranks),
@@ -161,17 +177,18 @@ def judge(
     plane = _Plane(claim, main, other, ranks[first].to_numpy(), ranks[second].to_numpy(), threshold)
     surface, shares = plane.bootstrap(seed)
     near = _near_defaults(assumptions, (first, second), defaults or {})
-    share = plane.share(surface, np.ones((CELLS, CELLS)))
+    share = plane.share(surface, plane.density)
     low, high = _ends(shares, share)
     return Judgement(
         verdict=_verdict(low, high, int(main.applies.sum())),
         share=share,
         low=low,
         high=high,
-        near_defaults=plane.share(surface, near),
-        effect=_effect(claim, main),
-        contrast=_contrast_effect(claim, cases, other),
-        difference=_difference(claim, main, other),
+        near_defaults=plane.share(surface, plane.density * near),
+        effect=effect,
+        contrast=contrast,
+        difference=difference,
+        by_alignment=None if by_alignment is None else _effects(by_alignment, cases),
         undefined=main.undefined,
         influences=tuple(influences),
         axes=(first, second),
@@ -222,9 +239,7 @@ def _contrast(claim: Claim, cases: Mapping[str, pd.DataFrame], main: Sample) -> 
 def _ranks(column: pd.Series) -> Numbers:
     """Return ranks from 0 to 1 of numbers, or of choices in their order."""
     if not pd.api.types.is_numeric_dtype(column):
-        codes = pd.Categorical(
-            column, categories=list(dict.fromkeys(sorted(column, key=str)))
-        ).codes
+        codes = pd.Categorical(column, categories=sorted(column.unique())).codes
         return np.asarray((codes + 0.5) / (codes.max() + 1), np.float64)
     ranks = column.rank(method="average", pct=True).to_numpy(np.float64)
     return np.asarray(ranks - 0.5 / len(column))
@@ -244,7 +259,9 @@ def _influence(
     else:
         middles = column.groupby(bins).first()
         places = tuple(str(middles.get(b, "")) for b in used)
-    return Influence(key, index, places, tuple(float(effects[b]) for b in used))
+    of_bins = (tuple(float(numbers[b]) for b in used) for numbers in (effects, errors))
+    noise = float(np.sqrt(2.0 * ((weights * errors**2) ** 2).sum()))
+    return Influence(key, index, noise, places, *of_bins)
 
 
 def _paired_index(
@@ -262,17 +279,26 @@ def _paired_index(
 def _by_cell(
     claim: Claim, main: Sample, other: Sample, cells: Numbers, count: int
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Return the effect in each cell, its standard error, and the cell's share of the cases."""
+    """Return the effect in each cell, its standard error, and the cell's share of the cases.
+
+    Cells of few cases have no share.
+    """
     n, mean = _cell_means(main, cells, count)
+    effects, fewest = mean, n
     centred = np.where(main.applies, main.value - mean[cells], 0.0) / np.maximum(n[cells], 1.0)
-    effects = mean
     if claim.quantifier == "more":
         m, contrast = _cell_means(other, cells, count)
         against = np.where(other.applies, other.value - contrast[cells], 0.0)
-        centred = centred - against / np.maximum(m[cells], 1.0)
-        effects, n = mean - contrast, np.where(m > 0, n, 0.0)
+        against = against / np.maximum(m[cells], 1.0)
+        effects, fewest = mean - contrast, np.minimum(n, m)
+        if claim.ratio:
+            least = 1.0 / np.maximum(m, 1.0)  # a share that is not seen is below one case
+            scale = np.maximum(contrast, least)
+            effects = mean / scale
+            centred, against = centred / scale[cells], against * (effects / scale)[cells]
+        centred = centred - against
     errors = np.sqrt(np.bincount(cells, centred**2, count))
-    weights = np.where(n >= 10, n, 0.0)
+    weights = np.where(fewest >= FEWEST_IN_CELL, n, 0.0)
     return effects, errors, weights / max(weights.sum(), 1.0)
 
 
@@ -323,19 +349,20 @@ class _Plane:
     def bootstrap(self, seed: int) -> tuple[Numbers, list[float]]:
         """Return the surface of all cases, and the share above the threshold in each replicate."""
         cases = len(self._main.applies)
-        surface, even = self.surface(np.ones(cases)), np.ones((CELLS, CELLS))
+        surface = self.surface(np.ones(cases))
         shares = []
         for replicate in range(REPLICATES):
             uniform, _ = uniform_pair(
                 seed=seed, stream="claims.bootstrap", rows=np.arange(cases), draw=replicate
             )
             counts = np.searchsorted(_POISSON, uniform)
-            shares.append(self.share(self.surface(counts.astype(np.float64)), even))
+            weights = counts.astype(np.float64)
+            density = self._counts(weights * self._main.applies).reshape(CELLS, CELLS)
+            shares.append(self.share(self.surface(weights), density))
         return surface, shares
 
-    def share(self, surface: Numbers, weights: Numbers) -> float:
-        """Return the share of the cases in cells above the threshold, by weights of cells."""
-        mass = self.density * weights
+    def share(self, surface: Numbers, mass: Numbers) -> float:
+        """Return the share of the cases in cells above the threshold, by the mass of cells."""
         threshold = 1.0 + self._threshold if self._claim.ratio else self._threshold
         total = mass.sum()
         return float((mass * (surface > threshold)).sum() / total) if total else float("nan")
@@ -388,11 +415,12 @@ def _ends(shares: list[float], share: float) -> tuple[float, float]:
 
 
 def _verdict(low: float, high: float, cases: int) -> Verdict:
-    words = [_word(low), _word(high)]
+    words = [word_of(low), word_of(high)]
     return words[0] if words[0] == words[1] and cases >= FEWEST else "undecided"
 
 
-def _word(share: float) -> Verdict:
+def word_of(share: float) -> Verdict:
+    """Return the verdict on a claim that is true for a share of the cases."""
     return next((v for v, limit in zip(VERDICTS, LIMITS, strict=False) if share >= limit), "fails")
 
 
@@ -423,12 +451,16 @@ def _effect(claim: Claim, sample: Sample) -> Effect:
     return Effect(float(value.mean()), value.mean() - half, value.mean() + half, len(value))
 
 
-def _contrast_effect(claim: Claim, cases: Mapping[str, pd.DataFrame], other: Sample) -> Effect:
+def _effects(claim: Claim, cases: Mapping[str, pd.DataFrame]) -> tuple[Effect, Effect, Effect]:
+    """Return the effect, the contrast's, and what lies between them."""
+    main = sample_of(claim, cases)
+    other = _contrast(claim, cases, main)
+    contrast = _effect(claim, other)
     if claim.contrast.independent:
         value = other.value[other.applies]
         half = 1.96 * float(value.std()) / np.sqrt(max(len(value), 1))
-        return Effect(float(value.mean()), value.mean() - half, value.mean() + half, len(value))
-    return _effect(claim, other)
+        contrast = Effect(contrast.estimate, value.mean() - half, value.mean() + half, len(value))
+    return _effect(claim, main), contrast, _difference(claim, main, other)
 
 
 def _difference(claim: Claim, main: Sample, other: Sample) -> Effect:

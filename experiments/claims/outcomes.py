@@ -1,7 +1,8 @@
 """Outcomes of cases: what each agent thinks, does and could do when training ends.
 
 Numbers of one agent, a column each, with MODEL.md's words (section 5). `first` is the first
-training context; `start` is the moment before training.
+training context; `start` is the moment before training. `changed` is the total variation to π^v,
+the answers without gaming; `likes` is how values order answers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sim.analysis.worst_case import TERMS, Thresholds, shortfall
-from sim.dynamics.measures import GAMED, conduct
+from sim.dynamics.measures import GAMED, conduct, cosine
 from sim.dynamics.program import Flags, Program
 from sim.dynamics.state import Array
 from sim.specs.agent import CAPABILITIES
@@ -28,10 +29,12 @@ from sim.takeover import (
 
 if TYPE_CHECKING:
     from .cases import Batch
+    from .definitions import Flags
 
 #: What is observed of agents.
 VARIABLES = (
     *("gaming_rate", "instrumental_gaming", "decision", "stake", "incentive", "policy", "values"),
+    "value_policy",
     *("awareness_logit", "log_horizon", "log_competence", "capabilities", "capability_logits"),
     *("consistency", "slip", "temptation", "behaviour_shift", "compliance_gap", "conduct"),
     *("deployment_conduct", "opacity_share", "value_cosine", "alignment"),
@@ -58,6 +61,10 @@ def outcomes(
     first = int(np.flatnonzero(training)[0])
     twin = int(world.twin[first])
     serves = np.einsum("kcdn,nd->kcn", world.features, start["values"])
+    likes = [
+        _centred(np.einsum("kdn,nd->nk", world.features[:, first], x["values"]))
+        for x in (start, end)
+    ]
     own_conduct = conduct(end["policy"].transpose(2, 1, 0), serves, world.absent)
     columns: dict[str, Array] = {"contexts": np.full(len(batch.rows), float(training.sum()))}
     for name in ("gaming_rate", "instrumental_gaming"):
@@ -81,6 +88,8 @@ def outcomes(
         "incentive_first": start["incentive"][:, first],
         "incentive_most": start["incentive"][:, training].max(axis=1),
         "rewarded_first": 1.0 - end["slip"][:, first],
+        "changed_first": 0.5 * np.abs(end["policy"] - end["value_policy"])[:, first].sum(axis=1),
+        "likes_first_as_before": cosine(*likes),
         "gap_first": end["compliance_gap"][:, first],
         "shift_first": end["behaviour_shift"][:, first],
         "shift_mean": _mean(end["behaviour_shift"][:, training]),
@@ -100,6 +109,7 @@ def outcomes(
         "slip_mean": inspected.mean(axis=1),
         "log_stick": np.log(np.maximum(1.0 - inspected, 1e-300)).sum(axis=1),
         "subverts": end["policy"][:, unwatched, -1].max(axis=1),
+        "subverts_least": end["policy"][:, unwatched, -1].min(axis=1),
         "subverts_everywhere": end["policy"][:, world.deployment, -1].min(axis=1),
         "opacity_share": end["opacity_share"],
         "awareness": end["awareness_logit"],
@@ -107,9 +117,30 @@ def outcomes(
         "log_competence": end["log_competence"],
         "capability": end["capability_logits"].mean(axis=1),
     }
+    columns |= _before_deployment(batch, world.pre_deployment, end)
     columns |= _worst_case(batch, world.pre_deployment, end, columns)
     columns |= {f"value_{d + 1}": end["values"][:, d] for d in range(end["values"].shape[1])}
+    answers = end["policy"][:, first].T
+    columns |= {f"answer_first_{k + 1}": answer for k, answer in enumerate(answers)}
     return pd.DataFrame({name: np.asarray(x, np.float64) for name, x in columns.items()})
+
+
+def _before_deployment(
+    batch: Batch, inspected: Flags, end: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return what is done in training, evaluations and red-teaming taken together, and in each."""
+    columns = {
+        "gaming_before": end["gaming_rate"][:, inspected].max(axis=1),
+        "conduct_before": _mean(end["conduct"][:, inspected]),
+        "visible_gaming": end["gaming_rate"][:, inspected].mean(axis=1)
+        * (1.0 - np.nan_to_num(end["opacity_share"], nan=1.0)),
+    }
+    for kind in ("evaluation", "red_team"):
+        chosen = np.array([name.startswith(kind) for name in batch.group.scenario.contexts])
+        columns[f"rewarded_{kind}"] = 1.0 - end["slip"][:, chosen].mean(axis=1)
+    columns |= {f"capability_{k}": end["capabilities"][:, i] for i, k in enumerate(CAPABILITIES)}
+    steps = STEP_CAPABILITIES
+    return columns | {f"strength_{k}": batch.after[f"oversight.{k}.strength"] for k in steps}
 
 
 def _worst_case(
@@ -137,7 +168,8 @@ def _worst_case(
     factors = {name: factor(name, capability[name]) for name in CAPABILITIES}
     stick = consistency_probability(end["slip"][:, inspected], np.full(inspected.sum(), INSPECTED))
     caution = batch.after["deployment.caution"]
-    gain = np.nanmean(np.clip(end["temptation"][:, _unwatched(batch)], 0.0, None), axis=1)
+    temptation = end["temptation"][:, _unwatched(batch)]
+    gain = np.nanmean(np.clip(temptation, 0.0, None), axis=1)
     others = {name: stick * _product(factors, without=name) for name in CAPABILITIES}
     success = stick * _product(factors)
     result = {
@@ -148,6 +180,7 @@ def _worst_case(
         "success": success,
         "log_success": np.log10(np.maximum(success, 1e-30)),
         "gain": gain,
+        "temptation_least": temptation.min(axis=1),
         "caution": caution,
         "attempts": attempts(gain, success, caution=caution),
         "worth": _worth(gain, success, caution),
@@ -184,6 +217,10 @@ def _mean(x: Array) -> Array:
     mean: Array = np.full_like(total, np.nan)
     np.divide(total, known.sum(axis=1), out=mean, where=known.any(axis=1))
     return mean
+
+
+def _centred(utility: Array) -> Array:
+    return np.asarray(utility - utility.mean(axis=1, keepdims=True))
 
 
 def _size(values: Array) -> Array:

@@ -10,10 +10,6 @@
     target.scrollIntoView();
   }
   window.addEventListener('hashchange', reveal);
-  document.addEventListener('click', function (event) {
-    var link = event.target.closest && event.target.closest('a[href^="#"]');
-    if (link && link.getAttribute('href') === location.hash) { reveal(); }
-  });
   reveal();
   var closed = [];
   window.addEventListener('beforeprint', function () {
@@ -25,39 +21,34 @@
   });
 }());
 
-// The map of regimes: the curves of the cell that is hovered, focused or clicked. One button is in
-// the order of the tab key; arrows move from there.
+// The list of claims: folded on a phone, beside the text elsewhere; the claim in view is marked.
 (function () {
-  var map = document.getElementById('map');
-  if (!map) { return; }
-  var cells = JSON.parse(document.getElementById('map-data').textContent);
-  var buttons = map.querySelectorAll('button[data-cell]');
-  function show(button) {
-    var cell = cells[button.dataset.cell];
-    document.getElementById('cell-gaming').setAttribute('points', cell.gaming);
-    document.getElementById('cell-value').setAttribute('points', cell.value);
-    document.querySelectorAll('#cell-text [data-of]').forEach(function (place) {
-      place.textContent = cell[place.dataset.of];
-    });
-    buttons.forEach(function (other) {
-      var pressed = other === button;
-      other.setAttribute('aria-pressed', pressed ? 'true' : 'false');
-      other.tabIndex = pressed ? 0 : -1;
-    });
-  }
-  var moves = {ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]};
-  buttons.forEach(function (button) {
-    button.addEventListener('mouseenter', function () { show(button); });
-    button.addEventListener('focus', function () { show(button); });
-    button.addEventListener('click', function () { show(button); });
-    button.addEventListener('keydown', function (event) {
-      var move = moves[event.key];
-      if (!move) { return; }
-      event.preventDefault();
-      var cell = button.dataset.cell.split(',').map(Number);
-      var next = map.querySelector(
-        'button[data-cell="' + (cell[0] + move[0]) + ',' + (cell[1] + move[1]) + '"]');
-      if (next) { next.focus(); }
-    });
+  var list = document.querySelector('nav details');
+  var wide = window.matchMedia('(min-width: 64rem)');
+  function fold() { list.open = wide.matches; }
+  wide.addEventListener('change', fold);
+  fold();
+  list.addEventListener('click', function (event) {
+    if (!wide.matches && event.target.closest('a')) { list.open = false; }
   });
+  var links = {};
+  document.querySelectorAll('nav a').forEach(function (link) {
+    links[link.getAttribute('href').slice(1)] = link;
+  });
+  var current = null;
+  var watch = new IntersectionObserver(function (entries) {
+    entries.forEach(function (entry) {
+      if (!entry.isIntersecting) { return; }
+      if (current) { current.removeAttribute('aria-current'); }
+      current = links[entry.target.id];
+      current.setAttribute('aria-current', 'true');
+      if (!wide.matches) { return; }
+      var nav = list.parentElement;
+      var top = current.offsetTop - nav.offsetTop;
+      if (top < nav.scrollTop || top > nav.scrollTop + nav.clientHeight - 60) {
+        nav.scrollTop = top - nav.clientHeight / 2;
+      }
+    });
+  }, {rootMargin: '-20% 0px -70% 0px'});
+  document.querySelectorAll('section').forEach(function (section) { watch.observe(section); });
 }());

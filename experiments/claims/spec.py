@@ -252,10 +252,31 @@ class Claim(Group):
         parts = [name.partition(".") for name in sorted(self.names | self.other.names)]
         return [column for arm, _, column in parts if arm == "derived"]
 
+    def by_alignment(self) -> Claim | None:
+        """Return the claim with alignment in the place of conduct; None if it has no conduct."""
+        parts = {
+            **_by_alignment(self),
+            "contrast": self.contrast.replace(**_by_alignment(self.contrast)),
+        }
+        claim = self.replace(**parts)
+        return None if (claim.names, claim.other.names) == (self.names, self.other.names) else claim
+
     @classmethod
     def load(cls, path: Path) -> Claim:
         """Read a claim from its file (SpecError: one line)."""
         return cls.parse({"name": path.stem, **read_yaml(path)}, path=f"claims/{path.stem}")
+
+
+def _by_alignment(group: Group) -> dict[str, Any]:
+    def turned(part: Quantity | Condition) -> str:
+        return re.sub(r"\bconduct\b", "alignment", part.text)
+
+    parts: dict[str, Any] = {
+        name: [turned(part) for part in getattr(group, name)]
+        for name in ("among", "event")
+        if name in group.model_fields_set
+    }
+    return parts if group.number is None else {**parts, "number": turned(group.number)}
 
 
 def claims_folder() -> Path:

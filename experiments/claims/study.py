@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,18 +13,12 @@ from pydantic import Field, model_validator
 
 from sim.cli.fields import Engine, Name, OneOrMore, Seed, Spec, Store
 from sim.cli.outputs import records, write_json
-from sim.specs.agent import Agent
 from sim.specs.base import refuse
-from sim.specs.keys import full_key, value_at
 from sim.specs.prior import Prior
-from sim.specs.training import Training
 from sim.utils.files import atomic_write
 
-from .arms import Arm, load_arms
-from .assumptions import Assumptions
-from .cases import RunOptions, drawn_numbers, outcome_names, run_cases
-from .derived import derive
-from .judge import Judgement, judge
+from .cases import RunOptions, outcome_names
+from .results import ClaimResult, Results, all_arms, assumptions_of_cases, run_claims
 from .spec import Claim, check_names, claims_folder, load_claims
 
 FOLDER = Path(__file__).parent
@@ -66,48 +59,13 @@ class Settings(Spec):
         return load_claims(Path(self.folder) if self.folder else claims_folder(), self.only)
 
 
-@dataclass(frozen=True)
-class ClaimResult:
-    """A claim and its verdict."""
-
-    claim: Claim
-    judgement: Judgement
-
-
-@dataclass(frozen=True)
-class Results:
-    """What came out.
-
-    Attributes:
-        claims: In the post's order, with their verdicts.
-        cases: How many cases there are in each arm.
-        arms: Those that were run.
-        failed: Number of cases whose training diverged, as drawn.
-    """
-
-    claims: Sequence[ClaimResult]
-    cases: int
-    arms: Mapping[str, Arm]
-    failed: int
-
-
-@cache
-def _arms() -> dict[str, Arm]:
-    return load_arms(FOLDER / "arms.yaml")
-
-
-@cache
-def _assumptions() -> Assumptions:
-    return Assumptions.load(FOLDER / "assumptions.yaml")
-
-
 def check(settings: Settings) -> None:
     """Refuse claims that cannot be run (SpecError)."""
-    assumptions, prior = _assumptions(), Prior.load(settings.prior)
+    assumptions, prior = assumptions_of_cases(), Prior.load(settings.prior)
     settings.run_options().check(prior, assumptions)
     names = outcome_names(prior, assumptions)
     for claim in settings.selected_claims():
-        check_names(claim, names, _arms())
+        check_names(claim, names, all_arms())
 
 
 def run(settings: Settings, *, progress: Callable[[float], None] | None = None) -> Results:
@@ -118,40 +76,6 @@ def run(settings: Settings, *, progress: Callable[[float], None] | None = None) 
         options=settings.run_options(),
         progress=progress,
     )
-
-
-def run_claims(
-    claims: Sequence[Claim],
-    *,
-    prior: Prior,
-    options: RunOptions,
-    progress: Callable[[float], None] | None = None,
-) -> Results:
-    """Run all cases in the arms that claims need, and judge the claims (SpecError)."""
-    needed = {"drawn"}.union(*(claim.arms for claim in claims))
-    arms = {name: arm for name, arm in _arms().items() if name in needed}
-    cases = run_cases(
-        arms, prior=prior, assumptions=_assumptions(), options=options, progress=progress
-    )
-    drawn = drawn_numbers(prior, _assumptions(), options)
-    failed = cases["drawn"].isna().all(axis=1)
-    defaults = default_numbers(_assumptions())
-    judged = []
-    for claim in claims:
-        outcomes = {**cases, "derived": derive(claim.derived, cases)}
-        judged.append(ClaimResult(claim, judge(claim, outcomes, drawn, defaults=defaults)))
-    return Results(judged, len(drawn), arms, int(failed.sum()))
-
-
-def default_numbers(assumptions: Assumptions) -> dict[str, float]:
-    """Return the defaults of the assumptions that have one, by key."""
-    specs = {"agent": Agent(), "training": Training()}
-    numbers = dict(assumptions.near)
-    for key in assumptions.axes:
-        root, _, path = full_key(key).partition(".")
-        if root in specs and key not in assumptions.choices:
-            numbers[key] = float(value_at(specs[root], path))
-    return numbers
 
 
 #: The columns that the terminal shows.
@@ -180,30 +104,30 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _row(result: ClaimResult) -> dict[str, Any]:
-    claim, judged = result.claim, result.judgement
+    claim, judgement = result.claim, result.judgement
     effects = {
-        "effect": judged.effect,
-        "contrast": judged.contrast,
-        "difference": judged.difference,
+        "effect": judgement.effect,
+        "contrast": judgement.contrast,
+        "difference": judgement.difference,
     }
     return {
         "claim": claim.name,
         "title": claim.title,
         "quantifier": claim.quantifier,
-        "verdict": judged.verdict,
-        "share": judged.share,
-        "share_low": judged.low,
-        "share_high": judged.high,
-        "near_defaults": judged.near_defaults,
+        "verdict": judgement.verdict,
+        "share": judgement.share,
+        "share_low": judgement.low,
+        "share_high": judgement.high,
+        "near_defaults": judgement.near_defaults,
         **{
             f"{name}{end}": getattr(effect, part)
             for name, effect in effects.items()
             for end, part in (("", "estimate"), ("_low", "low"), ("_high", "high"))
         },
-        "cases": judged.effect.cases,
-        "undefined": judged.undefined,
-        "decides": judged.axes[0],
-        "and": judged.axes[1],
+        "cases": judgement.effect.cases,
+        "undefined": judgement.undefined,
+        "decides": judgement.axes[0],
+        "and": judgement.axes[1],
     }
 
 

@@ -47,10 +47,18 @@ def write_json(path: Path, data: Mapping[str, Any]) -> Path:
     Raises:
         ValueError: There is a number in it that JSON does not have (inf).
     """
-    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(_with_nulls(data), indent=2, allow_nan=False) + "\n"
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return path
+
+
+def _with_nulls(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _with_nulls(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_with_nulls(value) for value in data]
+    return None if isinstance(data, float) and math.isnan(data) else data
 
 
 def none_if_not_finite(number: Any) -> float | None:

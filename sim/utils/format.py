@@ -44,6 +44,16 @@ def format_number(number: float | None, digits: int | None = None) -> str:
     return shown(number, max(digits, 0))
 
 
+def short_number(number: float) -> str:
+    """Write a number for a figure: two significant digits, more if it is whole; a dash for nan."""
+    if not math.isfinite(number):
+        return format_number(number)
+    if abs(number) >= 100.0:
+        return shown(number, 0)
+    text = f"{float(f'{number:.2g}'):.12f}".rstrip("0").rstrip(".")
+    return with_minus("0" if text == "-0" else text)
+
+
 def shown(number: float | None, digits: int = 1) -> str:
     """Write a number with so many digits after the point, whatever its size; a dash for none."""
     return DASH if number is None else with_minus(f"{round(number, digits) + 0.0:,.{digits}f}")
