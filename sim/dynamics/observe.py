@@ -119,7 +119,7 @@ class Recorder:
     def __init__(self) -> None:
         self._observers: list[_Observer] = []
         self._source: tuple[Program | None, Segment | None] = (None, None)
-        self._repeated: tuple[Program | None, Program | None] = (None, None)
+        self._repeated: tuple[Program, Program] | tuple[None, None] = (None, None)
 
     def __call__(
         self, program: Program, step: int, theta: Array, names: Iterable[str] = tuple(VARIABLES)
@@ -146,19 +146,17 @@ class Recorder:
 
         There may be as many as `side_by_side`; few agents are measured no faster than many.
         """
-        count, agents = side_by_side(program), program.agents
-        if count == 1 or len(thetas) == 1:
-            return [self(program, step, theta, names) for theta in thetas]
-        if self._repeated[0] is not program:
-            rows = np.tile(np.arange(agents), count)
-            self._repeated = (program, program.take(rows))
-        filled = [*thetas, *[thetas[-1]] * (count - len(thetas))]
-        repeated = self._repeated[1]
-        assert repeated is not None
-        observed = self(repeated, step, np.concatenate(filled, axis=1), names)
+        if len(thetas) == 1:
+            return [self(program, step, thetas[0], names)]
+        agents, count = program.agents, len(thetas)
+        source, repeated = self._repeated
+        if repeated is None or source is not program or repeated.agents != agents * count:
+            repeated = program.take(np.tile(np.arange(agents), count))
+            self._repeated = (program, repeated)
+        observed = self(repeated, step, np.concatenate(thetas, axis=1), names)
         return [
             {name: x[i * agents : (i + 1) * agents] for name, x in observed.items()}
-            for i in range(len(thetas))
+            for i in range(count)
         ]
 
 
