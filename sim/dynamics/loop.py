@@ -93,14 +93,14 @@ def records(
     where that differs). `bounded` refuses parameters that have diverged (DivergenceError).
     """
     recorder = Recorder()
-    waiting: list[Snapshot] = []
+    batch: list[Snapshot] = []
 
     def observed() -> Iterator[Snapshot]:
-        first, thetas = waiting[0], [snapshot.theta for snapshot in waiting]
+        first, thetas = batch[0], [snapshot.theta for snapshot in batch]
         variables = recorder.together(first.program, first.step, thetas, names_at(first.step))
-        for snapshot, values in zip(waiting, variables, strict=True):
+        for snapshot, values in zip(batch, variables, strict=True):
             yield snapshot._replace(observed=values)
-        waiting.clear()
+        batch.clear()
 
     def names_at(step: int) -> Sequence[str]:
         return names(step) if callable(names) else names
@@ -108,15 +108,15 @@ def records(
     for snapshot in train(engine, program, steps, start=start, runs=runs, progress=progress):
         if bounded:
             check_bounded(snapshot.program.layout, snapshot.theta, snapshot.step)
-        if waiting and (
-            len(waiting) == side_by_side(waiting[0].program)
-            or snapshot.program is not waiting[0].program
-            or snapshot.program.at(snapshot.step) is not waiting[0].program.at(waiting[0].step)
-            or names_at(snapshot.step) != names_at(waiting[0].step)
+        if batch and (
+            len(batch) == side_by_side(batch[0].program)
+            or snapshot.program is not batch[0].program
+            or snapshot.program.at(snapshot.step) is not batch[0].program.at(batch[0].step)
+            or names_at(snapshot.step) != names_at(batch[0].step)
         ):
             yield from observed()
-        waiting.append(snapshot)
-    if waiting:
+        batch.append(snapshot)
+    if batch:
         yield from observed()
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.dynamics import measures
-from sim.dynamics.cognition import attribute, think
+from sim.dynamics.cognition import attribute, replaced, think
 from sim.dynamics.numerics import calculating, logistic, mean, whole_groups
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array, State
@@ -189,7 +189,7 @@ class _Moment:
     def __init__(self, observer: _Observer, state: State) -> None:
         self.observer, self.state = observer, state
         self.world, self.program = observer.world, observer.program
-        self.mind = think(self.world, self.program.traits, state)
+        self.mind = think(self.world, self.program.traits, state, self.program.equations)
 
     @property
     def gaming_rate(self) -> Array:
@@ -213,12 +213,18 @@ class _Moment:
 
     @cached_property
     def incentive_by_value(self) -> Array:
+        """Return each value's part [n, C, D]; nan where the incentive is not MODEL.md's."""
+        equations = self.program.equations
+        if equations.stake or equations.incentive:
+            return np.full((*self.gaming_rate.shape, len(self.state.values)), np.nan)
         return attribute(self.mind, self.world, self.program.traits, self.state)
 
     @cached_property
     def instrumental_gaming(self) -> Array:
-        """Return a (σ(h + τ I) − σ(h)) [n, C]."""
+        """Return a (σ(h + τ I) − σ(h)) [n, C]: the decision, less that without an incentive."""
+        mind = self.mind.deliberation._replace(incentive=np.zeros_like(self.mind.incentive))
         by_habit = logistic(self.state.habit)
+        by_habit = replaced(self.program.equations, "decision", mind, by_habit)
         return np.asarray((self.mind.awareness * (self.mind.decision - by_habit)).T)
 
     @cached_property

@@ -121,6 +121,8 @@ class DaskExecutor:
         """Yield shards as they are finished (see `Executor`)."""
         if not shards:
             return
+        if any(shards[0].equations):
+            raise SpecError("cognition: your own equations are not sent away; take executor=local")
         distributed = _distributed()
         fitting = int(MOST_BYTES // max(shard.memory for shard in shards))
         with self._client(distributed, min(self.workers, max(fitting, 1))) as client:

@@ -54,6 +54,7 @@ def sweep(
     record: str = "summary",
     engine: str = "auto",
     precision: str = "float64",
+    cognition: object = None,
     store: str | Path | None = None,
     executor: Executor | None = None,
     progress: ProgressOption = None,
@@ -80,6 +81,7 @@ def sweep(
             also every variable of every agent at every record.
         engine: As for `simulate`.
         precision: As for `simulate`.
+        cognition: As for `simulate`; for threads of this process.
         store: Where results are kept: a directory, or a URL of fsspec. What is there already is not
             computed again. None: in a temporary directory, as long as the table lives.
         executor: Computes the runs; threads of this process if None.
@@ -123,7 +125,7 @@ def sweep(
                 choices={key: label for key, (_, label) in zip(discrete, combination, strict=True)},
             )
         )
-    plan = make_plan(parts, record=record, engine=engine, precision=precision)
+    plan = make_plan(parts, record=record, engine=engine, precision=precision, cognition=cognition)
     return run_plan(plan, store=store, executor=executor, progress=progress)
 
 
