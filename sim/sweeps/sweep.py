@@ -34,7 +34,7 @@ from sim.sweeps.executors import Executor, LocalExecutor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.store import Store
-from sim.utils.progress import ProgressOption, count_progress, progress_reporter
+from sim.utils.progress import Pace, ProgressOption, count_progress, progress_reporter
 
 #: Keys of a run that are no part of its specs, and can be an axis all the same.
 RUN_AXES = ("scenario", "agents", "record_every")
@@ -158,8 +158,11 @@ def run_plan(
             if report is not None:
                 report(finished / total)
             count = count_progress(report, total, finished=finished)
-            for shard in (executor or LocalExecutor()).run(missing, files, progress=count):
+            computing, pace = executor or LocalExecutor(), getattr(report, "pace", Pace())
+            pace.count_parts(0, len(missing), at_once=computing.at_once)
+            for index, shard in enumerate(computing.run(missing, files, progress=count), 1):
                 stored[shard.name] = shard
+                pace.count_parts(index, len(missing), at_once=computing.at_once)
     except BaseException:
         if store is None:
             shutil.rmtree(place, ignore_errors=True)
