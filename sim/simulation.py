@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sim.dynamics.compile import compile_program
 from sim.dynamics.engines.engine import Engine
+from sim.dynamics.engines.equations import read_equations
 from sim.dynamics.engines.registry import get_engine
 from sim.dynamics.loop import DivergenceError as DivergenceError
 from sim.dynamics.loop import records
-from sim.dynamics.observe import VARIABLES
+from sim.dynamics.observe import VARIABLES, Recorder
 from sim.dynamics.program import Program
 from sim.dynamics.state import AgentState, Array
 from sim.result import Result, describe_run, label
@@ -83,6 +84,7 @@ def prepare(
     precision: str = "float64",
     initial: AgentState | None = None,
     interventions: Interventions | None = None,
+    cognition: object = None,
 ) -> Run:
     """Check and compile a run without computing it; arguments and errors as `simulate`.
 
@@ -94,6 +96,8 @@ def prepare(
     check_whole("record_every", record_every, minimum=1)
     check_size(specs, agents=agents, record_every=record_every)
     selected_engine = get_engine(engine, precision=precision)
+    selected_engine.check_estimator(specs.training.estimator)
+    equations = read_equations(cognition, engine=selected_engine.name)
     program = compile_program(
         specs.scenario,
         agent=specs.agent,
@@ -111,8 +115,12 @@ def prepare(
         "engine": selected_engine.name,
         "precision": selected_engine.precision,
         "initial": "drawn from the agent spec" if initial is None else initial.plain(),
+        **equations.describe(),
     }
     steps = [*range(0, program.steps, record_every), program.steps]
+    if any(equations):
+        program = replace(program, equations=equations)
+        Recorder()(program, 0, program.theta, ("decision",))  # refuses results of a wrong shape
     return Run(program, selected_engine, steps, described)
 
 
@@ -128,6 +136,7 @@ def simulate(
     precision: str = "float64",
     initial: AgentState | None = None,
     interventions: Interventions | None = None,
+    cognition: object = None,
     progress: ProgressOption = None,
 ) -> Result:
     """Train agents on a scenario and return the labelled history of the run.
@@ -142,12 +151,16 @@ def simulate(
         seed: Of all random draws. The same seed gives the same result, and agent number n is the
             same however many others there are.
         record_every: Steps from one record to the next; step 0 and the last are always recorded.
-        engine: `numpy`, `numba`, or `auto` for the fastest that is installed.
+        engine: `numpy`, `numba`, `jax`, or `auto` for the faster of the first two that is
+            installed.
         precision: `float64`, or `float32` for exploratory maps (engine `numba`).
         initial: Every agent's starting state, explicitly; goes before `agent.initial`.
         interventions: On the run (`sim.Intervention`, or dicts with its keys). Runs that differ in
             nothing else share every random draw, and are the same to the bit until the first
             intervention starts.
+        cognition: A module, or any object, with a `stake`, an `incentive` or a `decision` of its
+            own, each a function of a `sim.dynamics.cognition.Deliberation` written in `jax.numpy`
+            (engine `jax`). What gaming is owed to each value is not defined then.
         progress: True for a bar on stderr, or a function that is called with the share done.
 
     Raises:
@@ -163,6 +176,7 @@ def simulate(
         engine=engine,
         precision=precision,
         initial=initial,
+        cognition=cognition,
     )
     return run.execute(progress=progress)
 

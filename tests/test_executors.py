@@ -242,7 +242,7 @@ def test_workers_give_the_same_bytes_as_threads(
     assert parquet(tmp_path) == wanted
     assert found.query("select run from summary order by run")["run"].tolist() == list(range(24))
     assert shares == sorted(shares)
-    assert len(shares) == 1 + SHARDS
+    assert len(shares) == 2 + SHARDS  # at the start, and when workers are there
     assert shares[-1] == 1.0
     # What is there is not sent out again.
     (tmp_path / "summary" / f"{shards_of(tmp_path)[3]}.parquet").unlink()

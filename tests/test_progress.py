@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sim
+from sim.sweeps import plan
 from sim.utils import progress
-from sim.utils.progress import count_progress, part_of, parts_of, progress_reporter
+from sim.utils.progress import Pace, count_progress, part_of, parts_of, progress_reporter
 
 
 def test_parts_follow_each_other_and_come_to_one() -> None:
@@ -72,6 +75,57 @@ def test_the_time_left_is_that_of_new_work(
             for _, share in reports:
                 report(share)
         assert capfd.readouterr().err.count(left) == 1
+
+
+def test_the_pace_is_known_when_every_worker_has_finished_a_part() -> None:
+    """12 parts of 10 s each on 3 workers, of work of which 0.4 was there already."""
+    pace, seconds = Pace(), {}
+    for time in range(-20, 41):
+        share = 0.4 + 0.6 * max(time, 0) / 40
+        pace.count_parts(3 * (max(time, 0) // 10), 12, at_once=3)
+        seconds[time] = pace.seconds_left(time, share)
+    assert all(seconds[time] is None for time in range(-20, 10))
+    for time in range(10, 41):
+        assert seconds[time] == pytest.approx(40 - time, abs=1e-9)
+
+
+def test_the_last_parts_are_no_faster_for_idle_workers() -> None:
+    """4 parts of 10 s on 3 workers: of the last one, when 10 s have gone, 10 s are left."""
+    pace = Pace()
+    pace.count_parts(0, 4, at_once=3)
+    assert pace.seconds_left(0, 0.0) is None
+    pace.count_parts(3, 4, at_once=3)
+    assert pace.seconds_left(10, 0.75) == pytest.approx(10)
+    alone = Pace()  # one part on as many workers is one part
+    alone.count_parts(0, 1, at_once=8)
+    assert [alone.seconds_left(t, s) for t, s in ((0, 0.0), (5, 0.5))] == [None, None]
+
+
+def test_a_sweep_that_goes_on_reckons_with_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its rate is that of the shards which it computes, and it is silent before their first."""
+    monkeypatch.setattr(plan, "MINIMUM_AGENTS", 1)
+    monkeypatch.setattr(plan, "AGENT_STEPS", 10)
+    counts: list[tuple[int, int, int]] = []
+
+    class Listening(Pace):
+        def count_parts(self, finished: int, parts: int, *, at_once: int) -> None:
+            counts.append((finished, parts, at_once))
+
+    class Reporting:
+        pace = Listening()
+
+        def __call__(self, share: float) -> None:
+            pass
+
+    given = {"axes": {"training.leak": np.linspace(0, 1, 6)}, "training": {"steps": 10}}
+    given |= {"engine": "numpy", "executor": sim.LocalExecutor(threads=2)}
+    sim.sweep("copyright", **given, store=tmp_path / "sweep")
+    for manifest in sorted((tmp_path / "sweep" / "shards").iterdir())[:4]:
+        manifest.unlink()
+    sim.sweep("copyright", **given, store=tmp_path / "sweep", progress=Reporting())
+    assert counts == [(finished, 4, 2) for finished in range(5)]
 
 
 def test_true_shows_a_bar_and_a_function_takes_the_share(

@@ -397,6 +397,15 @@ def test_a_scenario_is_the_same_by_name_path_and_dict(tmp_path: Path) -> None:
         assert Scenario.load(beside).replace(name=name) == Scenario.load(str(copied)) == loaded
 
 
+def test_a_file_that_is_read_twice_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("initial: {habit: -2}", encoding="utf-8")
+    read_yaml(path)["initial"]["habit"] = 5
+    assert read_yaml(path) == {"initial": {"habit": -2}}
+    path.write_text("initial: {habit: -3}", encoding="utf-8")
+    assert read_yaml(path) == {"initial": {"habit": -3}}
+
+
 def test_numbers_of_yaml_are_numbers(tmp_path: Path) -> None:
     path = tmp_path / "story.yaml"
     for number, texts in {

@@ -39,6 +39,7 @@ from sim.dynamics.program import Program, Segment
 from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import AgentState, Array
 from sim.result import Result
+from sim.specs.errors import SpecError
 from sim.specs.overrides import Specs, read_specs
 from sim.specs.oversight import BEFORE_DEPLOYMENT, RETRAINING_KINDS, STEP_CAPABILITIES, Oversight
 from sim.specs.scenario import Scenario
@@ -242,7 +243,9 @@ class Retrainer:
     def from_run(
         cls, result: Result, specs: Specs, oversight: Oversight, engine: Engine
     ) -> Retrainer:
-        """Return the retrainer of a run."""
+        """Return the retrainer of a run; with equations of its own it is refused (SpecError)."""
+        if "cognition" in result.provenance:
+            raise SpecError("cognition: retraining knows the model's equations only")
         data = result.data
         whole = compile_program(
             specs.scenario,

@@ -93,7 +93,7 @@ def run_help() -> str:
             "  agents=64         how many agents; they differ as agent.spread says",
             "  seed=0            of all random draws",
             "  record_every=10   steps from one record to the next",
-            "  engine=auto       numpy, numba, or auto for the fastest that is installed",
+            "  engine=auto       numpy, numba, jax, or auto for the fastest that is installed",
             "  precision=float64 or float32, for exploratory maps (engine numba)",
             "  do=[]             interventions: 'do=[{key: gaming, set: 0, start: 500}]'",
             "     key: gaming, state.NAME, agent.TRAIT, training.NAME, scenario.contexts.*.NAME",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.dynamics.engines.engine import Engine
 from sim.dynamics.interventions import act, hold_again, intervention_steps
-from sim.dynamics.observe import VARIABLES, Recorder
+from sim.dynamics.observe import VARIABLES, Recorder, side_by_side
 from sim.dynamics.program import Program
 from sim.dynamics.selection import select, selections
 from sim.dynamics.state import Array, Layout
@@ -93,13 +93,31 @@ def records(
     where that differs). `bounded` refuses parameters that have diverged (DivergenceError).
     """
     recorder = Recorder()
-    snapshots = train(engine, program, steps, start=start, runs=runs, progress=progress)
-    for snapshot in snapshots:
-        step, trained, theta, _ = snapshot
+    batch: list[Snapshot] = []
+
+    def observed() -> Iterator[Snapshot]:
+        first, thetas = batch[0], [snapshot.theta for snapshot in batch]
+        variables = recorder.together(first.program, first.step, thetas, names_at(first.step))
+        for snapshot, values in zip(batch, variables, strict=True):
+            yield snapshot._replace(observed=values)
+        batch.clear()
+
+    def names_at(step: int) -> Sequence[str]:
+        return names(step) if callable(names) else names
+
+    for snapshot in train(engine, program, steps, start=start, runs=runs, progress=progress):
         if bounded:
-            check_bounded(trained.layout, theta, step)
-        variables = names(step) if callable(names) else names
-        yield snapshot._replace(observed=recorder(trained, step, theta, variables))
+            check_bounded(snapshot.program.layout, snapshot.theta, snapshot.step)
+        if batch and (
+            len(batch) == side_by_side(batch[0].program)
+            or snapshot.program is not batch[0].program
+            or snapshot.program.at(snapshot.step) is not batch[0].program.at(batch[0].step)
+            or names_at(snapshot.step) != names_at(batch[0].step)
+        ):
+            yield from observed()
+        batch.append(snapshot)
+    if batch:
+        yield from observed()
 
 
 def event_steps(program: Program) -> set[int]:

@@ -6,14 +6,14 @@ whole world instead of its trained part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from sim.dynamics import measures
-from sim.dynamics.cognition import attribute, think
+from sim.dynamics.cognition import attribute, replaced, think
 from sim.dynamics.numerics import calculating, logistic, mean, whole_groups
 from sim.dynamics.program import Program, Segment
 from sim.dynamics.state import Array, State
@@ -119,6 +119,7 @@ class Recorder:
     def __init__(self) -> None:
         self._observers: list[_Observer] = []
         self._source: tuple[Program | None, Segment | None] = (None, None)
+        self._repeated: tuple[Program, Program] | tuple[None, None] = (None, None)
 
     def __call__(
         self, program: Program, step: int, theta: Array, names: Iterable[str] = tuple(VARIABLES)
@@ -137,6 +138,31 @@ class Recorder:
             self._source = (program, segment)
         parts = [observer.observe(theta, names) for observer in self._observers]
         return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    def together(
+        self, program: Program, step: int, thetas: Sequence[Array], names: Iterable[str]
+    ) -> list[dict[str, Array]]:
+        """Return variables as `Recorder` at several θ of one segment, observed side by side.
+
+        There may be as many as `side_by_side`; few agents are measured no faster than many.
+        """
+        if len(thetas) == 1:
+            return [self(program, step, thetas[0], names)]
+        agents, count = program.agents, len(thetas)
+        source, repeated = self._repeated
+        if repeated is None or source is not program or repeated.agents != agents * count:
+            repeated = program.take(np.tile(np.arange(agents), count))
+            self._repeated = (program, repeated)
+        observed = self(repeated, step, np.concatenate(thetas, axis=1), names)
+        return [
+            {name: x[i * agents : (i + 1) * agents] for name, x in observed.items()}
+            for i in range(count)
+        ]
+
+
+def side_by_side(program: Program) -> int:
+    """Return how many records of a program's agents are observed at once."""
+    return max(1, BLOCK // program.agents)
 
 
 class _Observer:
@@ -163,7 +189,7 @@ class _Moment:
     def __init__(self, observer: _Observer, state: State) -> None:
         self.observer, self.state = observer, state
         self.world, self.program = observer.world, observer.program
-        self.mind = think(self.world, self.program.traits, state)
+        self.mind = think(self.world, self.program.traits, state, self.program.equations)
 
     @property
     def gaming_rate(self) -> Array:
@@ -187,12 +213,18 @@ class _Moment:
 
     @cached_property
     def incentive_by_value(self) -> Array:
+        """Return each value's part [n, C, D]; nan where the incentive is not MODEL.md's."""
+        equations = self.program.equations
+        if equations.stake or equations.incentive:
+            return np.full((*self.gaming_rate.shape, len(self.state.values)), np.nan)
         return attribute(self.mind, self.world, self.program.traits, self.state)
 
     @cached_property
     def instrumental_gaming(self) -> Array:
-        """Return a (σ(h + τ I) − σ(h)) [n, C]."""
+        """Return a (σ(h + τ I) − σ(h)) [n, C]: the decision, less that without an incentive."""
+        mind = self.mind.deliberation._replace(incentive=np.zeros_like(self.mind.incentive))
         by_habit = logistic(self.state.habit)
+        by_habit = replaced(self.program.equations, "decision", mind, by_habit)
         return np.asarray((self.mind.awareness * (self.mind.decision - by_habit)).T)
 
     @cached_property

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.dynamics.columns import Rows, take
+from sim.dynamics.engines.equations import STANDARD, Equations
 from sim.dynamics.population import AgentIds, Traits
 from sim.dynamics.state import Array, Layout
 
@@ -198,6 +199,7 @@ class Program:
     anchor: Array | None = None  # [P, N], what the anchor pulls to; None: the origin
     ungated: Array | None = None  # [P, N], what gated habits come back to
     own_traits: Traits | None = None  # without interventions; None: `traits`
+    equations: Equations = STANDARD  # the model's, or a user's own
 
     @property
     def agents(self) -> int:

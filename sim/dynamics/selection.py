@@ -76,7 +76,7 @@ def _measured(
     world = replace(world, demonstrates=np.zeros_like(world.demonstrates))  # it answers by itself
     with calculating():
         drawn_episodes = draw_episodes(
-            think(world, traits, state),
+            think(world, traits, state, program.equations),
             penalty(segment.world.where_trained(), state, segment.assumptions),
             world,
             program.agent_ids,

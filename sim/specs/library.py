@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from copy import deepcopy
+from functools import lru_cache
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
@@ -108,7 +110,7 @@ def _check_plain(node: object, path: str, *, at_top: bool = True) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping as Hydra would: 1e-3 is a number, a repeated key a SpecError."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        data = deepcopy(_parse(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise SpecError(f"{path}: {_one_line(error)}") from None
     except (OSError, ValueError) as error:  # no UTF-8, or a number of 5,000 digits
@@ -116,6 +118,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise SpecError(f"{path}: must hold a mapping of keys to values")
     return data
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str) -> object:
+    """Return the data of a YAML text; what a library's files say is parsed once."""
+    return yaml.load(text, Loader=_Loader)
 
 
 class _Loader(yaml.SafeLoader):

@@ -37,6 +37,11 @@ WITHOUT_WORKERS, PAUSE = 30, 0.05
 class Executor(Protocol):
     """Computes shards."""
 
+    @property
+    def at_once(self) -> int:
+        """How many shards it computes side by side."""
+        ...
+
     def run(
         self, shards: Sequence[Shard], store: Store, *, progress: CountProgress
     ) -> Iterator[StoredShard]:
@@ -58,7 +63,7 @@ class LocalExecutor:
     """Threads, by default all, one shard each; engines leave the interpreter's lock alone."""
 
     def __init__(self, *, threads: int | None = None) -> None:
-        self.threads = threads or usable_processors()
+        self.threads = self.at_once = threads or usable_processors()
 
     def __repr__(self) -> str:
         return f"LocalExecutor(threads={self.threads})"
@@ -109,7 +114,7 @@ class DaskExecutor:
 
     def __init__(self, *, address: str | None = None, workers: int | None = None) -> None:
         self.address = address
-        self.workers = workers or usable_processors()
+        self.workers = self.at_once = workers or usable_processors()
 
     def __repr__(self) -> str:
         place = f"workers={self.workers}" if self.address is None else f"{self.address!r}"
@@ -121,6 +126,8 @@ class DaskExecutor:
         """Yield shards as they are finished (see `Executor`)."""
         if not shards:
             return
+        if any(shards[0].equations):
+            raise SpecError("cognition: your own equations are not sent away; take executor=local")
         distributed = _distributed()
         fitting = int(MOST_BYTES // max(shard.memory for shard in shards))
         with self._client(distributed, min(self.workers, max(fitting, 1))) as client:
@@ -130,6 +137,9 @@ class DaskExecutor:
                 ): shard
                 for shard in shards
             }
+            if self.address is not None:
+                self.at_once = max(1, len(client.ncores()))
+            progress(0)  # from here on, the workers work
             completed, last_sign = (
                 distributed.as_completed(futures, loop=client.loop),
                 time.monotonic(),

@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.dynamics.compile import compile_program
+from sim.dynamics.engines.equations import STANDARD, Equations, read_equations
 from sim.dynamics.engines.registry import get_engine
+from sim.dynamics.observe import Recorder
 from sim.dynamics.program import Program
 from sim.result import versions
 from sim.simulation import MOST_AGENTS, MOST_SEED, check_size, record_bytes, run_bytes
@@ -129,6 +131,7 @@ class Shard:
     record: Record
     engine: str
     precision: str
+    equations: Equations = STANDARD
 
     @property
     def rows(self) -> Index:
@@ -150,7 +153,7 @@ class Shard:
 
     def program(self) -> Program:
         """Compile its runs into one program."""
-        return compile_rows(self.part, self.rows)
+        return replace(compile_rows(self.part, self.rows), equations=self.equations)
 
     def by_itself(self) -> Shard:
         """Return the shard with its own points as design, to be sent away."""
@@ -169,6 +172,7 @@ class Plan:
     record: Record
     engine: str
     precision: str
+    equations: Equations = STANDARD
 
     @property
     def runs(self) -> int:
@@ -199,6 +203,7 @@ class Plan:
             "precision": self.precision,
             "version": versions()["training-gaming-sim"],
             "code": code_digest(),
+            **self.equations.describe(),
         }
         for part in self.parts:
             size = shard_runs(part, self.record)
@@ -207,7 +212,8 @@ class Plan:
                 rows = np.arange(start, min(start + size, part.runs))
                 arrays = [part.seeds_of(rows), *part.columns(rows).values()]
                 digest = _digest(described, first, *(array.tobytes() for array in arrays))
-                name, made_by = f"{number:06d}-{digest}", (self.engine, self.precision)
+                name = f"{number:06d}-{digest}"
+                made_by = (self.engine, self.precision, self.equations)
                 yield Shard(name, part, first, start, len(rows), self.record, *made_by)
                 first, number = first + len(rows), number + 1
 
@@ -218,18 +224,25 @@ def make_plan(
     record: str = "summary",
     engine: str = "auto",
     precision: str = "float64",
+    cognition: object = None,
 ) -> Plan:
     """Return the plan of some parts, checked before anything is computed (SpecError)."""
     if not parts:
         raise SpecError("axes: there is nothing to run")
     tables = read_record(record)
     computing = get_engine(engine, precision=precision)
+    for estimator in {part.specs.training.estimator for part in parts}:
+        computing.check_estimator(estimator)
     check_runs("axes", len(parts), maximum=MOST_PARTS)
     check_runs("axes", sum(part.runs for part in parts))
     for part in parts:
         check_part(part, tables)
     _check_names([part.specs.scenario for part in parts])
-    return Plan(tuple(parts), tables, computing.name, computing.precision)
+    equations = read_equations(cognition, engine=computing.name)
+    for part in parts if any(equations) else ():
+        program = replace(compile_rows(part, np.arange(1)), equations=equations)
+        Recorder()(program, 0, program.theta, ("decision",))  # refuses results of a wrong shape
+    return Plan(tuple(parts), tables, computing.name, computing.precision, equations)
 
 
 def _check_names(scenarios: Iterable[Scenario]) -> None:

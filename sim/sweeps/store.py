@@ -386,7 +386,12 @@ def _describe(plan: Plan, note: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a plan's `sweep.json`."""
     parts = [{**p.description, "runs": p.runs, "seeds": list(p.seeds)} for p in plan.parts]
     content = {"format": FORMAT, "id": plan.id, "asked_for": dict(note), "runs": plan.runs}
-    made_by = {"record": plan.record, "engine": plan.engine, "precision": plan.precision}
+    made_by: dict[str, Any] = {
+        "record": plan.record,
+        "engine": plan.engine,
+        "precision": plan.precision,
+    }
+    made_by |= plan.equations.describe()
     shards = [shard.name for shard in plan.shards]
     return describe_run(**content, **made_by, code=code_digest(), parts=parts, shards=shards)
 

@@ -34,7 +34,7 @@ from sim.sweeps.executors import Executor, LocalExecutor
 from sim.sweeps.plan import Part, Plan, Shard, make_plan
 from sim.sweeps.result import Sweep
 from sim.sweeps.store import Store
-from sim.utils.progress import ProgressOption, count_progress, progress_reporter
+from sim.utils.progress import Pace, ProgressOption, count_progress, progress_reporter
 
 #: Keys of a run that are no part of its specs, and can be an axis all the same.
 RUN_AXES = ("scenario", "agents", "record_every")
@@ -54,6 +54,7 @@ def sweep(
     record: str = "summary",
     engine: str = "auto",
     precision: str = "float64",
+    cognition: object = None,
     store: str | Path | None = None,
     executor: Executor | None = None,
     progress: ProgressOption = None,
@@ -80,6 +81,7 @@ def sweep(
             also every variable of every agent at every record.
         engine: As for `simulate`.
         precision: As for `simulate`.
+        cognition: As for `simulate`; for threads of this process.
         store: Where results are kept: a directory, or a URL of fsspec. What is there already is not
             computed again. None: in a temporary directory, as long as the table lives.
         executor: Computes the runs; threads of this process if None.
@@ -123,7 +125,7 @@ def sweep(
                 choices={key: label for key, (_, label) in zip(discrete, combination, strict=True)},
             )
         )
-    plan = make_plan(parts, record=record, engine=engine, precision=precision)
+    plan = make_plan(parts, record=record, engine=engine, precision=precision, cognition=cognition)
     return run_plan(plan, store=store, executor=executor, progress=progress)
 
 
@@ -156,8 +158,11 @@ def run_plan(
             if report is not None:
                 report(finished / total)
             count = count_progress(report, total, finished=finished)
-            for shard in (executor or LocalExecutor()).run(missing, files, progress=count):
+            computing, pace = executor or LocalExecutor(), getattr(report, "pace", Pace())
+            pace.count_parts(0, len(missing), at_once=computing.at_once)
+            for index, shard in enumerate(computing.run(missing, files, progress=count), 1):
                 stored[shard.name] = shard
+                pace.count_parts(index, len(missing), at_once=computing.at_once)
     except BaseException:
         if store is None:
             shutil.rmtree(place, ignore_errors=True)

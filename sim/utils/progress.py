@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import accumulate, pairwise
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -38,9 +39,53 @@ def progress_reporter(progress: ProgressOption, label: str) -> Iterator[Progress
         yield progress or None
 
 
+class Pace:
+    """Estimates the time that is left, from new work alone.
+
+    Of work in parts, several at once, it knows nothing before as many have been finished as are at
+    work at first; and where fewer are left than that, they are no faster for it.
+    """
+
+    def __init__(self) -> None:
+        self._start: tuple[float, float] | None = None  # when new work began, after which share
+        self._at_once = self._parts = self._finished = 0
+
+    def count_parts(self, finished: int, parts: int, *, at_once: int) -> None:
+        """Take in how many parts of new work are finished, of how many, so many done at once."""
+        self._finished, self._parts, self._at_once = finished, parts, min(at_once, parts)
+
+    def seconds_left(self, time: float, share: float) -> float | None:
+        """Return the seconds left at a time and a share of all work; None: not known."""
+        if self._start is None or share <= self._start[1]:
+            self._start = (time, share)
+        start, before = self._start
+        if share == before or self._finished < self._at_once:
+            return None
+        seconds = (time - start) * (1.0 - share) / (share - before)
+        at_work = min(self._at_once, self._parts - self._finished)
+        return seconds * self._at_once / at_work if at_work else seconds
+
+
+class Bar:
+    """A bar that is shown; called with the share of the work that is done, it moves.
+
+    Attributes:
+        pace: Estimates the time left; who does the work in parts says so.
+    """
+
+    def __init__(self, show: Callable[[float, float, float | None], None]) -> None:
+        self.pace = Pace()
+        self._show = show
+
+    def __call__(self, share: float) -> None:
+        """Show a share."""
+        time = monotonic()
+        self._show(time, share, self.pace.seconds_left(time, share))
+
+
 @contextmanager
-def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Progress]:
-    """Show a bar with the time left on stderr, or a console; yields the function that moves it.
+def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Bar]:
+    """Show a bar with the time left on stderr, or a console; yields what moves it.
 
     A log gets a line now and then instead.
     """
@@ -53,26 +98,22 @@ def progress_bar(label: str, *, console: Console | None = None) -> Iterator[Prog
         bars.BarColumn(),
         bars.TextColumn("{task.percentage:>3.0f}%"),
         bars.TimeElapsedColumn(),
-        bars.TextColumn("left"),
-        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[left]}"),
     )
     with bars.Progress(*columns, console=console) as bar:
-        task = bar.add_task(label, total=1.0)
-        start: tuple[float, float] | None = None  # when work began, and what was done before
-        last = monotonic()
+        task, last = bar.add_task(label, total=1.0, left=""), monotonic()
 
-        def report(share: float) -> None:
-            nonlocal last, start
-            bar.update(task, completed=share)
-            time = monotonic()
-            start_time, before = start = start or (time, share)
-            if not console.is_terminal and time - last >= LINE_EVERY and before < share < 1.0:
+        def show(time: float, share: float, seconds: float | None) -> None:
+            nonlocal last
+            estimate = seconds if share < 1.0 else None
+            left = "" if estimate is None else f"{timedelta(seconds=round(estimate))} left"
+            bar.update(task, completed=share, left=left)
+            if not console.is_terminal and time - last >= LINE_EVERY and estimate is not None:
                 last = time
-                seconds = (time - start_time) * (1.0 - share) / (share - before)
-                line = f"{label}: {share:.0%}, about {seconds:.0f} s left"
+                line = f"{label}: {share:.0%}, about {estimate:.0f} s left"
                 console.print(line, highlight=False, markup=False)
 
-        yield report
+        yield Bar(show)
 
 
 def part_of(progress: Progress | None, start: float, stop: float) -> Progress:

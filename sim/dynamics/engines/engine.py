@@ -39,6 +39,9 @@ class Engine(ABC):
     name: str
     precision: Precision
 
+    def check_estimator(self, estimator: str) -> None:  # noqa: B027  # most have all
+        """Refuse an estimator of gradients that the engine does not have (SpecError)."""
+
     @abstractmethod
     def start(self, program: Program) -> Cohort:
         """Return a program's agents at the start."""

@@ -1,7 +1,7 @@
 """The engines by name.
 
-Both do the same steps; Numba compiles them, and is an extra of the package (`fast`). It is imported
-only where it is used, as that takes a second.
+All do the same steps. Numba compiles them, and JAX differentiates their objective; both are extras
+of the package (`fast`, `jax`), imported only where they are used, as that takes a second.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sim.dynamics.engines.engine import Engine, Precision
 from sim.dynamics.engines.numpy_engine import NumpyEngine
 from sim.specs.errors import SpecError, nearest
 
-_NAMES = ("auto", "numpy", "numba")
+_NAMES = ("auto", "numpy", "numba", "jax")
 
 
 @cache
@@ -42,7 +42,7 @@ def get_engine(
     """Return an engine by name.
 
     Args:
-        name: `numpy`, `numba`, or `auto` for the fastest that is installed.
+        name: `numpy`, `numba`, `jax`, or `auto` for the faster of the first two that is installed.
         precision: `float64`, or `float32` for exploratory maps.
         threads: Of the Numba engine; as many as the process may use processors if None. Results do
             not depend on it.
@@ -59,6 +59,8 @@ def get_engine(
     if precision not in get_args(Precision):
         hint = nearest(str(precision), get_args(Precision))
         raise SpecError(f"precision: got {precision!r}: {hint}")
+    if name == "jax":
+        return _jax(precision)
     if name == "numpy" or (name == "auto" and not has_numba()):
         return _numpy(precision)
     if not has_numba():
@@ -81,3 +83,16 @@ def _numpy(precision: str) -> NumpyEngine:
     if precision != "float64":
         raise SpecError(f"precision: got {precision!r}: engine=numpy has float64 only")
     return NumpyEngine()
+
+
+def _jax(precision: str) -> Engine:
+    if find_spec("jax") is None:
+        raise SpecError(
+            "engine: jax is not installed; install the extra `jax` "
+            "(pip install 'training-gaming-sim[jax]'), or take engine=numpy"
+        )
+    if precision != "float64":
+        raise SpecError(f"precision: got {precision!r}: engine=jax has float64 only")
+    from sim.dynamics.engines.jax_engine import JaxEngine
+
+    return JaxEngine()
