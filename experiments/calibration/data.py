@@ -80,9 +80,7 @@ class Measurements:
         """
         n = self.answers
         likely = (self.rates * n + 1.0) / (n + 2.0)
-        return np.where(
-            self.published > 0.0, self.published, np.sqrt(likely * (1.0 - likely) / n)
-        )
+        return np.where(self.published > 0.0, self.published, np.sqrt(likely * (1.0 - likely) / n))
 
     @property
     def gap(self) -> Array:
@@ -226,7 +224,8 @@ class Calibration(Spec):
     )
     edits: ByName[Edit] = Field({}, description="what was changed in some prompts, by name")
     belief: Annotated[float, within(low=1e-3)] = Field(
-        1.0, description="standard deviation about 0 that coefficients of edits are believed to have"
+        1.0,
+        description="standard deviation about 0 that coefficients of edits are believed to have",
     )
     points: Steps = Field(121, description="on how many queries curves are worked out")
     reach: tuple[Real, Real] = Field(

@@ -9,6 +9,7 @@ and no row has a parameter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,8 +27,8 @@ from .model import Design, PromptModel
 _STEP = 1e-5
 #: Draws that are worked out at once.
 BATCH = 64
-#: Random walks side by side, their steps, and how many of them are left out at first.
-CHAINS, STEPS, BURN_IN = 48, 500, 200
+#: Random walks side by side.
+CHAINS = 48
 #: Share of a belief's width above which a posterior is hardly told by the data.
 UNTOLD = 0.8
 
@@ -90,7 +91,6 @@ class Posterior:
 
     def maximise(self, start: Array | None = None, *, steps: int = 150) -> Fit:
         """Return the parameters with the highest posterior."""
-
         centre, width = self.model.start, self.model.width
 
         def cost(scaled: Array) -> tuple[float, Array]:
@@ -147,7 +147,14 @@ class Fit:
         least = 1.0 / (9.0 * self.posterior.model.width.max() ** 2)
         return np.asarray((axes / np.maximum(levels, least)) @ axes.T)
 
-    def sample(self, *, count: int, seed: int = 0) -> tuple[Array, float]:
+    def sample(
+        self,
+        *,
+        count: int,
+        seed: int = 0,
+        steps: int = 500,
+        progress: Callable[[float], None] | None = None,
+    ) -> tuple[Array, float]:
         """Return posterior draws [draw, parameter] and the largest R-hat of their chains.
 
         Random walks from about the best, with the covariance of the curvature, then of the walks.
@@ -157,25 +164,29 @@ class Fit:
 
         def deviates(step: int) -> Array:
             rows = np.arange(CHAINS * size)
-            return normal(seed=seed, stream=f"posterior {step}", rows=rows).reshape(CHAINS, size)
+            return normal(seed=seed, stream="posterior", rows=rows, step=step).reshape(CHAINS, size)
 
         places = self.theta + 0.5 * deviates(0) @ root.T
         density = self.posterior(places)
-        chains = np.empty((STEPS, CHAINS, size))
-        for step in range(STEPS):
-            if step == BURN_IN:  # the walks know the posterior better than its curvature does
-                walked = chains[BURN_IN // 2 : BURN_IN].reshape(-1, size)
+        chains, burn_in = np.empty((steps, CHAINS, size)), int(0.4 * steps)
+        for step in range(steps):
+            if step == burn_in:  # the walks know the posterior better than its curvature does
+                walked = chains[burn_in // 2 : burn_in].reshape(-1, size)
                 root = np.linalg.cholesky(np.cov(walked.T) + 1e-10 * np.eye(size))
             # Short steps and long ones: the posterior is not quite normal.
             scale = (2.4, 1.2, 0.5)[step % 3] / np.sqrt(size)
             tries = places + scale * deviates(step + 1) @ root.T
             tried = self.posterior(tries)
-            chance, _ = uniform_pair(seed=seed, stream=f"accept {step}", rows=np.arange(CHAINS))
+            chance, _ = uniform_pair(
+                seed=seed, stream="posterior, accepted", rows=np.arange(CHAINS), step=step
+            )
             better = np.log(chance) < tried - density
             places = np.where(better[:, None], tries, places)
             density = np.where(better, tried, density)
             chains[step] = places
-        settled = chains[BURN_IN:]
+            if progress is not None:
+                progress((step + 1) / steps)
+        settled = chains[burn_in:]
         between = settled.mean(axis=0).var(axis=0, ddof=1)
         within = settled.var(axis=0, ddof=1).mean(axis=0)
         ratio = float(np.sqrt(1.0 + (between / within).max()))
@@ -192,18 +203,10 @@ def place_rows(
     seen: NDArray[np.bool_] | None = None,
     nodes: int = 15,
 ) -> tuple[Array, Array, Array]:
-    """Return where prompts may lie given some of their rates.
+    """Return where prompts may lie given the rates of them that are seen [rate], all where None.
 
-    Args:
-        model: The model.
-        theta: Parameters [draw, parameter].
-        measured: The rows.
-        seen: Which of the three rates are known [rate]; all where None.
-        nodes: How finely each of the two deviates is cut.
-
-    Returns:
-        The deviates [node], the rates [draw, row, node of value, of awareness, rate], and the
-        weights [draw, row, node of value, of awareness], which sum to 1.
+    The deviates [node], the rates [draw, row, node of value, of awareness, rate], and the weights
+    [draw, row, node of value, of awareness], which sum to 1.
     """
     deviates = np.linspace(-3.5, 3.5, nodes)
     prior = -0.5 * deviates**2

@@ -61,33 +61,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Design:
-    """Rows of a table as the model sees them.
+    """Rows of a table as the model sees them; rows that differ in place alone share a curve."""
 
-    Attributes:
-        acts: By key, which parameters act on the number in which rows, 0 or 1 [row, parameter].
-        curve: Which curve is a row's [row]: that of the first row that differs in place alone.
-        rows: The rows that stand for the curves [curve].
-        sets: Numbers that edits set, by full key [row]; nan where none does.
-    """
-
-    acts: Mapping[str, Array]
-    curve: NDArray[np.intp]
-    rows: NDArray[np.intp]
-    sets: Mapping[str, Array]
+    acts: Mapping[str, Array]  # by key, which parameters act on which rows [row, parameter]
+    curve: NDArray[np.intp]  # of each row [row]
+    rows: NDArray[np.intp]  # that stand for the curves [curve]
+    sets: Mapping[str, Array]  # numbers that edits set, by full key [row]; nan where none does
 
 
 class PromptModel:
-    """The rates of prompts, as a function of parameters.
-
-    Args:
-        specs: The scenario, and whatever of the agent is not fitted.
-        calibration: What was measured, and what is free.
-        settings: The settings that have numbers of their own.
-        local: Whether the stake is the rival one (`Calibration.local`).
-
-    Raises:
-        SpecError: The scenario has no such context, response, value or number, or no twin.
-    """
+    """The rates of prompts as a function of parameters; `local` is with the rival stake."""
 
     def __init__(
         self,
@@ -112,7 +95,7 @@ class PromptModel:
         self.names = [each.name for each in self.parameters]
         for key in (*calibration.free, *calibration.local, *self._moved_and_set()):
             self.expand(key)
-        self._offset = self._awareness_offset()
+        self.awareness_offset = self._find_awareness_offset()
 
     def _moved_and_set(self) -> list[str]:
         edits = self.calibration.edits.values()
@@ -124,14 +107,18 @@ class PromptModel:
         for key, free in calibration.free.items():
             if not (self.local and key in calibration.local):
                 start = float(np.log(free.start)) if free.log else free.start
-                for setting in self._each(free.by):
-                    found.append(Parameter(key, start, free.width, free.log, setting))
+                found += [
+                    Parameter(key, start, free.width, free.log, setting)
+                    for setting in self._each(free.by)
+                ]
         for name, free in calibration.scatter.items():
             found.append(Parameter(f"scatter.{name}", float(np.log(free.start)), free.width, True))
         for name, edit in calibration.edits.items():
             for key in edit.moves:
-                for setting in self._each(edit.by):
-                    found.append(Parameter(key, 0.0, calibration.belief, False, setting, name))
+                found += [
+                    Parameter(key, 0.0, calibration.belief, False, setting, name)
+                    for setting in self._each(edit.by)
+                ]
         return found
 
     def _each(self, by: str | None) -> Sequence[str | None]:
@@ -149,17 +136,12 @@ class PromptModel:
     def stated(self, key: str) -> float:
         """Return the number that the specs state for a full key."""
         try:
-            node = value_at(self.specs, key)
+            return float(value_at(self.specs, key))
         except (AttributeError, KeyError, TypeError):
             return 0.0  # `apply_overrides` refuses the key
-        return float(node) if isinstance(node, int | float) else 0.0
 
     def design(self, frame: pd.DataFrame) -> Design:
-        """Return the rows of a table as the model sees them.
-
-        Raises:
-            SpecError: A row is of a setting that nothing is fitted to.
-        """
+        """Return the rows of a table as the model sees them."""
         unknown = set(frame["setting"]) - set(self.settings)
         if unknown:
             raise SpecError(f"data: setting: {nearest(min(unknown), self.settings)}")
@@ -212,7 +194,7 @@ class PromptModel:
         return found
 
     def curves(self, theta: Array, design: Design) -> Array:
-        """Return what agents of each value do, for each curve of a design [draw, curve, 5, point]."""
+        """Return what agents of each value do, by curve [draw, curve, 5, point]."""
         columns = self.columns(theta, design, design.rows)
         found = self.curves_of({key: column.ravel() for key, column in columns.items()})
         return found.reshape(len(theta), len(design.rows), *found.shape[1:])
@@ -263,18 +245,13 @@ class PromptModel:
         *,
         value: Array | None = None,
         awareness: Array | None = None,
-        curves: Array | None = None,
     ) -> Array:
         """Return the rates of prompts [draw, row, deviate of value, of awareness, rate].
 
-        Args:
-            theta: Parameters [draw, parameter].
-            design: The rows.
-            value, awareness: How far prompts lie from their places, in standard deviations of the
-                scatter [deviate]; 0 where None.
-            curves: As from `curves`, where they are known already.
+        Prompts lie so many standard deviations of the scatter from their places, along the value
+        and along awareness [deviate]; at 0 where None.
         """
-        curves = self.curves(theta, design) if curves is None else curves
+        curves = self.curves(theta, design)
         places = [
             self.placed(theta, design, key, np.zeros(1) if deviates is None else deviates)
             for key, deviates in ((self.value, value), (self.awareness, awareness))
@@ -289,9 +266,7 @@ class PromptModel:
         """
         scatter = design.acts["scatter.value" if key == self.value else "scatter.awareness"]
         width = np.exp(np.clip(theta @ scatter.T, *_LOGARITHMS))
-        return np.asarray(
-            self.numbers(theta, design, key)[..., None] + width[..., None] * deviates
-        )
+        return np.asarray(self.numbers(theta, design, key)[..., None] + width[..., None] * deviates)
 
     def mix(self, curves: Array, values: Array, width: Array, awareness: Array) -> Array:
         """Return rates [..., value, awareness, rate] over queries, at places [..., value] etc.
@@ -300,7 +275,8 @@ class PromptModel:
         """
         weights = self._weights(values, width)
         means = np.matmul(weights, curves.swapaxes(-1, -2))[..., None, :]
-        a = logistic(awareness + self._offset)[..., None, :]
+        with calculating():
+            a = logistic(awareness + self.awareness_offset)[..., None, :]
         visible, plain, gamed, plain_unmonitored, gamed_unmonitored = np.moveaxis(means, -1, 0)
         return np.stack(
             [
@@ -321,8 +297,8 @@ class PromptModel:
         weights[..., 1:] += mass
         return weights
 
-    def _awareness_offset(self) -> float:
-        """Return what the input adds to the logit of awareness, which must be alike in both tiers."""
+    def _find_awareness_offset(self) -> float:
+        """Return what input adds to the logit of awareness, which must be alike in both tiers."""
         aware = self.think({self.awareness: np.zeros(1)})[1].awareness[self.tiers, 0]
         if np.ptp(aware) > 0.0:
             raise SpecError("measured.context: input must tell as much of training as in its twin")
@@ -330,11 +306,7 @@ class PromptModel:
 
 
 def measured_alone(specs: Specs, calibration: Calibration) -> Specs:
-    """Return specs that have the measured context and its twin alone, and no spread.
-
-    Raises:
-        SpecError: The scenario has no such context, response or value, or the context no twin.
-    """
+    """Return specs that have the measured context and its twin alone, and no spread."""
     scenario, name = specs.scenario, calibration.context
     if name not in scenario.contexts:
         raise SpecError(f"measured.context: {nearest(name, scenario.contexts)}")

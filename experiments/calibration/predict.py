@@ -47,13 +47,14 @@ class Stages:
     before: Measurements
     after: Measurements
 
+    @property
+    def setting(self) -> str:
+        """Return the setting that was trained on."""
+        return str(self.after.frame["setting"].iloc[0])
+
     @classmethod
     def read(cls, measured: Measurements, further: Measurements | None = None) -> Stages:
-        """Return the stages of a table, and further prompts before training, of `predict`.
-
-        Raises:
-            SpecError: Not one prompt was measured after training, or it was not before.
-        """
+        """Return the stages of a table, and further prompts before training, of `predict`."""
         frame = measured.frame.rename(columns={"prompt": "condition"})
         stages = set(frame["stage"])
         if not stages <= {BEFORE, AFTER}:
@@ -113,6 +114,26 @@ class Predictions:
         )
         return table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
 
+    @property
+    def effective(self) -> float:
+        """Return how many equal draws the weighted ones are worth."""
+        return float(1.0 / (self.joint**2).sum())
+
+    def numbers(self) -> pd.DataFrame:
+        """Return what was believed of the numbers of training, and what is, with 95 %."""
+        assumed, weight = self.outcomes[0].assumed, self.joint.sum(axis=0)
+        named = {f"learning rate of {name}": ratio for name, ratio in assumed.ratios.items()}
+        named |= {"similarity of tiers": assumed.tiers, "similarity of prompts": assumed.prompts,
+                  "leak": assumed.leak}  # fmt: skip
+        rows = []
+        for name, number in named.items():
+            row: dict[str, object] = {"number": name}
+            for stage, weights in (("believed", np.ones(len(number))), ("posterior", weight)):
+                low, _, middle, _, high = quantiles(number, weights)
+                row |= {f"{stage}_low": low, f"{stage}_median": middle, f"{stage}_high": high}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
     def levels(self) -> pd.DataFrame:
         """Return the score of each level of what training may be like, over all else."""
         scores = self.scores()
@@ -135,8 +156,8 @@ class Predictions:
         for prompt, condition in enumerate(before.frame["condition"]):
             for index, rate in enumerate(RATES):
                 rates = np.concatenate([o.trained.after[:, prompt, index] for o in self.outcomes])
-                stream = f"published {prompt} {index}"
-                deviate = normal(seed=0, stream=stream, rows=np.arange(len(rates)))
+                draws = np.arange(len(rates))
+                deviate = normal(seed=0, stream=f"published {prompt} {index}", rows=draws)
                 noisy = transform(rates) + deviate / np.sqrt(before.answers[prompt, index])
                 noisy = np.sin(np.clip(noisy, 0.0, np.pi) / 2.0) ** 2
                 rows.append(

@@ -11,7 +11,7 @@ propensity and habit that reached its contexts, and everything else that changed
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
@@ -61,11 +61,6 @@ class Hypothesis:
     tiers: str = "alike"  # by a similarity that is not known; or apart
     leak: str = "none"  # or some
 
-    @property
-    def name(self) -> str:
-        """Return its name in tables."""
-        return ", ".join(f"{key}={level}" for key, level in asdict(self).items())
-
 
 #: All combinations of what training may be like.
 LEVELS: dict[str, tuple[str, ...]] = {
@@ -111,19 +106,13 @@ class Assumed:
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts of one setting, each where a draw of the posterior places it.
-
-    Attributes:
-        model, theta: The model, and its parameters [draw, parameter].
-        design: The prompts; the first is the one that is trained on.
-        value, awareness: Where they lie [draw, prompt].
-    """
+    """Prompts of one setting, each where a draw of the posterior places it."""
 
     model: PromptModel
-    theta: Array
+    theta: Array  # [draw, parameter]
     design: Design
-    value: Array
-    awareness: Array
+    value: Array  # [draw, prompt]
+    awareness: Array  # [draw, prompt]
 
     @classmethod
     def draw(
@@ -141,6 +130,20 @@ class Prompts:
                 pick = (total < chance[:, None]).sum(axis=1).clip(max=total.shape[1] - 1)
                 at = np.unravel_index(pick, weight.shape[2:])
                 deviates[:, part, prompt] = [nodes[place] for place in at]
+        return cls._off(model, theta, measured, deviates)
+
+    @classmethod
+    def mean(cls, model: PromptModel, theta: Array, measured: Measurements) -> Prompts:
+        """Return prompts at the mean of where all their rates place them."""
+        nodes, _, weight = place_rows(model, theta, measured, nodes=41)
+        return cls._off(
+            model, theta, measured, np.stack([weight.sum(axis=axis) @ nodes for axis in (3, 2)])
+        )
+
+    @classmethod
+    def _off(
+        cls, model: PromptModel, theta: Array, measured: Measurements, deviates: Array
+    ) -> Prompts:
         design = model.design(measured.frame)
         value, awareness = (
             model.placed(theta, design, key, deviate[..., None])[..., 0]
@@ -150,9 +153,8 @@ class Prompts:
 
     def take(self, rows: NDArray[np.intp]) -> Prompts:
         """Return some of the draws."""
-        return Prompts(
-            self.model, self.theta[rows], self.design, self.value[rows], self.awareness[rows]
-        )
+        names = ("theta", "value", "awareness")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     @property
     def width(self) -> Array:
@@ -168,21 +170,19 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Trained:
-    """Agents in the course of training on one prompt, at some looks.
-
-    Attributes:
-        prompts: Where they started; the first was trained on.
-        start: The value that agents started at [draw].
-        rows: The places of parameters in θ, by name.
-        theta: θ [look, parameter, draw].
-        refusals: On the prompt that is trained on, in training [look, draw].
-    """
+    """Agents in the course of training on the first of some prompts, at some looks."""
 
     prompts: Prompts
-    start: Array
-    rows: Mapping[str, int]
-    theta: Array
-    refusals: Array
+    start: Array  # the value that agents start at [draw]
+    rows: Mapping[str, int]  # the places of parameters in θ, by name
+    theta: Array  # [look, parameter, draw]
+    refusals: Array  # in training, on the prompt that is trained on [look, draw]
+
+    def take(self, draws: NDArray[np.intp]) -> Trained:
+        """Return some of the draws."""
+        names = ("start", "theta", "refusals")
+        parts = {name: getattr(self, name)[..., draws] for name in names}
+        return replace(self, prompts=self.prompts.take(draws), **parts)
 
     @property
     def ended(self) -> NDArray[np.bool_]:
@@ -209,7 +209,10 @@ class Trained:
         found = np.empty((theta.shape[1], prompts.value.shape[1], 3))
         for prompt in range(found.shape[1]):
             places = TRAINED_ON if prompt == 0 else NEVER_TRAINED_ON
-            numbers = {**prompts.columns(prompt), **_named(kept)}
+            numbers = {
+                **prompts.columns(prompt),
+                **{f"agent.initial.{name}": number for name, number in kept.items()},
+            }
             numbers.pop("agent.initial.habit", None)
             for place, context in zip(places, model.contexts, strict=True):
                 for name in (n for n in self.rows if n.split(".")[1:2] == [place]):
@@ -259,10 +262,6 @@ def _whole(model: PromptModel) -> list[str]:
     """Return the parameters of an agent that are the same in all contexts, by name."""
     values = [f"values.{name}" for name in model.specs.scenario.values]
     return [*values, "log_horizon", "log_competence", "capability.opacity"]
-
-
-def _named(change: Mapping[str, Array]) -> dict[str, Array]:
-    return {f"agent.initial.{name}": number for name, number in change.items()}
 
 
 def _world(
@@ -322,31 +321,26 @@ def _world(
     for name, similarity in across.items():
         for kind in range(KINDS):
             columns[f"scenario.similarity.{names.index(name)}.{kind}"] = similarity
-    one = np.ones(len(start))
     columns |= {f"training.learning_rate.{name}": RATE * r for name, r in assumed.ratios.items()}
-    columns["training.learning_rate.propensity"] = RATE * (hypothesis.propensities != "none") * one
-    columns["training.learning_rate.log_horizon"] = RATE * one
-    columns["training.learning_rate.capability"] = RATE * one
+    constant = {"log_horizon": 1.0, "capability": 1.0,
+                "propensity": float(hypothesis.propensities == "learnt")}  # fmt: skip
+    columns |= {
+        f"training.learning_rate.{k}": np.full(len(start), RATE * x) for k, x in constant.items()
+    }
     columns["training.leak"] = (hypothesis.leak == "some") * assumed.leak
     return specs, columns, start
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A hypothesis and the rates that were published after training.
-
-    Attributes:
-        score: The logarithm of the predictive density of what was published, before it was seen.
-        least: The least chi-square of any draw, of three rates.
-        weight: Of each draw, given what was published [draw]; they sum to 1.
-    """
+    """A hypothesis and the rates that were published after training."""
 
     hypothesis: Hypothesis
     trained: Trained
     assumed: Assumed
-    score: float
-    least: float
-    weight: Array
+    score: float  # the logarithm of the predictive density of what was published
+    least: float  # the least chi-square of any draw, of three rates
+    weight: Array  # of each draw, given what was published [draw]
 
     @property
     def effective(self) -> float:
