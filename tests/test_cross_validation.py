@@ -60,7 +60,7 @@ def test_errors_are_those_of_rates_that_were_not_known() -> None:
     fitted, asked = PROMPTS.take(range(12)), PROMPTS.take(range(14, 18))
     without = CALIBRATION.replace(edits={}, points=61)
     found = predict_rows(fitted, asked, specs=SPECS, calibration=without)
-    table = errors(pd.concat(found).assign(by="rows", part="0"))
+    table = errors(found.assign(by="rows", part="0"))
     own = table.set_index(["task", "predictor", "setting"]).sort_index()
     row = own.loc[("edits", "mean of the setting", "all")]
     misses = fitted.rates.mean(axis=0) - asked.rates

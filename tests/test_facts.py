@@ -30,7 +30,7 @@ def calibrated() -> Calibrated:
 def test_every_fact_has_its_question() -> None:
     assert list(QUESTIONS) == list(FACTS)
     for question in QUESTIONS.values():
-        assert set(question) - {"numbers"} == {"source", "published", "asked", "judged", "rival"}
+        assert set(question) - {"numbers"} == {"source", "published", "judged", "rival"}
 
 
 @pytest.mark.parametrize(

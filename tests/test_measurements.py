@@ -102,7 +102,6 @@ def test_the_published_tables_are_read() -> None:
     for one in (prompts, stages):
         assert (one.errors > 0.0).all()
         assert len(one) == len(one.frame) > 0
-    assert prompts.source.endswith("alignment_faking_prompts.csv")
 
 
 # ---------------------------------------------------------------------------------- what is refused
@@ -128,6 +127,7 @@ def test_the_published_tables_are_read() -> None:
             ["line 3", "refusal_unmonitored_se", "-0.02", "0 or more"],
         ),
         (lambda t: t.assign(af_reasoning_se=[0.6, 0.1]), ["line 2", "at most 0.5"]),
+        (lambda t: t.assign(af_reasoning=["0,2", "0.5"]), ["line 2", "'0,2'", "decimal comma"]),
         (lambda t: t.assign(af_reasoning=["much", "0.5"]), ["line 2", "'much'", "a number"]),
         (lambda t: t.assign(af_reasoning=["", "0.5"]), ["line 2", "af_reasoning", "a number"]),
         (lambda t: t.assign(af_reasoning=[np.nan, 0.5]), ["line 2", "a number"]),

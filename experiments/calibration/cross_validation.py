@@ -70,12 +70,12 @@ def predict_split(
     """Return what all predictors say of the rows that a split leaves out."""
     fitted, asked = measured.take(~split.left_out), measured.take(split.left_out)
     found = predict_rows(fitted, asked, specs=specs, calibration=calibration)
-    return pd.concat(found, ignore_index=True).assign(by=split.by, part=split.part)
+    return found.assign(by=split.by, part=split.part)
 
 
 def predict_rows(
     fitted: Measurements, asked: Measurements, *, specs: Specs, calibration: Calibration
-) -> list[pd.DataFrame]:
+) -> pd.DataFrame:
     """Return what all predictors, fitted to some rows, say of others."""
     settings = sorted(set(fitted.frame["setting"]))
     found = []
@@ -85,9 +85,9 @@ def predict_rows(
         for name, local in MODELS.items():
             model = PromptModel(specs, of_edits, settings, local=local)
             models[name] = model, Posterior(model, fitted).maximise(steps=60).theta
-        for task, (edits, faking) in TASKS.items():
-            if edits != knows_edits:
-                continue
+        for task, faking in (
+            (t, knows[1]) for t, knows in TASKS.items() if knows[0] == knows_edits
+        ):
             for name, (model, theta) in models.items():
                 score = np.full(len(asked), np.nan)
                 if not faking:
@@ -96,7 +96,7 @@ def predict_rows(
                 found.append(_rows(task, name, asked, rates, score))
             for name, rates in baselines(fitted, asked, of_edits, knows_faking=faking):
                 found.append(_rows(task, name, asked, rates, np.full(len(asked), np.nan)))
-    return found
+    return pd.concat(found, ignore_index=True)
 
 
 def expected(
@@ -120,12 +120,8 @@ def baselines(
     weights = np.linalg.lstsq(inputs(fitted), fitted.rates, rcond=1e-6)[0]
     yield "linear regression", np.clip(inputs(asked) @ weights, 0.0, 1.0)
     if knows_faking:
-        yield (
-            "product",
-            np.column_stack(
-                [asked.rates[:, 0], (1.0 - asked.rates[:, 0]) * mean[:, 2], mean[:, 2]]
-            ),
-        )
+        faking = asked.rates[:, 0]
+        yield "product", np.column_stack([faking, (1.0 - faking) * mean[:, 2], mean[:, 2]])
 
 
 def _inputs(

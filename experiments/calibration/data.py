@@ -40,7 +40,6 @@ class Measurements:
     """Rates of prompts: `frame` has a row for each, with the rates and their published errors."""
 
     frame: pd.DataFrame
-    source: str = ""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -89,15 +88,11 @@ class Measurements:
 
     def take(self, rows: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Measurements:
         """Return some rows, by place or by mask."""
-        return Measurements(self.frame.iloc[rows].reset_index(drop=True), self.source)
+        return Measurements(self.frame.iloc[rows].reset_index(drop=True))
 
 
 def read_measurements(path: str | Path, *, of: Sequence[str] = OF_PROMPTS) -> Measurements:
-    """Return the measurements of a CSV file whose rows the columns `of` tell apart.
-
-    Raises:
-        SpecError: One line: what is missing or wrong, in which column and row, what is allowed.
-    """
+    """Return the measurements of a CSV file whose rows the columns `of` tell apart."""
     text = str(path)
     try:
         with open(text, encoding="utf-8", errors="replace") as file:
@@ -117,11 +112,7 @@ def read_measurements(path: str | Path, *, of: Sequence[str] = OF_PROMPTS) -> Me
 def check_measurements(
     frame: pd.DataFrame, *, of: Sequence[str] = OF_PROMPTS, source: str = "table"
 ) -> Measurements:
-    """Return the measurements of a table, or refuse it.
-
-    Raises:
-        SpecError: One line: what is missing or wrong, in which column and row, what is allowed.
-    """
+    """Return the measurements of a table, or refuse it."""
     numbers = [*RATES, *(f"{rate}_se" for rate in RATES)]
     where = f"data {Path(source).name!r}"
     for name in (*of, *numbers):
@@ -136,7 +127,7 @@ def check_measurements(
     for name in numbers:
         table[name] = _checked(table[name], name, where=where)
     _refuse(table.duplicated(list(of)), where, " and ".join(of), "the same as in a row before")
-    return Measurements(table.reset_index(drop=True), source)
+    return Measurements(table.reset_index(drop=True))
 
 
 def _checked(column: pd.Series, name: str, *, where: str) -> pd.Series:

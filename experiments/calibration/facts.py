@@ -75,8 +75,8 @@ class Calibrated:
 
     def prompts(self, setting: str, *, local: bool = False) -> Prompts:
         """Return the default prompt of a setting, placed by its rates for each draw."""
-        model, theta = (self.local, self.local_theta) if local else (self.model, self.theta)
-        return Prompts.draw(model, theta, self.default(setting), seed=1)
+        fit = (self.local, self.local_theta) if local else (self.model, self.theta)
+        return Prompts.draw(*fit, self.default(setting), seed=1)
 
     def resampled(self, count: int, **levels: str) -> list[tuple[Outcome, NDArray[np.intp]]]:
         """Return draws as what was published after training weighs them, by hypothesis."""
@@ -218,9 +218,8 @@ def five_of_25_models(calibrated: Calibrated) -> Answer:
     verdict = "met" if low <= count <= high else "not met"
     verdict = "cannot tell" if high - low > 15 and verdict == "met" else verdict
     expected = float(25.0 * (rows.gap > 0.01).mean()) if len(rows) else float("nan")
-    numbers = {
-        "models_with_a_gap": np.repeat(counts.astype(float), np.round(1000 * mass).astype(int))
-    }
+    drawn = np.repeat(counts.astype(float), np.round(1000 * mass).astype(int))
+    numbers = {"models_with_a_gap": drawn}
     return Answer(float(mass[count]), numbers, rival=expected, verdict=verdict)
 
 
@@ -235,10 +234,7 @@ def anti_scheming(calibrated: Calibrated) -> Answer:
         met.append((left < 0.1) & (shift > 0.0))
         aware.append(shift)
     prompts = calibrated.prompts(HELPFUL)
-    curves, offset = (
-        prompts.model.curves_of(prompts.columns(0)),
-        prompts.model.awareness_offset,
-    )
+    curves, offset = prompts.model.curves_of(prompts.columns(0)), prompts.model.awareness_offset
     for published in QUESTIONS["anti_scheming"]["numbers"]:
         ends = [np.log(a / (1.0 - a)) - offset for a in published["awareness"]]
         shape = (len(prompts.theta), 2)
@@ -247,9 +243,8 @@ def anti_scheming(calibrated: Calibrated) -> Answer:
         )
         before, after = rates[:, 0, :, 1].T
         fall = 1.0 - published["covert"][1] / published["covert"][0]
-        numbers[f"share_explained_by_awareness_{published['model']}"] = (
-            1.0 - after / before
-        ) / fall
+        share = (1.0 - after / before) / fall
+        numbers[f"share_explained_by_awareness_{published['model']}"] = share
     numbers["awareness_logit_gained"] = np.concatenate(aware)
     lowers = float(np.mean(before > after))
     return Answer(float(np.concatenate(met).mean()) * lowers, numbers)

@@ -56,15 +56,19 @@ class Posterior:
         """Return the rows as the model sees them."""
         return self.model.design(self.measured.frame)
 
-    def predict(self, theta: Array, design: Design | None = None) -> tuple[Array, Array]:
+    @cached_property
+    def distinct(self) -> Design:
+        """Return the rows that stand for all that have the same edits."""
+        return self.model.design(self.measured.frame.iloc[self.design.first])
+
+    def predict(self, theta: Array) -> tuple[Array, Array]:
         """Return transformed rates and their scatter, [draw, row, rate] and [..., rate, rate]."""
-        design = self.design if design is None else design
         sigma = np.array([0.0, -1.0, 1.0])
-        found = transform(self.model.rates(theta, design, value=sigma, awareness=sigma))
+        found = transform(self.model.rates(theta, self.distinct, value=sigma, awareness=sigma))
         by_value = (found[:, :, 2, 0] - found[:, :, 1, 0]) / 2.0
         by_awareness = (found[:, :, 0, 2] - found[:, :, 0, 1]) / 2.0
         scatter = sum(d[..., :, None] * d[..., None, :] for d in (by_value, by_awareness))
-        return found[:, :, 0, 0], np.asarray(scatter)
+        return found[:, self.design.alike, 0, 0], np.asarray(scatter)[:, self.design.alike]
 
     def log_likelihood(self, theta: Array) -> Array:
         """Return the log-likelihood of each row [draw, row]."""

@@ -67,6 +67,8 @@ class Design:
     curve: NDArray[np.intp]  # of each row [row]
     rows: NDArray[np.intp]  # that stand for the curves [curve]
     sets: Mapping[str, Array]  # numbers that edits set, by full key [row]; nan where none does
+    first: NDArray[np.intp]  # rows that stand for those with the same edits [distinct]
+    alike: NDArray[np.intp]  # which of these has the edits of a row [row]
 
 
 class PromptModel:
@@ -93,13 +95,11 @@ class PromptModel:
         self.start = np.array([each.start for each in self.parameters])
         self.width = np.array([each.width for each in self.parameters])
         self.names = [each.name for each in self.parameters]
-        for key in (*calibration.free, *calibration.local, *self._moved_and_set()):
-            self.expand(key)
+        edits = calibration.edits.values()
+        changed = (key for edit in edits for key in (*edit.moves, *edit.sets))
+        keys = (*calibration.free, *calibration.local, *changed)
+        self.full = {key: self._expand(key) for key in keys}
         self.awareness_offset = self._find_awareness_offset()
-
-    def _moved_and_set(self) -> list[str]:
-        edits = self.calibration.edits.values()
-        return [key for edit in edits for key in (*edit.moves, *edit.sets)]
 
     def _parameters(self) -> list[Parameter]:
         calibration = self.calibration
@@ -124,7 +124,7 @@ class PromptModel:
     def _each(self, by: str | None) -> Sequence[str | None]:
         return (None,) if by is None else self.settings
 
-    def expand(self, key: str) -> tuple[str, ...]:
+    def _expand(self, key: str) -> tuple[str, ...]:
         """Return the full keys that a key stands for: * for both contexts; refuse others."""
         full = full_key(key)
         keys = tuple(full.replace("*", name) for name in self.contexts) if "*" in full else (full,)
@@ -158,15 +158,19 @@ class PromptModel:
         sets: dict[str, Array] = {}
         for name, edit in self.calibration.edits.items():
             for key, number in edit.sets.items():
-                for full in self.expand(key):
+                for full in self.full[key]:
                     before = sets.get(full, np.full(len(frame), np.nan))
                     sets[full] = np.where(edits[name], number, before)
         place = {self.value, self.awareness, SPREAD}
-        columns = [matrix for key, matrix in acts.items() if key not in place]
-        columns += [column[:, None] for column in sets.values()]
-        alike = np.nan_to_num(np.hstack(columns), nan=-1e9)
-        _, rows, curve = np.unique(alike, axis=0, return_index=True, return_inverse=True)
-        return Design(acts, curve.ravel(), rows, sets)
+        columns = [column[:, None] for column in sets.values()]
+        whole = [np.hstack([*acts.values(), *columns])]
+        columns += [matrix for key, matrix in acts.items() if key not in place]
+        (_, rows, curve), (_, first, alike) = (
+            np.unique(np.nan_to_num(np.hstack(c), nan=-1e9), axis=0, return_index=True,
+                      return_inverse=True)
+            for c in (columns, whole)
+        )  # fmt: skip
+        return Design(acts, curve.ravel(), rows, sets, first, alike.ravel())
 
     def numbers(self, theta: Array, design: Design, key: str) -> Array:
         """Return a number of the model in every row [draw, row], for θ [draw, parameter]."""
@@ -183,7 +187,7 @@ class PromptModel:
             full: self.numbers(theta, design, key)[:, rows]
             for key in design.acts
             if key not in place and not key.startswith("scatter.")
-            for full in self.expand(key)
+            for full in self.full[key]
         }
         if self.local:
             local = self.calibration.local

@@ -104,14 +104,11 @@ class Predictions:
         table = pd.DataFrame(
             {
                 **asdict(outcome.hypothesis),
-                "score": outcome.score,
-                "weight": weight,
-                "effective_draws": outcome.effective,
-                "ended": outcome.trained.ended.mean(),
-                "least_chi2": outcome.least,
+                "score": outcome.score, "weight": weight, "effective_draws": outcome.effective,
+                "ended": outcome.trained.ended.mean(), "least_chi2": outcome.least,
             }
             for outcome, weight in zip(self.outcomes, self.weights, strict=True)
-        )
+        )  # fmt: skip
         return table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
 
     @property
@@ -162,13 +159,11 @@ class Predictions:
                 noisy = np.sin(np.clip(noisy, 0.0, np.pi) / 2.0) ** 2
                 rows.append(
                     {
-                        "prompt": condition,
-                        "trained": prompt == 0,
-                        "rate": rate,
+                        "prompt": condition, "trained": prompt == 0, "rate": rate,
                         "before": before.rates[prompt, index],
                         **dict(zip(QUANTILES, quantiles(noisy, weight), strict=True)),
                     }
-                )
+                )  # fmt: skip
         return pd.DataFrame(rows)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,9 @@ from pydantic import Field
 from sim.cli.fields import Few, OneOrMore, Seed, Spec, Workers
 from sim.cli.outputs import records
 from sim.dynamics.state import Array
+from sim.specs.agent import Agent
 from sim.specs.errors import SpecError
+from sim.specs.keys import nest
 from sim.specs.library import config_root
 from sim.specs.overrides import Specs
 from sim.utils.files import atomic_write
@@ -42,6 +45,14 @@ KEPT, JUDGES = 400, 150
 WORST = 8
 #: The predictions that were made before anything was tuned.
 DECLARED = Path(__file__).parents[2] / "docs" / "predeclared.csv"
+#: The first lines of the calibrated agent's file.
+HEAD = """\
+# agent=calibrated scenario=alignment_faking: the default helpful-only prompt, as the fit places
+# it (docs/validation.md). Queries differ by the spread of the contested value, as agents do here.
+#   command: python experiments/calibration (it writes this file, calibrated.yaml)
+#   data: {path}
+#   sha256: {sha256}
+"""
 #: Columns that the terminal shows.
 SHOWN = {
     "fits": ("model", "parameters", "posterior", "chi2", "dof", "per_dof", "published_per_rate"),
@@ -77,11 +88,6 @@ class Tables:
     test: Measurements | None
     stages: Stages | None
 
-    @cached_property
-    def names(self) -> list[str]:
-        """Return the settings that the model is fitted to."""
-        return sorted(set(self.data.frame["setting"]))
-
 
 @dataclass(frozen=True)
 class Results:
@@ -103,19 +109,11 @@ class Results:
 
 
 def check(specs: Specs, settings: Settings) -> None:
-    """Refuse tables that cannot be read, and keys of the model that name no number.
-
-    Raises:
-        SpecError: One line: what was wrong, where, what is allowed.
-    """
+    """Refuse tables that cannot be read, and keys of the model that name no number."""
     tables = read_tables(settings)
-    model = PromptModel(specs, settings.measured, tables.names)
-    for name, table in (("data", tables.data), ("test", tables.test)):
-        if table is not None:
-            try:
-                model.design(table.frame)
-            except SpecError as error:
-                raise SpecError(f"{name}: {str(error).removeprefix('data: ')}") from None
+    model = PromptModel(specs, settings.measured, sorted(set(tables.data.frame["setting"])))
+    if tables.test is not None:
+        model.design(tables.test.frame)
 
 
 def read_tables(settings: Settings) -> Tables:
@@ -142,9 +140,9 @@ def run(
     shares = parts_of(progress, (15.0, 25.0, 60.0, 45.0, 20.0))
     work = partial(search, specs=specs, calibration=measured, measured=tables.data)
     jobs = [(local, start) for local in (False, True) for start in STARTS]
-    found = parallel_map(work, jobs, workers=settings.workers, progress=shares[0])
+    best = parallel_map(work, jobs, workers=settings.workers, progress=shares[0])
     fits = {
-        name: max((f for f in found if f.posterior.model.local == local), key=lambda f: f.density)
+        name: max((f for f in best if f.posterior.model.local == local), key=lambda f: f.density)
         for name, local in (("foresight", False), ("local", True))
     }
     fit = fits["foresight"]
@@ -159,10 +157,8 @@ def run(
         )  # fmt: skip
     test = pd.DataFrame()
     if tables.test is not None:
-        test = pd.concat(
-            predict_rows(tables.data, tables.test, specs=specs, calibration=measured),
-            ignore_index=True,
-        ).assign(by="test", part="test")
+        found = predict_rows(tables.data, tables.test, specs=specs, calibration=measured)
+        test = found.assign(by="test", part="test")
     predictions = None
     if tables.stages is not None:
         predictions = predict(
@@ -189,8 +185,7 @@ def search(
 ) -> Fit:
     """Return the best parameters from one start: of which stake, and how far from the centre."""
     local, start = job
-    settings = sorted(set(measured.frame["setting"]))
-    model = PromptModel(specs, calibration, settings, local=local)
+    model = PromptModel(specs, calibration, sorted(set(measured.frame["setting"])), local=local)
     wave = np.sin(np.arange(len(model.start)))
     return Posterior(model, measured).maximise(model.start + start * model.width * wave)
 
@@ -227,16 +222,13 @@ def fits_table(results: Results) -> pd.DataFrame:
         misses = ((fit.rates - measured.rates) / measured.errors) ** 2
         rows.append(
             {
-                "model": name,
-                "parameters": len(fit.theta),
-                "posterior": fit.density,
+                "model": name, "parameters": len(fit.theta), "posterior": fit.density,
                 "likelihood": fit.posterior.log_likelihood(fit.theta[None]).sum(),
-                "chi2": fit.distances.sum(),
-                "dof": fit.dof,
+                "chi2": fit.distances.sum(), "dof": fit.dof,
                 "per_dof": fit.distances.sum() / fit.dof if fit.dof > 0 else np.nan,
                 "published_per_rate": misses.mean(),
             }
-        )
+        )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -251,16 +243,12 @@ def parameters_table(results: Results) -> pd.DataFrame:
         share = results.draws[:, index].std() / each.width
         rows.append(
             {
-                "parameter": each.name,
-                "believed": float(scale(each.start)),
-                "median": float(scale(middle)),
-                "low": float(scale(low)),
-                "high": float(scale(high)),
-                "local": float(scale(others[each.name])) if each.name in others else np.nan,
-                "share_of_belief": share,
+                "parameter": each.name, "believed": float(scale(each.start)),
+                "median": float(scale(middle)), "low": float(scale(low)),
+                "high": float(scale(high)), "local": float(scale(others.get(each.name, np.nan))),
                 "verdict": "untold" if share > UNTOLD else "determined",
             }
-        )
+        )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -285,9 +273,7 @@ def summary(results: Results, settings: Settings) -> dict[str, Any]:
     return {
         **{name: named.get(name, []) for name in (*seen, "fits", "test_errors")},
         "sources": sources(settings),
-        "rows": {
-            name: sum(row["setting"] == name for row in rows) for name in results.tables.names
-        },
+        "rows": dict(sorted(Counter(row["setting"] for row in rows).items())),
         "no_edit": [r["condition"] for r in rows if r["condition"] not in {*told, "default"}],
         "worst": sorted(rows, key=lambda row: -row["chi2"])[:WORST],
         "mixing": results.mixing,
@@ -332,15 +318,8 @@ def agent_data(results: Results, settings: Settings) -> dict[str, Any] | None:
         model.awareness: prompt.awareness[:, 0],
         f"{SPREAD}.{settings.measured.value}": prompt.width[:, 0],
     }
-    tree: dict[str, Any] = {}
-    for key, value in sorted(number.items()):
-        if key.startswith("agent."):
-            *path, name = key.split(".")[1:]
-            node = tree
-            for part in path:
-                node = node.setdefault(part, {})
-            node[name] = round(float(value[0]), 4)
-    return tree
+    own = {key: round(float(value[0]), 4) for key, value in number.items() if "contexts" not in key}
+    return dict(Agent.parse(nest(own)["agent"], path="agent").model_dump(exclude_unset=True))
 
 
 def write(results: Results, directory: Path, settings: Settings) -> None:
@@ -349,19 +328,8 @@ def write(results: Results, directory: Path, settings: Settings) -> None:
     if agent is None:
         return
     source = sources(settings)["data"]
-    text = "\n".join(
-        [
-            "# agent=calibrated scenario=alignment_faking: the default helpful-only prompt, as",
-            "# the fit places it (docs/validation.md). Queries differ by the spread of the",
-            "# contested value; a population of agents stands for them.",
-            "#   command: python experiments/calibration (it writes this file, calibrated.yaml)",
-            f"#   data: {source['path']}",
-            f"#   sha256: {source['sha256']}",
-            yaml.safe_dump(agent),
-        ]
-    )
     with atomic_write(directory / "calibrated.yaml") as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(f"{HEAD.format(**source)}{yaml.safe_dump(agent)}", encoding="utf-8")
 
 
 def _path(name: str | None) -> Path | None:

@@ -1,11 +1,9 @@
 """Training on one prompt, and the rates of this and other prompts after it.
 
-A world of kinds of query on the prompt that is trained on: the same answers, each offending the
-contested value by another factor. Engines train its agents; what is learnt reaches other contexts
-by similarity: queries of a prompt are alike, the tiers by one number, prompts by another. So three
-contexts stand for all that is not trained on: the same prompt unmonitored, and another prompt on
-either tier. After training the rates of any prompt follow as before it (`model`), with the
-propensity and habit that reached its contexts, and everything else that changed in the agent.
+Engines train agents on kinds of query, which offend the contested value by different factors. What
+is learnt reaches other contexts by similarity: queries of a prompt are alike, tiers by one number,
+prompts by another. So three contexts stand for all that is not trained on: the prompt unmonitored,
+and another on either tier. Rates follow as before training (`model`), from what the agent became.
 """
 
 from __future__ import annotations
@@ -153,8 +151,8 @@ class Prompts:
 
     def take(self, rows: NDArray[np.intp]) -> Prompts:
         """Return some of the draws."""
-        names = ("theta", "value", "awareness")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        theta, value, awareness = (a[rows] for a in (self.theta, self.value, self.awareness))
+        return replace(self, theta=theta, value=value, awareness=awareness)
 
     @property
     def width(self) -> Array:
