@@ -35,12 +35,11 @@ def table(**changes: object) -> Frame:
 # ------------------------------------------------------------------------------------ what is read
 
 
-def test_rates_errors_and_gap_by_hand(tmp_path: Path) -> None:
+def test_rates_and_errors_by_hand(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "t.csv", index=False)
     read = read_measurements(tmp_path / "t.csv")
     np.testing.assert_array_equal(read.rates, [[0.25, 0.5, 0.75], [0.5, 0.25, 0.5]])
     np.testing.assert_array_equal(read.errors, np.full((2, 3), 0.05))
-    np.testing.assert_array_equal(read.gap, [0.25, 0.25])
     assert list(read.frame["condition"]) == ["default", "another, with a comma"]
     assert len(read) == 2
 

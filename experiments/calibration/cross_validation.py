@@ -182,14 +182,8 @@ def errors(predicted: pd.DataFrame) -> pd.DataFrame:
             if not (name == RATES[0] and TASKS[task][1]):
                 misses[name] = (part[f"predicted_{name}"] - part[f"measured_{name}"]).to_numpy()
         errors_of = np.concatenate([m / part[f"error_{n}"].to_numpy() for n, m in misses.items()])
-        rows.append(
-            {
-                **dict(zip(keys, group, strict=True)),
-                "rows": len(part),
-                **{f"rmse_{name}": np.sqrt((m**2).mean()) for name, m in misses.items()},
-                "rmse_gap": np.sqrt(((misses[RATES[2]] - misses[RATES[1]]) ** 2).mean()),
-                "chi2_per_rate": (errors_of**2).mean(),
-                "score": part["score"].mean(),
-            }
-        )
+        row = {**dict(zip(keys, group, strict=True)), "rows": len(part)}
+        row |= {f"rmse_{name}": np.sqrt((m**2).mean()) for name, m in misses.items()}
+        row["rmse_gap"] = np.sqrt(((misses[RATES[2]] - misses[RATES[1]]) ** 2).mean())
+        rows.append({**row, "chi2_per_rate": (errors_of**2).mean(), "score": part["score"].mean()})
     return pd.DataFrame(rows)

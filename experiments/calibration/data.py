@@ -1,10 +1,9 @@
 """Published measurements of training-gaming, and the parts of the model that are free to fit them.
 
-A table has a row for each prompt (or for each prompt and stage of training) and the columns
-`af_reasoning`, the share of training scratchpads that reason about gaming the training;
-`refusal_training` and `refusal_unmonitored`, the shares of answers that do not comply, where the
-input says that it is trained on and where it says that it is not; each with its standard error
-`_se`. The measurements of Greenblatt et al. (arXiv 2412.14093) have this form: data/README.md.
+A table has a row for each prompt (or each prompt and stage of training) and the columns
+`af_reasoning`, the share of training scratchpads that reason about gaming the training, and
+`refusal_training` and `refusal_unmonitored`, the shares of answers that do not comply where the
+input says that it is trained on, and is not; each with its standard error `_se` (data/README.md).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from sim.dynamics.state import Array
-from sim.specs.base import ByName, FrozenDict, Real, Spec, Steps, refuse, within
+from sim.specs.base import ByName, FrozenDict, Real, Spec, refuse, within
 from sim.specs.errors import SpecError, nearest
 
 #: The rates that are measured, in the order of all arrays here.
@@ -80,11 +79,6 @@ class Measurements:
         n = self.answers
         likely = (self.rates * n + 1.0) / (n + 2.0)
         return np.where(self.published > 0.0, self.published, np.sqrt(likely * (1.0 - likely) / n))
-
-    @property
-    def gap(self) -> Array:
-        """Return the compliance gap [row]: refusals unmonitored less those in training."""
-        return np.asarray(self.rates[:, 2] - self.rates[:, 1])
 
     def take(self, rows: Sequence[int] | NDArray[np.intp] | NDArray[np.bool_]) -> Measurements:
         """Return some rows, by place or by mask."""
@@ -161,13 +155,18 @@ def _pattern(text: str) -> str:
     return text
 
 
+T = TypeVar("T")
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Width = Annotated[float, within(low=1e-3)]
+#: Keys have dots.
+ByKey = Annotated[dict[str, T], AfterValidator(FrozenDict)]
+
+
 class FreeNumber(Spec):
     """A number of the model that is fitted, and what is believed of it before."""
 
     start: Real = Field(description="centre of the belief, and where the search starts")
-    width: Annotated[float, within(low=1e-3)] = Field(
-        description="standard deviation of the belief, of the logarithm where that is fitted"
-    )
+    width: Width = Field(description="its standard deviation, of the logarithm if that is fitted")
     by: Literal["setting"] | None = Field(None, description="one for each setting; null: for all")
     log: bool = Field(False, description="whether its logarithm is fitted")
 
@@ -182,16 +181,10 @@ class Edit(Spec):
     """Something that was changed in some prompts: it moves a number of the model, or sets some."""
 
     kind: str = Field(description="the kind of edit it is; cross-validation leaves kinds out")
-    when: Annotated[str, AfterValidator(_pattern)] = Field(
-        description="regular expression; rows in whose condition it is found have the edit"
-    )
+    when: Pattern = Field(description="regular expression, found in the condition of its rows")
     moves: tuple[str, ...] = Field((), description="keys that it moves, each by a coefficient")
-    by: Literal["setting"] | None = Field(
-        None, description="coefficients for each setting; null: for all"
-    )
-    sets: Annotated[dict[str, Real], AfterValidator(FrozenDict)] = Field(
-        {}, description="numbers that it sets, by key; nothing is fitted"
-    )
+    by: Literal["setting"] | None = Field(None, description="one for each setting; null: for all")
+    sets: ByKey[Real] = Field({}, description="numbers that it sets, by key; nothing is fitted")
 
     def applies(self, condition: str) -> bool:
         """Return whether a condition has the edit."""
@@ -204,24 +197,13 @@ class Calibration(Spec):
     context: str = Field(description="the training context whose rates were measured")
     refusal: str = Field(description="the response that does not comply")
     value: str = Field(description="the value that answers are contested by")
-    free: Annotated[dict[str, FreeNumber], AfterValidator(FrozenDict)] = Field(
-        description="numbers that are fitted, by key"
-    )
-    scatter: Annotated[dict[str, FreeNumber], AfterValidator(FrozenDict)] = Field(
-        description="standard deviations between prompts, of value and of awareness"
-    )
-    local: Annotated[dict[str, Real], AfterValidator(FrozenDict)] = Field(
-        description="numbers of the rival stake, which no fit moves"
-    )
+    free: ByKey[FreeNumber] = Field(description="numbers that are fitted, by key")
+    scatter: ByKey[FreeNumber] = Field(description="between prompts, of value and of awareness")
+    local: ByKey[Real] = Field(description="numbers of the rival stake, which no fit moves")
     edits: ByName[Edit] = Field({}, description="what was changed in some prompts, by name")
-    belief: Annotated[float, within(low=1e-3)] = Field(
-        1.0,
-        description="standard deviation about 0 that coefficients of edits are believed to have",
-    )
-    points: Steps = Field(121, description="on how many queries curves are worked out")
-    reach: tuple[Real, Real] = Field(
-        (-4.0, 8.0), description="the least and the greatest value that queries may have"
-    )
+    belief: Width = Field(1.0, description="standard deviation of coefficients of edits about 0")
+    points: Annotated[int, Field(ge=20, le=10_000)] = Field(121, description="queries of a curve")
+    reach: tuple[Real, Real] = Field((-4.0, 8.0), description="the least and greatest value there")
 
     @property
     def placing(self) -> tuple[str, str]:
@@ -233,6 +215,8 @@ class Calibration(Spec):
         for key in (*self.placing, "agent.spread.initial.values"):
             if key not in self.free:
                 raise refuse(f"{key} must be free: prompts or queries differ in it", at="free")
+        if self.reach[0] >= self.reach[1]:
+            raise refuse("must be two numbers, the lower first", at="reach")
         if set(self.scatter) != {"value", "awareness"}:
             raise refuse("must have value and awareness", at="scatter")
         return self

@@ -215,9 +215,10 @@ def five_of_25_models(calibrated: Calibrated) -> Answer:
     others = [edit.applies(text) for text in frame["condition"]]
     rows = calibrated.measured.take(np.array(others) & (frame["setting"] == HELPFUL).to_numpy())
     count = QUESTIONS["five_of_25_models"]["numbers"]["with_a_gap"]
-    verdict = "met" if low <= count <= high else "not met"
-    verdict = "cannot tell" if high - low > 15 and verdict == "met" else verdict
-    expected = float(25.0 * (rows.gap > 0.01).mean()) if len(rows) else float("nan")
+    verdict = (
+        "not met" if not low <= count <= high else "met" if high - low <= 15 else "cannot tell"
+    )
+    expected = float(25.0 * (gap_of(rows.rates) > 0.01).mean()) if len(rows) else float("nan")
     drawn = np.repeat(counts.astype(float), np.round(1000 * mass).astype(int))
     numbers = {"models_with_a_gap": drawn}
     return Answer(float(mass[count]), numbers, rival=expected, verdict=verdict)

@@ -1,10 +1,9 @@
 """The fit of the model to tables of prompts: likelihood, best parameters, posterior draws.
 
-The likelihood is that of binomial counts, with the numbers of answers that published errors imply,
-on the scale 2 arcsin √p on which their variance is 1 / n. Prompts scatter about the places that
-edits give them, along the value and along awareness: this adds, for each row, the covariance of
-what a step of one standard deviation does to the three rates. So rates of a row are off together,
-and no row has a parameter.
+Binomial counts, with the numbers of answers that published errors imply, have the variance 1 / n on
+the scale 2 arcsin √p. Prompts scatter about the places that edits give them, along the value and
+along awareness: each row has the covariance of what a step of one standard deviation does to its
+rates, which are then off together, and no parameter.
 """
 
 from __future__ import annotations
@@ -29,6 +28,8 @@ _STEP = 1e-5
 BATCH = 64
 #: Random walks side by side.
 CHAINS = 48
+#: The stream of what is accepted of them.
+_ACCEPTED = "posterior, accepted"
 #: Share of a belief's width above which a posterior is hardly told by the data.
 UNTOLD = 0.8
 
@@ -130,11 +131,6 @@ class Fit:
         covariance = scatter[0] + variance[..., None] * np.eye(3)
         return np.asarray((misses * np.linalg.solve(covariance, misses)).sum(axis=(-1, -2)))
 
-    @property
-    def dof(self) -> int:
-        """Return rates less parameters."""
-        return 3 * len(self.posterior.measured) - len(self.theta)
-
     @cached_property
     def covariance(self) -> Array:
         """Return the covariance of the parameters by the curvature of the posterior."""
@@ -152,12 +148,7 @@ class Fit:
         return np.asarray((axes / np.maximum(levels, least)) @ axes.T)
 
     def sample(
-        self,
-        *,
-        count: int,
-        seed: int = 0,
-        steps: int = 500,
-        progress: Callable[[float], None] | None = None,
+        self, *, count: int, seed: int, steps: int, progress: Callable[[float], None] | None = None
     ) -> tuple[Array, float]:
         """Return posterior draws [draw, parameter] and the largest R-hat of their chains.
 
@@ -181,9 +172,7 @@ class Fit:
             scale = (2.4, 1.2, 0.5)[step % 3] / np.sqrt(size)
             tries = places + scale * deviates(step + 1) @ root.T
             tried = self.posterior(tries)
-            chance, _ = uniform_pair(
-                seed=seed, stream="posterior, accepted", rows=np.arange(CHAINS), step=step
-            )
+            chance, _ = uniform_pair(seed=seed, stream=_ACCEPTED, rows=np.arange(CHAINS), step=step)
             better = np.log(chance) < tried - density
             places = np.where(better[:, None], tries, places)
             density = np.where(better, tried, density)

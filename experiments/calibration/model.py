@@ -1,12 +1,9 @@
 """The three rates that a prompt has in the model before training, for many parameters at once.
 
-Queries differ in how much they offend the contested value: over the queries of a prompt it is
-normal. What agents of each value think is worked out once, on a grid (MODEL.md section 3, by
-`sim.dynamics.cognition.think` on compiled programs), and weighted for every prompt. All rates are
-linear in awareness a, so an agent that is surely aware tells, with its answers without gaming, the
-rates at every awareness.
-
-A prompt is placed by its setting and by what its edits add to the value and to awareness. Prompts
+Queries differ in how much they offend the contested value, normally over the queries of a prompt.
+What agents of each value think (MODEL.md section 3) is worked out once, on a grid, and weighted for
+every prompt. All rates are linear in awareness, so an agent that is surely aware, with its answers
+without gaming, tells the rates at any. A prompt is placed by its setting and its edits; prompts
 scatter about their places by two standard deviations that all rows share.
 """
 
@@ -102,14 +99,14 @@ class PromptModel:
         self.awareness_offset = self._find_awareness_offset()
 
     def _parameters(self) -> list[Parameter]:
-        calibration = self.calibration
-        found = []
+        calibration, found = self.calibration, []
+        each: dict[str | None, Sequence[str | None]] = {None: (None,), "setting": self.settings}
         for key, free in calibration.free.items():
             if not (self.local and key in calibration.local):
                 start = float(np.log(free.start)) if free.log else free.start
                 found += [
                     Parameter(key, start, free.width, free.log, setting)
-                    for setting in self._each(free.by)
+                    for setting in each[free.by]
                 ]
         for name, free in calibration.scatter.items():
             found.append(Parameter(f"scatter.{name}", float(np.log(free.start)), free.width, True))
@@ -117,12 +114,9 @@ class PromptModel:
             for key in edit.moves:
                 found += [
                     Parameter(key, 0.0, calibration.belief, False, setting, name)
-                    for setting in self._each(edit.by)
+                    for setting in each[edit.by]
                 ]
         return found
-
-    def _each(self, by: str | None) -> Sequence[str | None]:
-        return (None,) if by is None else self.settings
 
     def _expand(self, key: str) -> tuple[str, ...]:
         """Return the full keys that a key stands for: * for both contexts; refuse others."""

@@ -32,8 +32,6 @@ from .training import (
     weigh,
 )
 
-#: Draws of each hypothesis.
-DRAWS = 1500
 #: The stages of a table.
 BEFORE, AFTER = "pre_rl", "post_rl"
 #: The parts of a distribution that are shown.
@@ -181,8 +179,8 @@ def predict(
     stages: Stages,
     *,
     hypotheses: Sequence[Hypothesis] = HYPOTHESES,
-    draws: int = DRAWS,
-    seed: int = 0,
+    draws: int,
+    seed: int,
     progress: Callable[[float], None] | None = None,
 ) -> Predictions:
     """Try hypotheses on training, with draws of a posterior before it [draw, parameter]."""

@@ -220,12 +220,13 @@ def fits_table(results: Results) -> pd.DataFrame:
     for name, fit in results.fits.items():
         measured = fit.posterior.measured
         misses = ((fit.rates - measured.rates) / measured.errors) ** 2
+        dof = 3 * len(measured) - len(fit.theta)
         rows.append(
             {
                 "model": name, "parameters": len(fit.theta), "posterior": fit.density,
                 "likelihood": fit.posterior.log_likelihood(fit.theta[None]).sum(),
-                "chi2": fit.distances.sum(), "dof": fit.dof,
-                "per_dof": fit.distances.sum() / fit.dof if fit.dof > 0 else np.nan,
+                "chi2": fit.distances.sum(), "dof": dof,
+                "per_dof": fit.distances.sum() / dof if dof > 0 else np.nan,
                 "published_per_rate": misses.mean(),
             }
         )  # fmt: skip
@@ -267,27 +268,24 @@ def summary(results: Results, settings: Settings) -> dict[str, Any]:
     rows = named.pop("rows")
     for table in ("cross_validation", "test"):
         named.pop(table, None)
-    edits = settings.measured.edits.values()
-    told = [row["condition"] for row in rows if any(e.applies(row["condition"]) for e in edits)]
+    edits, conditions = settings.measured.edits.values(), [row["condition"] for row in rows]
+    plain = [c for c in conditions if c != facts.DEFAULT and not any(e.applies(c) for e in edits)]
     seen = ("parameters", "hypotheses", "levels", "numbers", "predictions", "facts", "errors")
     return {
         **{name: named.get(name, []) for name in (*seen, "fits", "test_errors")},
         "sources": sources(settings),
         "rows": dict(sorted(Counter(row["setting"] for row in rows).items())),
-        "no_edit": [r["condition"] for r in rows if r["condition"] not in {*told, "default"}],
+        "no_edit": plain,
         "worst": sorted(rows, key=lambda row: -row["chi2"])[:WORST],
         "mixing": results.mixing,
         "effective": None if results.predictions is None else results.predictions.effective,
-        "declared": declared(),
+        "declared": {
+            "sha256": hashlib.sha256(DECLARED.read_bytes()).hexdigest(),
+            "rows": records(pd.read_csv(DECLARED)),
+        },
         "questions": facts.QUESTIONS,
         "agent": agent_data(results, settings),
     }
-
-
-def declared() -> dict[str, Any]:
-    """Return the predictions that were made before anything was tuned, and their file's hash."""
-    rows = records(pd.read_csv(DECLARED))
-    return {"sha256": hashlib.sha256(DECLARED.read_bytes()).hexdigest(), "rows": rows}
 
 
 def sources(settings: Settings) -> dict[str, dict[str, str]]:

@@ -73,7 +73,11 @@ HYPOTHESES = tuple(Hypothesis(*levels) for levels in product(*LEVELS.values()))
 
 @dataclass(frozen=True)
 class Assumed:
-    """Draws of what nobody knows of training, from what is believed of it: arrays [draw]."""
+    """Draws of what nobody knows of training, from what is believed of it: arrays [draw].
+
+    Prompts of a setting are no less alike than tiers of a prompt, which differ in whether an
+    answer is trained on, prompts in their words.
+    """
 
     ratios: Mapping[str, Array]
     leak: Array
@@ -82,11 +86,7 @@ class Assumed:
 
     @classmethod
     def draw(cls, count: int, *, seed: int) -> Assumed:
-        """Return so many draws.
-
-        Prompts of a setting are no less alike than the tiers of a prompt: the tiers differ in
-        whether an answer is trained on, prompts in their words.
-        """
+        """Return so many draws."""
         rows = np.arange(count)
         ratios = {
             name: np.exp(WIDTH * normal(seed=seed, stream=f"ratio {name}", rows=rows))
@@ -201,7 +201,8 @@ class Trained:
     def rates(self, theta: Array) -> Array:
         """Return the rates of all prompts [draw, prompt, rate] in a state θ [parameter, draw]."""
         prompts, model = self.prompts, self.prompts.model
-        kept = {name: theta[self.rows[name]] for name in _whole(model)}
+        whole = ("values", "log_horizon", "log_competence", "capability")
+        kept = {n: theta[row] for n, row in self.rows.items() if n.split(".")[0] in whole}
         scale = kept.pop(f"values.{model.calibration.value}") / self.start
         alpha = theta[self.rows["awareness"]] - prompts.awareness[:, 0]
         found = np.empty((theta.shape[1], prompts.value.shape[1], 3))
@@ -254,12 +255,6 @@ def train_on_first(
         refusals[look] = snapshot.observed["policy"][:, :KINDS, refusal] @ share
     rows = {name: row for row, name in enumerate(program.layout.names)}
     return Trained(prompts, start, rows, theta, refusals)
-
-
-def _whole(model: PromptModel) -> list[str]:
-    """Return the parameters of an agent that are the same in all contexts, by name."""
-    values = [f"values.{name}" for name in model.specs.scenario.values]
-    return [*values, "log_horizon", "log_competence", "capability.opacity"]
 
 
 def _world(
