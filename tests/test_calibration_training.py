@@ -13,7 +13,7 @@ from sim.dynamics.randomness import normal
 from sim.specs.errors import SpecError
 from test_calibration import ROOT, model_of
 
-TABLE = read_measurements(ROOT / "data" / "alignment_faking_rl.csv", of=OF_STAGES)
+TABLE = read_measurements(ROOT / "data" / "alignment_faking_rl.csv", columns=OF_STAGES)
 STAGES = Stages.read(TABLE)
 DRAWS = 400
 

@@ -37,8 +37,8 @@ def test_every_fact_has_its_question() -> None:
     ("share", "verdict"), [(0.95, "met"), (0.9, "met"), (0.5, "cannot tell"), (0.1, "not met")]
 )
 def test_a_verdict_follows_from_the_share_of_draws(share: float, verdict: str) -> None:
-    assert Answer(share, {}).judged == verdict
-    assert Answer(share, {}, verdict="met").judged == "met"
+    assert Answer(share, {}).conclusion == verdict
+    assert Answer(share, {}, verdict="met").conclusion == "met"
 
 
 def with_number(calibrated: Calibrated, key: str, number: float) -> Calibrated:

@@ -97,7 +97,7 @@ def test_columns_that_nobody_asked_for_are_left_out() -> None:
 
 def test_the_published_tables_are_read() -> None:
     prompts = read_measurements(DATA / "alignment_faking_prompts.csv")
-    stages = read_measurements(DATA / "alignment_faking_rl.csv", of=OF_STAGES)
+    stages = read_measurements(DATA / "alignment_faking_rl.csv", columns=OF_STAGES)
     for one in (prompts, stages):
         assert (one.errors > 0.0).all()
         assert len(one) == len(one.frame) > 0

@@ -44,15 +44,15 @@ def splits(
 ) -> list[Split]:
     """Return all splits of a table."""
     part = deal(measured, folds=folds, seed=seed)
-    found = [Split("rows", str(fold), part == fold) for fold in range(part.max() + 1)]
+    results = [Split("rows", str(fold), part == fold) for fold in range(part.max() + 1)]
     conditions = measured.frame["condition"]
     for kind in dict.fromkeys(edit.kind for edit in calibration.edits.values()):
         edits = [edit for edit in calibration.edits.values() if edit.kind == kind]
         has = np.array([any(edit.applies(text) for edit in edits) for text in conditions])
         if has.any() and not has.all():
-            found.append(Split("kind", kind, has))
+            results.append(Split("kind", kind, has))
     setting = measured.frame["setting"].to_numpy()
-    return [s for s in found if set(setting[s.left_out]) <= set(setting[~s.left_out])]
+    return [s for s in results if set(setting[s.left_out]) <= set(setting[~s.left_out])]
 
 
 def deal(measured: Measurements, *, folds: int, seed: int) -> NDArray[np.intp]:
@@ -68,17 +68,17 @@ def predict_split(
     split: Split, *, specs: Specs, calibration: Calibration, measured: Measurements
 ) -> pd.DataFrame:
     """Return what all predictors say of the rows that a split leaves out."""
-    fitted, asked = measured.take(~split.left_out), measured.take(split.left_out)
-    found = predict_rows(fitted, asked, specs=specs, calibration=calibration)
-    return found.assign(by=split.by, part=split.part)
+    fitted, targets = measured.take(~split.left_out), measured.take(split.left_out)
+    results = predict_rows(fitted, targets, specs=specs, calibration=calibration)
+    return results.assign(by=split.by, part=split.part)
 
 
 def predict_rows(
-    fitted: Measurements, asked: Measurements, *, specs: Specs, calibration: Calibration
+    fitted: Measurements, targets: Measurements, *, specs: Specs, calibration: Calibration
 ) -> pd.DataFrame:
     """Return what all predictors, fitted to some rows, say of others."""
     settings = sorted(set(fitted.frame["setting"]))
-    found = []
+    results = []
     for knows_edits in (True, False):
         of_edits = calibration if knows_edits else calibration.replace(edits={})
         models = {}
@@ -89,38 +89,38 @@ def predict_rows(
             (t, knows[1]) for t, knows in TASKS.items() if knows[0] == knows_edits
         ):
             for name, (model, theta) in models.items():
-                score = np.full(len(asked), np.nan)
+                score = np.full(len(targets), np.nan)
                 if not faking:
-                    score = Posterior(model, asked).log_likelihood(theta[None])[0]
-                rates = expected(model, theta, asked, knows_faking=faking)
-                found.append(_rows(task, name, asked, rates, score))
-            for name, rates in baselines(fitted, asked, of_edits, knows_faking=faking):
-                found.append(_rows(task, name, asked, rates, np.full(len(asked), np.nan)))
-    return pd.concat(found, ignore_index=True)
+                    score = Posterior(model, targets).log_likelihood(theta[None])[0]
+                rates = expected(model, theta, targets, knows_faking=faking)
+                results.append(_rows(task, name, targets, rates, score))
+            for name, rates in baselines(fitted, targets, of_edits, knows_faking=faking):
+                results.append(_rows(task, name, targets, rates, np.full(len(targets), np.nan)))
+    return pd.concat(results, ignore_index=True)
 
 
 def expected(
     model: PromptModel, theta: Array, measured: Measurements, *, knows_faking: bool
 ) -> Array:
     """Return the mean rates of prompts over where they may lie [row, rate]."""
-    seen = np.array([knows_faking, False, False])
-    _, rates, weight = place_rows(model, theta[None], measured, seen=seen)
+    visible = np.array([knows_faking, False, False])
+    _, rates, weight = place_rows(model, theta[None], measured, visible=visible)
     return np.asarray((rates * weight[..., None]).sum(axis=(2, 3))[0])
 
 
 def baselines(
-    fitted: Measurements, asked: Measurements, calibration: Calibration, *, knows_faking: bool
+    fitted: Measurements, targets: Measurements, calibration: Calibration, *, knows_faking: bool
 ) -> Iterator[tuple[str, Array]]:
     """Yield what simple rules say, with the same inputs [row, rate]."""
     means = fitted.frame.groupby("setting")[list(RATES)].mean()
-    mean = means.loc[asked.frame["setting"]].to_numpy()
+    mean = means.loc[targets.frame["setting"]].to_numpy()
     yield "mean of the setting", mean
     settings = sorted(set(fitted.frame["setting"]))
     inputs = partial(_inputs, settings=settings, calibration=calibration, knows_faking=knows_faking)
     weights = np.linalg.lstsq(inputs(fitted), fitted.rates, rcond=1e-6)[0]
-    yield "linear regression", np.clip(inputs(asked) @ weights, 0.0, 1.0)
+    yield "linear regression", np.clip(inputs(targets) @ weights, 0.0, 1.0)
     if knows_faking:
-        faking = asked.rates[:, 0]
+        faking = targets.rates[:, 0]
         yield "product", np.column_stack([faking, (1.0 - faking) * mean[:, 2], mean[:, 2]])
 
 
@@ -139,15 +139,15 @@ def _inputs(
 
 
 def _rows(
-    task: str, predictor: str, asked: Measurements, rates: Array, score: Array
+    task: str, predictor: str, targets: Measurements, rates: Array, score: Array
 ) -> pd.DataFrame:
-    table = asked.frame[["row", "setting", "condition"]].assign(
+    table = targets.frame[["row", "setting", "condition"]].assign(
         task=task, predictor=predictor, score=score
     )
     for index, name in enumerate(RATES):
         table[f"predicted_{name}"] = rates[:, index]
-        table[f"measured_{name}"] = asked.rates[:, index]
-        table[f"error_{name}"] = asked.errors[:, index]
+        table[f"measured_{name}"] = targets.rates[:, index]
+        table[f"error_{name}"] = targets.errors[:, index]
     return table
 
 
@@ -164,8 +164,8 @@ def cross_validate(
     """Return what every predictor says of every row that it has not seen."""
     jobs = splits(measured, calibration, folds=folds, seed=seed)
     work = partial(predict_split, specs=specs, calibration=calibration, measured=measured)
-    found = parallel_map(work, jobs, workers=workers, progress=progress)
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    results = parallel_map(work, jobs, workers=workers, progress=progress)
+    return pd.concat(results, ignore_index=True) if results else pd.DataFrame()
 
 
 def errors(predicted: pd.DataFrame) -> pd.DataFrame:

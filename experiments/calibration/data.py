@@ -65,8 +65,8 @@ class Measurements:
         answers = np.full(rates.shape, np.nan)
         np.divide(rates * (1.0 - rates), published**2, out=answers, where=published > 0.0)
         answers[answers == 0.0] = np.nan
-        known = answers[np.isfinite(answers)]
-        everywhere = float(np.median(known)) if len(known) else _ANSWERS
+        finite = answers[np.isfinite(answers)]
+        everywhere = float(np.median(finite)) if len(finite) else _ANSWERS
         of_row = [np.nanmedian(row) if np.isfinite(row).any() else everywhere for row in answers]
         return np.where(np.isfinite(answers), answers, np.array(of_row)[:, None])
 
@@ -85,7 +85,7 @@ class Measurements:
         return Measurements(self.frame.iloc[rows].reset_index(drop=True))
 
 
-def read_measurements(path: str | Path, *, of: Sequence[str] = OF_PROMPTS) -> Measurements:
+def read_measurements(path: str | Path, *, columns: Sequence[str] = OF_PROMPTS) -> Measurements:
     """Return the measurements of a CSV file whose rows the columns `of` tell apart."""
     text = str(path)
     try:
@@ -95,56 +95,58 @@ def read_measurements(path: str | Path, *, of: Sequence[str] = OF_PROMPTS) -> Me
         if "," not in first and kinds:
             need = "must have commas between columns, and points in numbers"
             raise SpecError(f"data: got {text!r} with {kinds[0]}: {need}")
-        frame = pd.read_csv(text, dtype=dict.fromkeys(of, str), keep_default_na=False)
+        frame = pd.read_csv(text, dtype=dict.fromkeys(columns, str), keep_default_na=False)
     except FileNotFoundError:
         raise SpecError(f"data: there is no file {text!r}") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SpecError(f"data: {text!r} is no table: {' '.join(str(error).split())}") from None
-    return check_measurements(frame, of=of, source=text)
+    return check_measurements(frame, columns=columns, source=text)
 
 
 def check_measurements(
-    frame: pd.DataFrame, *, of: Sequence[str] = OF_PROMPTS, source: str = "table"
+    frame: pd.DataFrame, *, columns: Sequence[str] = OF_PROMPTS, source: str = "table"
 ) -> Measurements:
     """Return the measurements of a table, or refuse it."""
     numbers = [*RATES, *(f"{rate}_se" for rate in RATES)]
-    where = f"data {Path(source).name!r}"
-    for name in (*of, *numbers):
+    place = f"data {Path(source).name!r}"
+    for name in (*columns, *numbers):
         if name not in frame.columns:
             hint = nearest(name, [str(column) for column in frame.columns])
-            raise SpecError(f"{where}: column {name!r} is missing; it has others: {hint}")
+            raise SpecError(f"{place}: column {name!r} is missing; it has others: {hint}")
     if frame.empty:
-        raise SpecError(f"{where}: has no rows")
-    table = frame[[*of, *numbers]].copy()
-    for name in of:
+        raise SpecError(f"{place}: has no rows")
+    table = frame[[*columns, *numbers]].copy()
+    for name in columns:
         table[name] = table[name].astype(str).str.strip()
     for name in numbers:
-        table[name] = _checked(table[name], name, where=where)
-    _refuse(table.duplicated(list(of)), where, " and ".join(of), "the same as in a row before")
+        table[name] = _checked(table[name], name, place=place)
+    _refuse(
+        table.duplicated(list(columns)), place, " and ".join(columns), "the same as in a row before"
+    )
     return Measurements(table.reset_index(drop=True))
 
 
-def _checked(column: pd.Series, name: str, *, where: str) -> pd.Series:
+def _checked(column: pd.Series, name: str, *, place: str) -> pd.Series:
     """Return a column of numbers, each allowed there."""
     numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
     with_comma = column.astype(str).str.fullmatch(_COMMA.pattern)
-    _refuse(with_comma, where, name, "has a decimal comma; numbers must have points", column)
-    _refuse(~np.isfinite(numbers), where, name, "must be a number", column)
+    _refuse(with_comma, place, name, "has a decimal comma; numbers must have points", column)
+    _refuse(~np.isfinite(numbers), place, name, "must be a number", column)
     if name.endswith("_se"):
-        _refuse(numbers < 0.0, where, name, "a standard error must be 0 or more", column)
-        _refuse(numbers > 0.5, where, name, "a standard error of a rate is at most 0.5", column)
+        _refuse(numbers < 0.0, place, name, "a standard error must be 0 or more", column)
+        _refuse(numbers > 0.5, place, name, "a standard error of a rate is at most 0.5", column)
     else:
-        _refuse((numbers < 0.0) | (numbers > 1.0), where, name, "a rate is from 0 to 1", column)
+        _refuse((numbers < 0.0) | (numbers > 1.0), place, name, "a rate is from 0 to 1", column)
     return numbers
 
 
 def _refuse(
-    bad: pd.Series, where: str, name: str, why: str, column: pd.Series | None = None
+    bad: pd.Series, place: str, name: str, reason: str, column: pd.Series | None = None
 ) -> None:
     if bad.any():
         first = int(np.flatnonzero(bad.to_numpy())[0])
-        got = "" if column is None else f"got {column.tolist()[first]!r}: "
-        raise SpecError(f"{where}: line {first + 2}, {name}: {got}{why}")
+        content = "" if column is None else f"got {column.tolist()[first]!r}: "
+        raise SpecError(f"{place}: line {first + 2}, {name}: {content}{reason}")
 
 
 def _pattern(text: str) -> str:
@@ -192,7 +194,7 @@ class Edit(Spec):
 
 
 class Calibration(Spec):
-    """How a scenario is fitted to a table of prompts."""
+    """The fit of a scenario to a table of prompts."""
 
     context: str = Field(description="the training context whose rates were measured")
     refusal: str = Field(description="the response that does not comply")

@@ -43,7 +43,7 @@ class Answer:
     verdict: str | None = None
 
     @property
-    def judged(self) -> str:
+    def conclusion(self) -> str:
         """Return the verdict: as stated, or by the share of draws."""
         if self.verdict is not None:
             return self.verdict
@@ -88,9 +88,9 @@ class Calibrated:
         total = joint.ravel().cumsum()
         chance, _ = uniform_pair(seed=2, stream="posterior draws", rows=np.arange(count))
         at = np.searchsorted(total, (np.arange(count) + chance) / count * total[-1])
-        which, draws = np.unravel_index(at.clip(max=len(total) - 1), joint.shape)
+        origin, draws = np.unravel_index(at.clip(max=len(total) - 1), joint.shape)
         outcomes = self.predictions.outcomes
-        return [(outcomes[i], draws[which == i]) for i in np.unique(which)]
+        return [(outcomes[i], draws[origin == i]) for i in np.unique(origin)]
 
 
 def rates_of(
@@ -125,21 +125,21 @@ def gap_of(rates: Array) -> Array:
 
 def gap_goes_reasoning_stays(calibrated: Calibrated) -> Answer:
     """Return whether the gap is lost with half of the faking left, under normalised advantages."""
-    done, left = [], []
+    fulfilled, remaining = [], []
     for outcome, draws in calibrated.resampled(COURSES, advantages="normalised"):
         course = _course(outcome.trained, draws)
-        done.append(_lost_with_reasoning(course))
-        gone = gap_of(course) <= 0.2 * gap_of(course[:1])
-        at = np.where(gone.any(axis=0), gone.argmax(axis=0), len(course) - 1)
-        left.append(course[at, np.arange(len(at)), 0] / course[0, :, 0])
+        fulfilled.append(_lost_with_reasoning(course))
+        vanished = gap_of(course) <= 0.2 * gap_of(course[:1])
+        at = np.where(vanished.any(axis=0), vanished.argmax(axis=0), len(course) - 1)
+        remaining.append(course[at, np.arange(len(at)), 0] / course[0, :, 0])
     outcome, draws = calibrated.resampled(COURSES)[0]
     zero, alike = np.zeros(len(draws)), np.ones(len(draws))
     assumed = Assumed(dict.fromkeys(outcome.assumed.ratios, zero), zero, alike, alike)
     prompts = outcome.trained.prompts.take(draws)
     rival = train_on_first(prompts, assumed, Hypothesis(advantages="normalised"))
     course = _course(rival, np.arange(len(draws)))
-    share = float(np.concatenate(done).mean())
-    numbers = {"faking_left_when_gap_is_lost": np.concatenate(left)}
+    share = float(np.concatenate(fulfilled).mean())
+    numbers = {"faking_left_when_gap_is_lost": np.concatenate(remaining)}
     return Answer(share, numbers, rival=float(_lost_with_reasoning(course).mean()))
 
 
@@ -150,8 +150,8 @@ def _course(trained: Trained, draws: NDArray[np.intp]) -> Array:
 
 
 def _lost_with_reasoning(course: Array) -> NDArray[np.bool_]:
-    lost = gap_of(course) <= 0.2 * gap_of(course[:1])
-    return np.asarray((lost & (course[..., 0] >= 0.5 * course[:1, :, 0])).any(axis=0))
+    without_gap = gap_of(course) <= 0.2 * gap_of(course[:1])
+    return np.asarray((without_gap & (course[..., 0] >= 0.5 * course[:1, :, 0])).any(axis=0))
 
 
 def strongly_held_values(calibrated: Calibrated) -> Answer:
@@ -193,46 +193,47 @@ def graded_in_oversight(calibrated: Calibrated) -> Answer:
         return np.asarray((rise > 0.01) & (steps.max(axis=0) <= 0.5 * rise))
 
     rise, without = (levels[-1] - levels[0] for levels in (whole, blind))
-    met = is_graded(whole) & (without < 0.2 * rise)
+    fulfilled = is_graded(whole) & (without < 0.2 * rise)
     largest = np.diff(whole, axis=0).max(axis=0) / rise
     numbers = {"rise_of_compliance": rise, "largest_step_of_the_rise": largest,
                "rise_without_scratchpad": without}  # fmt: skip
-    return Answer(float(met.mean()), numbers, rival=float(is_graded(alike).mean()))
+    return Answer(float(fulfilled.mean()), numbers, rival=float(is_graded(alike).mean()))
 
 
 def five_of_25_models(calibrated: Calibrated) -> Answer:
     """Return how many of 25 drawn models have a gap above 1 %."""
     frame = calibrated.measured.frame
     edit = calibrated.model.calibration.edits["another_model"]
-    asked = calibrated.default(HELPFUL)
-    asked = Measurements(asked.frame.assign(condition="gpt-4"))
-    _, rates, weight = place_rows(calibrated.model, calibrated.theta, asked, seen=np.zeros(3, bool))
+    target = calibrated.default(HELPFUL)
+    target = Measurements(target.frame.assign(condition="gpt-4"))
+    model, none = calibrated.model, np.zeros(3, bool)
+    _, rates, weight = place_rows(model, calibrated.theta, target, visible=none)
     chance = (weight * (gap_of(rates) > 0.01)).sum(axis=(-1, -2))[:, 0]
     counts = np.arange(26)
     mass = binom.pmf(counts[:, None], 25, chance).mean(axis=1)
     total = mass.cumsum()
     low, high = (int(np.searchsorted(total, q)) for q in (0.025, 0.975))
-    others = [edit.applies(text) for text in frame["condition"]]
-    rows = calibrated.measured.take(np.array(others) & (frame["setting"] == HELPFUL).to_numpy())
+    is_other = [edit.applies(text) for text in frame["condition"]]
+    rows = calibrated.measured.take(np.array(is_other) & (frame["setting"] == HELPFUL).to_numpy())
     count = QUESTIONS["five_of_25_models"]["numbers"]["with_a_gap"]
     verdict = (
         "not met" if not low <= count <= high else "met" if high - low <= 15 else "cannot tell"
     )
     expected = float(25.0 * (gap_of(rows.rates) > 0.01).mean()) if len(rows) else float("nan")
-    drawn = np.repeat(counts.astype(float), np.round(1000 * mass).astype(int))
-    numbers = {"models_with_a_gap": drawn}
+    models = np.repeat(counts.astype(float), np.round(1000 * mass).astype(int))
+    numbers = {"models_with_a_gap": models}
     return Answer(float(mass[count]), numbers, rival=expected, verdict=verdict)
 
 
 def anti_scheming(calibrated: Calibrated) -> Answer:
     """Return whether training lowers refusals, raises awareness, and awareness refusals."""
-    met, aware, numbers = [], [], {}
+    fulfilled, aware, numbers = [], [], {}
     for outcome, draws in calibrated.resampled(COURSES):
         part = outcome.trained.take(draws)
         end = np.take_along_axis(part.theta, part.end[None, None], axis=0)[0]
         shift = end[part.rows["awareness"]] - part.prompts.awareness[:, 0]
-        left = part.after[:, 0, 1] / rates_of(part.prompts)[:, 1]
-        met.append((left < 0.1) & (shift > 0.0))
+        remaining = part.after[:, 0, 1] / rates_of(part.prompts)[:, 1]
+        fulfilled.append((remaining < 0.1) & (shift > 0.0))
         aware.append(shift)
     prompts = calibrated.prompts(HELPFUL)
     curves, offset = prompts.model.curves_of(prompts.columns(0)), prompts.model.awareness_offset
@@ -248,7 +249,7 @@ def anti_scheming(calibrated: Calibrated) -> Answer:
         numbers[f"share_explained_by_awareness_{published['model']}"] = share
     numbers["awareness_logit_gained"] = np.concatenate(aware)
     lowers = float(np.mean(before > after))
-    return Answer(float(np.concatenate(met).mean()) * lowers, numbers)
+    return Answer(float(np.concatenate(fulfilled).mean()) * lowers, numbers)
 
 
 def with_and_without_reasoning(calibrated: Calibrated) -> Answer:
@@ -262,14 +263,14 @@ def with_and_without_reasoning(calibrated: Calibrated) -> Answer:
     plain = (rates[:, 1] - rate * gamed) / (1.0 - rate)
     published = QUESTIONS["with_and_without_reasoning"]["numbers"]
     low, high = np.quantile(gamed, [0.025, 0.975])
-    met = low <= published["with"] <= high and np.median(plain) >= 0.95
+    fulfilled = low <= published["with"] <= high and np.median(plain) >= 0.95
     numbers = {"refusals_with": gamed, "refusals_without": plain}
-    return Answer(float("nan"), numbers, verdict="met" if met else "not met")
+    return Answer(float("nan"), numbers, verdict="met" if fulfilled else "not met")
 
 
 def no_scratchpad(calibrated: Calibrated) -> Answer:
     """Return the gap without a scratchpad over that with one, on default prompts."""
-    met, numbers = [], {}
+    fulfilled, numbers = [], {}
     for setting in calibrated.settings:
         prompts = calibrated.prompts(setting)
         model = prompts.model
@@ -277,15 +278,15 @@ def no_scratchpad(calibrated: Calibrated) -> Answer:
         without = rates_of(
             prompts, shift=-model.stated("agent.scratchpad_sensitivity"), changes=none
         )
-        left = gap_of(without) / gap_of(rates_of(prompts))
-        numbers[f"gap_left_{setting}"] = left
-        met.append(np.abs(left) < 0.2)
-    return Answer(float(np.all(met, axis=0).mean()), numbers)
+        remaining = gap_of(without) / gap_of(rates_of(prompts))
+        numbers[f"gap_left_{setting}"] = remaining
+        fulfilled.append(np.abs(remaining) < 0.2)
+    return Answer(float(np.all(fulfilled, axis=0).mean()), numbers)
 
 
 def training_on_animal_welfare(calibrated: Calibrated) -> Answer:
     """Return whether training lowers faking slightly, and the gap, on the other default prompt."""
-    met, names = [], ("faking", "gap", "relative_gap")
+    fulfilled, names = [], ("faking", "gap", "relative_gap")
     ratios: dict[str, list[Array]] = {name: [] for name in names}
     for outcome, draws in calibrated.resampled(2 * COURSES):
         theta = outcome.trained.prompts.theta[draws]
@@ -297,11 +298,11 @@ def training_on_animal_welfare(calibrated: Calibrated) -> Answer:
             gap_of(after) / gap_of(before),
             (gap_of(after) / after[:, 2]) / (gap_of(before) / before[:, 2]),
         )
-        met.append((ratio[0] < 1.0) & (ratio[0] >= 0.5) & (ratio[1] < 1.0) & (ratio[2] > 1.0))
+        fulfilled.append((ratio[0] < 1.0) & (ratio[0] >= 0.5) & (ratio[1] < 1.0) & (ratio[2] > 1.0))
         for name, change in zip(names, ratio, strict=True):
             ratios[name].append(change)
     numbers = {f"{name}_after_over_before": np.concatenate(r) for name, r in ratios.items()}
-    return Answer(float(np.concatenate(met).mean()), numbers)
+    return Answer(float(np.concatenate(fulfilled).mean()), numbers)
 
 
 #: The functions above by the names of their questions.
@@ -321,7 +322,7 @@ def answers(calibrated: Calibrated) -> pd.DataFrame:
             for number, draws in answer.numbers.items():
                 finite = draws[np.isfinite(draws)]
                 low, _, middle, _, high = quantiles(finite, np.ones(len(finite)))
-                rows.append({"fact": name, "verdict": answer.judged, "share": answer.share,
+                rows.append({"fact": name, "verdict": answer.conclusion, "share": answer.share,
                              "rival": answer.rival, "number": number, "low": low,
                              "median": middle, "high": high})  # fmt: skip
     return pd.DataFrame(rows)

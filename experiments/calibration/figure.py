@@ -22,15 +22,15 @@ _ENDS = (0.0, 3.0)
 
 def figures(results: Results) -> Mapping[str, Figure]:
     """Draw rows as fitted and left out, prompts after training, and further facts."""
-    named, empty = tables(results), pd.DataFrame()
-    fitted = named["rows"].rename(
+    by_name, empty = tables(results), pd.DataFrame()
+    fitted = by_name["rows"].rename(
         columns={f"fitted_{rate}": f"predicted_{rate}" for rate in RATES}
         | {rate: f"measured_{rate}" for rate in RATES}
     )
-    left_out = named.get("cross_validation", empty)
+    left_out = by_name.get("cross_validation", empty)
     if len(left_out):
-        chosen = {"by": "rows", "task": "edits", "predictor": "model"}
-        left_out = left_out[(left_out[list(chosen)] == pd.Series(chosen)).all(axis=1)]
+        criteria = {"by": "rows", "task": "edits", "predictor": "model"}
+        left_out = left_out[(left_out[list(criteria)] == pd.Series(criteria)).all(axis=1)]
     with house_style():
         figure = Figure(figsize=(11.0, 14.0), layout="constrained")
         parts = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.6, 1.0))
@@ -40,7 +40,7 @@ def figures(results: Results) -> Mapping[str, Figure]:
             _scatter(panels[0], fitted, index, "fitted")
             _scatter(panels[1], left_out, index, "left out")
             panels[2].set_title(f"{SHORT[index]}: after training")
-            prompts = named.get("predictions", empty)
+            prompts = by_name.get("predictions", empty)
             if len(prompts) and results.predictions is not None:
                 published = float(results.predictions.stages.after.frame[rate].iloc[0])
                 _after_training(panels[2], prompts[prompts["rate"] == rate], published, index == 0)

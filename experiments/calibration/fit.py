@@ -65,11 +65,11 @@ class Posterior:
     def predict(self, theta: Array) -> tuple[Array, Array]:
         """Return transformed rates and their scatter, [draw, row, rate] and [..., rate, rate]."""
         sigma = np.array([0.0, -1.0, 1.0])
-        found = transform(self.model.rates(theta, self.distinct, value=sigma, awareness=sigma))
-        by_value = (found[:, :, 2, 0] - found[:, :, 1, 0]) / 2.0
-        by_awareness = (found[:, :, 0, 2] - found[:, :, 0, 1]) / 2.0
+        angles = transform(self.model.rates(theta, self.distinct, value=sigma, awareness=sigma))
+        by_value = (angles[:, :, 2, 0] - angles[:, :, 1, 0]) / 2.0
+        by_awareness = (angles[:, :, 0, 2] - angles[:, :, 0, 1]) / 2.0
         scatter = sum(d[..., :, None] * d[..., None, :] for d in (by_value, by_awareness))
-        return found[:, self.design.alike, 0, 0], np.asarray(scatter)[:, self.design.alike]
+        return angles[:, self.design.alike, 0, 0], np.asarray(scatter)[:, self.design.alike]
 
     def log_likelihood(self, theta: Array) -> Array:
         """Return the log-likelihood of each row [draw, row]."""
@@ -171,11 +171,11 @@ class Fit:
             # Short steps and long ones: the posterior is not quite normal.
             scale = (2.4, 1.2, 0.5)[step % 3] / np.sqrt(size)
             tries = places + scale * deviates(step + 1) @ root.T
-            tried = self.posterior(tries)
+            proposed = self.posterior(tries)
             chance, _ = uniform_pair(seed=seed, stream=_ACCEPTED, rows=np.arange(CHAINS), step=step)
-            better = np.log(chance) < tried - density
+            better = np.log(chance) < proposed - density
             places = np.where(better[:, None], tries, places)
-            density = np.where(better, tried, density)
+            density = np.where(better, proposed, density)
             chains[step] = places
             if progress is not None:
                 progress((step + 1) / steps)
@@ -193,7 +193,7 @@ def place_rows(
     theta: Array,
     measured: Measurements,
     *,
-    seen: NDArray[np.bool_] | None = None,
+    visible: NDArray[np.bool_] | None = None,
     nodes: int = 15,
 ) -> tuple[Array, Array, Array]:
     """Return where prompts may lie given the rates of them that are seen [rate], all where None.
@@ -205,9 +205,9 @@ def place_rows(
     prior = -0.5 * deviates**2
     design = model.design(measured.frame)
     rates = model.rates(theta, design, value=deviates, awareness=deviates)
-    known = np.ones(3, bool) if seen is None else seen
+    mask = np.ones(3, bool) if visible is None else visible
     at, variance = (array[:, None, None] for array in observed(measured))
-    misses = ((transform(rates) - at) ** 2 / variance)[..., known].sum(axis=-1)
+    misses = ((transform(rates) - at) ** 2 / variance)[..., mask].sum(axis=-1)
     log_weight = prior[:, None] + prior[None, :] - 0.5 * misses
     weight = np.exp(log_weight - log_weight.max(axis=(-1, -2), keepdims=True))
     return deviates, rates, weight / weight.sum(axis=(-1, -2), keepdims=True)

@@ -93,30 +93,32 @@ class PromptModel:
         self.width = np.array([each.width for each in self.parameters])
         self.names = [each.name for each in self.parameters]
         edits = calibration.edits.values()
-        changed = (key for edit in edits for key in (*edit.moves, *edit.sets))
-        keys = (*calibration.free, *calibration.local, *changed)
+        edited = (key for edit in edits for key in (*edit.moves, *edit.sets))
+        keys = (*calibration.free, *calibration.local, *edited)
         self.full = {key: self._expand(key) for key in keys}
         self.awareness_offset = self._find_awareness_offset()
 
     def _parameters(self) -> list[Parameter]:
-        calibration, found = self.calibration, []
+        calibration, collected = self.calibration, []
         each: dict[str | None, Sequence[str | None]] = {None: (None,), "setting": self.settings}
         for key, free in calibration.free.items():
             if not (self.local and key in calibration.local):
                 start = float(np.log(free.start)) if free.log else free.start
-                found += [
+                collected += [
                     Parameter(key, start, free.width, free.log, setting)
                     for setting in each[free.by]
                 ]
         for name, free in calibration.scatter.items():
-            found.append(Parameter(f"scatter.{name}", float(np.log(free.start)), free.width, True))
+            collected.append(
+                Parameter(f"scatter.{name}", float(np.log(free.start)), free.width, True)
+            )
         for name, edit in calibration.edits.items():
             for key in edit.moves:
-                found += [
+                collected += [
                     Parameter(key, 0.0, calibration.belief, False, setting, name)
                     for setting in each[edit.by]
                 ]
-        return found
+        return collected
 
     def _expand(self, key: str) -> tuple[str, ...]:
         """Return the full keys that a key stands for: * for both contexts; refuse others."""
@@ -177,7 +179,7 @@ class PromptModel:
         """Return all numbers but those that place a prompt, by full key [draw, row]."""
         shape = (len(theta), len(rows))
         place = {self.value, self.awareness, SPREAD}
-        found = {
+        collected = {
             full: self.numbers(theta, design, key)[:, rows]
             for key in design.acts
             if key not in place and not key.startswith("scatter.")
@@ -185,17 +187,17 @@ class PromptModel:
         }
         if self.local:
             local = self.calibration.local
-            found |= {key: np.full(shape, number) for key, number in local.items()}
+            collected |= {key: np.full(shape, number) for key, number in local.items()}
         for key, number in design.sets.items():
-            otherwise = found.get(key, np.full(shape, self.stated(key)))
-            found[key] = np.where(np.isnan(number[rows]), otherwise, number[rows])
-        return found
+            otherwise = collected.get(key, np.full(shape, self.stated(key)))
+            collected[key] = np.where(np.isnan(number[rows]), otherwise, number[rows])
+        return collected
 
     def curves(self, theta: Array, design: Design) -> Array:
         """Return what agents of each value do, by curve [draw, curve, 5, point]."""
         columns = self.columns(theta, design, design.rows)
-        found = self.curves_of({key: column.ravel() for key, column in columns.items()})
-        return found.reshape(len(theta), len(design.rows), *found.shape[1:])
+        collected = self.curves_of({key: column.ravel() for key, column in columns.items()})
+        return collected.reshape(len(theta), len(design.rows), *collected.shape[1:])
 
     def curves_of(self, columns: Mapping[str, Array]) -> Array:
         """Return what agents of each value do, with numbers by full key [item]: [item, 5, point].

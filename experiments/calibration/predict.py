@@ -70,8 +70,8 @@ class Stages:
             if strangers:
                 need = f"training was of {after['setting']!r} alone"
                 raise SpecError(f"predict: setting: got {min(strangers)!r}: {need}")
-            known = set(frame.loc[ours, "condition"])
-            parts.append(further.frame[~further.frame["condition"].isin(known)])
+            familiar = set(frame.loc[ours, "condition"])
+            parts.append(further.frame[~further.frame["condition"].isin(familiar)])
         before = pd.concat(parts, ignore_index=True)
         before.insert(0, "row", [str(row) for row in range(len(before))])
         before = before.loc[:, ~before.columns.duplicated()]
@@ -117,11 +117,11 @@ class Predictions:
     def numbers(self) -> pd.DataFrame:
         """Return what was believed of the numbers of training, and what is, with 95 %."""
         assumed, weight = self.outcomes[0].assumed, self.joint.sum(axis=0)
-        named = {f"learning rate of {name}": ratio for name, ratio in assumed.ratios.items()}
-        named |= {"similarity of tiers": assumed.tiers, "similarity of prompts": assumed.prompts,
+        labelled = {f"learning rate of {name}": ratio for name, ratio in assumed.ratios.items()}
+        labelled |= {"similarity of tiers": assumed.tiers, "similarity of prompts": assumed.prompts,
                   "leak": assumed.leak}  # fmt: skip
         rows = []
-        for name, number in named.items():
+        for name, number in labelled.items():
             row: dict[str, object] = {"number": name}
             for stage, weights in (("believed", np.ones(len(number))), ("posterior", weight)):
                 low, _, middle, _, high = quantiles(number, weights)

@@ -40,7 +40,7 @@ TablePath = Annotated[str, Field(min_length=1, strict=True)]
 #: Searches start here, in widths of beliefs off their centres.
 STARTS = (0.0, 0.5, -0.5)
 #: Draws of the posterior that are kept, and those by which facts are judged.
-KEPT, JUDGES = 400, 150
+SAMPLE, JUDGES = 400, 150
 #: Rows farthest from the fit that the summary has.
 WORST = 8
 #: The predictions that were made before anything was tuned.
@@ -147,7 +147,7 @@ def run(
     }
     fit = fits["foresight"]
     draws, mixing = fit.sample(
-        count=KEPT, seed=settings.seed, steps=settings.walk, progress=shares[1]
+        count=SAMPLE, seed=settings.seed, steps=settings.walk, progress=shares[1]
     )
     validation = pd.DataFrame()
     if "cross_validation" in parts:
@@ -157,8 +157,8 @@ def run(
         )  # fmt: skip
     test = pd.DataFrame()
     if tables.test is not None:
-        found = predict_rows(tables.data, tables.test, specs=specs, calibration=measured)
-        test = found.assign(by="test", part="test")
+        predicted = predict_rows(tables.data, tables.test, specs=specs, calibration=measured)
+        test = predicted.assign(by="test", part="test")
     predictions = None
     if tables.stages is not None:
         predictions = predict(
@@ -194,7 +194,7 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
     """Return the tables that have rows."""
     predictions = results.predictions
     empty = pd.DataFrame()
-    named = {
+    by_name = {
         "fits": fits_table(results),
         "parameters": parameters_table(results),
         "rows": rows_table(results),
@@ -208,7 +208,7 @@ def tables(results: Results) -> dict[str, pd.DataFrame]:
         "predictions": empty if predictions is None else predictions.distributions(),
         "facts": results.facts,
     }
-    return {name: table for name, table in named.items() if len(table)}
+    return {name: table for name, table in by_name.items() if len(table)}
 
 
 def fits_table(results: Results) -> pd.DataFrame:
@@ -236,7 +236,7 @@ def fits_table(results: Results) -> pd.DataFrame:
 def parameters_table(results: Results) -> pd.DataFrame:
     """Return a row for each parameter: what was believed, 95 % of the posterior, and a verdict."""
     model, local = results.fit.posterior.model, results.fits["local"]
-    others = dict(zip(local.posterior.model.names, local.theta, strict=True))
+    rival = dict(zip(local.posterior.model.names, local.theta, strict=True))
     rows = []
     for index, each in enumerate(model.parameters):
         low, middle, high = np.quantile(results.draws[:, index], [0.025, 0.5, 0.975])
@@ -246,7 +246,7 @@ def parameters_table(results: Results) -> pd.DataFrame:
             {
                 "parameter": each.name, "believed": float(scale(each.start)),
                 "median": float(scale(middle)), "low": float(scale(low)),
-                "high": float(scale(high)), "local": float(scale(others.get(each.name, np.nan))),
+                "high": float(scale(high)), "local": float(scale(rival.get(each.name, np.nan))),
                 "verdict": "untold" if share > UNTOLD else "determined",
             }
         )  # fmt: skip
@@ -264,15 +264,15 @@ def rows_table(results: Results) -> pd.DataFrame:
 
 def summary(results: Results, settings: Settings) -> dict[str, Any]:
     """Return all that the report shows."""
-    named = {name: records(table) for name, table in tables(results).items()}
-    rows = named.pop("rows")
+    by_name = {name: records(table) for name, table in tables(results).items()}
+    rows = by_name.pop("rows")
     for table in ("cross_validation", "test"):
-        named.pop(table, None)
+        by_name.pop(table, None)
     edits, conditions = settings.measured.edits.values(), [row["condition"] for row in rows]
     plain = [c for c in conditions if c != facts.DEFAULT and not any(e.applies(c) for e in edits)]
-    seen = ("parameters", "hypotheses", "levels", "numbers", "predictions", "facts", "errors")
+    sections = ("parameters", "hypotheses", "levels", "numbers", "predictions", "facts", "errors")
     return {
-        **{name: named.get(name, []) for name in (*seen, "fits", "test_errors")},
+        **{name: by_name.get(name, []) for name in (*sections, "fits", "test_errors")},
         "sources": sources(settings),
         "rows": dict(sorted(Counter(row["setting"] for row in rows).items())),
         "no_edit": plain,
@@ -341,6 +341,6 @@ def _path(name: str | None) -> Path | None:
 def _read(key: str, name: str | None, columns: tuple[str, ...] = OF_PROMPTS) -> Measurements | None:
     path = _path(name)
     try:
-        return None if path is None else read_measurements(path, of=columns)
+        return None if path is None else read_measurements(path, columns=columns)
     except SpecError as error:
         raise SpecError(f"{key}: {str(error).removeprefix('data: ')}") from None

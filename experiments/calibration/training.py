@@ -28,21 +28,18 @@ from .data import Measurements
 from .fit import observed, place_rows, transform
 from .model import SPREAD, Design, PromptModel
 
-#: Kinds of query.
-KINDS = 7
+KINDS = 7  # of query
 #: The contexts of a prompt after training on it, and of one that was not trained on.
 TRAINED_ON = ("trained_0", "unmonitored")
 NEVER_TRAINED_ON = ("other", "other_unmonitored")
-#: Draws that are placed at once.
-PART = 20
+PART = 20  # draws that are placed at once
 #: The base learning rate, and the steps at which training is looked at.
 RATE = 0.1
 LAST = 3000
 LOOKS = tuple(sorted({0, *np.geomspace(1, LAST, 60).round().astype(int).tolist()}))
 #: Refusals in training are gone when fewer than this are left.
-GONE = 0.005
-#: Standard deviation of what is believed of the logarithm of a learning rate over that of answers.
-WIDTH = 1.5
+THRESHOLD = 0.005
+WIDTH = 1.5  # standard deviation of the belief in the logarithm of a ratio of learning rates
 #: Learning rates that a belief is held of, relative to that of propensities.
 RATIOS = ("values", "habit", "awareness", "log_competence")
 #: A value less than this cannot be scaled to those of other queries.
@@ -51,7 +48,7 @@ _LEAST_VALUE = 0.05
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """How training goes, other than by numbers that nobody knows."""
+    """A way for training to go, other than by numbers that nobody knows."""
 
     update_rule: str = "policy_gradient"
     advantages: str = "raw"
@@ -185,13 +182,13 @@ class Trained:
     @property
     def ended(self) -> NDArray[np.bool_]:
         """Return whether refusals in training were gone at a look [draw]."""
-        return np.asarray((self.refusals < GONE).any(axis=0))
+        return np.asarray((self.refusals < THRESHOLD).any(axis=0))
 
     @property
     def end(self) -> NDArray[np.intp]:
         """Return the look at which refusals in training were gone, or the last [draw]."""
-        gone = self.refusals < GONE
-        return np.where(self.ended, gone.argmax(axis=0), len(gone) - 1)
+        vanished = self.refusals < THRESHOLD
+        return np.where(self.ended, vanished.argmax(axis=0), len(vanished) - 1)
 
     @cached_property
     def after(self) -> Array:
@@ -202,30 +199,30 @@ class Trained:
         """Return the rates of all prompts [draw, prompt, rate] in a state θ [parameter, draw]."""
         prompts, model = self.prompts, self.prompts.model
         whole = ("values", "log_horizon", "log_competence", "capability")
-        kept = {n: theta[row] for n, row in self.rows.items() if n.split(".")[0] in whole}
-        scale = kept.pop(f"values.{model.calibration.value}") / self.start
+        shared = {n: theta[row] for n, row in self.rows.items() if n.split(".")[0] in whole}
+        scale = shared.pop(f"values.{model.calibration.value}") / self.start
         alpha = theta[self.rows["awareness"]] - prompts.awareness[:, 0]
-        found = np.empty((theta.shape[1], prompts.value.shape[1], 3))
-        for prompt in range(found.shape[1]):
+        rates = np.empty((theta.shape[1], prompts.value.shape[1], 3))
+        for prompt in range(rates.shape[1]):
             places = TRAINED_ON if prompt == 0 else NEVER_TRAINED_ON
             numbers = {
                 **prompts.columns(prompt),
-                **{f"agent.initial.{name}": number for name, number in kept.items()},
+                **{f"agent.initial.{name}": number for name, number in shared.items()},
             }
             numbers.pop("agent.initial.habit", None)
             for place, context in zip(places, model.contexts, strict=True):
                 for name in (n for n in self.rows if n.split(".")[1:2] == [place]):
                     key = f"agent.initial.{name.replace(place, context, 1)}"
                     numbers[key] = theta[self.rows[name]]
-            for part in np.array_split(np.arange(len(found)), -(-len(found) // 200)):
+            for part in np.array_split(np.arange(len(rates)), -(-len(rates) // 200)):
                 curves = model.curves_of({key: column[part] for key, column in numbers.items()})
-                found[part, prompt] = model.mix(
+                rates[part, prompt] = model.mix(
                     curves,
                     (scale * prompts.value[:, prompt])[part, None],
                     (np.abs(scale) * prompts.width[:, prompt]).clip(min=1e-3)[part, None],
                     (prompts.awareness[:, prompt] + alpha)[part, None],
                 )[:, 0, 0]
-        return found
+        return rates
 
 
 def train_on_first(
@@ -271,18 +268,18 @@ def _world(
     trained = [f"trained_{kind}" for kind in range(KINDS)]
     share = weights / weights.sum()
     contexts = {n: {**data[0], "weight": float(w)} for n, w in zip(trained, share, strict=True)}
-    others = {"unmonitored": 1, "other": 0, "other_unmonitored": 1}
-    contexts |= {name: {**data[tier], "kind": "deployment"} for name, tier in others.items()}
+    reached = {"unmonitored": 1, "other": 0, "other_unmonitored": 1}
+    contexts |= {name: {**data[tier], "kind": "deployment"} for name, tier in reached.items()}
     names = list(contexts)
     scenario = model.specs.scenario
-    ones = np.ones((len(names), len(names)))
+    alike = np.ones((len(names), len(names)))
     specs = read_specs(
         {
             "name": scenario.name,
             "values": list(scenario.values),
             "human_values": dict(scenario.human_values),
             "contexts": contexts,
-            "similarity": ones.tolist(),
+            "similarity": alike.tolist(),
         },
         agent=model.specs.agent,
         training={
