@@ -163,7 +163,11 @@ def test_planted_parameters_are_recovered_within_their_intervals() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("local", [False, True])
 def test_a_table_of_either_stake_is_told_from_one_of_the_other(local: bool) -> None:
-    """Large foresight and strong values: the stake of one grows with the value, the rival's not."""
+    """The stake of foresight grows with the value, the rival's does not.
+
+    The rival is the limit of small foresight and great rationality, so a table that it made is told
+    apart by what is believed of these alone: by less.
+    """
     truth = model_of(local=local)
     theta = truth.start.copy()
     for index, each in enumerate(truth.parameters):
@@ -171,4 +175,4 @@ def test_a_table_of_either_stake_is_told_from_one_of_the_other(local: bool) -> N
             theta[index] = 1.0 if each.setting == "animal_welfare" else 2.5
     measured = planted(truth, theta, seed=7, answers=2000.0)
     density = {rival: fitted(model_of(local=rival), measured).density for rival in (False, True)}
-    assert density[local] > density[not local] + 3.0, density
+    assert density[local] > density[not local] + (1.0 if local else 3.0), density

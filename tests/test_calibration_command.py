@@ -23,7 +23,7 @@ from test_calibration import PROMPTS, ROOT
 
 DOCS = ROOT / "docs"
 #: A quick run.
-QUICK = ("parts=[fit]", "walk=20", "workers=1", "measured.points=61")
+QUICK = ("parts=[fit]", "walk=20", "workers=1")
 
 
 def some(folder: Path, rows: np.ndarray, name: str = "some.csv") -> str:
@@ -58,7 +58,7 @@ def test_further_prompts_are_predicted_after_training(call: Call, tmp_path: Path
     data, predict = some(tmp_path, helpful[:6]), some(tmp_path, helpful[3:5], "more.csv")
     left = call(
         *(f"data={data}", f"predict={predict}", *QUICK[1:], "draws=20", "parts=[fit,rl]"),
-        *("hydra.run.dir=out", "measured.free.agent\\.foresight.width=0.5"),
+        "hydra.run.dir=out",
         name="calibration",
     )
     assert left.status == 0, left.stderr

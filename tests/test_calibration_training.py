@@ -104,9 +104,10 @@ def test_weighted_quantiles_by_hand() -> None:
 
 
 def test_intervals_of_predictions_cover_planted_truths(rivals: Predictions) -> None:
-    """Each of many draws in turn is the truth: its other prompts lie in the 95 % intervals."""
+    """Each of many draws in turn is the truth: its other prompts, and the numbers of its training."""
     outcome = rivals.outcomes[0]
     inside: list[bool] = []
+    planted: list[bool] = []
     for draw in likely(outcome)[:100]:
         weight = weigh(outcome.hypothesis, outcome.trained, outcome.assumed,
                        published(outcome, draw)).weight  # fmt: skip
@@ -116,8 +117,12 @@ def test_intervals_of_predictions_cover_planted_truths(rivals: Predictions) -> N
                 numbers = outcome.trained.after[:, prompt, rate]
                 low, *_, high = quantiles(numbers, weight)
                 inside.append(low - 0.01 <= numbers[draw] <= high + 0.01)
-    # 600 intervals of 100 truths; few effective draws make them a little narrow.
+        for numbers in (*outcome.assumed.ratios.values(), outcome.assumed.tiers):
+            low, *_, high = quantiles(numbers, weight)
+            planted.append(low <= numbers[draw] <= high)
+    # Intervals of 100 truths; few effective draws make them a little narrow.
     assert 0.88 < np.mean(inside) <= 1.0, np.mean(inside)
+    assert 0.85 < np.mean(planted) <= 1.0, np.mean(planted)
 
 
 @pytest.mark.parametrize(("truth", "rival"), [(0, 1), (1, 0), (0, 2), (2, 0)])

@@ -73,8 +73,7 @@ class Stages:
             familiar = set(frame.loc[ours, "condition"])
             parts.append(further.frame[~further.frame["condition"].isin(familiar)])
         before = pd.concat(parts, ignore_index=True)
-        before.insert(0, "row", [str(row) for row in range(len(before))])
-        before = before.loc[:, ~before.columns.duplicated()]
+        before["row"] = [str(row) for row in range(len(before))]
         return cls(Measurements(before), Measurements(frame[is_after].reset_index(drop=True)))
 
 
