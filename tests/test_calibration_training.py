@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments.calibration.data import OF_STAGES, RATES, Measurements, read_measurements
+from experiments.calibration.facts import rates_of
 from experiments.calibration.predict import Predictions, Stages, predict, quantiles
 from experiments.calibration.training import Assumed, Hypothesis, Outcome, train_on_first, weigh
 from sim.dynamics.randomness import normal
@@ -15,7 +16,7 @@ from test_calibration import ROOT, model_of
 
 TABLE = read_measurements(ROOT / "data" / "alignment_faking_rl.csv", columns=OF_STAGES)
 STAGES = Stages.read(TABLE)
-DRAWS = 400
+DRAWS = 1500
 
 
 def predictions(*hypotheses: Hypothesis, draws: int = DRAWS) -> Predictions:
@@ -50,8 +51,8 @@ def likely(outcome: Outcome) -> np.ndarray:
 def test_before_training_rates_are_those_of_the_prompts(rivals: Predictions) -> None:
     """And so they are where nothing is learnt, at all looks."""
     trained = rivals.outcomes[0].trained
-    first = trained.rates(trained.theta[0]).mean(axis=0)
-    assert np.abs(first - STAGES.before.rates).max() < 0.08
+    first = trained.rates(trained.theta[0])
+    np.testing.assert_allclose(first[:, 0], rates_of(trained.prompts), atol=1e-9)
     size = len(trained.start)
     none = Assumed(
         dict.fromkeys(rivals.outcomes[0].assumed.ratios, np.zeros(size)), *np.zeros((3, size))
@@ -104,7 +105,7 @@ def test_weighted_quantiles_by_hand() -> None:
 
 
 def test_intervals_of_predictions_cover_planted_truths(rivals: Predictions) -> None:
-    """Each of many draws in turn is the truth: its other prompts, and the numbers of its training."""
+    """Each of many draws in turn is the truth: other prompts, and numbers of training."""
     outcome = rivals.outcomes[0]
     inside: list[bool] = []
     planted: list[bool] = []
@@ -121,8 +122,8 @@ def test_intervals_of_predictions_cover_planted_truths(rivals: Predictions) -> N
             low, *_, high = quantiles(numbers, weight)
             planted.append(low <= numbers[draw] <= high)
     # Intervals of 100 truths; few effective draws make them a little narrow.
-    assert 0.88 < np.mean(inside) <= 1.0, np.mean(inside)
-    assert 0.85 < np.mean(planted) <= 1.0, np.mean(planted)
+    assert 0.9 < np.mean(inside) <= 1.0, np.mean(inside)
+    assert 0.9 < np.mean(planted) <= 1.0, np.mean(planted)
 
 
 @pytest.mark.parametrize(("truth", "rival"), [(0, 1), (1, 0), (0, 2), (2, 0)])
