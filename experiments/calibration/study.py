@@ -124,9 +124,10 @@ def read_tables(settings: Settings) -> Tables:
         raise SpecError("rl: must be the path of a table, or parts must not have rl")
     data = _read("data", settings.data)
     assert data is not None
-    stages = _read("rl", settings.rl, OF_STAGES) if "rl" in settings.parts else None
+    stages = _read("rl", settings.rl, OF_STAGES)
     further = _read("predict", settings.predict)
-    read = None if stages is None else Stages.read(stages, further)
+    is_wanted = "rl" in settings.parts
+    read = Stages.read(stages, further) if stages is not None and is_wanted else None
     if read is not None and read.setting not in set(data.frame["setting"]):
         raise SpecError(f"rl: setting: {read.setting!r} is not among the settings of data")
     return Tables(data, _read("test", settings.test), read)
