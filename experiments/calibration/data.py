@@ -160,7 +160,6 @@ def _pattern(text: str) -> str:
 T = TypeVar("T")
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Width = Annotated[float, within(low=1e-3)]
-#: Keys have dots.
 ByKey = Annotated[dict[str, T], AfterValidator(FrozenDict)]
 
 
@@ -219,6 +218,8 @@ class Calibration(Spec):
                 raise refuse(f"{key} must be free: prompts or queries differ in it", at="free")
         if self.reach[0] >= self.reach[1]:
             raise refuse("must be two numbers, the lower first", at="reach")
+        if not self.local:
+            raise refuse("must name a number", at="local")
         if set(self.scatter) != {"value", "awareness"}:
             raise refuse("must have value and awareness", at="scatter")
         return self

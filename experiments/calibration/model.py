@@ -30,12 +30,9 @@ from sim.specs.scenario import Scenario
 
 from .data import Calibration
 
-#: The standard deviation of the contested value over queries.
-SPREAD = "agent.spread.initial.values"
-#: A logit of awareness at which training surely comes to mind.
-_SURELY = 60.0
-#: Spreads and logarithms beyond these are as these: searches may try anything.
-_LOGARITHMS = (-7.0, 7.0)
+SPREAD = "agent.spread.initial.values"  # of the contested value, over queries
+_SURELY = 60.0  # a logit of awareness at which training comes to mind
+_LOGARITHMS = (-7.0, 7.0)  # those beyond are as these: searches may try anything
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,10 @@ class PromptModel:
         keys = tuple(full.replace("*", name) for name in self.contexts) if "*" in full else (full,)
         for each in keys:
             if each != SPREAD:
-                apply_overrides(self.specs, {each: self.stated(each)})
+                try:
+                    apply_overrides(self.specs, {each: self.stated(each)})
+                except SpecError as error:
+                    raise SpecError(f"measured: {error}") from None
         return keys
 
     def stated(self, key: str) -> float:
