@@ -53,12 +53,11 @@ figures: environment  ## the figures of README and docs, each from a run
 	@for figure in docs/images/*; do \
 	  new=outputs/figures/$${figure##*/}; [ ! -e $$new ] || cp $$new $$figure; done
 
-validation: environment  ## docs/validation.md with its figures, and the calibrated agent
+validation: environment  ## docs/validation.md with its figure, and the calibrated agent
 	@$(BIN)/python experiments/calibration hydra.run.dir=outputs/validation
 	@cd outputs/validation && sed 's|](\([a-z_]*\.png\))|](images/\1)|' report.md \
 	  > ../../docs/validation.md && cp summary.json ../../docs/validation.json \
-	  && cp calibration.png mechanisms.png cross_validation.png reinforced.png facts.png \
-	  ../../docs/images && cp calibrated.yaml ../../configs/agent/calibrated.yaml
+	  && cp validation.png ../../docs/images && cp calibrated.yaml ../../configs/agent/calibrated.yaml
 
 lessons: environment  ## the five lessons of notebooks/ in a browser, on this machine only
 	@$(BIN)/marimo run notebooks/lesson_*.py --host 127.0.0.1 $(ARGS)

@@ -35,12 +35,11 @@ def table(**changes: object) -> Frame:
 # ------------------------------------------------------------------------------------ what is read
 
 
-def test_rates_errors_and_gap_by_hand(tmp_path: Path) -> None:
+def test_rates_and_errors_by_hand(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "t.csv", index=False)
     read = read_measurements(tmp_path / "t.csv")
     np.testing.assert_array_equal(read.rates, [[0.25, 0.5, 0.75], [0.5, 0.25, 0.5]])
     np.testing.assert_array_equal(read.errors, np.full((2, 3), 0.05))
-    np.testing.assert_array_equal(read.gap, [0.25, 0.25])
     assert list(read.frame["condition"]) == ["default", "another, with a comma"]
     assert len(read) == 2
 
@@ -98,11 +97,10 @@ def test_columns_that_nobody_asked_for_are_left_out() -> None:
 
 def test_the_published_tables_are_read() -> None:
     prompts = read_measurements(DATA / "alignment_faking_prompts.csv")
-    stages = read_measurements(DATA / "alignment_faking_rl.csv", of=OF_STAGES)
+    stages = read_measurements(DATA / "alignment_faking_rl.csv", columns=OF_STAGES)
     for one in (prompts, stages):
         assert (one.errors > 0.0).all()
         assert len(one) == len(one.frame) > 0
-    assert prompts.source.endswith("alignment_faking_prompts.csv")
 
 
 # ---------------------------------------------------------------------------------- what is refused
@@ -128,6 +126,7 @@ def test_the_published_tables_are_read() -> None:
             ["line 3", "refusal_unmonitored_se", "-0.02", "0 or more"],
         ),
         (lambda t: t.assign(af_reasoning_se=[0.6, 0.1]), ["line 2", "at most 0.5"]),
+        (lambda t: t.assign(af_reasoning=["0,2", "0.5"]), ["line 2", "'0,2'", "decimal comma"]),
         (lambda t: t.assign(af_reasoning=["much", "0.5"]), ["line 2", "'much'", "a number"]),
         (lambda t: t.assign(af_reasoning=["", "0.5"]), ["line 2", "af_reasoning", "a number"]),
         (lambda t: t.assign(af_reasoning=[np.nan, 0.5]), ["line 2", "a number"]),

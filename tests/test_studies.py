@@ -25,7 +25,7 @@ SIZES = {
     "animation": "agents=4 training.steps=100 seconds=5",
     "archetypes": "agents=4 training.steps=20 engine=numpy archetypes=[opportunist,reward_seeker]",
     "bifurcation": "places=1 starts=4 low=-7 high=-6.5 training.anchor=0.03 free=[habit]",
-    "calibration": "data=tests/few_prompts.csv parts=[fit] intervals=false",
+    "calibration": "data=tests/few_prompts.csv parts=[fit] walk=20 workers=1",
     "causation": "agents=6 few_agents=2 copies=1 training.steps=40 engine=numpy store=null "
     "scenarios=[copyright]",
     "claims": "only=[example2] size=0.01 engine=numpy store=null",

@@ -1,261 +1,189 @@
-"""How well rows are predicted that no fit has seen: the model against what needs no model.
+"""Rates of prompts that no fit has seen, by the model, its rival and baselines.
 
-Two tasks, for what is known of a row differs. *From the prompt*: setting and edits are known, all
-three rates are asked; rivals are the mean of each rate in the setting, and a linear regression of
-each rate on the same edits. *From two rates*: the faking rate and the unmonitored refusal rate are
-known, refusals in training (and so the gap) are asked; rivals are the mean gap, the crude product,
-and a linear regression of the gap on the two rates.
+Rows are left out in parts dealt at random, or by kinds of edit: all rows that have one of a kind.
+Predictors know of a prompt its setting and, by task, its edits, its rate of faking, or both.
+Where edits are not known, the model is fitted without any, and prompts only scatter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.dynamics.randomness import normal
+from sim.dynamics.randomness import uniform_pair
 from sim.dynamics.state import Array
+from sim.specs.overrides import Specs
 from sim.utils.parallel import parallel_map
 
-from .data import RATES, Measurements
-from .fit import Terms, fit
-from .fit_models import by_condition, by_rates, crude_product, place, shared_of
-from .rates import PromptRates
+from .data import RATES, Calibration, Measurements
+from .fit import Posterior, place_rows
+from .model import PromptModel
 
-#: Weight of the penalty on slopes of a linear regression on edits, in rows.
-_RIDGE = 0.3
-
-#: Predicts all rates of rows [row, rate] from other rows.
-Predictor = Callable[[Measurements, Measurements], Array]
+#: The inputs of a predictor besides the setting: whether edits are known, and the rate of faking.
+TASKS = {"edits": (True, False), "faking": (False, True), "edits and faking": (True, True)}
+#: The model with the stake of foresight, and with the rival one.
+MODELS = {"model": False, "model, local stake": True}
 
 
 @dataclass(frozen=True)
-class Model:
-    """The model, to be fitted again and again.
+class Split:
+    """Rows that are left out together: by `rows` or `kind`, and which part it is."""
 
-    Attributes:
-        terms: Its parameters.
-        rates: What follows from its numbers.
-        scatter: By how much prompts differ besides, in fits by condition.
-    """
-
-    terms: Terms
-    rates: PromptRates
-    scatter: float = 0.0
-
-    def from_prompt(self, seen: Measurements, asked: Measurements) -> Array:
-        """Predict rates by what prompts say."""
-        found = fit(by_condition(self.terms, self.rates, seen, scatter=self.scatter))
-        parameters = found.by_name()
-        problem = by_condition(self.terms, self.rates, asked)
-        theta = np.array(
-            [parameters.get(t.name, 0.0 if t.edit else t.start) for t in problem.terms]
-        )
-        return problem.predict(theta)
-
-    def from_rates(self, seen: Measurements, asked: Measurements) -> Array:
-        """Predict refusals in training by the two other rates."""
-        shared = shared_of(fit(by_rates(self.terms, self.rates, seen)))
-        predicted = asked.rates.copy()
-        predicted[:, 1] = place(self.terms, self.rates, asked, shared=shared, unseen=(1,)).rates[
-            :, 1
-        ]
-        return predicted
+    by: str
+    part: str
+    left_out: NDArray[np.bool_]
 
 
-def mean_of_setting(seen: Measurements, asked: Measurements) -> Array:
-    """Predict each rate by its mean over the rows of the setting."""
-    means = seen.frame.groupby("setting")[list(RATES)].mean()
-    return np.asarray(means.reindex(asked.frame["setting"]), np.float64)
+def splits(
+    measured: Measurements, calibration: Calibration, *, folds: int, seed: int
+) -> list[Split]:
+    """Return all splits of a table."""
+    part = deal(measured, folds=folds, seed=seed)
+    results = [Split("rows", str(fold), part == fold) for fold in range(part.max() + 1)]
+    conditions = measured.frame["condition"]
+    for kind in dict.fromkeys(edit.kind for edit in calibration.edits.values()):
+        edits = [edit for edit in calibration.edits.values() if edit.kind == kind]
+        has = np.array([any(edit.applies(text) for edit in edits) for text in conditions])
+        if has.any() and not has.all():
+            results.append(Split("kind", kind, has))
+    setting = measured.frame["setting"].to_numpy()
+    return [s for s in results if set(setting[s.left_out]) <= set(setting[~s.left_out])]
 
 
-@dataclass(frozen=True)
-class RegressionOnEdits:
-    """A linear regression of each rate on edits, in each setting by itself.
-
-    Edits that few rows have are drawn to 0, as the model's coefficients are.
-
-    Attributes:
-        terms: Know the edits.
-    """
-
-    terms: Terms
-
-    def __call__(self, seen: Measurements, asked: Measurements) -> Array:
-        """Predict rates by edits."""
-        predicted = np.empty((len(asked), len(RATES)))
-        for setting in sorted(set(asked.frame["setting"])):
-            rows = (seen.frame["setting"] == setting).to_numpy()
-            these = (asked.frame["setting"] == setting).to_numpy()
-            known, wanted = (
-                np.column_stack([np.ones(len(m)), self.terms.edits(m.frame).to_numpy(float)])
-                for m in (seen.take(rows), asked.take(these))
-            )
-            penalty = np.diag([0.0] + [_RIDGE] * (known.shape[1] - 1))
-            slopes = np.linalg.solve(known.T @ known + penalty, known.T @ seen.rates[rows])
-            predicted[these] = wanted @ slopes
-        return predicted
+def deal(measured: Measurements, *, folds: int, seed: int) -> NDArray[np.intp]:
+    """Return the part of each row [row]: parts are of equal size, in each setting too."""
+    chance, _ = uniform_pair(seed=seed, stream="cross-validation", rows=np.arange(len(measured)))
+    order = np.lexsort([chance, measured.frame["setting"].to_numpy()])
+    part = np.empty(len(measured), np.intp)
+    part[order] = np.arange(len(measured)) % min(folds, len(measured))
+    return part
 
 
-def mean_gap(seen: Measurements, asked: Measurements) -> Array:
-    """Predict refusals in training by the mean gap of the setting."""
-    gaps = pd.Series(seen.gap).groupby(seen.frame["setting"].to_numpy()).mean()
-    return _with_gap(asked, gaps.reindex(asked.frame["setting"]).to_numpy())
+def predict_split(
+    split: Split, *, specs: Specs, calibration: Calibration, measured: Measurements
+) -> pd.DataFrame:
+    """Return what all predictors say of the rows that a split leaves out."""
+    fitted, targets = measured.take(~split.left_out), measured.take(split.left_out)
+    results = predict_rows(fitted, targets, specs=specs, calibration=calibration)
+    return results.assign(by=split.by, part=split.part)
 
 
-def product(seen: Measurements, asked: Measurements) -> Array:
-    """Predict refusals in training by the crude product; nothing is fitted."""
-    return _with_gap(asked, crude_product(asked)[0])
+def predict_rows(
+    fitted: Measurements, targets: Measurements, *, specs: Specs, calibration: Calibration
+) -> pd.DataFrame:
+    """Return what all predictors, fitted to some rows, say of others."""
+    settings = sorted(set(fitted.frame["setting"]))
+    results = []
+    for knows_edits in (True, False):
+        of_edits = calibration if knows_edits else calibration.replace(edits={})
+        models = {}
+        for name, local in MODELS.items():
+            model = PromptModel(specs, of_edits, settings, local=local)
+            models[name] = model, Posterior(model, fitted).maximise(steps=60).theta
+        for task, faking in (
+            (t, knows[1]) for t, knows in TASKS.items() if knows[0] == knows_edits
+        ):
+            for name, (model, theta) in models.items():
+                score = np.full(len(targets), np.nan)
+                if not faking:
+                    score = Posterior(model, targets).log_likelihood(theta[None])[0]
+                rates = expected(model, theta, targets, knows_faking=faking)
+                results.append(_rows(task, name, targets, rates, score))
+            for name, rates in baselines(fitted, targets, of_edits, knows_faking=faking):
+                results.append(_rows(task, name, targets, rates, np.full(len(targets), np.nan)))
+    return pd.concat(results, ignore_index=True)
 
 
-def regression_on_rates(seen: Measurements, asked: Measurements) -> Array:
-    """Predict the gap by a linear regression on the two other rates, in each setting by itself."""
-    gap = np.empty(len(asked))
-    for setting in sorted(set(asked.frame["setting"])):
-        rows = (seen.frame["setting"] == setting).to_numpy()
-        these = (asked.frame["setting"] == setting).to_numpy()
-        known, wanted = (
-            np.column_stack([np.ones(len(m)), m.rates[:, [0, 2]]])
-            for m in (seen.take(rows), asked.take(these))
-        )
-        gap[these] = wanted @ np.linalg.lstsq(known, seen.gap[rows], rcond=None)[0]
-    return _with_gap(asked, gap)
+def expected(
+    model: PromptModel, theta: Array, measured: Measurements, *, knows_faking: bool
+) -> Array:
+    """Return the mean rates of prompts over where they may lie [row, rate]."""
+    visible = np.array([knows_faking, False, False])
+    _, rates, weight = place_rows(model, theta[None], measured, visible=visible)
+    return np.asarray((rates * weight[..., None]).sum(axis=(2, 3))[0])
 
 
-def _with_gap(asked: Measurements, gap: Array) -> Array:
-    predicted = asked.rates.copy()
-    predicted[:, 1] = predicted[:, 2] - gap
-    return predicted
+def baselines(
+    fitted: Measurements, targets: Measurements, calibration: Calibration, *, knows_faking: bool
+) -> Iterator[tuple[str, Array]]:
+    """Yield what simple rules say, with the same inputs [row, rate]."""
+    means = fitted.frame.groupby("setting")[list(RATES)].mean()
+    mean = means.loc[targets.frame["setting"]].to_numpy()
+    yield "mean of the setting", mean
+    settings = sorted(set(fitted.frame["setting"]))
+    inputs = partial(_inputs, settings=settings, calibration=calibration, knows_faking=knows_faking)
+    weights = np.linalg.lstsq(inputs(fitted), fitted.rates, rcond=1e-6)[0]
+    yield "linear regression", np.clip(inputs(targets) @ weights, 0.0, 1.0)
+    if knows_faking:
+        faking = targets.rates[:, 0]
+        yield "product", np.column_stack([faking, (1.0 - faking) * mean[:, 2], mean[:, 2]])
 
 
-def predictors(model: Model) -> dict[str, dict[str, Predictor]]:
-    """Return what is compared, by task and name; the model first."""
-    return {
-        "from the prompt": {
-            "model": model.from_prompt,
-            "mean of each rate": mean_of_setting,
-            "linear regression": RegressionOnEdits(model.terms),
-        },
-        "from two rates": {
-            "model": model.from_rates,
-            "mean gap": mean_gap,
-            "faking × unmonitored refusals": product,
-            "linear regression": regression_on_rates,
-        },
-    }
+def _inputs(
+    measured: Measurements, *, settings: list[str], calibration: Calibration, knows_faking: bool
+) -> Array:
+    """Return setting, edits (of each setting where coefficients are), and faking [row, input]."""
+    setting, columns = measured.frame["setting"].to_numpy(), []
+    columns += [(setting == name).astype(float) for name in settings]
+    for edit in calibration.edits.values():
+        has = np.array([edit.applies(text) for text in measured.frame["condition"]], float)
+        columns += [has * (setting == name) for name in settings] if edit.by else [has]
+    if knows_faking:
+        columns += [measured.rates[:, 0] * (setting == name) for name in settings]
+    return np.column_stack(columns)
 
 
-def folds_of(measured: Measurements, *, folds: int, seed: int) -> NDArray[np.intp]:
-    """Return the fold of each row [row]; those of a setting are dealt out evenly, at random."""
-    draws = normal(seed=seed, stream="cross-validation", rows=np.arange(len(measured)))
-    fold = np.empty(len(measured), np.intp)
-    dealt = 0
-    for setting in sorted(set(measured.frame["setting"])):
-        rows = np.flatnonzero((measured.frame["setting"] == setting).to_numpy())
-        order = rows[np.argsort(draws[rows])]
-        fold[order] = (dealt + np.arange(len(rows))) % folds
-        dealt += len(rows)
-    return fold
+def _rows(
+    task: str, predictor: str, targets: Measurements, rates: Array, score: Array
+) -> pd.DataFrame:
+    table = targets.frame[["row", "setting", "condition"]].assign(
+        task=task, predictor=predictor, score=score
+    )
+    for index, name in enumerate(RATES):
+        table[f"predicted_{name}"] = rates[:, index]
+        table[f"measured_{name}"] = targets.rates[:, index]
+        table[f"error_{name}"] = targets.errors[:, index]
+    return table
 
 
 def cross_validate(
+    specs: Specs,
+    calibration: Calibration,
     measured: Measurements,
-    compared: Mapping[str, Mapping[str, Predictor]],
     *,
-    folds: int = 10,
-    seed: int = 0,
-    workers: int | None = None,
+    folds: int,
+    seed: int,
+    workers: int | None,
     progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
-    """Return the prediction of every row by every predictor, which has seen the other folds.
+    """Return what every predictor says of every row that it has not seen."""
+    jobs = splits(measured, calibration, folds=folds, seed=seed)
+    work = partial(predict_split, specs=specs, calibration=calibration, measured=measured)
+    results = parallel_map(work, jobs, workers=workers, progress=progress)
+    return pd.concat(results, ignore_index=True) if results else pd.DataFrame()
 
-    Args:
-        measured: The table.
-        compared: Predictors by task and name.
-        folds: Into how many parts rows are dealt.
-        seed: Of the dealing.
-        workers: Processes; None: as many as there are processors for.
-        progress: Told the share that is done.
 
-    Returns:
-        As `predictions`.
+def errors(predicted: pd.DataFrame) -> pd.DataFrame:
+    """Return root mean square errors by split, task and predictor, in all and in each setting.
+
+    `score` is the mean logarithm of the likelihood of a row, of models that know no rate of it.
     """
-    fold = folds_of(measured, folds=folds, seed=seed)
-    asked = [fold == held_out for held_out in sorted(set(fold.tolist()))]
-    named = [(task, name) for task, own in compared.items() for name in own]
-    jobs = [
-        (compared[task][name], measured.take(~rows), measured.take(rows))
-        for task, name in named
-        for rows in asked
-    ]
-    done = iter(parallel_map(_predicted, jobs, workers=workers, progress=progress))
-    found = {job: np.full((len(measured), len(RATES)), np.nan) for job in named}
-    for job in named:
-        for rows in asked:
-            found[job][rows] = next(done)
-    return predictions(measured, found)
-
-
-def _predicted(job: tuple[Predictor, Measurements, Measurements]) -> Array:
-    predictor, seen, asked = job
-    return predictor(seen, asked)
-
-
-def predictions(measured: Measurements, predicted: Mapping[tuple[str, str], Array]) -> pd.DataFrame:
-    """Return predictions as one table.
-
-    Args:
-        measured: The rows that were predicted.
-        predicted: Rates [row, rate] by task and predictor.
-
-    Returns:
-        A row for each task, predictor and row of the table: `task`, `predictor`, what tells the
-        row apart, and each predicted rate.
-    """
-    apart = [c for c in measured.frame.columns if c.removesuffix("_se") not in RATES]
-    tables = []
-    for (task, name), rates in predicted.items():
-        table = measured.frame[apart].copy()
-        table.insert(0, "task", task)
-        table.insert(1, "predictor", name)
-        tables.append(table.assign(**dict(zip(RATES, rates.T, strict=True))))
-    return pd.concat(tables, ignore_index=True)
-
-
-def errors_of(predicted: pd.DataFrame, measured: Measurements) -> pd.DataFrame:
-    """Return how far predictions are off, a row for each task, predictor and setting (and all).
-
-    Returns:
-        `rmse_RATE` and `rmse_gap`: roots of mean squared errors; `chi2_per_rate`: the mean of
-        (error / published standard error)² over the rates that are asked.
-    """
-    settings = measured.frame["setting"].to_numpy()
     rows = []
-    for (task, name), table in predicted.groupby(["task", "predictor"], sort=False):
-        off = table[list(RATES)].to_numpy(np.float64) - measured.rates
-        asked = [0, 1, 2] if task == "from the prompt" else [1]
-        for setting in ("all", *sorted(set(settings))):
-            these = np.ones(len(off), bool) if setting == "all" else settings == setting
-            part = off[these]
-            squares = {
-                f"rmse_{rate}": _root(part[:, i]) for i, rate in enumerate(RATES) if i in asked
-            }
-            weighted = (part / measured.errors[these])[:, asked]
-            rows.append(
-                {
-                    "task": task,
-                    "predictor": name,
-                    "setting": setting,
-                    **squares,
-                    "rmse_gap": _root(part[:, 2] - part[:, 1]),
-                    "chi2_per_rate": float((weighted**2).mean()),
-                }
-            )
+    every = predicted.assign(setting="all")
+    keys = ["by", "task", "predictor", "setting"]
+    for group, part in pd.concat([every, predicted]).groupby(keys, sort=False):
+        task, misses = group[1], {}
+        for name in RATES:
+            if not (name == RATES[0] and TASKS[task][1]):
+                misses[name] = (part[f"predicted_{name}"] - part[f"measured_{name}"]).to_numpy()
+        errors_of = np.concatenate([m / part[f"error_{n}"].to_numpy() for n, m in misses.items()])
+        row = {**dict(zip(keys, group, strict=True)), "rows": len(part)}
+        row |= {f"rmse_{name}": np.sqrt((m**2).mean()) for name, m in misses.items()}
+        row["rmse_gap"] = np.sqrt(((misses[RATES[2]] - misses[RATES[1]]) ** 2).mean())
+        rows.append({**row, "chi2_per_rate": (errors_of**2).mean(), "score": part["score"].mean()})
     return pd.DataFrame(rows)
-
-
-def _root(off: Array) -> float:
-    return float(np.sqrt((off**2).mean()))
