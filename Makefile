@@ -68,8 +68,10 @@ explorable: environment  ## a page to share, outputs/explorable.html: one file, 
 explore: explorable  ## opens that page in a browser
 	@$(BIN)/python -m webbrowser -t "file://$(CURDIR)/outputs/explorable.html"
 
+# All extras but jax, which would take 350 MB: its tests run where it is installed.
+LOCKED := $(addprefix --extra ,studies fast cluster lessons docs dev)
 lock:  ## requirements.lock anew, within the bounds of pyproject.toml; needs uv
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
+	uv pip compile pyproject.toml $(LOCKED) --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
 
 clean:  ## removes what can be made again; outputs/ stays
