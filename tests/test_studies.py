@@ -28,7 +28,7 @@ SIZES = {
     "calibration": "data=tests/few_prompts.csv parts=[fit] walk=20 workers=1",
     "causation": "agents=6 few_agents=2 copies=1 training.steps=40 engine=numpy store=null "
     "scenarios=[copyright]",
-    "claims": "only=[example2] size=0.01 engine=numpy store=null",
+    "claims": "only=[example2] size=0.01 store=null",
     "deploy": "agents=4 training.steps=20 replicates=5 points=2 samples=2 deployment.copies=10 "
     "deployment.ticks=2 workers=1",
     "evidence": "agents=40 training.steps=20 engine=numpy priors=[benign] store=null",
