@@ -196,6 +196,8 @@ def test_some_are_not_ruled_out_by_a_hundred_cases_without_any() -> None:
     for cases, verdict in ((250, "undecided"), (400, "fails")):
         outcomes, assumptions = draw(lambda a: 0.0, cases=cases)
         assert judge(planted(quantifier="exists"), outcomes, assumptions).verdict == verdict
+    outcomes, assumptions = draw(lambda a: 0.5, cases=120)
+    assert judge(planted(quantifier="exists"), outcomes, assumptions).verdict == "holds"
 
 
 # ------------------------------------------------------------------------------------ the contrast

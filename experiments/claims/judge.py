@@ -38,7 +38,7 @@ BINS, PAIRED_BINS = 8, 4
 REPLICATES = 200
 #: Fewer cases than these decide nothing.
 FEWEST = 100
-#: Likewise for `exists`: of fewer, none may be seen where 1 in 100 has it (1 in 20 times).
+#: In fewer, none may be seen where 1 in 100 has it (1 in 20 times).
 FEWEST_OF_SOME = 300
 #: Bins and cells of fewer cases tell nothing of what decides.
 FEWEST_IN_CELL = 30
@@ -406,7 +406,8 @@ def _verdict(low: float, high: float) -> Verdict:
 def _are_enough(claim: Claim, main: Sample, reference: Sample) -> bool:
     """Return whether cases can decide: there are enough and, of two shares, one is not 0."""
     if claim.quantifier != "more":
-        fewest = FEWEST_OF_SOME if claim.quantifier == "exists" else FEWEST
+        is_unseen = claim.quantifier == "exists" and not main.value.any()
+        fewest = FEWEST_OF_SOME if is_unseen else FEWEST
         return bool(main.applies.sum() >= fewest)
     is_there = claim.number is not None or main.value.any() or reference.value.any()
     return bool(is_there and min(main.applies.sum(), reference.applies.sum()) >= FEWEST)
