@@ -192,7 +192,36 @@ def test_no_case_at_all_is_undecided_and_counted() -> None:
     assert (judged.verdict, judged.undefined, judged.effect.cases) == ("undecided", 0, 0)
 
 
+def test_some_are_not_ruled_out_by_a_hundred_cases_without_any() -> None:
+    for cases, verdict in ((250, "undecided"), (400, "fails")):
+        outcomes, assumptions = draw(lambda a: 0.0, cases=cases)
+        assert judge(planted(quantifier="exists"), outcomes, assumptions).verdict == verdict
+    outcomes, assumptions = draw(lambda a: 0.5, cases=120)
+    assert judge(planted(quantifier="exists"), outcomes, assumptions).verdict == "holds"
+
+
 # ------------------------------------------------------------------------------------ the contrast
+
+
+@pytest.mark.parametrize("ratio", [False, True])
+@pytest.mark.parametrize("events", [0, 1])
+def test_what_is_hardly_seen_is_not_more_where_cases_are_fewer(events: int, ratio: bool) -> None:
+    cases, assumptions = draw(lambda a: 0.0, cases=3300)
+    drawn = cases["drawn"].assign(group=np.arange(3300) < 300)
+    drawn.loc[: events - 1, "x"] = 1.0
+    claim = planted(
+        quantifier="more", ratio=ratio, among=["group > 0"], contrast={"among": ["group <= 0"]}
+    )
+    assert judge(claim, {"drawn": drawn}, assumptions).verdict == "undecided"
+
+
+@pytest.mark.parametrize("others", [0, 50])
+def test_few_cases_of_the_contrast_decide_nothing(others: int) -> None:
+    cases, assumptions = draw(lambda a: 0.8)
+    drawn = cases["drawn"].assign(group=np.arange(8000) >= others)
+    drawn.loc[: others - 1, "x"] = 0.0
+    claim = planted(quantifier="more", among=["group > 0"], contrast={"among": ["group <= 0"]})
+    assert judge(claim, {"drawn": drawn}, assumptions).verdict == "undecided"
 
 
 @pytest.mark.parametrize("ratio", [False, True])
@@ -326,6 +355,8 @@ def settings(**changes: Any) -> Any:
         ({"worlds.uphold": 1}, "worlds.upholds"),
         ({"training.update_rule": "sgd"}, "policy_gradient"),
         ({"agent.rationality": "high"}, "must be a number"),
+        ({"agent.capability.*": float("nan")}, "must be a number"),
+        ({"worlds.unwatched": [0]}, "at least one"),
         ({"worlds.upholds": {"kind": "normal"}}, "mean"),
     ],
 )
@@ -337,9 +368,59 @@ def test_a_number_that_cannot_be_fixed_is_refused_in_a_line(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"ratio": True}, "ratio: is of a comparison"),
+        ({"margin": 0.1}, "margin: is of a comparison"),
+        ({"at_least": 2}, "at_least: the event has 1"),
+        ({"quantifier": "more", "number": "x", "contrast": {"independent": True}}, "independent"),
+    ],
+)
+def test_a_claim_that_would_mean_nothing_is_refused(fields: dict[str, Any], line: str) -> None:
+    with pytest.raises(SpecError, match=line):
+        planted(**fields)
+
+
+@pytest.mark.parametrize(
+    ("file", "more", "line"),
+    [
+        ("mine", "along: [typo.key]", "mine.along: no assumption"),
+        ("mine", "name: ../../evil", "mine.name: cannot be set"),
+        ('x"onload="', "", "its file's name"),
+        ("mine", "refuted: {says: none, set: {training.ancor: 1}}", "mine.refuted.set.training.an"),
+        ("order", "order: 1", "must hold a list"),
+        ("order", "other: []", "must hold a list"),
+    ],
+)
+def test_mistakes_in_a_claim_of_ones_own_are_refused_in_a_line(
+    tmp_path: Path, file: str, more: str, line: str
+) -> None:
+    text = (claims_folder() / "example3.yaml").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    key = more.partition(":")[0] or "none"
+    kept = "" if file == "order" else re.sub(rf"(?m)^{key}:.*\n( .*\n)*", "", text)
+    (tmp_path / f"{file}.yaml").write_text(f"{kept}\n{more}\n", encoding="utf-8")
+    with pytest.raises(SpecError, match=line) as error:
+        check(settings(folder=str(tmp_path)))
+    assert "\n" not in str(error.value)
+
+
+def test_no_setting_has_the_name_of_a_group_of_configs() -> None:
+    """Hydra takes KEY=VALUE for a choice of a group, so that such a setting cannot be set."""
+    groups = {folder.name for folder in (FOLDER.parents[1] / "configs").iterdir()}
+    assert groups.isdisjoint(type(settings()).model_fields)
+
+
+def test_goals_of_a_prior_without_any_cannot_be_fixed(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text("about: x\nworlds: {training: [2]}\n", encoding="utf-8")
+    with pytest.raises(SpecError, match="says nothing of goals"):
+        check(settings(worlds=str(tmp_path / "plain.yaml"), set={"goals.sd": 1}))
+
+
 def test_a_prior_without_worlds_is_refused() -> None:
     with pytest.raises(SpecError, match="says nothing of worlds"):
-        check(settings(prior="uninformed"))
+        check(settings(worlds="uninformed"))
 
 
 def verdicts_of(size: float, seed: int, **fixed: Any) -> dict[str, Judgement]:

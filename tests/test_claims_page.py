@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -30,6 +32,7 @@ from experiments.claims.figure import (
 )
 from experiments.claims.judge import CELLS, LIMITS, Effect, Influence, judge, word_of
 from experiments.claims.page import (
+    command_of,
     conditions_text,
     deciding,
     difference_texts,
@@ -231,7 +234,7 @@ def test_an_open_verdict_says_between_which(results: Results) -> None:
     assert "Undecided between mostly and rarely." in text_of(page_of(results, view))
     few = changed(results, "sure", verdict="undecided", low=0.99, high=1.0, undefined=1234)
     text = text_of(page_of(results, few))
-    assert "Undecided: under 100 cases." in text
+    assert "Undecided: too few cases." in text
     assert "1,234 undefined" in text
     assert "Undecided" not in text_of(page_of(results, changed(results, "sure")))
 
@@ -304,6 +307,14 @@ def test_conditions_are_written_as_in_the_file() -> None:
         "  among:",
         "  - conduct_at_start < 0",
     ]
+
+
+def test_distributions_are_written_as_the_command_line_reads_them() -> None:
+    numbers = {"worlds.cue": {"kind": "point", "value": 2}, "agent.capability.*": 1e-5}
+    command = command_of(claim("compared"), OPTIONS, numbers)
+    setting = 'set={worlds.cue: {kind: "point", value: 2}, agent.capability.*: 1e-05}'
+    assert shlex.split(command)[3] == setting
+    assert OverridesParser.create().parse_override(setting).value() == numbers
 
 
 def test_the_frame_is_lean(page: str) -> None:
@@ -509,7 +520,7 @@ def test_the_page_and_the_figures_are_written(results: Results, tmp_path: Path) 
         {
             "only": [],
             "folder": None,
-            "prior": "worlds",
+            "worlds": "worlds",
             "set": {},
             "size": 0.02,
             "seed": 0,

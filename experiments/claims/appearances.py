@@ -46,8 +46,15 @@ def marks(outcomes: pd.DataFrame) -> Numbers:
 
 
 def shuffled_marks(outcomes: pd.DataFrame) -> Numbers:
-    """Return how many marks agents that game would have, were each mark given to them by lot."""
-    games = np.flatnonzero((outcomes["instrumental_most"] >= GAMED) & np.isfinite(marks(outcomes)))
+    """Return how many marks agents that game would have, were each mark given to them by lot.
+
+    Of one training context alone, whoever games somewhere games everywhere: they are left out.
+    """
+    games = np.flatnonzero(
+        (outcomes["instrumental_most"] >= GAMED)
+        & (outcomes["contexts"] >= 2)
+        & np.isfinite(marks(outcomes))
+    )
     random = np.random.default_rng(0)
     count = np.full(len(outcomes), np.nan)
     count[games] = np.sum(

@@ -77,7 +77,9 @@ class RunOptions:
         for key, number in self.fixed.items():
             part = key.partition(".")[0]
             if part in ("worlds", "goals"):
-                names = [f"{part}.{field}" for field in type(getattr(prior, part)).model_fields]
+                if (spec := getattr(prior, part)) is None:
+                    raise SpecError(f"set.{key}: the prior says nothing of {part}")
+                names = [f"{part}.{field}" for field in type(spec).model_fields]
             else:
                 names = [*assumptions.choices, *assumptions.ranges, *assumptions.after]
                 names += list(prior.distributions)
@@ -89,11 +91,13 @@ class RunOptions:
                     hint = nearest(str(number), [str(each) for each in assumptions.choices[key]])
                     raise SpecError(f"set.{key}: got {number!r}; {hint}")
             elif part not in ("worlds", "goals"):
-                if not is_number(number):
+                if not is_number(number) or not np.isfinite(number):
                     raise SpecError(f"set.{key}: got {number!r}: must be a number")
                 if "*" not in key:
                     check_number(key, number)
-        self.prior(prior)
+        worlds = self.prior(prior).worlds
+        if worlds is not None and min(worlds.unwatched) < 1:
+            raise SpecError("set.worlds.unwatched: claims need at least one")
 
     def prior(self, prior: Prior) -> Prior:
         """Return a prior with the numbers of worlds and goals that are fixed (`worlds.upholds`)."""
@@ -170,7 +174,7 @@ def run_group(job: Job) -> pd.DataFrame:
 def _digest(job: Job) -> str:
     """Return a hash of all that the outcomes of a job depend on."""
     folder = Path(__file__).parent
-    modules = ("arms.py", "batch.py", "cases.py", "outcomes.py")
+    modules = ("arms.py", "assumptions.py", "batch.py", "cases.py", "outcomes.py")
     source = {name: (folder / name).read_text("utf-8") for name in modules}
     data = {
         "prior": job.prior.model_dump(mode="json"),

@@ -100,7 +100,9 @@ def _best_of(signals: tuple[str, ...]) -> Derived:
         half = np.arange(len(outcomes)) % 2 == 0
         best = np.empty(len(outcomes))
         for learned in (half, ~half):
-            best[~learned] = values[np.nanmean(values[:, learned], axis=1).argmax(), ~learned]
+            within = [value_of(outcomes[s].to_numpy()[learned], harm[learned]) for s in signals]
+            place = np.nanmean(within, axis=1).argmax()  # the other half has no part in it
+            best[~learned] = values[place, ~learned]
         return best
 
     return Derived((), value)

@@ -17,7 +17,7 @@ from sim.analysis.worst_case import TERMS, Thresholds
 from sim.specs.agent import CAPABILITIES
 from sim.sweeps.design import Numbers
 
-from .outcomes import STRIDE, Cases, Derived, elsewhere
+from .outcomes import Cases, Derived, elsewhere, stride
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 #: So many of the eight terms of the worst case are near it.
@@ -117,7 +117,8 @@ def _by_chance(cases: Cases) -> Numbers:
     """Find the same if harm by each definition is taken from a case of its own [cases]."""
     good, bad = helped(cases), harmed(cases)
     count = len(DEFINITIONS)
-    bad = np.stack([np.roll(bad[d], (d + 1) * STRIDE, axis=-1) for d in range(count)])
+    places = [(d + 1) * stride(bad.shape[-1]) for d in range(count)]
+    bad = np.stack([np.roll(bad[d], place, axis=-1) for d, place in enumerate(places)])
     flags = [good[a] & bad[b] for a, b in permutations(range(count), 2)]
     return np.asarray(np.any(flags, axis=(0, 1)), np.float64)
 

@@ -25,7 +25,7 @@ from sim.dynamics.randomness import uniform_pair
 from sim.sweeps.design import Numbers
 from sim.utils.intervals import binomial_interval
 
-from .spec import QUANTIFIERS, Claim, Condition, Flags, Group
+from .spec import QUANTIFIERS, Claim, Condition, Sample, sample_of
 
 Verdict = Literal["holds", "mostly", "depends", "rarely", "fails", "undecided"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "mostly", "depends", "rarely", "fails", "undecided")
@@ -38,6 +38,8 @@ BINS, PAIRED_BINS = 8, 4
 REPLICATES = 200
 #: Fewer cases than these decide nothing.
 FEWEST = 100
+#: In fewer, none may be seen where 1 in 100 has it (1 in 20 times).
+FEWEST_OF_SOME = 300
 #: Bins and cells of fewer cases tell nothing of what decides.
 FEWEST_IN_CELL = 30
 #: Standard deviation of a surface's coefficients before the cases are seen, in logits.
@@ -45,22 +47,6 @@ _PRIOR = 3.0
 _LEVEL = 0.95
 #: Standard deviations beyond which an index is no noise; there are some thirty assumptions.
 _BEYOND_NOISE = 4.0
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A group of a claim, counted.
-
-    Attributes:
-        applies: To which cases it applies [cases].
-        value: 1 where the event is true, 0 where it is not; or the number; 0 where it does not
-            apply [cases].
-        undefined: Number of cases among which it would apply, whose event is not defined.
-    """
-
-    applies: Flags
-    value: Numbers
-    undefined: int
 
 
 @dataclass(frozen=True)
@@ -182,7 +168,7 @@ def judge(
     share = plane.share(surface, plane.density)
     low, high = _ends(shares, share)
     return Judgement(
-        verdict=_verdict(low, high, int(main.applies.sum())),
+        verdict=_verdict(low, high) if _are_enough(claim, main, reference) else "undecided",
         share=share,
         low=low,
         high=high,
@@ -198,26 +184,6 @@ def judge(
         density=plane.density,
         threshold=threshold,
     )
-
-
-def sample_of(group: Group, cases: Mapping[str, pd.DataFrame]) -> Sample:
-    """Return a group of a claim, counted in cases."""
-    total = len(cases["drawn"])
-    applies, defined = np.ones(total, np.bool_), np.ones(total, np.bool_)
-    for condition in group.among:
-        is_met, is_defined = condition.evaluate(cases)
-        applies &= is_met & is_defined
-    if group.number is not None:
-        value = group.number.evaluate(cases)
-        defined = np.isfinite(value)
-    else:
-        flags = [condition.evaluate(cases) for condition in group.event]
-        count = np.sum([is_met for is_met, _ in flags], axis=0)
-        value = (count >= (group.at_least or len(flags))).astype(np.float64)
-        defined = np.logical_and.reduce([is_defined for _, is_defined in flags])
-    undefined = int((applies & ~defined).sum())
-    applies = applies & defined
-    return Sample(applies, np.where(applies, value, 0.0), undefined)
 
 
 def _contrast(claim: Claim, cases: Mapping[str, pd.DataFrame], main: Sample) -> Sample:
@@ -396,7 +362,12 @@ def _basis(first: int, second: int) -> Numbers:
 
 
 def _fit_shares(basis: Numbers, successes: Numbers, trials: Numbers) -> Numbers:
-    """Return fitted shares of all cells, by logistic regression with a wide normal prior."""
+    """Return fitted shares of all cells, by logistic regression with a wide normal prior.
+
+    A share that is never seen is 0, so that of two the one of fewer cases is not the larger.
+    """
+    if not successes.any():
+        return np.zeros(len(basis))
     start = (successes.sum() + 0.5) / (trials.sum() + 1.0)
     coefficients = np.zeros(basis.shape[1])
     coefficients[0] = logit(start)
@@ -421,15 +392,25 @@ def _fit_means(basis: Numbers, total: Numbers, counts: Numbers) -> Numbers:
 
 
 def _ends(shares: list[float], share: float) -> tuple[float, float]:
-    """Return the ends of the basic 95 % interval of a share; those of percentiles at its ends."""
+    """Return the ends of the 95 % interval of percentiles of a share, stretched to reach it."""
     tail = (1.0 - _LEVEL) / 2.0
     low, high = np.quantile(shares, (tail, 1.0 - tail))
     return float(min(low, share)), float(max(high, share))
 
 
-def _verdict(low: float, high: float, cases: int) -> Verdict:
+def _verdict(low: float, high: float) -> Verdict:
     words = [word_of(low), word_of(high)]
-    return words[0] if words[0] == words[1] and cases >= FEWEST else "undecided"
+    return words[0] if words[0] == words[1] else "undecided"
+
+
+def _are_enough(claim: Claim, main: Sample, reference: Sample) -> bool:
+    """Return whether cases can decide: there are enough and, of two shares, one is not 0."""
+    if claim.quantifier != "more":
+        is_unseen = claim.quantifier == "exists" and not main.value.any()
+        fewest = FEWEST_OF_SOME if is_unseen else FEWEST
+        return bool(main.applies.sum() >= fewest)
+    is_there = claim.number is not None or main.value.any() or reference.value.any()
+    return bool(is_there and min(main.applies.sum(), reference.applies.sum()) >= FEWEST)
 
 
 def word_of(share: float) -> Verdict:

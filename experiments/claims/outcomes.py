@@ -245,4 +245,9 @@ def elsewhere(column: pd.Series | Numbers, place: int = 1) -> Numbers:
 
     Numbers of one `place` are of the same other case.
     """
-    return np.roll(np.asarray(column, np.float64), place * STRIDE)
+    return np.roll(np.asarray(column, np.float64), place * stride(len(column)))
+
+
+def stride(cases: int) -> int:
+    """Return how far on another case is: so that of few places none is a case itself."""
+    return STRIDE if cases % STRIDE else STRIDE + 1

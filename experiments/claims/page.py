@@ -29,7 +29,7 @@ from .figure import (
     panel_figure,
     panels,
 )
-from .judge import FEWEST, LIMITS, VERDICTS, Effect, Judgement, condition_texts, word_of
+from .judge import LIMITS, VERDICTS, Effect, Judgement, condition_texts, word_of
 from .results import ClaimResult, Results
 from .spec import QUANTIFIERS, Claim, Group
 
@@ -89,7 +89,6 @@ def page_values(results: Results, run_options: RunOptions) -> dict[str, Any]:
         "options": run_options,
         "counts": {verdict: verdicts.count(verdict) for verdict in VERDICTS},
         "limits": LIMITS,
-        "fewest": FEWEST,
         "asks": QUANTIFIERS,
         "claims": [claim_values(result, results, run_options) for result in results.claims],
     }
@@ -189,10 +188,17 @@ def command_of(claim: Claim, options: RunOptions, numbers: Mapping[str, Any]) ->
     parts = ["python experiments/claims", f"only={claim.name}"]
     fixed = {**options.fixed, **numbers}
     if fixed:
-        parts.append(f"'set={{{', '.join(f'{k}: {json.dumps(v)}' for k, v in fixed.items())}}}'")
+        parts.append(f"'set={{{', '.join(f'{k}: {_as_setting(v)}' for k, v in fixed.items())}}}'")
     parts += [f"size={options.size:g}"] if options.size != 1.0 else []
     parts += [f"seed={options.seed}"] if options.seed else []
     return " ".join(parts)
+
+
+def _as_setting(value: Any) -> str:
+    """Write a value as the command line reads it, where keys have no quotation marks."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_as_setting(part)}" for key, part in value.items()) + "}"
+    return json.dumps(value)
 
 
 def panel_of(figure: Figure, name: str) -> Panel:

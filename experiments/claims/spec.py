@@ -147,6 +147,8 @@ class Group(Spec):
     def _either(self) -> Group:
         if self.event and self.number is not None:
             raise refuse("has an event as well; a claim is about one of them", at="number")
+        if self.event and (self.at_least or 0) > len(self.event):
+            raise refuse(f"the event has {len(self.event)} conditions", at="at_least")
         return self
 
     @property
@@ -227,6 +229,11 @@ class Claim(Group):
             raise refuse("needs conditions, or a number", at="event")
         if self.number is not None and self.quantifier != "more":
             raise refuse("a number is compared (`more`)", at="number")
+        if self.quantifier != "more" and (self.ratio or self.margin):
+            raise refuse("is of a comparison (`more`)", at="ratio" if self.ratio else "margin")
+        if self.contrast.independent and (not self.event or self.at_least is not None):
+            line = "needs an event, all of whose conditions must be met"
+            raise refuse(line, at="contrast.independent")
         return self
 
     @property
@@ -268,7 +275,13 @@ class Claim(Group):
     @classmethod
     def load(cls, path: Path) -> Claim:
         """Read a claim from its file (SpecError: one line)."""
-        return cls.parse({"name": path.stem, **read_yaml(path)}, path=f"claims/{path.stem}")
+        place = f"claims/{path.stem}"
+        if not re.fullmatch(r"[a-z]\w*", path.stem, re.ASCII):
+            raise SpecError(f"{place}: its file's name must be small letters, digits and _")
+        data = read_yaml(path)
+        if "name" in data:
+            raise SpecError(f"{place}.name: cannot be set: a claim has the name of its file")
+        return cls.parse({"name": path.stem, **data}, path=place)
 
 
 def _by_alignment(group: Group) -> dict[str, Any]:
@@ -281,6 +294,42 @@ def _by_alignment(group: Group) -> dict[str, Any]:
         if name in group.model_fields_set
     }
     return parts if group.number is None else {**parts, "number": turned(group.number)}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A group of a claim, counted.
+
+    Attributes:
+        applies: To which cases it applies [cases].
+        value: 1 where the event is true, 0 where it is not; or the number; 0 where it does not
+            apply [cases].
+        undefined: Number of cases among which it would apply, whose event is not defined.
+    """
+
+    applies: Flags
+    value: Numbers
+    undefined: int
+
+
+def sample_of(group: Group, cases: Mapping[str, pd.DataFrame]) -> Sample:
+    """Return a group of a claim, counted in cases."""
+    total = len(cases["drawn"])
+    applies, defined = np.ones(total, np.bool_), np.ones(total, np.bool_)
+    for condition in group.among:
+        is_met, is_defined = condition.evaluate(cases)
+        applies &= is_met & is_defined
+    if group.number is not None:
+        value = group.number.evaluate(cases)
+        defined = np.isfinite(value)
+    else:
+        flags = [condition.evaluate(cases) for condition in group.event]
+        count = np.sum([is_met for is_met, _ in flags], axis=0)
+        value = (count >= (group.at_least or len(flags))).astype(np.float64)
+        defined = np.logical_and.reduce([is_defined for _, is_defined in flags])
+    undefined = int((applies & ~defined).sum())
+    applies = applies & defined
+    return Sample(applies, np.where(applies, value, 0.0), undefined)
 
 
 def claims_folder() -> Path:
@@ -297,7 +346,9 @@ def load_claims(folder: Path, only: Iterable[str] = ()) -> list[Claim]:
     if not folder.is_dir():
         raise SpecError(f"folder: there is no folder {str(folder)!r}")
     order = folder / "order.yaml"
-    listed = read_yaml(order)["order"] if order.is_file() else []
+    listed = read_yaml(order).get("order") if order.is_file() else []
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise SpecError("order.yaml: must hold a list of claims under `order`")
     stems = sorted(path.stem for path in folder.glob("*.yaml") if path != order)
     if not stems:
         raise SpecError(f"folder: there is no claim in {str(folder)!r}")
@@ -309,8 +360,14 @@ def load_claims(folder: Path, only: Iterable[str] = ()) -> list[Claim]:
     return [Claim.load(folder / f"{name}.yaml") for name in available if not only or name in only]
 
 
-def check_names(claim: Claim, outcomes: Iterable[str], arms: Iterable[str]) -> None:
-    """Refuse outcomes and arms that do not exist (SpecError)."""
+def check_names(
+    claim: Claim, outcomes: Iterable[str], arms: Iterable[str], axes: Iterable[str]
+) -> None:
+    """Refuse outcomes, arms and assumptions that do not exist (SpecError)."""
+    for key in claim.along:
+        if key not in (available := list(axes)):
+            hint = nearest(key, available)
+            raise SpecError(f"claims/{claim.name}.along: no assumption is named {key!r}; {hint}")
     available = [*arms, "derived"]
     for name in sorted(claim.names | claim.reference.names):
         arm, _, column = name.rpartition(".")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from sim.cli.fields import Engine, Name, OneOrMore, Seed, Spec, Store
 from sim.cli.outputs import records, write_json
 from sim.specs.base import refuse
+from sim.specs.errors import SpecError
 from sim.specs.prior import Prior
 from sim.utils.files import atomic_write
 
@@ -29,7 +30,7 @@ class Settings(Spec):
 
     only: OneOrMore[Name]
     folder: Annotated[str, Field(min_length=1)] | None
-    prior: Annotated[str, Field(min_length=1)]
+    worlds: Annotated[str, Field(min_length=1)]
     set: dict[str, Any] | None  # Hydra lets no command add keys to a dictionary
     size: Annotated[float, Field(ge=0.01, le=4.0, strict=True)]
     seed: Seed
@@ -61,18 +62,23 @@ class Settings(Spec):
 
 def check(settings: Settings) -> None:
     """Refuse claims that cannot be run (SpecError)."""
-    assumptions, prior = assumptions_of_cases(), Prior.load(settings.prior)
-    settings.run_options().check(prior, assumptions)
+    assumptions, prior = assumptions_of_cases(), Prior.load(settings.worlds)
+    options = settings.run_options()
+    options.check(prior, assumptions)
     names = outcome_names(prior, assumptions)
     for claim in settings.selected_claims():
-        check_names(claim, names, all_arms())
+        check_names(claim, names, all_arms(), assumptions.axes)
+        try:
+            replace(options, fixed=claim.refuted.set).check(prior, assumptions)
+        except SpecError as error:
+            raise SpecError(f"claims/{claim.name}.refuted.{error}") from None
 
 
 def run(settings: Settings, *, progress: Callable[[float], None] | None = None) -> Results:
     """Run all cases in the arms that the claims need, and judge the claims (SpecError)."""
     return run_claims(
         settings.selected_claims(),
-        prior=Prior.load(settings.prior),
+        prior=Prior.load(settings.worlds),
         options=settings.run_options(),
         progress=progress,
     )
