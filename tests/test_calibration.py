@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from scipy.special import digamma, polygamma
 
 from experiments.calibration.data import RATES, Calibration, Measurements, read_measurements
 from experiments.calibration.fit import Fit, Posterior, observed, place_rows, transform
@@ -145,6 +146,27 @@ def test_places_given_every_rate_are_where_the_prompt_was() -> None:
 
 def fitted(model: PromptModel, measured: Measurements) -> Fit:
     return Posterior(model, measured).maximise()
+
+
+class Skewed(Posterior):
+    """The logarithms of three gamma variables of shape 2."""
+
+    def __call__(self, theta: np.ndarray) -> np.ndarray:
+        return np.asarray((2.0 * theta - np.exp(theta)).sum(axis=1))
+
+
+class Rough(Fit):
+    """A fit whose curvature is not that of its posterior."""
+
+    covariance = np.diag([0.3, 1.0, 2.0])
+
+
+def test_draws_are_of_the_posterior_though_it_is_skewed() -> None:
+    fit = Rough(Skewed(model_of(), PROMPTS), np.full(3, np.log(2.0)), 0.0)
+    draws, ratio, effective = fit.sample(count=10_000, seed=1, steps=2000)
+    assert ratio.max() < 1.02 < 2000 < effective.min()
+    np.testing.assert_allclose(draws.mean(axis=0), digamma(2.0), atol=0.06)
+    np.testing.assert_allclose(draws.var(axis=0), polygamma(1, 2.0), rtol=0.1)
 
 
 @pytest.mark.slow

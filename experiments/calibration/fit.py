@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 
 from sim.dynamics.randomness import normal, uniform_pair
 from sim.dynamics.state import Array
+from sim.utils.intervals import mixing
 
 from .data import Measurements
 from .model import Design, PromptModel
@@ -26,9 +27,8 @@ from .model import Design, PromptModel
 _STEP = 1e-5
 #: Draws that are worked out at once.
 BATCH = 64
-#: Random walks side by side.
-CHAINS = 48
-#: The stream of what is accepted of them.
+#: Chains side by side, and degrees of freedom of the t distribution of their far moves.
+CHAINS, TAIL = 16, 8
 _ACCEPTED = "posterior, accepted"
 #: Share of a belief's width above which a posterior is hardly told by the data.
 UNTOLD = 0.8
@@ -62,6 +62,11 @@ class Posterior:
         """Return the rows that stand for all that have the same edits."""
         return self.model.design(self.measured.frame.iloc[self.design.first])
 
+    @cached_property
+    def observed(self) -> tuple[Array, Array]:
+        """Return `observed` of the table."""
+        return observed(self.measured)
+
     def predict(self, theta: Array) -> tuple[Array, Array]:
         """Return transformed rates and their scatter, [draw, row, rate] and [..., rate, rate]."""
         sigma = np.array([0.0, -1.0, 1.0])
@@ -71,16 +76,19 @@ class Posterior:
         scatter = sum(d[..., :, None] * d[..., None, :] for d in (by_value, by_awareness))
         return angles[:, self.design.alike, 0, 0], np.asarray(scatter)[:, self.design.alike]
 
-    def log_likelihood(self, theta: Array) -> Array:
-        """Return the log-likelihood of each row [draw, row]."""
-        rates, variance = observed(self.measured)
+    def distances(self, theta: Array) -> tuple[Array, Array]:
+        """Return each row's squared distance, and its errors' log-determinant, [draw, row]."""
+        rates, variance = self.observed
         centre, scatter = self.predict(theta)
         covariance = scatter + variance[..., None] * np.eye(3)
         misses = (rates - centre)[..., None]
         distance = (misses * np.linalg.solve(covariance, misses)).sum(axis=(-1, -2))
-        return np.asarray(
-            -0.5 * (distance + np.linalg.slogdet(covariance)[1] + 3.0 * np.log(2.0 * np.pi))
-        )
+        return np.asarray(distance), np.asarray(np.linalg.slogdet(covariance)[1])
+
+    def log_likelihood(self, theta: Array) -> Array:
+        """Return the log-likelihood of each row [draw, row]."""
+        distance, volume = self.distances(theta)
+        return np.asarray(-0.5 * (distance + volume + 3.0 * np.log(2.0 * np.pi)))
 
     def __call__(self, theta: Array) -> Array:
         """Return the logarithm of prior times likelihood [draw]."""
@@ -125,23 +133,15 @@ class Fit:
     @property
     def distances(self) -> Array:
         """Return each row's squared distance from the model, by errors and scatter [row]."""
-        rates, variance = observed(self.posterior.measured)
-        centre, scatter = self.posterior.predict(self.theta[None])
-        misses = (rates - centre[0])[..., None]
-        covariance = scatter[0] + variance[..., None] * np.eye(3)
-        return np.asarray((misses * np.linalg.solve(covariance, misses)).sum(axis=(-1, -2)))
+        return np.asarray(self.posterior.distances(self.theta[None])[0][0])
 
     @cached_property
     def covariance(self) -> Array:
         """Return the covariance of the parameters by the curvature of the posterior."""
         size, step = len(self.theta), 1e-3 * self.posterior.model.width
         shifts = step[:, None] * np.eye(size)
-        slopes = np.array(
-            [
-                self.posterior.slope(self.theta + d)[1] - self.posterior.slope(self.theta - d)[1]
-                for d in shifts
-            ]
-        )
+        slope = self.posterior.slope
+        slopes = np.array([slope(self.theta + d)[1] - slope(self.theta - d)[1] for d in shifts])
         curvature = -slopes / (2.0 * step[:, None])
         levels, axes = np.linalg.eigh((curvature + curvature.T) / 2.0)
         least = 1.0 / (9.0 * self.posterior.model.width.max() ** 2)
@@ -149,43 +149,42 @@ class Fit:
 
     def sample(
         self, *, count: int, seed: int, steps: int, progress: Callable[[float], None] | None = None
-    ) -> tuple[Array, float]:
-        """Return posterior draws [draw, parameter] and the largest R-hat of their chains.
+    ) -> tuple[Array, Array, Array]:
+        """Return posterior draws [draw, parameter], and `mixing` of their chains [parameter].
 
-        Random walks from about the best, with the covariance of the curvature, then of the walks.
+        Metropolis-Hastings, by turns to anywhere (a t distribution) and to near by, with the
+        covariance of the curvature, then of the walks; draws are of the last 5 / 8 of the steps.
         """
-        size = len(self.theta)
-        root = np.linalg.cholesky(self.covariance + 1e-10 * np.eye(size))
-
-        def deviates(step: int) -> Array:
-            rows = np.arange(CHAINS * size)
-            return normal(seed=seed, stream="posterior", rows=rows, step=step).reshape(CHAINS, size)
-
-        places = self.theta + 0.5 * deviates(0) @ root.T
-        density = self.posterior(places)
-        chains, burn_in = np.empty((steps, CHAINS, size)), int(0.4 * steps)
+        size, settled = len(self.theta), 3 * steps // 8
+        chains = np.empty((steps, CHAINS, size))
+        centre, root = self.theta, np.linalg.cholesky(self.covariance + 1e-10 * np.eye(size))
+        places, rows = np.tile(centre, (CHAINS, 1)), np.arange(CHAINS * (size + TAIL))
+        density = np.full(CHAINS, -np.inf)
         for step in range(steps):
-            if step == burn_in:  # the walks know the posterior better than its curvature does
-                walked = chains[burn_in // 2 : burn_in].reshape(-1, size)
+            if step > 2 * size and step in (settled // 4, settled // 2, settled):
+                walked = chains[step // 2 : step].reshape(-1, size)
+                centre = walked.mean(axis=0)
                 root = np.linalg.cholesky(np.cov(walked.T) + 1e-10 * np.eye(size))
-            # Short steps and long ones: the posterior is not quite normal.
-            scale = (2.4, 1.2, 0.5)[step % 3] / np.sqrt(size)
-            tries = places + scale * deviates(step + 1) @ root.T
+            noise = normal(seed=seed, stream="posterior", rows=rows, step=step).reshape(CHAINS, -1)
+            shift = noise[:, :size] @ root.T
+            if step % 2 == 0:
+                tries = centre + shift / np.sqrt((noise[:, size:] ** 2).mean(axis=1))[:, None]
+                far = [np.linalg.solve(root, (x - centre).T) ** 2 for x in (places, tries)]
+                old, new = (np.log1p(x.sum(axis=0) / TAIL) * (size + TAIL) / 2.0 for x in far)
+                favour = new - old
+            else:
+                tries, favour = places + (2.0, 0.8)[step // 2 % 2] / np.sqrt(size) * shift, 0.0
             proposed = self.posterior(tries)
             chance, _ = uniform_pair(seed=seed, stream=_ACCEPTED, rows=np.arange(CHAINS), step=step)
-            better = np.log(chance) < proposed - density
+            better = np.log1p(-chance) < proposed - density + favour
             places = np.where(better[:, None], tries, places)
             density = np.where(better, proposed, density)
             chains[step] = places
             if progress is not None:
                 progress((step + 1) / steps)
-        settled = chains[burn_in:]
-        between = settled.mean(axis=0).var(axis=0, ddof=1)
-        within = settled.var(axis=0, ddof=1).mean(axis=0)
-        ratio = float(np.sqrt(1.0 + (between / within).max()))
-        draws = settled.reshape(-1, size)
+        draws = chains[settled:].reshape(-1, size)
         picks = np.linspace(0, len(draws) - 1, count).round().astype(np.intp)
-        return draws[picks], ratio
+        return draws[picks], *mixing(chains[settled:])
 
 
 def place_rows(

@@ -96,7 +96,7 @@ class Results:
     tables: Tables
     fits: dict[str, Fit]
     draws: Array
-    mixing: float
+    mixing: list[Array]
     cross_validation: pd.DataFrame
     test: pd.DataFrame
     predictions: Predictions | None
@@ -147,7 +147,7 @@ def run(
         for name, local in (("foresight", False), ("local", True))
     }
     fit = fits["foresight"]
-    draws, mixing = fit.sample(
+    draws, *mixing = fit.sample(
         count=SAMPLE, seed=settings.seed, steps=settings.walk, progress=shares[1]
     )
     validation = pd.DataFrame()
@@ -278,7 +278,8 @@ def summary(results: Results, settings: Settings) -> dict[str, Any]:
         "rows": dict(sorted(Counter(row["setting"] for row in rows).items())),
         "no_edit": plain,
         "worst": sorted(rows, key=lambda row: -row["chi2"])[:WORST],
-        "mixing": results.mixing,
+        "mixing": float(results.mixing[0].max()),
+        "sample": float(results.mixing[1].min()),
         "effective": None if results.predictions is None else results.predictions.effective,
         "declared": {
             "sha256": hashlib.sha256(DECLARED.read_bytes()).hexdigest(),

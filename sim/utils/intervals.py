@@ -1,4 +1,4 @@
-"""Intervals of shares that were counted, and the verdicts that intervals allow."""
+"""Intervals of shares, the verdicts that intervals allow, and how far chains have mixed."""
 
 from __future__ import annotations
 
@@ -52,3 +52,20 @@ def interval_verdict(
     """
     above, below = words
     return above if low > neutral else below if high < neutral else between
+
+
+def mixing(chains: Array) -> tuple[Array, Array]:
+    """Return R-hat and the effective sample size of split chains [step, chain, parameter]."""
+    steps = len(chains) // 2
+    halves = np.concatenate([chains[:steps], chains[-steps:]], axis=1)
+    within = halves.var(axis=0, ddof=1).mean(axis=0)
+    total = within * (steps - 1) / steps + halves.mean(axis=0).var(axis=0, ddof=1)
+    power = np.abs(np.fft.rfft(halves - halves.mean(axis=0), 2 * steps, axis=0)) ** 2
+    alike = np.fft.irfft(power, axis=0)[:steps].mean(axis=1) / steps
+    correlation = 1.0 - (within - alike) / total
+    pairs = correlation[: steps // 2 * 2].reshape(-1, 2, len(total)).sum(axis=1)
+    # Geyer's initial monotone sequence: what comes after the first pair below 0 is noise.
+    pairs = np.maximum(np.minimum.accumulate(pairs, axis=0), 0.0)
+    return np.sqrt(total / within), halves[..., 0].size / np.maximum(
+        2.0 * pairs.sum(axis=0) - 1.0, 0.1
+    )
