@@ -312,7 +312,7 @@ RUNS: list[tuple[dict[str, Any], str]] = [
     ({"agents": 2**64}, f"agents: got {2**64}: must be "),
     ({"agents": 10**400}, f"agents: got {10**400}: must be "),
     *(({"engine": x}, f"engine: got {x!r}: ") for x in ("cuda", None, "", ["numpy"])),
-    ({"engine": "nmpy"}, "engine: got 'nmpy': did you mean 'numpy'? allowed: auto, jax, numba, numpy"),
+    ({"engine": "nmpy"}, "engine: got 'nmpy': did you mean 'numpy'? allowed: auto, jax, numba"),
     ({"training": {"steps": 2**32 - 1}, "record_every": 1, "agents": 10**5}, "record_every: "),
     ({"agent": {"initial": {"habit": {"chats": 1}}}}, "agent.initial.habit.chats: nothing has "),
     ({"agent": {"initial": {"values": {"cares": 1}}}}, "agent.initial.values.cares: nothing has"),
