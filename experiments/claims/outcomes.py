@@ -136,7 +136,7 @@ def _before_deployment(
     }
     for kind in ("evaluation", "red_team"):
         selected = np.array([name.startswith(kind) for name in batch.group.scenario.contexts])
-        columns[f"rewarded_{kind}"] = 1.0 - end["slip"][:, selected].mean(axis=1)
+        columns[f"rewarded_{kind}"] = 1.0 - _mean(end["slip"][:, selected])
     columns |= {f"capability_{k}": end["capabilities"][:, i] for i, k in enumerate(CAPABILITIES)}
     steps = STEP_CAPABILITIES
     return columns | {f"strength_{k}": batch.after[f"oversight.{k}.strength"] for k in steps}
