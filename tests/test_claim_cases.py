@@ -38,9 +38,10 @@ SMALL = RunOptions(size=0.004)
 def some_batches(**options: Any) -> list[Batch]:
     """Return a batch of cases of every structure."""
     run_options = RunOptions(size=0.004, **options)
-    sample = claim_cases.WorldSample(PRIOR, points=run_options.cases, seed=run_options.seed)
+    prior = run_options.prior(PRIOR)
+    sample = claim_cases.WorldSample(prior, points=run_options.cases, seed=run_options.seed)
     jobs = (
-        Job(PRIOR, ASSUMPTIONS, ARMS["drawn"], g, run_options) for g in range(len(sample.groups))
+        Job(prior, ASSUMPTIONS, ARMS["drawn"], g, run_options) for g in range(len(sample.groups))
     )
     return [next(iter(batches(job))) for job in jobs]
 
@@ -238,3 +239,9 @@ def test_an_arm_that_cannot_be_is_refused_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="unopposed"):
         load_arms(path)
     assert Arm(name="drawn", says="as drawn") == ARMS["drawn"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_world_without_evaluations_has_no_answers_to_them() -> None:
+    batch = some_batches(fixed={"worlds.evaluations": [0], "worlds.red_teams": [0]})[0]
+    assert results(batch)[["rewarded_evaluation", "rewarded_red_team"]].isna().all(axis=None)
