@@ -149,7 +149,9 @@ def judge(
     reference = _contrast(claim, cases, main)
     effect, contrast, difference = _effects(claim, cases)
     by_alignment = claim.by_alignment()
-    ranks = pd.DataFrame({key: _ranks(column) for key, column in assumptions.items()})
+    ranks = pd.DataFrame(
+        {key: _ranks(x) for key, x in assumptions.items() if x.nunique() > 1 or len(x) == 1}
+    )
     influences = sorted(
         (_influence(claim, main, reference, key, assumptions[key], ranks[key]) for key in ranks),
         key=lambda influence: -influence.index,
