@@ -163,9 +163,9 @@ def test_the_verdict_and_the_boundary_are_where_they_were_planted(
 
 
 def test_the_interval_of_the_share_has_the_planted_share_in_it() -> None:
-    """Of 60 samples at 95 %, fewer than 51 hits have a chance of 1 in 1,000."""
+    """Of 40 samples at 95 %, fewer than 33 hits have a chance of 1 in 1,000."""
     hits = 0
-    for seed in range(60):
+    for seed in range(40):
         cases, assumptions = draw(
             lambda a: 1.0 / (1.0 + np.exp(-6.0 * (a["a"] + a["b"] - 1.0))), seed=seed, cases=3000
         )
@@ -173,7 +173,7 @@ def test_the_interval_of_the_share_has_the_planted_share_in_it() -> None:
         # Cells on the boundary itself count as a whole: half of them are true.
         slack = 0.5 / judging.CELLS
         hits += judged.low - slack <= 0.5 <= judged.high + slack
-    assert hits >= 51
+    assert hits >= 33
 
 
 def test_few_cases_decide_nothing() -> None:
@@ -235,13 +235,13 @@ def test_a_contrast_with_itself_is_never_more(ratio: bool) -> None:
 
 
 def test_two_draws_of_the_same_chance_hardly_ever_hold() -> None:
-    """Of 40 null contrasts, more than 3 that hold have a chance of 1 in 20 or less."""
+    """Of 20 null contrasts at 1 in 40 each, more than 2 that hold: a chance of 1 in 70."""
     held = 0
-    for seed in range(40):
-        cases, assumptions = draw(lambda a: 0.3, seed=seed, arms=2)
+    for seed in range(20):
+        cases, assumptions = draw(lambda a: 0.3, seed=seed, arms=2, cases=4000)
         claim = planted(quantifier="more", contrast={"event": ["twin.x >= 0.5"]})
         held += judge(claim, cases, assumptions).verdict == "holds"
-    assert held <= 3
+    assert held <= 2
 
 
 def test_more_than_the_contrast_is_found_with_its_size() -> None:

@@ -95,7 +95,7 @@ def test_worlds_of_one_number_share_what_they_both_have() -> None:
 
 def test_each_count_is_as_likely() -> None:
     """Chi-square; a false alarm in 1 of 1,000 seeds for each, and the seed is fixed."""
-    drawn = [structure for structure, _ in by_number(sample(3000)).values()]
+    drawn = [each.structure for each in sample(3000).groups for _ in each.points]
     for name in ("training", "values", "responses", "demonstrations"):
         usable = [s for s in drawn if name != "demonstrations" or s.training > 1]
         counts = np.unique([getattr(s, name) for s in usable], return_counts=True)[1]
