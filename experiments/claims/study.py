@@ -85,7 +85,7 @@ def run(settings: Settings, *, progress: Callable[[float], None] | None = None) 
 
 
 #: The columns that the terminal shows.
-SHOWN = {"claims": ("claim", "quantifier", "verdict", "effect", "contrast", "decides", "title")}
+SHOWN = {"claims": ("claim", "quantifier", "verdict", "share", "effect", "contrast", "decides")}
 
 
 def tables(results: Results) -> dict[str, pd.DataFrame]:
