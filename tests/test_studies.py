@@ -55,6 +55,7 @@ def study_of(name: str) -> Study:
 
 
 def composed(study: Study, *overrides: str) -> DictConfig:
+    open_sections()
     with initialize_config_dir(config_dir=str(study.folder), version_base="1.3"):
         return compose("config", overrides=[*overrides])
 
