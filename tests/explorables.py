@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
+import sim
 from browser import Browser, Visit, visit
 from sim.dynamics.state import Array
+from sim.result import Result
 from sim.specs import overrides
 from sim.specs.agent import Agent
 from sim.specs.overrides import Specs, apply_overrides, as_population, read_specs
@@ -93,3 +95,16 @@ def trained(opened: Visit, specs: Specs, *, agents: int, seed: int, every: int) 
     arrays["rates"] = np.array(found["rates"]).reshape(count, agents, -1)
     arrays["policy"] = np.array(found["policy"]).T
     return arrays
+
+
+def result_of(state: Mapping[str, Any]) -> Result:
+    """Run a state of the page in the package."""
+    specs = specs_of(state)
+    return sim.simulate(
+        specs.scenario,
+        agent=specs.agent,
+        training=specs.training,
+        agents=state["agents"],
+        seed=state["seed"],
+        record_every=state["record_every"],
+    )

@@ -276,20 +276,6 @@ def test_the_interval_of_a_paired_difference_covers_it() -> None:
     assert hits >= 180
 
 
-def test_independence_is_the_product_of_the_shares() -> None:
-    cases, assumptions = draw(lambda a: 0.5)
-    cases["drawn"]["y"] = cases["drawn"]["x"]
-    event = ["x >= 0.5", "y >= 0.5"]
-    claim = planted(quantifier="more", event=event, contrast={"independent": True})
-    judged = judge(claim, cases, assumptions)
-    assert judged.contrast.estimate == pytest.approx(cases["drawn"]["x"].mean() ** 2)
-    assert judged.verdict == "holds"
-    cases["drawn"]["y"] = draw(lambda a: 0.5, seed=9)[0]["drawn"]["x"]
-    judged = judge(claim, cases, assumptions)
-    assert judged.difference.low < 0.0 < judged.difference.high
-    assert judged.verdict != "holds"
-
-
 def test_what_decides_is_found_and_moving_it_moves_the_verdict() -> None:
     def probability(assumptions: pd.DataFrame) -> Any:
         return np.where((assumptions["rule"] == "one") & (assumptions["a"] > 0.5), 0.9, 0.1)
@@ -374,7 +360,6 @@ def test_a_number_that_cannot_be_fixed_is_refused_in_a_line(
         ({"ratio": True}, "ratio: is of a comparison"),
         ({"margin": 0.1}, "margin: is of a comparison"),
         ({"at_least": 2}, "at_least: the event has 1"),
-        ({"quantifier": "more", "number": "x", "contrast": {"independent": True}}, "independent"),
     ],
 )
 def test_a_claim_that_would_mean_nothing_is_refused(fields: dict[str, Any], line: str) -> None:

@@ -12,7 +12,16 @@ import pytest
 
 import sim
 from browser import Browser, Visit
-from explorables import SOURCE, open_page, page_text, path, specs_of, state_of, trained
+from explorables import (
+    SOURCE,
+    open_page,
+    page_text,
+    path,
+    result_of,
+    specs_of,
+    state_of,
+    trained,
+)
 from sim.analysis.regimes import regimes
 from sim.analysis.worst_case import TERMS, worst_case
 from sim.result import Result
@@ -119,34 +128,6 @@ def test_a_slip_in_the_model_is_seen(
     assert not difference(opened, specs._replace(scenario=world)) < 1e-6
 
 
-def test_a_run_is_fast(opened: Visit) -> None:
-    times = opened.page.evaluate(
-        """() => { const {runWhole} = explorable, times = [];
-          const state = {scenario: 'copyright', agents: 32, seed: 0, record_every: 20,
-            settings: {'training.steps': 1000}};
-          for (let i = 0; i < 25; i++) {
-            const start = performance.now();
-            runWhole(state);
-            times.push(performance.now() - start);
-          }
-          return times; }"""
-    )
-    assert min(times) < 50.0
-
-
-def run_of(state: dict[str, Any]) -> Result:
-    """Run a state of the page in the package."""
-    specs = specs_of(state)
-    return sim.simulate(
-        specs.scenario,
-        agent=specs.agent,
-        training=specs.training,
-        agents=state["agents"],
-        seed=state["seed"],
-        record_every=state["record_every"],
-    )
-
-
 @pytest.mark.parametrize("scenario", ["copyright", "lab_to_deployment", "scratchpad"])
 def test_regimes_onsets_and_terms_are_those_of_the_analyses(opened: Visit, scenario: str) -> None:
     settings = {"training.steps": 400, "training.learning_rate.habit": 0.05}
@@ -161,7 +142,7 @@ def test_regimes_onsets_and_terms_are_those_of_the_analyses(opened: Visit, scena
             terms: worstCaseTerms(run, data.terms).map((x) => [x.numbers, x.met])}; }""",
         state,
     )
-    result = run_of(state)
+    result = result_of(state)
     case = worst_case(result)
     assert found["regimes"] == regimes(result)["regime"].values.tolist()
     np.testing.assert_array_equal(np.array(found["onsets"], float), result.data["onset"].values)
@@ -218,7 +199,7 @@ def test_indecision_ends_to_gaming_with_credit_and_the_other_way_without() -> No
     """What the step on footnote 4 says: most start undecided, none ends so."""
     described = step_named("lasts")
     credited, without = (
-        run_of(state_of(described["state"], {"training.motive_credit": credit}))
+        result_of(state_of(described["state"], {"training.motive_credit": credit}))
         for credit in (1.0, 0.0)
     )
     assert share(credited, 0.1, 0.9, 0) > 0.8
@@ -231,7 +212,7 @@ def test_gaming_everywhere_speaks_for_misalignment_where_training_upholds_human_
     """What the step on evidence says of each place of its slider."""
     described = step_named("evidence")
     positions = described["slider"]["positions"]
-    found = [misaligned(run_of(state_of(described["state"], p["settings"]))) for p in positions]
+    found = [misaligned(result_of(state_of(described["state"], p["settings"]))) for p in positions]
     ratios = [here / others for here, others in found]
     assert np.isnan(ratios[1])
     assert ratios[0] == ratios[2] == 0.0
@@ -244,7 +225,9 @@ def test_one_change_brings_nobody_to_the_worst_case_and_some_pair_does() -> None
     switches = [switch["settings"] for switch in described["switches"]]
 
     def worst(*settings: dict[str, Any]) -> int:
-        return int(worst_case(run_of(state_of(described["state"], *settings)))["worst_case"].sum())
+        return int(
+            worst_case(result_of(state_of(described["state"], *settings)))["worst_case"].sum()
+        )
 
     assert [worst(each) for each in switches] == [0] * 4
     assert worst(switches[0], switches[1]) > 0

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-import sim
 from browser import Browser, Visit, faint, names_of, wordless
-from explorables import open_page, page_text, path, specs_of, state_of
+from explorables import open_page, page_text, path, result_of, specs_of, state_of
 from sim.analysis.worst_case import worst_case
 from sim.cli.application import open_sections
 from sim.cli.compose import read_run
@@ -48,16 +47,7 @@ def tab_to(opened: Visit, is_there: str) -> None:
 
 
 def run_of(described: dict[str, Any], *more: dict[str, Any]) -> Result:
-    state = state_of(described, *more)
-    specs = specs_of(state)
-    return sim.simulate(
-        specs.scenario,
-        agent=specs.agent,
-        training=specs.training,
-        agents=state["agents"],
-        seed=state["seed"],
-        record_every=state["record_every"],
-    )
+    return result_of(state_of(described, *more))
 
 
 def number(result: Result, name: str, context: str | None) -> float:

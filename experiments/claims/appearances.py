@@ -97,40 +97,31 @@ def value_distance(first: pd.DataFrame, second: pd.DataFrame) -> Numbers:
     return np.asarray(((first[names] - second[names]) ** 2).sum(axis=1, min_count=1) ** 0.5)
 
 
+def _of_pair(
+    measure: Callable[[pd.DataFrame, pd.DataFrame], Numbers], first: str, second: str
+) -> Derived:
+    return Derived((first, second), lambda cases: measure(cases[first], cases[second]))
+
+
+def _marks_in(arm: str) -> Derived:
+    return Derived((arm,), lambda cases: marks(cases[arm]))
+
+
 APPEARANCES: dict[str, Derived] = {
-    "marks": Derived(("drawn",), lambda cases: marks(cases["drawn"])),
-    "other_marks": Derived(
-        ("drawn",),
-        lambda cases: marks(cases["drawn"]) - MARKS["conduct"](cases["drawn"]),
-    ),
+    "marks": _marks_in("drawn"),
+    "marks_competent": _marks_in("competent"),
+    "marks_clumsy": _marks_in("clumsy"),
+    "marks_at_top": _marks_in("moment_5"),
     "marks_by_lot": Derived(("drawn",), lambda cases: shuffled_marks(cases["drawn"])),
-    "marks_competent": Derived(("competent",), lambda cases: marks(cases["competent"])),
-    "marks_clumsy": Derived(("clumsy",), lambda cases: marks(cases["clumsy"])),
+    "other_marks": Derived(
+        ("drawn",), lambda cases: marks(cases["drawn"]) - MARKS["conduct"](cases["drawn"])
+    ),
     "first_moment": Derived(MOMENTS, first_moment),
     "marks_at_first": Derived(MOMENTS, marks_at_first),
-    "marks_at_top": Derived(("moment_5",), lambda cases: marks(cases["moment_5"])),
-    "answers_by_info": Derived(
-        ("info", "no_info"),
-        lambda cases: variation(cases["info"], cases["no_info"]),
-    ),
-    "lacks_in_the_open": Derived(
-        ("visible_read", "opaque_read"),
-        lambda cases: lacking(cases["visible_read"], cases["opaque_read"]),
-    ),
-    "lacks_in_hiding": Derived(
-        ("visible_read", "opaque_read"),
-        lambda cases: lacking(cases["opaque_read"], cases["visible_read"]),
-    ),
-    "answers_by_gaming": Derived(
-        ("drawn", "never"),
-        lambda cases: variation(cases["drawn"], cases["never"]),
-    ),
-    "answers_by_propensity": Derived(
-        ("drawn", "by_propensity"),
-        lambda cases: variation(cases["drawn"], cases["by_propensity"]),
-    ),
-    "values_by_propensity": Derived(
-        ("drawn", "by_propensity"),
-        lambda cases: value_distance(cases["drawn"], cases["by_propensity"]),
-    ),
+    "lacks_in_the_open": _of_pair(lacking, "visible_read", "opaque_read"),
+    "lacks_in_hiding": _of_pair(lacking, "opaque_read", "visible_read"),
+    "answers_by_info": _of_pair(variation, "info", "no_info"),
+    "answers_by_gaming": _of_pair(variation, "drawn", "never"),
+    "answers_by_propensity": _of_pair(variation, "drawn", "by_propensity"),
+    "values_by_propensity": _of_pair(value_distance, "drawn", "by_propensity"),
 }

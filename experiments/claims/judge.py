@@ -145,13 +145,10 @@ def judge(
         defaults: The default of each numeric assumption that has one.
         seed: Of the bootstrap.
     """
-    main = sample_of(claim, cases)
-    reference = _contrast(claim, cases, main)
+    main, reference = sample_of(claim, cases), sample_of(claim.reference, cases)
     effect, contrast, difference = _effects(claim, cases)
     by_alignment = claim.by_alignment()
-    ranks = pd.DataFrame(
-        {key: _ranks(x) for key, x in assumptions.items() if x.nunique() > 1 or len(x) == 1}
-    )
+    ranks = pd.DataFrame({key: _ranks(x) for key, x in assumptions.items() if x.nunique() > 1})
     influences = sorted(
         (_influence(claim, main, reference, key, assumptions[key], ranks[key]) for key in ranks),
         key=lambda influence: -influence.index,
@@ -186,24 +183,6 @@ def judge(
         density=plane.density,
         threshold=threshold,
     )
-
-
-def _contrast(claim: Claim, cases: Mapping[str, pd.DataFrame], main: Sample) -> Sample:
-    """Return the contrast, counted; of independence, of each case what is expected of it.
-
-    That is the linear part of the product of the shares, so that its mean is the product and its
-    variance what that of the product is (the delta method).
-    """
-    if not claim.contrast.independent:
-        return sample_of(claim.reference, cases)
-    flags = np.stack([condition.evaluate(cases)[0] for condition in claim.event]).astype(np.float64)
-    shares = flags[:, main.applies].mean(axis=1)
-    product = float(shares.prod())
-    parts = [
-        product / share * (flag - share) for flag, share in zip(flags, shares, strict=True) if share
-    ]
-    value = product + np.sum(parts, axis=0) if parts else np.zeros(len(main.value))
-    return Sample(main.applies, np.where(main.applies, value, 0.0), 0)
 
 
 def _ranks(column: pd.Series) -> Numbers:
@@ -292,15 +271,10 @@ class _Plane:
         y: Numbers,
         threshold: float,
     ) -> None:
-        self._claim, self._main, self._reference, self._threshold = (
-            claim,
-            main,
-            reference,
-            threshold,
-        )
+        self._claim, self._main, self._reference = claim, main, reference
+        self._threshold = threshold
         places = [np.minimum((ranks * CELLS).astype(int), CELLS - 1) for ranks in (x, y)]
         self._cells = places[0] * CELLS + places[1]
-        self._is_share = claim.number is None
         self.density = self._counts(main.applies.astype(np.float64)).reshape(CELLS, CELLS)
         self.density = self.density / max(self.density.sum(), 1.0)
         self._basis = _basis(*(len(np.unique(place)) for place in places))
@@ -321,11 +295,8 @@ class _Plane:
     def _fit(self, sample: Sample, weights: Numbers) -> Numbers:
         n = self._counts(weights * sample.applies)
         total = self._counts(weights * sample.value)
-        if self._is_share and not (self._claim.contrast.independent and sample is self._reference):
-            fitted = _fit_shares(self._basis, total, n)
-        else:
-            fitted = _fit_means(self._basis, total, n)
-        return fitted.reshape(CELLS, CELLS)
+        fit = _fit_shares if self._claim.number is None else _fit_means
+        return fit(self._basis, total, n).reshape(CELLS, CELLS)
 
     def bootstrap(self, seed: int) -> tuple[Numbers, list[float]]:
         """Return the surface of all cases, and the share above the threshold in each replicate."""
@@ -449,14 +420,8 @@ def _effect(claim: Claim, sample: Sample) -> Effect:
 
 def _effects(claim: Claim, cases: Mapping[str, pd.DataFrame]) -> tuple[Effect, Effect, Effect]:
     """Return the effect, the contrast's, and what lies between them."""
-    main = sample_of(claim, cases)
-    reference = _contrast(claim, cases, main)
-    contrast = _effect(claim, reference)
-    if claim.contrast.independent:
-        value = reference.value[reference.applies]
-        half = 1.96 * float(value.std()) / np.sqrt(max(len(value), 1))
-        contrast = Effect(contrast.estimate, value.mean() - half, value.mean() + half, len(value))
-    return _effect(claim, main), contrast, _difference(claim, main, reference)
+    main, reference = sample_of(claim, cases), sample_of(claim.reference, cases)
+    return _effect(claim, main), _effect(claim, reference), _difference(claim, main, reference)
 
 
 def _difference(claim: Claim, main: Sample, reference: Sample) -> Effect:

@@ -166,8 +166,6 @@ def has_boundary(claim: Claim, judgement: Judgement) -> bool:
 def conditions_text(claim: Claim) -> str:
     """Return the conditions of a claim and of its contrast as YAML."""
     data = {**_group(claim), "contrast": _group(claim.contrast)}
-    if claim.contrast.independent:
-        data["contrast"]["independent"] = True
     return str(yaml.safe_dump(data, sort_keys=False, width=78)).strip()
 
 

@@ -163,12 +163,9 @@ class Contrast(Group):
 
     Attributes:
         says: Who or what they are.
-        independent: Instead of others: what chance would give if the conditions of the event had
-            nothing to do with each other.
     """
 
     says: Text
-    independent: bool = False
 
 
 class Refutation(Spec):
@@ -231,9 +228,6 @@ class Claim(Group):
             raise refuse("a number is compared (`more`)", at="number")
         if self.quantifier != "more" and (self.ratio or self.margin):
             raise refuse("is of a comparison (`more`)", at="ratio" if self.ratio else "margin")
-        if self.contrast.independent and (not self.event or self.at_least is not None):
-            line = "needs an event, all of whose conditions must be met"
-            raise refuse(line, at="contrast.independent")
         return self
 
     @property
